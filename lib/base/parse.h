@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Numbers from text and back: the only place that does it. Whole strings only, no sign, no blanks,
+ * no wrap-around. Knows nobody.
+ */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Decimal, or with 0x hexadecimal. Return: 0, -EINVAL (not a number), -ERANGE (over @max). */
+int ub_parse_u64(const char *text, uint64_t max, uint64_t *ret_value);
+
+/*
+ * A size in bytes: "4096", "512K", "1.5G", "10GiB"; K, M, G, T, P, E are powers of 1024.
+ * Return: 0, -EINVAL, -ERANGE (over INT64_MAX, the largest file), and -EINVAL for a fraction that
+ * is no whole number of bytes.
+ */
+int ub_parse_size(const char *text, uint64_t *ret_bytes);
+
+/*
+ * A device's id out of "3", "ublkb3", "ublkc3", "/dev/ublkb3" or "/dev/ublkc3"; "ublkb3p1" is refused.
+ * Return: 0, or -EINVAL when the text has none of these forms (it may be a name).
+ */
+int ub_parse_dev_id(const char *text, uint32_t *ret_id);
+
+/* "512K", "1.5G", "10G", "513": the shortest text that is right to one decimal. */
+const char *ub_format_size(uint64_t bytes, char *buf, size_t size);

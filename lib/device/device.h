@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is known of the devices on this machine, ours or not: the kernel's word, and the record's
+ * where its token proves that it is about this very device.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "device/record.h"
+#include "kernel/ctrl.h"
+
+struct ub_dev {
+	uint32_t id;
+	struct ublksrv_ctrl_dev_info info;
+	struct ublk_params params; /* types is 0 when they can't be had */
+	bool managed;              /* record is valid and belongs to this device */
+	struct ub_record record;
+	int32_t pid;       /* of the server; 0: none */
+	bool server_alive; /* pid is a living process, and (of ours) the one that the record means */
+	uint64_t size;     /* bytes, as the block device says, else as its parameters say */
+	bool read_only;
+};
+
+/* Return: 0, -ENODEV, -EACCES, or another negative errno. */
+int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err);
+void ub_dev_done(struct ub_dev *dev);
+
+/* All devices, by ascending id. Devices that vanish meanwhile are left out. */
+int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_count,
+		struct ub_error *err);
+void ub_dev_list_free(struct ub_dev *devs, size_t count);
+
+/* A device by what the user typed: an id in any form, or the name of a device of ours.
+ * Return: 0, -ENODEV with a message. */
+int ub_dev_resolve(struct ub_ctrl *ctrl, const char *text, uint32_t *ret_id, struct ub_error *err);
+
+/* "live", "quiesced", "failed", "dead". */
+const char *ub_dev_state_name(const struct ub_dev *dev);
+
+/* "none", "requeue", "reissue", "fail": from the granted flags. */
+const char *ub_dev_recovery_name(uint64_t flags);
+
+/* No server and no way to get one: dead, or its server died without recovery. */
+bool ub_dev_is_orphan(const struct ub_dev *dev);
+
+/* /dev/ublkbN or /dev/ublkcN. */
+const char *ub_dev_block_path(uint32_t id, char buf[static 32]);
+const char *ub_dev_char_path(uint32_t id, char buf[static 32]);

@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Starting a server and waiting for its word: the parent's side of `ublk add` and `ublk recover`.
+ *
+ * The server is a program of its own (ublk-server), started by fork and exec. It gets one memory
+ * file with what it has to do, and one socket. Over the socket come notes, then READY or ERROR, or
+ * the end of file if it died; the parent answers READY with a commit once the result has reached
+ * the user. Whichever side goes away before that, the other one undoes.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/notes.h"
+#include "device/record.h"
+
+enum ub_launch_mode { UB_LAUNCH_ADD, UB_LAUNCH_RECOVER };
+
+struct ub_launch; /* a started server that is not committed yet */
+
+/*
+ * Starts a server for @record (in add mode only its spec is used) and waits until it serves.
+ * A signal out of @interrupt_fd (a signalfd, or -1) ends the wait: everything is undone and -EINTR
+ * returned. On failure everything has been undone.
+ * Return: 0 with the device's id in @ret_id, or a negative errno.
+ */
+int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int interrupt_fd,
+	      struct ub_launch **ret_launch, uint32_t *ret_id, struct ub_notes *notes,
+	      struct ub_error *err);
+
+/* The user has the result: the server may live. Frees @launch. */
+int ub_launch_commit(struct ub_launch *launch, struct ub_error *err);
+
+/* The result did not reach the user: undoes, waits for the end, frees @launch. */
+void ub_launch_abort(struct ub_launch *launch);
+
+/*
+ * --foreground: becomes the server; returns only on failure.
+ */
+int ub_launch_exec(enum ub_launch_mode mode, const struct ub_record *record, struct ub_error *err);

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device's specification: everything that the user asked of it, and all that a server needs to
+ * serve it. Filled by the command line or from a record, by the same option tables. Knows the
+ * targets, but neither the kernel nor any process.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/opt.h"
+#include "target/target.h"
+
+enum ub_data_path { UB_PATH_AUTO, UB_PATH_COPY };
+
+enum ub_recovery {
+	UB_RECOVERY_NONE,
+	UB_RECOVERY_REQUEUE,
+	UB_RECOVERY_REISSUE,
+	UB_RECOVERY_FAIL,
+	UB_RECOVERY_DEFAULT
+};
+
+struct ub_spec {
+	int id; /* -1: the kernel chooses */
+	char *name;
+	uint32_t queues, depth;
+	uint32_t max_io; /* bytes in one request, at the most */
+	int data_path;   /* enum ub_data_path */
+	int recovery;    /* enum ub_recovery */
+	uint32_t logical_block_size, physical_block_size, io_min, io_opt; /* 0: the target's */
+	bool read_only, rotational, no_partition_scan, no_discard, no_lock;
+	char *log_file; /* absolute; NULL: the journal */
+	/* Of one call, not of the device: */
+	bool foreground, no_wait, strict;
+	uint32_t timeout_s;
+	const struct ub_target *target;
+	void *target_args; /* owned; target->args_size bytes */
+};
+
+/* The options of `add` that every target has: they fill a struct ub_spec. */
+extern const struct ub_opt ub_spec_options[];
+
+extern const char *const ub_data_path_names[]; /* by enum ub_data_path, NULL-terminated */
+extern const char *const ub_recovery_names[];  /* by enum ub_recovery; "default" is no choice */
+
+/* Sets the defaults; no target yet. */
+void ub_spec_init(struct ub_spec *spec);
+
+/* Chooses the target: allocates its arguments with their defaults. Return: 0 or -ENOMEM. */
+int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
+
+/*
+ * Checks what can be checked without a system call (ranges, combinations, names), and replaces
+ * UB_RECOVERY_DEFAULT by what the target can.
+ * Return: 0, or -EINVAL with a message of stage UB_STAGE_USAGE.
+ */
+int ub_spec_check(struct ub_spec *spec, struct ub_error *err);
+
+/* Frees what it owns; takes a half-built one. */
+void ub_spec_done(struct ub_spec *spec);
+
+/* Frees the strings that an option table's struct owns. */
+void ub_opt_free_strings(const struct ub_opt *options, void *args);

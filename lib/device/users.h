@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT */
+/* Who uses a block device: mounts, swap, devices above it, processes that have it open. */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum ub_user_kind {
+	UB_USER_MOUNT,
+	UB_USER_SWAP,
+	UB_USER_HOLDER, /* a device above: device mapper, md, bcache, ... */
+	UB_USER_OPENER, /* a process */
+	UB_USER_CLAIM,  /* claimed exclusively, by somebody who could not be found */
+};
+
+struct ub_user {
+	enum ub_user_kind kind;
+	char device[32]; /* "ublkb0" or "ublkb0p1" */
+	char what[256];  /* mount point, holder's name, or command name; bytes as they are */
+	int32_t pid;     /* of an opener */
+};
+
+struct ub_users {
+	struct ub_user *list;
+	size_t count;
+};
+
+/*
+ * Finds the users of /dev/ublkbN and its partitions, the process @except left out.
+ * Return: 0 (count may be 0) or a negative errno. A device without a block node has none.
+ */
+int ub_users_find(uint32_t id, int32_t except, struct ub_users *ret_users);
+void ub_users_done(struct ub_users *users);
+
+/* "mounted on /mnt (ublkb0p1)", "open by fio (812)": one line, not escaped. */
+const char *ub_user_describe(const struct ub_user *user, char *buf, size_t size);

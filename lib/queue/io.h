@@ -1,0 +1,80 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One I/O, and what a target may do with it: the small header through which targets see the queue.
+ * A target never touches the ring, a descriptor or a buffer's address; it names a file by its index
+ * in struct ub_tgt.files and a piece of the I/O's data by its offset, so that the data path
+ * (copy, user copy, zero copy) can decide where the bytes really are.
+ *
+ * Rules: `submit` and `complete` never block and run in the queue's own thread. Every I/O is ended
+ * exactly once, by ub_io_end(), when no operation of it is left on the ring.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct ub_queue;
+
+struct ub_io {
+	/* What the client asked; filled by the queue, checked against the device's size. */
+	uint64_t offset; /* bytes from the start of the device */
+	uint32_t len;    /* bytes; 0 for a flush */
+	uint32_t flags;  /* UBLK_IO_F_* */
+	uint16_t tag;
+	uint8_t op; /* UBLK_IO_OP_* */
+	/* The target's own, zero at the start of each I/O. */
+	uint8_t step;
+	uint32_t done; /* bytes that are finished */
+	/* The queue's own. */
+	uint8_t state;
+	uint8_t reserved;
+	uint16_t pending; /* operations on the ring */
+	uint32_t reserved2;
+	void *data; /* the buffer, on data paths that have one */
+	uint64_t reserved3[2];
+} __attribute__((aligned(64)));
+
+_Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
+
+/*
+ * Operations on the ring. Each takes one of the I/O's slots (struct ub_tgt.ops_per_io at a time)
+ * and ends in one call of the target's complete() with the operation's result: bytes or 0, or a
+ * negative errno.
+ * @file: index into struct ub_tgt.files
+ * @data: offset into the I/O's data, bytes
+ * @rw_flags: RWF_DSYNC or 0
+ */
+void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+		uint64_t offset);
+void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+		 uint64_t offset, int rw_flags);
+/* Writes zeroes out of a page-aligned piece of memory that all queues share; at most
+ * UB_ZEROES_MAX bytes at once. */
+void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
+			uint64_t offset, int rw_flags);
+/* fdatasync(): the data and what is needed to find it again. */
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file);
+void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
+		     uint64_t len);
+/* Discards a range of a block device without blocking the queue (BLOCK_URING_CMD_DISCARD, Linux
+ * 6.12); the range is aligned to the device's logical blocks. */
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+		   uint64_t len);
+
+#define UB_ZEROES_MAX (1U << 20)
+
+/* For targets that hold the data in memory: copies to the request of a read, or from the request
+ * of a write. Return: 0 or a negative errno. */
+int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		  uint32_t len);
+int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len);
+
+/*
+ * Ends an I/O: 0 means that all of it is done (never part of it: a short result is data loss from
+ * Linux 7.3 on), else a negative errno, which reaches the client.
+ */
+void ub_io_end(struct ub_queue *q, struct ub_io *io, int error);
+
+/* The target that the queue serves. */
+struct ub_tgt *ub_queue_target(struct ub_queue *q);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a target is. A target says what it can (size, blocks, capabilities), and turns each I/O into
+ * operations on the queue's ring. It knows queue/io.h and nothing else of the server. A new target
+ * is one file, one line in target.c's table, one test file.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/notes.h"
+#include "base/opt.h"
+#include "queue/io.h"
+
+#define UB_TARGET_FILES_MAX 4
+#define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */
+
+/* What a device's data lies on: enough to know it again. */
+struct ub_backing {
+	char *path;    /* absolute, as the user named it; owned; NULL: nothing lies behind */
+	uint64_t dev;  /* of the file system; st_dev */
+	uint64_t ino;  /* st_ino */
+	uint64_t rdev; /* of a block device, else 0 */
+	uint64_t size; /* of the whole file or block device, bytes */
+	bool writable; /* it is served for writing */
+};
+
+/* An open target. Filled by open(); borrowed by the queues, which only read it. */
+struct ub_tgt {
+	const struct ub_target *type;
+	void *state;   /* the target's own, freed by close() */
+	uint64_t size; /* of the device, bytes; a multiple of logical_block_size */
+	uint32_t logical_block_size;
+	uint32_t physical_block_size; /* at least the logical one; powers of two, both */
+	uint32_t io_min, io_opt;      /* bytes; 0: none */
+	uint32_t discard_granularity; /* bytes; 0: discard is not advertised */
+	bool write_zeroes;            /* advertised */
+	bool volatile_cache;          /* the client is told to send flushes, and FUA works */
+	bool read_only;
+	bool rotational;
+	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
+	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
+	unsigned nr_files;
+	struct ub_backing backing;
+	_Atomic int write_error; /* negative errno of a failed write-back: sticky, see loop.c */
+};
+
+struct ub_open_request {
+	uint32_t logical_block_size; /* asked for; 0: the target's choice */
+	bool read_only;              /* asked for */
+	bool no_discard;             /* asked for */
+	bool no_lock;                /* do not lock the backing */
+	bool probe;                  /* only to tell about it: take no lock, create nothing */
+	unsigned lock_timeout_ms;    /* how long to wait for a lock that another holds; 0: not */
+	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
+	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
+};
+
+struct ub_target {
+	const char *name;
+	const char *summary; /* one line for the help */
+	const struct ub_opt *options;
+	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
+	bool recoverable; /* its data outlives its server */
+	/* Sets the defaults that are not zero; may be NULL. */
+	void (*defaults)(void *args);
+	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */
+	int (*check)(const void *args, struct ub_error *err);
+	/*
+	 * Opens and probes the backing, takes its lock, and fills @tgt (zeroed, with type set).
+	 * @args is resolved in place: paths become absolute, "auto" becomes what was chosen.
+	 * Return: 0, or a negative errno with @err's message; then nothing is left open.
+	 */
+	int (*open)(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
+		    struct ub_notes *notes, struct ub_error *err);
+	/* Takes up an I/O: puts operations on the ring, or ends it at once. */
+	void (*submit)(struct ub_queue *q, struct ub_io *io);
+	/* An operation ended; @res as io_uring gives it. May be NULL if there never is one. */
+	void (*complete)(struct ub_queue *q, struct ub_io *io, int res);
+	/* Closes files, frees the state; takes a half-opened target. */
+	void (*close)(struct ub_tgt *tgt);
+};
+
+/* All targets, NULL-terminated, in the order of the help. */
+extern const struct ub_target *const ub_targets[];
+
+/* Return: the target of that name, or NULL. */
+const struct ub_target *ub_target_find(const char *name);
+
+/* Closes an open target, frees its backing's path and zeroes it. Takes NULL type. */
+void ub_tgt_close(struct ub_tgt *tgt);
