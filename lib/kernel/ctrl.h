@@ -62,7 +62,6 @@ bool ub_ctrl_done(struct ub_ctrl *ctrl, int *ret_res);
 void ub_ctrl_cancel(struct ub_ctrl *ctrl);
 
 /* The commands that take or give structs. Each returns 0 or a negative errno. */
-int ub_ctrl_add(struct ub_ctrl *ctrl, struct ublksrv_ctrl_dev_info *info);
 int ub_ctrl_get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_info *ret_info);
 int ub_ctrl_get_params(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *info,
 		       struct ublk_params *ret_params);
