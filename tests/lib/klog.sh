@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What in a kernel log is a complaint. Sourced, never run.
+# shellcheck shell=bash
+
+HARMLESS=$(dirname "${BASH_SOURCE[0]}")/../vm/harmless
+
+# klog_complaints <LOG: prints the lines that tell of a fault.
+# Return: 0 if there are any.
+klog_complaints()
+{
+	local bad='\bBUG\b|WARNING: |Oops|[Kk]ernel panic|hung task|blocked for more than'
+	bad+='|KASAN|UBSAN|KFENCE|general protection fault|double fault|lockup|detected .*stall'
+	bad+='|refcount_t:|corruption|segfault at'
+	tr -d '\r' | grep -aE -- "$bad" |
+		grep -avE -f <(grep -vE '^(#|$)' "$HARMLESS")
+}
+
+# klog_emulator_died <LOG: a crash that is QEMU's: its threads now and then run a stale copy of
+# code that the kernel has just patched, and fault at a CMPXCHG16B.
+klog_emulator_died()
+{
+	grep -aqE 'Oops: int3|int3: 0000|double fault'
+}

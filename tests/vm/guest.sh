@@ -1,0 +1,138 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The guest's process 1 once the root is there: mounts the rest, runs the command with its
+# output on two virtio ports, reports, powers off. The shell's `wait` reaps orphans.
+# Run by busybox sh, of which nothing on the host can deprive it.
+# shellcheck shell=sh disable=SC3040
+
+VM=/run/vm
+. $VM/settings
+
+$VM/bin/busybox --install -s $VM/bin
+PATH=$VM/bin
+
+mount_all()
+{
+	mkdir -p /dev/pts /dev/shm /dev/hugepages
+	mount -t devpts -o gid=5,mode=620,ptmxmode=666 devpts /dev/pts
+	mount -t tmpfs -o mode=1777 shm /dev/shm
+	mount -t hugetlbfs hugepages /dev/hugepages
+	mount -t cgroup2 cgroup2 /sys/fs/cgroup
+	mount -t debugfs debugfs /sys/kernel/debug
+	mount -t tracefs tracefs /sys/kernel/tracing
+	ln -s /proc/self/fd /dev/fd
+	ln -s fd/0 /dev/stdin
+	ln -s fd/1 /dev/stdout
+	ln -s fd/2 /dev/stderr
+	modprobe configfs
+	mount -t configfs configfs /sys/kernel/config
+	# As systemd leaves it: a mount made in one namespace shows in the others.
+	mount --make-rshared /
+}
+
+modprobe()
+{
+	/sbin/modprobe "$@"
+}
+
+# SETTING_hung is 0 where the guest's clock runs ahead of the work (exact mode).
+tune()
+{
+	echo "$SETTING_hung" >/proc/sys/kernel/hung_task_timeout_secs
+	echo -1 >/proc/sys/kernel/hung_task_warnings
+	[ "$SETTING_hung" != 0 ] || echo 0 >/proc/sys/kernel/watchdog
+	hostname vm
+	ip link set lo up
+}
+
+# The port with a name, as udev would link it.
+port()
+{
+	for dir in /sys/class/virtio-ports/*; do
+		if [ "$(cat "$dir/name")" = "$1" ]; then
+			echo "/dev/${dir##*/}"
+			return
+		fi
+	done
+}
+
+# A port can be opened only once, while programs open /dev/stdout again: they get a pipe.
+start_pumps()
+{
+	mkfifo $VM/out $VM/err
+	cat $VM/out >"$(port out)" &
+	pumps=$!
+	cat $VM/err >"$(port err)" &
+	pumps="$pumps $!"
+}
+
+run_command()
+{
+	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
+		USER=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 UBLK_VM=1 /bin/bash -c '
+			cd "$(</run/vm/cwd)" || exit
+			mapfile -d "" -t command </run/vm/command
+			exec "${command[@]}"' vm </dev/null >$VM/out 2>$VM/err
+}
+
+# What hangs is in the log, then, when the host's deadline ends the machine.
+start_watchdog()
+{
+	[ "$SETTING_watchdog" != 0 ] || return
+	(
+		sleep "$SETTING_watchdog"
+		echo 'vm: the deadline is near; tasks that wait, and what runs:' >/dev/kmsg
+		echo w >/proc/sysrq-trigger
+		echo l >/proc/sysrq-trigger
+	) &
+	watchdog=$!
+}
+
+# Every process but this one, the pumps and the kernel's threads (which have no command line).
+others()
+{
+	for dir in /proc/[0-9]*; do
+		pid=${dir#/proc/}
+		case " 1 $pumps " in
+		*" $pid "*) continue ;;
+		esac
+		[ -z "$(tr -d '\0' <"$dir/cmdline" 2>/dev/null)" ] || echo "$pid"
+	done
+}
+
+# The pumps end when nobody holds the pipes any more.
+end_others()
+{
+	kill "$watchdog" 2>/dev/null
+	for signal in TERM KILL; do
+		tries=30
+		# The listing's own subshell shows in the list, and has gone when the signal comes.
+		while pids=$(others) && alive $pids && [ $tries -gt 0 ]; do
+			# shellcheck disable=SC2086
+			[ $tries -ne 30 ] || kill -$signal $pids 2>/dev/null
+			tries=$((tries - 1))
+			usleep 100000
+		done
+	done
+}
+
+alive()
+{
+	for pid; do
+		[ ! -d "/proc/$pid" ] || return 0
+	done
+	return 1
+}
+
+mount_all 2>/dev/null
+tune 2>/dev/null
+modprobe -a ublk_drv virtio_blk || echo "vm-boot: cannot load ublk_drv" >/dev/console
+start_pumps
+start_watchdog
+run_command
+status=$?
+end_others
+# shellcheck disable=SC2086
+wait $pumps
+dmesg -r >"$(port log)"
+echo "exit $status" >"$(port status)"
+poweroff -f

@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Debian's cloud kernels: which there are, and fetching one. Sourced after common.sh, never run.
+#
+# apt does the work, with the machine's own mirror and settings but with lists and sources of its
+# own, so that the machine's are not touched. Nothing is installed, packages are only unpacked.
+# What the cache holds is finished: it is made under another name and renamed.
+# shellcheck shell=bash
+
+VM_CACHE=$CACHE/vm
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+
+# bookworm's own kernel is older than ublk as a module; these have it.
+SUITES=(bookworm-backports trixie trixie-backports sid)
+
+# private_apt CMD...: an apt command that sees only our lists and sources.
+private_apt()
+{
+	APT_CONFIG=$VM_CACHE/apt/apt.conf "$@"
+}
+
+write_apt_config()
+{
+	local dir=$VM_CACHE/apt uri suite
+	# $(REPO_URI) is apt's own placeholder.
+	# shellcheck disable=SC2016
+	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' |
+		sort -u | head -n 1)
+	[[ -n $uri ]] || die 125 'the apt configuration names no Debian mirror'
+	[[ -r $KEYRING ]] || die 125 "missing: $KEYRING (package debian-archive-keyring)"
+
+	mkdir -p "$dir/lists/partial" "$dir/archives/partial"
+	for suite in "${SUITES[@]}"; do
+		printf 'deb [arch=amd64 signed-by=%s] %s %s main\n' "$KEYRING" "$uri" "$suite"
+	done >"$dir/sources.list"
+	cat >"$dir/apt.conf" <<-EOF
+		Dir::State::Lists "$dir/lists";
+		Dir::Cache "$dir";
+		Dir::Etc::SourceList "$dir/sources.list";
+		Dir::Etc::SourceParts "/dev/null";
+		Dir::Etc::Preferences "/dev/null";
+		Dir::Etc::PreferencesParts "/dev/null";
+		APT::Architecture "amd64";
+		APT::Sandbox::User "root";
+		Acquire::Languages "none";
+	EOF
+}
+
+# Reads the suites again and writes the names of their kernels, oldest first, to the index.
+refresh_index()
+{
+	local out index=$VM_CACHE/kernels
+	write_apt_config
+	out=$(private_apt apt-get -qq update 2>&1) ||
+		die 125 "cannot read the kernel lists: ${out##*$'\n'}"
+	private_apt apt-cache pkgnames linux-image- |
+		sed -nE 's/^linux-image-([0-9].*-cloud-amd64)$/\1/p' |
+		sort -V | awk -F '[.]' '$1 > 6 || ($1 == 6 && $2 >= 12)' >"$index.part"
+	[[ -s $index.part ]] || die 125 'the mirror has no cloud kernel of 6.12 or later'
+	mv "$index.part" "$index"
+}
+
+# pick_kernel WANTED: the highest release of that X.Y (or X.Y.Z), or of all for `newest`.
+pick_kernel()
+{
+	local wanted=$1
+	[[ $wanted != newest ]] || wanted=
+	[[ -s $VM_CACHE/kernels ]] || return 1
+	awk -v w="$wanted" '
+		w == "" || index($0, w ".") == 1 || index($0, w "+") == 1 || $0 == w { last = $0 }
+		END { if (last == "") exit 1; print last }' "$VM_CACHE/kernels"
+}
+
+# download RELEASE DIR: the packages of one kernel. From 6.19 on it is split over several.
+download()
+{
+	local release=$1 dir=$2 packages
+	mapfile -t packages < <(private_apt apt-cache depends "linux-image-$release" |
+		sed -nE 's/^ *Depends: (linux-(base|binary|modules)-[0-9].*)$/\1/p')
+	(cd "$dir" && private_apt apt-get -qq download "linux-image-$release" "${packages[@]}")
+}
+
+# unpack RELEASE DIR: all packages in DIR, the modules uncompressed (the guest would take a
+# second for each large one) and with the index that modprobe reads.
+unpack()
+{
+	local release=$1 dir=$2 deb modules
+	for deb in "$dir"/*.deb; do
+		dpkg -x "$deb" "$dir" || return
+	done
+	rm "$dir"/*.deb
+	if [[ ! -d $dir/usr/lib/modules ]]; then
+		mkdir -p "$dir/usr/lib" && mv "$dir/lib/modules" "$dir/usr/lib/modules" || return
+	fi
+	modules=$dir/usr/lib/modules/$release
+	find "$modules" -name '*.ko.xz' -print0 | xargs -0r -P 2 -n 64 xz -d || return
+	find "$modules" -name '*.ko.zst' -print0 | xargs -0r -P 2 -n 64 zstd -q -d --rm || return
+	rm -rf "$dir/usr/share" "$dir/lib"
+	ln -s usr/lib "$dir/lib"
+	depmod -b "$dir" "$release" || return
+	[[ -e $modules/vmlinuz ]] || ln "$dir/boot/vmlinuz-$release" "$modules/vmlinuz"
+}
+
+# fetch_kernel RELEASE: into the cache, unless it is there.
+fetch_kernel()
+{
+	local release=$1 final=$VM_CACHE/kernel/$1 part=$VM_CACHE/kernel/.part.$1
+	[[ ! -d $final ]] || return 0
+	note "fetching Linux $release (once)"
+	rm -rf "$part"
+	mkdir -p "$part"
+	download "$release" "$part" >&2 || return
+	unpack "$release" "$part" >&2 || return
+	mv "$part" "$final"
+}
+
+# ensure_kernel WANTED: fetched if need be. Prints the release.
+# The lists are read again when they do not know the version, or name a package that has gone.
+ensure_kernel()
+{
+	local wanted=$1 release
+	mkdir -p "$VM_CACHE/kernel"
+	exec {lock}>"$VM_CACHE/lock"
+	flock "$lock"
+	release=$(pick_kernel "$wanted") || {
+		refresh_index
+		release=$(pick_kernel "$wanted") ||
+			die 125 "no cloud kernel $wanted on the mirror (--list-kernels shows all)"
+	}
+	fetch_kernel "$release" || {
+		refresh_index
+		release=$(pick_kernel "$wanted") || die 125 "no cloud kernel $wanted any more"
+		fetch_kernel "$release" || die 125 "cannot fetch Linux $release"
+	}
+	exec {lock}>&-
+	printf '%s\n' "$release"
+}
+
+list_kernels()
+{
+	mkdir -p "$VM_CACHE"
+	(
+		flock 9
+		refresh_index
+	) 9>"$VM_CACHE/lock"
+	cat "$VM_CACHE/kernels"
+}
