@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The data path `copy`: the kernel copies between the request and a buffer that each tag has, in
+ * the fetching task (ublk_map_io() before the fetch completes, ublk_unmap_io() in the commit).
+ * A parked tag's buffer belongs to the kernel.
+ */
+#include <string.h>
+
+#include "queue/internal.h"
+
+static int init(struct ub_queue *q, struct ub_error *err)
+{
+	int ret = ub_arena_init(&q->arena, q->depth, q->max_io, "ublk buffers", err);
+
+	if (ret)
+		return ret;
+	for (unsigned tag = 0; tag < q->depth; tag++)
+		q->ios[tag].data = ub_arena_slot(&q->arena, tag);
+	return 0;
+}
+
+static void done(struct ub_queue *q)
+{
+	ub_arena_done(&q->arena);
+}
+
+static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
+{
+	(void)q;
+	return (uintptr_t)io->data;
+}
+
+static char *at(struct ub_io *io, uint32_t data)
+{
+	return (char *)io->data + data;
+}
+
+static void prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+		      uint32_t data, uint32_t len, uint64_t offset)
+{
+	(void)q;
+	io_uring_prep_read(sqe, file, at(io, data), len, offset);
+}
+
+static void prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+		       uint32_t data, uint32_t len, uint64_t offset)
+{
+	(void)q;
+	io_uring_prep_write(sqe, file, at(io, data), len, offset);
+}
+
+static int copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		   uint32_t len)
+{
+	(void)q;
+	memcpy(at(io, data), from, len);
+	return 0;
+}
+
+static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
+{
+	(void)q;
+	memcpy(to, at(io, data), len);
+	return 0;
+}
+
+const struct ub_data_path ub_path_copy = {
+	.name = "copy",
+	.init = init,
+	.done = done,
+	.fetch_addr = fetch_addr,
+	.begin = ub_queue_submit,
+	.end = ub_queue_commit,
+	.prep_read = prep_read,
+	.prep_write = prep_write,
+	.copy_to = copy_to,
+	.copy_from = copy_from,
+};

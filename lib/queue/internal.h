@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a queue, for the files of this folder alone. */
+#pragma once
+
+#include <liburing.h>
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "memory/arena.h"
+#include "memory/desc.h"
+#include "queue/io.h"
+#include "queue/queue.h"
+
+/* Where a tag is. */
+enum {
+	IO_IDLE,   /* never fetched, or given back for good */
+	IO_PARKED, /* in the kernel: its buffer is the kernel's */
+	IO_BUSY
+}; /* with us: it has to be ended exactly once */
+
+/* user_data: tag in bits 0 to 15, kind in bit 16. */
+#define DATA_TARGET ((uint64_t)1 << 16)
+#define DATA_TAG(data) ((data)&0xffff)
+
+/* Registered files: the char device, then the target's. */
+#define FILE_CHAR 0
+#define FILE_TARGET 1
+
+/* A way of moving data between the request and the server. */
+struct ub_data_path {
+	const char *name;
+	int (*init)(struct ub_queue *q, struct ub_error *err);
+	void (*done)(struct ub_queue *q);
+	/* What goes into `addr` of a tag's fetch. */
+	uint64_t (*fetch_addr)(struct ub_queue *q, struct ub_io *io);
+	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. */
+	void (*begin)(struct ub_queue *q, struct ub_io *io);
+	/* The target is done with it: the data goes out, then it is committed. */
+	void (*end)(struct ub_queue *q, struct ub_io *io, int result);
+	/* Points a read or write of a file at the I/O's data. */
+	void (*prep_read)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+			  uint32_t data, uint32_t len, uint64_t offset);
+	void (*prep_write)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+			   uint32_t data, uint32_t len, uint64_t offset);
+	int (*copy_to)(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		       uint32_t len);
+	int (*copy_from)(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
+			 uint32_t len);
+};
+
+enum { GATE_SHUT, GATE_GO, GATE_HOME };
+
+struct ub_queue {
+	/* Hot, and only the thread's. */
+	struct io_uring ring;
+	struct ub_io *ios; /* depth of them */
+	const struct ub_data_path *path;
+	struct ub_tgt *target;
+	struct ub_desc_map desc;
+	uint32_t max_io; /* bytes */
+	uint16_t id, depth;
+	uint16_t idle; /* tags that the driver has aborted */
+	bool told_write_error;
+	struct ub_arena arena;
+
+	/* Cold. */
+	struct ublksrv_ctrl_dev_info info;
+	int event_fd;
+	bool has_ring;
+	bool has_thread;
+	pthread_t thread;
+	pthread_mutex_t lock; /* guards gate, fault */
+	pthread_cond_t opened;
+	int gate;
+	char fault[120];
+	atomic_uint faults;
+	atomic_int error;
+	atomic_int tid;
+	atomic_bool ended;
+};
+
+/* An SQE, zeroed; what is queued is submitted first when the ring is full. */
+struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);
+
+/* Hands the I/O to the target. */
+void ub_queue_submit(struct ub_queue *q, struct ub_io *io);
+
+/* Commits @result and fetches the tag's next I/O, with one command. */
+void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
+
+/* Notes something that should not be: counted, the first one kept for the log. */
+void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* Wakes whoever watches the queues. */
+void ub_queue_tell(struct ub_queue *q);
+
+/* The thread's work: fetch everything, serve, until every tag is idle. Return: 0 or -errno. */
+int ub_queue_serve(struct ub_queue *q);

@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/queue.h"
+
+#include <errno.h>
+#include <sched.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+#include "queue/internal.h"
+
+#define STACK_SIZE (128 * 1024)
+
+static unsigned ops_per_io(const struct ub_queue *q)
+{
+	return q->target->ops_per_io ? q->target->ops_per_io : 1;
+}
+
+/*
+ * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
+ * its failure is found before anything is fetched. A tag has either its fetch on the ring or its
+ * target's operations: the completion queue is as large as all of them, and can't overflow.
+ */
+static int init_ring(struct ub_queue *q, struct ub_error *err)
+{
+	struct io_uring_params params = {
+		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
+			 IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
+			 IORING_SETUP_CLAMP,
+	};
+	unsigned entries = q->depth * ops_per_io(q);
+	int ret = ub_fault("ring");
+
+	params.cq_entries = entries;
+	if (!ret)
+		ret = io_uring_queue_init_params(entries, &q->ring, &params);
+	if (ret)
+		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up the ring of queue %u",
+			       q->id);
+	q->has_ring = true;
+	if (params.cq_entries < entries)
+		return ub_fail_text(err, UB_STAGE_RING, -E2BIG,
+				    "cannot set up the ring of queue %u: %u entries are too many",
+				    q->id, entries);
+	return 0;
+}
+
+static int init_ios(struct ub_queue *q, struct ub_error *err)
+{
+	size_t size = q->depth * sizeof(struct ub_io);
+	int ret = ub_fault("ios");
+
+	if (!ret) {
+		q->ios = aligned_alloc(sizeof(struct ub_io), size);
+		ret = q->ios ? 0 : -ENOMEM;
+	}
+	if (ret)
+		return ub_fail(err, UB_STAGE_MEMORY, ret, "cannot allocate queue %u", q->id);
+	memset(q->ios, 0, size);
+	for (unsigned tag = 0; tag < q->depth; tag++)
+		q->ios[tag].tag = (uint16_t)tag;
+	return 0;
+}
+
+int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
+		 struct ub_error *err)
+{
+	struct ub_queue *q = aligned_alloc(64, (sizeof(*q) + 63) / 64 * 64);
+	int ret;
+
+	if (!q)
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate queue %u",
+			       config->id);
+	memset(q, 0, sizeof(*q));
+	q->id = (uint16_t)config->id;
+	q->info = *config->info;
+	q->depth = q->info.queue_depth;
+	q->max_io = q->info.max_io_buf_bytes;
+	q->target = config->target;
+	q->path = config->path;
+	q->event_fd = config->event_fd;
+	(void)pthread_mutex_init(&q->lock, NULL);
+	(void)pthread_cond_init(&q->opened, NULL);
+
+	ret = init_ios(q, err);
+	if (!ret)
+		ret = q->path->init(q, err);
+	if (!ret)
+		ret = init_ring(q, err);
+	if (ret) {
+		ub_queue_free(q);
+		return ret;
+	}
+	*ret_queue = q;
+	return 0;
+}
+
+static int wait_gate(struct ub_queue *q)
+{
+	int gate;
+
+	(void)pthread_mutex_lock(&q->lock);
+	while (q->gate == GATE_SHUT)
+		(void)pthread_cond_wait(&q->opened, &q->lock);
+	gate = q->gate;
+	(void)pthread_mutex_unlock(&q->lock);
+	return gate;
+}
+
+static void open_gate(struct ub_queue *q, int gate)
+{
+	(void)pthread_mutex_lock(&q->lock);
+	if (q->gate == GATE_SHUT)
+		q->gate = gate;
+	(void)pthread_cond_signal(&q->opened);
+	(void)pthread_mutex_unlock(&q->lock);
+}
+
+static void *queue_thread(void *arg)
+{
+	struct ub_queue *q = arg;
+	char name[16];
+	int ret;
+
+	(void)snprintf(name, sizeof(name), "ublk%u-q%u", q->info.dev_id, q->id);
+	(void)prctl(PR_SET_NAME, name);
+	atomic_store(&q->tid, gettid());
+	if (wait_gate(q) == GATE_GO) {
+		ret = ub_queue_serve(q);
+		atomic_store(&q->error, ret);
+	}
+	atomic_store(&q->ended, true);
+	ub_queue_tell(q);
+	return NULL;
+}
+
+int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struct ub_error *err)
+{
+	pthread_attr_t attr;
+	int ret = -ub_fault("thread");
+
+	if (!ret)
+		ret = pthread_attr_init(&attr);
+	if (ret)
+		return ub_fail(err, UB_STAGE_THREAD, -ret, "cannot start the thread of queue %u",
+			       q->id);
+	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	ret = pthread_create(&q->thread, &attr, queue_thread, q);
+	(void)pthread_attr_destroy(&attr);
+	if (ret)
+		return ub_fail(err, UB_STAGE_THREAD, -ret, "cannot start the thread of queue %u",
+			       q->id);
+	q->has_thread = true;
+	/* A cpuset may exclude some or all of them: then the queue runs where it is allowed to. */
+	if (cpus)
+		(void)pthread_setaffinity_np(q->thread, cpus_size, cpus);
+	return 0;
+}
+
+int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
+{
+	int files[FILE_TARGET + UB_TARGET_FILES_MAX] = {[FILE_CHAR] = char_fd};
+	int ret = ub_fault("attach");
+
+	for (unsigned i = 0; i < q->target->nr_files; i++)
+		files[FILE_TARGET + i] = q->target->files[i];
+	if (!ret)
+		ret = io_uring_register_files(&q->ring, files, FILE_TARGET + q->target->nr_files);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_RING, ret, "cannot register the files of queue %u",
+			       q->id);
+	return 0;
+}
+
+int ub_queue_map(struct ub_queue *q, int char_fd, struct ub_error *err)
+{
+	return ub_desc_map(&q->desc, char_fd, &q->info, q->id, err);
+}
+
+void ub_queue_go(struct ub_queue *q)
+{
+	open_gate(q, GATE_GO);
+}
+
+void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
+{
+	ret_status->ended = atomic_load(&q->ended);
+	ret_status->error = atomic_load(&q->error);
+	ret_status->faults = atomic_load(&q->faults);
+	ret_status->tid = atomic_load(&q->tid);
+	(void)pthread_mutex_lock(&q->lock);
+	memcpy(ret_status->fault, q->fault, sizeof(q->fault));
+	(void)pthread_mutex_unlock(&q->lock);
+}
+
+void ub_queue_tell(struct ub_queue *q)
+{
+	(void)eventfd_write(q->event_fd, 1);
+}
+
+void ub_queue_fault(struct ub_queue *q, const char *fmt, ...)
+{
+	va_list ap;
+
+	if (atomic_fetch_add(&q->faults, 1) != 0)
+		return;
+	va_start(ap, fmt);
+	(void)pthread_mutex_lock(&q->lock);
+	(void)vsnprintf(q->fault, sizeof(q->fault), fmt, ap);
+	(void)pthread_mutex_unlock(&q->lock);
+	va_end(ap);
+	ub_queue_tell(q);
+}
+
+struct ub_tgt *ub_queue_target(struct ub_queue *q)
+{
+	return q->target;
+}
+
+/* In reverse; the ring goes before the memory that its commands point to. */
+void ub_queue_free(struct ub_queue *q)
+{
+	if (!q)
+		return;
+	if (q->has_thread) {
+		open_gate(q, GATE_HOME);
+		(void)pthread_join(q->thread, NULL);
+	}
+	if (q->has_ring)
+		io_uring_queue_exit(&q->ring);
+	ub_desc_unmap(&q->desc);
+	q->path->done(q);
+	free(q->ios);
+	(void)pthread_cond_destroy(&q->opened);
+	(void)pthread_mutex_destroy(&q->lock);
+	free(q);
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One queue of a device: its ring, its descriptors, its I/Os, its buffers and the thread that
+ * serves them. All of it belongs to that thread once it runs, so nothing is locked. The making is
+ * cut into the steps of the server's start, each of which can fail and be undone by
+ * ub_queue_free(), and all of which come before the first fetch. Knows the kernel's interface and
+ * the target's, not the device's life.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "kernel/uapi.h"
+#include "target/target.h"
+
+struct ub_queue;
+struct ub_data_path;
+
+extern const struct ub_data_path ub_path_copy;
+
+struct ub_queue_config {
+	unsigned id;
+	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
+	struct ub_tgt *target;                    /* borrowed; shared by all queues */
+	const struct ub_data_path *path;
+	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
+};
+
+/*
+ * Allocates the queue: I/O state, buffers, and its ring, still disabled. Needs no device node.
+ * Return: 0, or a negative errno with a message.
+ */
+int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
+		 struct ub_error *err);
+
+/* Starts the thread, which waits for ub_queue_go(). @cpus: where it may run, or NULL. */
+int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struct ub_error *err);
+
+/* Registers the open char device and the target's files with the ring. */
+int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err);
+
+/* Maps the descriptors. The last step that can fail. */
+int ub_queue_map(struct ub_queue *q, int char_fd, struct ub_error *err);
+
+/* Lets the thread fetch all tags and serve until the driver has aborted every one of them. */
+void ub_queue_go(struct ub_queue *q);
+
+/* What the thread tells the others; all of it may be read at any time. */
+struct ub_queue_status {
+	bool ended;      /* the thread serves no more */
+	int error;       /* negative errno: why it ended, when not by the driver's abort */
+	uint32_t faults; /* requests and completions that made no sense */
+	char fault[120]; /* the first of them; valid when faults is not 0 */
+	int32_t tid;     /* 0 before it runs */
+};
+void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status);
+
+/*
+ * Ends and frees. A thread that waits for ub_queue_go() is sent home; one that serves has to have
+ * ended. Takes NULL and half-built queues.
+ */
+void ub_queue_free(struct ub_queue *q);

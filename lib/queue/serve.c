@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of one I/O: a fetch's completion brings a tag, its descriptor is read once and checked,
+ * the target works, the commit is also the next fetch. Everything that is queued goes to the kernel
+ * with the call that waits, and all completions that are there are taken at once. No allocation, no
+ * lock, no log line, no system call besides the ring's own.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "queue/internal.h"
+
+#define SECTOR_SHIFT 9
+
+struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
+{
+	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
+
+	/* More than fit into one batch. Submitting takes no completions, so this can't recurse; a
+	 * kernel short of memory (-EAGAIN) is asked again, since what is queued can't be dropped. */
+	while (__builtin_expect(!sqe, 0)) {
+		(void)io_uring_submit(&q->ring);
+		sqe = io_uring_get_sqe(&q->ring);
+	}
+	memset(sqe, 0, sizeof(*sqe));
+	return sqe;
+}
+
+static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+	struct ublksrv_io_cmd cmd = {
+		.q_id = q->id,
+		.tag = io->tag,
+		.result = result,
+		.addr = q->path->fetch_addr(q, io),
+	};
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->fd = FILE_CHAR;
+	sqe->cmd_op = op;
+	sqe->user_data = io->tag;
+	memcpy(sqe->cmd, &cmd, sizeof(cmd));
+	io->state = IO_PARKED;
+}
+
+void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
+{
+	io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
+}
+
+void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
+{
+	q->target->type->submit(q, io);
+}
+
+/* Does the request make sense? The kernel can be wrong too, and the target believes what it gets.
+ * Return: 0, or the negative errno that the client gets. */
+static int check(struct ub_queue *q, const struct ub_io *io, uint64_t sectors)
+{
+	uint64_t size = q->target->size, bytes = sectors << SECTOR_SHIFT;
+	uint64_t max = UB_DISCARD_MAX;
+
+	switch (io->op) {
+	case UBLK_IO_OP_FLUSH:
+		return 0;
+	case UBLK_IO_OP_READ:
+		max = q->max_io;
+		break;
+	case UBLK_IO_OP_WRITE:
+		max = q->max_io;
+		/* fall through */
+	case UBLK_IO_OP_DISCARD:
+	case UBLK_IO_OP_WRITE_ZEROES:
+		if (q->target->read_only)
+			return -EROFS;
+		break;
+	default:
+		return -EOPNOTSUPP;
+	}
+	if (bytes == 0 || bytes > max || io->offset > size || bytes > size - io->offset)
+		return -EIO;
+	return 0;
+}
+
+static void take(struct ub_queue *q, struct ub_io *io)
+{
+	struct ublksrv_io_desc desc;
+	uint64_t sectors;
+	int ret;
+
+	if (!ub_desc_get(&q->desc, io->tag, &desc))
+		return;
+	io->op = ub_desc_op(&desc);
+	io->flags = ub_desc_flags(&desc);
+	sectors = io->op == UBLK_IO_OP_FLUSH ? 0 : desc.nr_sectors;
+	io->offset = desc.start_sector << SECTOR_SHIFT;
+	io->len = (uint32_t)(sectors << SECTOR_SHIFT);
+	io->step = 0;
+	io->done = 0;
+	io->pending = 0;
+	io->state = IO_BUSY;
+	ret = desc.start_sector > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
+	if (__builtin_expect(ret != 0, 0)) {
+		const char *name = ub_desc_op_name(io->op);
+
+		ub_queue_fault(q, "refused %s of %llu sectors at %llu: %s",
+			       name ? name : "an unknown operation", (unsigned long long)sectors,
+			       (unsigned long long)desc.start_sector, strerror(-ret));
+		ub_io_end(q, io, ret);
+		return;
+	}
+	q->path->begin(q, io);
+}
+
+/* The completion of a fetch, or of a commit that is also a fetch. */
+static void fetched(struct ub_queue *q, struct ub_io *io, int res)
+{
+	if (__builtin_expect(io->state != IO_PARKED, 0)) {
+		ub_queue_fault(q, "tag %u completed while it was not fetched (%d)", io->tag, res);
+		return;
+	}
+	if (__builtin_expect(res == UBLK_IO_RES_OK, 1)) {
+		take(q, io);
+		return;
+	}
+	io->state = IO_IDLE;
+	q->idle++;
+	if (res != UBLK_IO_RES_ABORT)
+		ub_queue_fault(q, "the driver refused tag %u: %s", io->tag, strerror(-res));
+}
+
+static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
+{
+	uint64_t data = cqe->user_data;
+	struct ub_io *io;
+
+	if (__builtin_expect(DATA_TAG(data) >= q->depth, 0)) {
+		ub_queue_fault(q, "completion of tag %llu, which does not exist",
+			       (unsigned long long)DATA_TAG(data));
+		return;
+	}
+	io = &q->ios[DATA_TAG(data)];
+	if (!(data & DATA_TARGET)) {
+		fetched(q, io, cqe->res);
+		return;
+	}
+	io->pending--;
+	q->target->type->complete(q, io, cqe->res);
+}
+
+static void drain(struct ub_queue *q)
+{
+	struct io_uring_cqe *cqe;
+	unsigned head, n = 0;
+
+	io_uring_for_each_cqe(&q->ring, head, cqe)
+	{
+		completed(q, cqe);
+		n++;
+	}
+	io_uring_cq_advance(&q->ring, n);
+	if (__builtin_expect(atomic_load_explicit(&q->target->write_error, memory_order_relaxed) &&
+				     !q->told_write_error,
+			     0)) {
+		q->told_write_error = true;
+		ub_queue_tell(q);
+	}
+}
+
+int ub_queue_serve(struct ub_queue *q)
+{
+	int ret = io_uring_enable_rings(&q->ring);
+
+	if (ret < 0)
+		return ret;
+	for (unsigned tag = 0; tag < q->depth; tag++) {
+		io_command(q, &q->ios[tag], UBLK_U_IO_FETCH_REQ, 0);
+		/* The worst moment to die: half of the tags are in the kernel. */
+		if (tag == q->depth / 2) {
+			ret = ub_fault("fetch-half");
+			if (ret) {
+				(void)io_uring_submit(&q->ring);
+				return ret;
+			}
+		}
+	}
+	while (q->idle < q->depth) {
+		ret = io_uring_submit_and_wait(&q->ring, 1);
+		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -ETIME)
+			return ret;
+		drain(q);
+	}
+	return 0;
+}
