@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/parse.h"
+
+#include <errno.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+
+/* The driver gives out minors of 20 bits. */
+#define DEV_ID_MAX ((1U << 20) - 1)
+
+static int digit_of(char c, unsigned base)
+{
+	int digit = -1;
+
+	if (c >= '0' && c <= '9')
+		digit = c - '0';
+	else if (c >= 'a' && c <= 'f')
+		digit = c - 'a' + 10;
+	else if (c >= 'A' && c <= 'F')
+		digit = c - 'A' + 10;
+	return digit < (int)base ? digit : -1;
+}
+
+/* Takes digits off @text. Return: how many, or -ERANGE. */
+static int take_digits(const char **text, unsigned base, uint64_t *ret_value)
+{
+	uint64_t value = 0;
+	int digit, count = 0;
+
+	for (; (digit = digit_of(**text, base)) >= 0; (*text)++) {
+		if (__builtin_mul_overflow(value, base, &value) ||
+		    __builtin_add_overflow(value, (uint64_t)digit, &value))
+			return -ERANGE;
+		count++;
+	}
+	*ret_value = value;
+	return count;
+}
+
+int ub_parse_u64(const char *text, uint64_t max, uint64_t *ret_value)
+{
+	unsigned base = 10;
+	uint64_t value;
+	const char *p = text;
+	int count;
+
+	if (p[0] == '0' && (p[1] == 'x' || p[1] == 'X')) {
+		base = 16;
+		p += 2;
+	}
+	count = take_digits(&p, base, &value);
+	if (count == -ERANGE) {
+		/* Too large is said only of what is a number to its end. */
+		while (digit_of(*p, base) >= 0)
+			p++;
+		return *p ? -EINVAL : -ERANGE;
+	}
+	if (count == 0 || *p)
+		return -EINVAL;
+	if (value > max)
+		return -ERANGE;
+	*ret_value = value;
+	return 0;
+}
+
+/* "", "K", "KiB" and so on, in either case. Return: the power of 1024, or -EINVAL. */
+static int parse_unit(const char *text)
+{
+	static const char units[] = "KMGTPE";
+	const char *unit;
+
+	if (!*text)
+		return 0;
+	unit = strchr(units, *text >= 'a' && *text <= 'z' ? *text - 'a' + 'A' : *text);
+	if (!unit || (text[1] && strcmp(text + 1, "iB") != 0))
+		return -EINVAL;
+	return (int)(unit - units) + 1;
+}
+
+int ub_parse_size(const char *text, uint64_t *ret_bytes)
+{
+	uint64_t whole, fraction = 0, scale = 1, unit;
+	const char *p = text;
+	int count, power;
+	bool too_large;
+	unsigned __int128 bytes;
+
+	count = take_digits(&p, 10, &whole);
+	too_large = count == -ERANGE;
+	while (digit_of(*p, 10) >= 0)
+		p++;
+	if (count == 0)
+		return -EINVAL;
+	if (*p == '.') {
+		p++;
+		count = take_digits(&p, 10, &fraction);
+		/* 10^18 is the largest scale that 64 bits hold. */
+		if (count <= 0 || count > 18)
+			return -EINVAL;
+		while (count--)
+			scale *= 10;
+	}
+	power = parse_unit(p);
+	if (power < 0 || (power == 0 && scale > 1))
+		return -EINVAL;
+	if (too_large)
+		return -ERANGE;
+	unit = 1ULL << (10 * power);
+	if ((unsigned __int128)fraction * unit % scale)
+		return -EINVAL;
+	bytes = (unsigned __int128)whole * unit + (unsigned __int128)fraction * unit / scale;
+	if (bytes > INT64_MAX)
+		return -ERANGE;
+	*ret_bytes = (uint64_t)bytes;
+	return 0;
+}
+
+int ub_parse_dev_id(const char *text, uint32_t *ret_id)
+{
+	const char *p = text;
+	uint64_t id;
+
+	if (strncmp(p, "/dev/", 5) == 0) {
+		p += 5;
+		if (strncmp(p, "ublk", 4) != 0)
+			return -EINVAL;
+	}
+	if (strncmp(p, "ublkb", 5) == 0 || strncmp(p, "ublkc", 5) == 0)
+		p += 5;
+	/* The kernel writes no leading zeroes and no 0x, so nothing with them is a device. */
+	if (*p == '0' && p[1])
+		return -EINVAL;
+	if (ub_parse_u64(p, DEV_ID_MAX, &id) != 0)
+		return -EINVAL;
+	*ret_id = (uint32_t)id;
+	return 0;
+}
+
+const char *ub_format_size(uint64_t bytes, char *buf, size_t size)
+{
+	static const char units[] = "KMGTPE";
+	unsigned power = 0;
+	uint64_t tenths;
+
+	if (bytes < 1024) {
+		(void)snprintf(buf, size, "%u", (unsigned)bytes);
+		return buf;
+	}
+	while (power < sizeof(units) - 2 && bytes >> (10 * (power + 1)) >= 1024)
+		power++;
+	for (;; power++) {
+		unsigned __int128 unit = (unsigned __int128)1 << (10 * (power + 1));
+
+		tenths = (uint64_t)(((unsigned __int128)bytes * 10 + unit / 2) / unit);
+		/* 1023.96M is 1G. */
+		if (tenths < 10240 || power == sizeof(units) - 2)
+			break;
+	}
+	if (tenths % 10)
+		(void)snprintf(buf, size, "%llu.%u%c", (unsigned long long)(tenths / 10),
+			       (unsigned)(tenths % 10), units[power]);
+	else
+		(void)snprintf(buf, size, "%llu%c", (unsigned long long)(tenths / 10),
+			       units[power]);
+	return buf;
+}

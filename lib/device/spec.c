@@ -1,0 +1,282 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/spec.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "kernel/uapi.h"
+
+#define KIB 1024ULL
+#define MIB (1024 * KIB)
+#define NAME_LENGTH_MAX 64
+#define DEV_ID_MAX ((1U << 20) - 1) /* minors have 20 bits */
+
+const char *const ub_data_path_names[] = {
+	[UB_PATH_AUTO] = "auto",
+	[UB_PATH_COPY] = "copy",
+	NULL,
+};
+
+const char *const ub_recovery_names[] = {
+	[UB_RECOVERY_NONE] = "none",
+	[UB_RECOVERY_REQUEUE] = "requeue",
+	[UB_RECOVERY_REISSUE] = "reissue",
+	[UB_RECOVERY_FAIL] = "fail",
+	NULL,
+};
+
+#define AT(field) .offset = offsetof(struct ub_spec, field)
+
+/* clang-format off */
+const struct ub_opt ub_spec_options[] = {
+	{ .name = "id", .letter = 'n', .type = UB_OPT_INT, AT(id), .metavar = "N",
+	  .max = DEV_ID_MAX, .help = "number of the device (default: the kernel chooses)" },
+	{ .name = "name", .type = UB_OPT_STRING, AT(name), .metavar = "NAME",
+	  .help = "name that other commands take for the device" },
+	{ .name = "queues", .letter = 'q', .type = UB_OPT_U32, AT(queues), .metavar = "N",
+	  .min = 1, .max = UBLK_MAX_NR_QUEUES, .help = "hardware queues (default: 1)" },
+	{ .name = "depth", .letter = 'd', .type = UB_OPT_U32, AT(depth), .metavar = "N",
+	  .min = 1, .max = UBLK_MAX_QUEUE_DEPTH, .help = "requests in each queue (default: 128)" },
+	{ .name = "max-io", .letter = 'b', .type = UB_OPT_SIZE32, AT(max_io), .metavar = "SIZE",
+	  .min = 4 * KIB, .max = 32 * MIB,
+	  .help = "largest request, a multiple of the page (default: 512K)" },
+	{ .name = "data-path", .type = UB_OPT_CHOICE, AT(data_path), .choices = ub_data_path_names,
+	  .help = "how data reaches the server (default: auto)" },
+	{ .name = "logical-block-size", .type = UB_OPT_SIZE32, AT(logical_block_size),
+	  .metavar = "SIZE", .min = 512, .max = 64 * KIB,
+	  .help = "smallest unit of I/O (default: the target's)" },
+	{ .name = "physical-block-size", .type = UB_OPT_SIZE32, AT(physical_block_size),
+	  .metavar = "SIZE", .min = 512, .max = 256 * MIB,
+	  .help = "unit that is written without reading first (default: the target's)" },
+	{ .name = "io-min", .type = UB_OPT_SIZE32, AT(io_min), .metavar = "SIZE",
+	  .min = 512, .max = 256 * MIB,
+	  .help = "smallest I/O that is no burden (default: the target's)" },
+	{ .name = "io-opt", .type = UB_OPT_SIZE32, AT(io_opt), .metavar = "SIZE",
+	  .min = 512, .max = 256 * MIB, .help = "best size of an I/O (default: the target's)" },
+	{ .name = "read-only", .type = UB_OPT_FLAG, AT(read_only), .help = "refuse writes" },
+	{ .name = "rotational", .type = UB_OPT_FLAG, AT(rotational),
+	  .help = "say that seeking takes time" },
+	{ .name = "no-partition-scan", .type = UB_OPT_FLAG, AT(no_partition_scan),
+	  .help = "do not look for partitions" },
+	{ .name = "no-discard", .type = UB_OPT_FLAG, AT(no_discard),
+	  .help = "do not offer discard, even if the target could" },
+	{ .name = "no-lock", .type = UB_OPT_FLAG, AT(no_lock),
+	  .help = "do not lock what lies behind the device" },
+	{ .name = "recovery", .type = UB_OPT_CHOICE, AT(recovery), .choices = ub_recovery_names,
+	  .help = "fate of I/O whose server dies (default: reissue, or none for mem)" },
+	{ .name = "log-file", .type = UB_OPT_STRING, AT(log_file), .metavar = "FILE",
+	  .completer = "file", .help = "where the server writes its log (default: the journal)" },
+	{ .name = "strict", .type = UB_OPT_FLAG, AT(strict), .transient = 1,
+	  .help = "fail if the kernel grants a request only in part" },
+	{ .name = "foreground", .type = UB_OPT_FLAG, AT(foreground), .transient = 1,
+	  .conflicts = "no-wait", .help = "become the server instead of starting one" },
+	{ .name = "no-wait", .type = UB_OPT_FLAG, AT(no_wait), .transient = 1,
+	  .conflicts = "foreground", .help = "do not wait for the device node" },
+	{ .name = "timeout", .type = UB_OPT_U32, AT(timeout_s), .metavar = "SEC", .transient = 1,
+	  .min = 1, .max = 86400, .help = "give up after so many seconds (default: 60)" },
+	UB_OPT_END,
+};
+/* clang-format on */
+
+void ub_spec_init(struct ub_spec *spec)
+{
+	*spec = (struct ub_spec){
+		.id = -1,
+		.queues = 1,
+		.depth = 128,
+		.max_io = 512 * KIB,
+		.data_path = UB_PATH_AUTO,
+		.recovery = UB_RECOVERY_DEFAULT,
+		.timeout_s = 60,
+	};
+}
+
+static void drop_target(struct ub_spec *spec)
+{
+	if (spec->target && spec->target_args)
+		ub_opt_free_strings(spec->target->options, spec->target_args);
+	free(spec->target_args);
+	spec->target_args = NULL;
+	spec->target = NULL;
+}
+
+int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target)
+{
+	/* A target without options may have no arguments at all. */
+	void *args = calloc(1, target->args_size ? target->args_size : 1);
+
+	if (!args)
+		return -ENOMEM;
+	drop_target(spec);
+	if (target->defaults)
+		target->defaults(args);
+	spec->target = target;
+	spec->target_args = args;
+	return 0;
+}
+
+#define usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
+
+/* A name must stand in a path and a log line, and must not be taken for a device's number. */
+static int check_name(const char *name, struct ub_error *err)
+{
+	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				   "0123456789_.+-";
+	size_t len = strlen(name);
+	uint32_t id;
+
+	if (len == 0 || len > NAME_LENGTH_MAX)
+		return usage(err, "--name takes 1 to %d characters", NAME_LENGTH_MAX);
+	if (name[0] == '-' || name[0] == '.' || strspn(name, good) != len)
+		return usage(err, "--name takes letters, digits and _ . + -, "
+				  "and no . or - at the start");
+	if (ub_parse_dev_id(name, &id) == 0 || strspn(name, "0123456789") == len)
+		return usage(err, "--name %s would be taken for a device's number", name);
+	return 0;
+}
+
+static bool is_power_of_two(uint32_t value)
+{
+	return value && !(value & (value - 1));
+}
+
+static int check_blocks(const struct ub_spec *spec, struct ub_error *err)
+{
+	const struct {
+		const char *name;
+		uint32_t value;
+	} sizes[] = {
+		{"logical-block-size", spec->logical_block_size},
+		{"physical-block-size", spec->physical_block_size},
+		{"io-min", spec->io_min},
+		{"io-opt", spec->io_opt},
+	};
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	for (size_t i = 0; i < UB_ARRAY_SIZE(sizes); i++) {
+		if (sizes[i].value && !is_power_of_two(sizes[i].value))
+			return usage(err, "--%s %u is no power of two", sizes[i].name,
+				     sizes[i].value);
+	}
+	/* ublk_validate_params() refuses both. */
+	if (spec->logical_block_size > page)
+		return usage(err, "--logical-block-size %u is larger than a page (%u)",
+			     spec->logical_block_size, page);
+	if (spec->physical_block_size && spec->physical_block_size < spec->logical_block_size)
+		return usage(err, "--physical-block-size %u is smaller than the logical one (%u)",
+			     spec->physical_block_size, spec->logical_block_size);
+	if (spec->max_io % page)
+		return usage(err, "--max-io %u is no multiple of the page (%u)", spec->max_io,
+			     page);
+	return 0;
+}
+
+static int check_recovery(struct ub_spec *spec, struct ub_error *err)
+{
+	bool can = spec->target->recoverable;
+
+	if (spec->recovery == UB_RECOVERY_DEFAULT) {
+		spec->recovery = can ? UB_RECOVERY_REISSUE : UB_RECOVERY_NONE;
+		return 0;
+	}
+	if (spec->recovery != UB_RECOVERY_NONE && !can)
+		return usage(err,
+			     "--recovery %s is not for target %s: its data dies with its server",
+			     ub_recovery_names[spec->recovery], spec->target->name);
+	return 0;
+}
+
+static unsigned count_choices(const struct ub_opt *opt)
+{
+	unsigned count = 0;
+
+	while (opt->choices[count])
+		count++;
+	return count;
+}
+
+/* Ranges, for a specification that did not come through the command line. */
+static int check_range(const struct ub_spec *spec, const struct ub_opt *opt, struct ub_error *err)
+{
+	const void *field = (const char *)spec + opt->offset;
+	int choice;
+	uint32_t value;
+
+	switch (opt->type) {
+	case UB_OPT_CHOICE:
+		memcpy(&choice, field, sizeof(choice));
+		if (field == &spec->recovery && choice == UB_RECOVERY_DEFAULT)
+			return 0;
+		if (choice < 0 || (unsigned)choice >= count_choices(opt))
+			return usage(err, "--%s is out of range", opt->name);
+		return 0;
+	case UB_OPT_SIZE32:
+	case UB_OPT_U32:
+		memcpy(&value, field, sizeof(value));
+		if (value == 0 && opt->type == UB_OPT_SIZE32 && field != &spec->max_io)
+			return 0; /* the target's own */
+		if (value < opt->min || value > opt->max)
+			return usage(err, "--%s %u is out of range: %llu to %llu", opt->name, value,
+				     (unsigned long long)opt->min, (unsigned long long)opt->max);
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static int check_ranges(const struct ub_spec *spec, struct ub_error *err)
+{
+	if (spec->id < -1 || spec->id > (int)DEV_ID_MAX)
+		return usage(err, "--id %d is out of range: 0 to %u", spec->id, DEV_ID_MAX);
+	for (const struct ub_opt *opt = ub_spec_options; opt->name; opt++) {
+		int r = check_range(spec, opt, err);
+
+		if (r < 0)
+			return r;
+	}
+	return 0;
+}
+
+int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
+{
+	int r;
+
+	if (!spec->target)
+		return usage(err, "no target is chosen");
+	r = check_ranges(spec, err);
+	if (r == 0 && spec->name)
+		r = check_name(spec->name, err);
+	if (r == 0)
+		r = check_blocks(spec, err);
+	if (r == 0 && spec->foreground && spec->no_wait)
+		r = usage(err, "--foreground and --no-wait exclude each other");
+	if (r == 0 && spec->target->check)
+		r = spec->target->check(spec->target_args, err);
+	if (r == 0)
+		r = check_recovery(spec, err);
+	return r;
+}
+
+void ub_spec_done(struct ub_spec *spec)
+{
+	drop_target(spec);
+	ub_opt_free_strings(ub_spec_options, spec);
+}
+
+void ub_opt_free_strings(const struct ub_opt *options, void *args)
+{
+	if (!options || !args)
+		return;
+	for (const struct ub_opt *opt = options; opt->name; opt++) {
+		char **text = (void *)((char *)args + opt->offset);
+
+		if (opt->type != UB_OPT_STRING)
+			continue;
+		free(*text);
+		*text = NULL;
+	}
+}
