@@ -6,10 +6,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/fault.h"
 
 #define CONTROL_NODE "/dev/ublk-control"
@@ -197,18 +197,10 @@ void ub_ctrl_cancel(struct ub_ctrl *ctrl)
 	(void)io_uring_submit(&ctrl->ring);
 }
 
-static int64_t now_ms(void)
-{
-	struct timespec ts;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (int64_t)ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
-}
-
 /* Return: true when the command has ended before the deadline. */
 static bool wait_end(struct ub_ctrl *ctrl, int timeout_ms)
 {
-	int64_t deadline = now_ms() + timeout_ms;
+	int64_t deadline = ub_now_ms() + timeout_ms;
 	struct io_uring_cqe *cqe;
 
 	for (;;) {
@@ -219,7 +211,7 @@ static bool wait_end(struct ub_ctrl *ctrl, int timeout_ms)
 			(void)io_uring_wait_cqe(&ctrl->ring, &cqe);
 			continue;
 		}
-		int64_t left = deadline - now_ms();
+		int64_t left = deadline - ub_now_ms();
 		if (left <= 0)
 			return false;
 		struct __kernel_timespec ts = {left / 1000, (left % 1000) * 1000000};

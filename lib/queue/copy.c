@@ -64,7 +64,7 @@ static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *
 	return 0;
 }
 
-const struct ub_data_path ub_path_copy = {
+const struct ub_path ub_path_copy = {
 	.name = "copy",
 	.init = init,
 	.done = done,

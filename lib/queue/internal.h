@@ -27,7 +27,7 @@ enum {
 #define FILE_TARGET 1
 
 /* A way of moving data between the request and the server. */
-struct ub_data_path {
+struct ub_path {
 	const char *name;
 	int (*init)(struct ub_queue *q, struct ub_error *err);
 	void (*done)(struct ub_queue *q);
@@ -54,7 +54,7 @@ struct ub_queue {
 	/* Hot, and only the thread's. */
 	struct io_uring ring;
 	struct ub_io *ios; /* depth of them */
-	const struct ub_data_path *path;
+	const struct ub_path *path;
 	struct ub_tgt *target;
 	struct ub_desc_map desc;
 	uint32_t max_io; /* bytes */

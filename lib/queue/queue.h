@@ -16,15 +16,15 @@
 #include "target/target.h"
 
 struct ub_queue;
-struct ub_data_path;
+struct ub_path;
 
-extern const struct ub_data_path ub_path_copy;
+extern const struct ub_path ub_path_copy;
 
 struct ub_queue_config {
 	unsigned id;
 	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
 	struct ub_tgt *target;                    /* borrowed; shared by all queues */
-	const struct ub_data_path *path;
+	const struct ub_path *path;
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
 };
 

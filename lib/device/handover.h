@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What passes between the command line and the server that it starts: a memory file with the task,
+ * shared by both, and messages on a socket. Both programs are built from the same source and say
+ * so by the version; nothing of this is kept anywhere.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#include "kernel/uapi.h"
+
+#define UB_HANDOVER_MAGIC 0x75626c6b68616e64ULL
+#define UB_HANDOVER_TEXT_MAX ((uint32_t)1 << 20)
+
+struct ub_handover {
+	uint64_t magic;
+	char version[24];
+	uint32_t mode; /* enum ub_launch_mode */
+	uint32_t text_len;
+	/*
+	 * ADD_DEV's argument and result: the kernel writes it, so that the other side knows of the
+	 * device even if this one dies in the next instruction. The driver always sets
+	 * UBLK_F_CMD_IOCTL_ENCODE, the server never asks for it: with it, the device was added.
+	 */
+	struct ublksrv_ctrl_dev_info info;
+	char text[]; /* the record as JSON, text_len bytes */
+};
+
+/* One packet on the socket. From the server: any number of notes, then one of the other two. From
+ * the command line: commit, as the answer to ready. */
+enum ub_message_type { UB_MESSAGE_NOTE, UB_MESSAGE_ERROR, UB_MESSAGE_READY, UB_MESSAGE_COMMIT };
+
+struct ub_message {
+	uint32_t type;
+	int32_t code;   /* of an error: negative errno */
+	uint32_t stage; /* of an error */
+	uint32_t id;    /* of ready: the device */
+	char text[600]; /* of a note or an error; NUL-terminated */
+};
+
+/* The server's arguments: ublk-server HANDOVER_FD [CHANNEL_FD]; without the second one it stays in
+ * the foreground. */

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/launch.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "device/handover.h"
+#include "device/process.h"
+#include "kernel/ctrl.h"
+
+#define SERVER_NAME "ublk-server"
+/* How long a server may take to undo its work before it is killed and its device removed. */
+#define UNDO_MS 10000
+
+struct ub_launch {
+	enum ub_launch_mode mode;
+	pid_t pid;
+	int pidfd;
+	int channel;
+	struct ub_handover *handover;
+	size_t handover_size;
+};
+
+static int make_handover(enum ub_launch_mode mode, const struct ub_record *record, int *ret_fd,
+			 struct ub_handover **ret_map, size_t *ret_size, struct ub_error *err)
+{
+	_cleanup_free_ char *text = ub_record_to_json(record, true);
+	_cleanup_close_ int fd = -1;
+	struct ub_handover *map;
+	size_t len, size;
+
+	if (!text)
+		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
+	len = strlen(text);
+	size = sizeof(*map) + len;
+	fd = memfd_create("ublk-handover", MFD_CLOEXEC);
+	if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
+		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a memory file");
+	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot map a memory file");
+	map->magic = UB_HANDOVER_MAGIC;
+	(void)snprintf(map->version, sizeof(map->version), "%s", UB_VERSION);
+	map->mode = mode;
+	map->text_len = (uint32_t)len;
+	memcpy(map->text, text, len);
+	*ret_fd = UB_TAKE_FD(fd);
+	*ret_map = map;
+	*ret_size = size;
+	return 0;
+}
+
+/* The server beside this very program (a build folder), or where it is installed. */
+static int find_server(char path[static PATH_MAX])
+{
+	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/" SERVER_NAME));
+	char *slash;
+
+	if (len > 0) {
+		path[len] = '\0';
+		slash = strrchr(path, '/');
+		(void)snprintf(slash, sizeof("/" SERVER_NAME), "/%s", SERVER_NAME);
+		if (access(path, X_OK) == 0)
+			return 0;
+	}
+	(void)snprintf(path, PATH_MAX, "%s/ublk/%s", UB_LIBEXECDIR, SERVER_NAME);
+	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
+/* In the child, or to become the server: only async-signal-safe calls. */
+static void exec_server(const char *path, int handover_fd, int channel_fd)
+{
+	char handover[12], channel[12];
+	char *const with[] = {(char *)SERVER_NAME, handover, channel, NULL};
+	char *const without[] = {(char *)SERVER_NAME, handover, NULL};
+	sigset_t none;
+
+	(void)snprintf(handover, sizeof(handover), "%d", handover_fd);
+	(void)snprintf(channel, sizeof(channel), "%d", channel_fd);
+	(void)fcntl(handover_fd, F_SETFD, 0);
+	if (channel_fd >= 0)
+		(void)fcntl(channel_fd, F_SETFD, 0);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	(void)execv(path, channel_fd >= 0 ? with : without);
+}
+
+static void free_launch(struct ub_launch *launch)
+{
+	ub_close(&launch->channel);
+	ub_close(&launch->pidfd);
+	if (launch->handover)
+		(void)munmap(launch->handover, launch->handover_size);
+	free(launch);
+}
+
+static void free_launchp(struct ub_launch **launch)
+{
+	if (*launch)
+		free_launch(*launch);
+}
+
+static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err)
+{
+	char path[PATH_MAX];
+	_cleanup_close_ int theirs = -1;
+	int pair[2];
+	int ret = find_server(path);
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s", path);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a socket pair");
+	launch->channel = pair[0];
+	theirs = pair[1];
+	ret = ub_fault("fork");
+	launch->pid = ret ? -1 : fork();
+	if (launch->pid == 0) {
+		exec_server(path, handover_fd, theirs);
+		_exit(127);
+	}
+	if (launch->pid < 0)
+		return ub_fail(err, UB_STAGE_SPAWN, ret ? ret : -errno, "cannot start a server");
+	launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
+	return 0;
+}
+
+/* Waits for the server to be gone; kills it when the time is over, and leaves one behind that not
+ * even that ends (its backing hangs in the kernel). */
+static void wait_gone(struct ub_launch *launch)
+{
+	if (ub_process_wait(launch->pidfd, UNDO_MS) != 0) {
+		(void)kill(launch->pid, SIGKILL);
+		(void)ub_process_wait(launch->pidfd, UNDO_MS);
+	}
+	(void)waitpid(launch->pid, NULL, WNOHANG);
+}
+
+/* The server is gone: if it left a device that it had added, remove it. */
+static void remove_left_device(struct ub_launch *launch)
+{
+	struct ublksrv_ctrl_dev_info *info = &launch->handover->info, now;
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
+
+	if (launch->mode != UB_LAUNCH_ADD || !(info->flags & UBLK_F_CMD_IOCTL_ENCODE))
+		return;
+	if (ub_ctrl_open(&ctrl, NULL) != 0)
+		return;
+	/* The token tells whether it is still the same device. */
+	if (ub_ctrl_get_info(ctrl, info->dev_id, &now) == 0 &&
+	    now.ublksrv_flags == info->ublksrv_flags) {
+		(void)ub_ctrl_simple(ctrl, &now, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
+		(void)ub_ctrl_simple(ctrl, &now, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
+	}
+	(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
+}
+
+static void undo(struct ub_launch *launch)
+{
+	ub_close(&launch->channel);
+	wait_gone(launch);
+	remove_left_device(launch);
+}
+
+void ub_launch_abort(struct ub_launch *launch)
+{
+	undo(launch);
+	free_launch(launch);
+}
+
+/* Return: 1 ready, 0 go on, or a negative errno. */
+static int take_message(struct ub_launch *launch, uint32_t *ret_id, struct ub_notes *notes,
+			struct ub_error *err)
+{
+	struct ub_message msg;
+	ssize_t n = recv(launch->channel, &msg, sizeof(msg), 0);
+
+	if (n < 0)
+		return errno == EINTR ? 0
+				      : ub_fail(err, UB_STAGE_SERVER, -errno,
+						"cannot hear from the server");
+	if (n != sizeof(msg))
+		return ub_fail_text(err, UB_STAGE_SERVER, -EPIPE,
+				    "cannot start the device: its server died without a word");
+	msg.text[sizeof(msg.text) - 1] = '\0';
+	switch (msg.type) {
+	case UB_MESSAGE_NOTE:
+		ub_note(notes, "%s", msg.text);
+		return 0;
+	case UB_MESSAGE_READY:
+		*ret_id = msg.id;
+		return 1;
+	default:
+		return ub_fail_text(err, (enum ub_stage)msg.stage, msg.code < 0 ? msg.code : -EIO,
+				    "%s", msg.text);
+	}
+}
+
+static int wait_ready(struct ub_launch *launch, int interrupt_fd, int timeout_ms, uint32_t *ret_id,
+		      struct ub_notes *notes, struct ub_error *err)
+{
+	struct pollfd fds[] = {
+		{.fd = launch->channel, .events = POLLIN},
+		{.fd = interrupt_fd, .events = POLLIN},
+	};
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	int ret;
+
+	for (;;) {
+		ret = poll(fds, UB_ARRAY_SIZE(fds), ub_left_ms(deadline));
+		if (ret < 0 && errno != EINTR)
+			return ub_fail(err, UB_STAGE_SERVER, -errno, "cannot wait for the server");
+		if (ret == 0)
+			return ub_fail_text(err, UB_STAGE_SERVER, -ETIMEDOUT,
+					    "cannot start the device: its server was not ready "
+					    "in time");
+		if (ret > 0 && fds[0].revents) {
+			ret = take_message(launch, ret_id, notes, err);
+			if (ret)
+				return ret < 0 ? ret : 0;
+		}
+		if (ret > 0 && fds[1].revents)
+			return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
+	}
+}
+
+int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int interrupt_fd,
+	      struct ub_launch **ret_launch, uint32_t *ret_id, struct ub_notes *notes,
+	      struct ub_error *err)
+{
+	_cleanup_(free_launchp)
+	struct ub_launch *launch = calloc(1, sizeof(*launch));
+	_cleanup_close_ int handover_fd = -1;
+	int ret;
+
+	if (!launch)
+		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
+	launch->mode = mode;
+	launch->channel = -1;
+	launch->pidfd = -1;
+	ret = make_handover(mode, record, &handover_fd, &launch->handover, &launch->handover_size,
+			    err);
+	if (!ret)
+		ret = spawn(launch, handover_fd, err);
+	if (ret)
+		return ret;
+	ret = wait_ready(launch, interrupt_fd, (int)record->spec.timeout_s * 1000, ret_id, notes,
+			 err);
+	if (ret) {
+		undo(launch);
+		return ret;
+	}
+	*ret_launch = UB_TAKE_PTR(launch);
+	return 0;
+}
+
+int ub_launch_commit(struct ub_launch *launch, struct ub_error *err)
+{
+	struct ub_message msg = {.type = UB_MESSAGE_COMMIT};
+	ssize_t n = send(launch->channel, &msg, sizeof(msg), MSG_NOSIGNAL);
+
+	if (n != sizeof(msg)) {
+		(void)ub_fail_text(err, UB_STAGE_SERVER, -EPIPE,
+				   "cannot keep the device: its server has died");
+		ub_launch_abort(launch);
+		return -EPIPE;
+	}
+	free_launch(launch);
+	return 0;
+}
+
+int ub_launch_exec(enum ub_launch_mode mode, const struct ub_record *record, struct ub_error *err)
+{
+	_cleanup_close_ int handover_fd = -1;
+	struct ub_handover *map;
+	char path[PATH_MAX];
+	size_t size;
+	int ret = find_server(path);
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s", path);
+	ret = make_handover(mode, record, &handover_fd, &map, &size, err);
+	if (ret)
+		return ret;
+	exec_server(path, handover_fd, -1);
+	return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot run %s", path);
+}

@@ -1,0 +1,145 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <syslog.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "server/server.h"
+
+static void take_signals(struct server *s)
+{
+	struct signalfd_siginfo info;
+
+	while (read(s->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGTERM || info.ssi_signo == SIGINT)
+			s->terms++;
+		else if (info.ssi_signo == SIGHUP)
+			ub_log_reopen(&s->log);
+	}
+}
+
+static void take_parent(struct server *s)
+{
+	struct ub_message msg;
+	ssize_t n = recv(s->channel, &msg, sizeof(msg), MSG_DONTWAIT);
+
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n == sizeof(msg) && msg.type == UB_MESSAGE_COMMIT)
+		s->committed = true;
+	else
+		s->parent_gone = true;
+	ub_close(&s->channel);
+}
+
+/* A failed write-back outlives this server: whoever recovers the device has to know of it. */
+static void take_write_error(struct server *s)
+{
+	int error = s->target.write_error;
+
+	if (!error || s->record.write_error)
+		return;
+	s->record.write_error = error;
+	ub_log(&s->log, LOG_ERR, "a write-back failed, every flush fails from now on: %s",
+	       strerror(-error));
+	if (s->recorded)
+		(void)server_write_record(s, NULL);
+}
+
+static void take_queues(struct server *s)
+{
+	struct ub_queue_status status;
+	uint32_t faults = 0;
+	unsigned ended = 0;
+	eventfd_t count;
+
+	(void)eventfd_read(s->event_fd, &count);
+	for (unsigned i = 0; i < s->nr_queues; i++) {
+		ub_queue_get_status(s->queues[i], &status);
+		ended += status.ended;
+		faults += status.faults;
+		if (status.faults && !s->told_faults)
+			ub_log(&s->log, LOG_ERR, "queue %u: %s", i, status.fault);
+	}
+	s->told_faults = faults;
+	s->queues_ended = s->nr_queues && ended == s->nr_queues;
+	take_write_error(s);
+}
+
+void server_wait(struct server *s, int timeout_ms)
+{
+	struct pollfd fds[] = {
+		{.fd = s->signal_fd, .events = POLLIN},
+		{.fd = s->event_fd, .events = POLLIN},
+		{.fd = s->channel, .events = POLLIN},
+		{.fd = s->ctrl ? ub_ctrl_fd(s->ctrl) : -1, .events = POLLIN},
+	};
+
+	if (poll(fds, UB_ARRAY_SIZE(fds), timeout_ms) <= 0)
+		return;
+	if (fds[0].revents)
+		take_signals(s);
+	if (fds[1].revents)
+		take_queues(s);
+	if (fds[2].revents)
+		take_parent(s);
+}
+
+/* Why a command that is under way makes no sense any more; 0: it does. */
+static int reason_to_stop(struct server *s)
+{
+	struct ub_queue_status status;
+
+	if (!s->irreversible && (s->parent_gone || s->terms))
+		return -EINTR;
+	for (unsigned i = 0; s->fetching && i < s->nr_queues; i++) {
+		ub_queue_get_status(s->queues[i], &status);
+		if (status.ended)
+			return status.error ? status.error : -ECANCELED;
+	}
+	return 0;
+}
+
+int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_ms)
+{
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	int ret = ub_ctrl_start(s->ctrl, cmd), res, reason = 0;
+
+	if (ret)
+		return ret;
+	while (!ub_ctrl_done(s->ctrl, &res)) {
+		if (!reason) {
+			reason = reason_to_stop(s);
+			if (!reason && ub_left_ms(deadline) == 0)
+				reason = -ETIMEDOUT;
+			if (reason)
+				ub_ctrl_cancel(s->ctrl);
+		}
+		server_wait(s, reason ? 1000 : ub_left_ms(deadline));
+	}
+	/* A command that was done before the cancel reached it is done. */
+	return res >= 0 || !reason ? res : reason;
+}
+
+void server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
+		 const char *text)
+{
+	struct ub_message msg = {.type = type, .id = s->record.id};
+
+	if (s->channel < 0)
+		return;
+	if (err) {
+		msg.code = err->code;
+		msg.stage = err->stage;
+	}
+	if (text)
+		(void)snprintf(msg.text, sizeof(msg.text), "%s", text);
+	(void)send(s->channel, &msg, sizeof(msg), MSG_NOSIGNAL);
+}

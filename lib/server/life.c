@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: MIT */
+/* A device's life after its start, and its end: by us, by the driver, or by a fault. */
+#include <errno.h>
+#include <string.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "device/device.h"
+#include "device/users.h"
+#include "server/server.h"
+
+/* There is no event for "last close": ask again while an orderly stop is wanted. */
+#define STOP_RETRY_MS 500
+/* How long an undo waits for the driver before it leaves the rest to the command line. */
+#define UNDO_MS 8000
+
+static void log_users(struct server *s)
+{
+	_cleanup_(ub_users_done)
+	struct ub_users users = {0};
+	char text[400];
+
+	(void)ub_users_find(s->record.id, getpid(), &users);
+	ub_log(&s->log, LOG_NOTICE,
+	       "asked to stop, but in use: serving until the last user has gone; a second SIGTERM "
+	       "stops at once");
+	for (size_t i = 0; i < users.count; i++)
+		ub_log(&s->log, LOG_NOTICE, "%s",
+		       ub_user_describe(&users.list[i], text, sizeof(text)));
+}
+
+static bool in_use(struct server *s)
+{
+	_cleanup_(ub_users_done)
+	struct ub_users users = {0};
+
+	return ub_users_find(s->record.id, getpid(), &users) == 0 && users.count > 0;
+}
+
+static int stop(struct server *s, uint32_t op)
+{
+	return ub_ctrl_simple(s->ctrl, s->info, op, 0, UB_CTRL_NO_TIMEOUT);
+}
+
+/* Stops the device unless somebody uses it. Return: true when it is stopped. */
+static bool try_stop(struct server *s, bool force)
+{
+	int ret = -EOPNOTSUPP;
+
+	if (!force && (s->info->flags & UBLK_F_SAFE_STOP_DEV)) {
+		ret = stop(s, UBLK_U_CMD_TRY_STOP_DEV);
+		if (ret == -EBUSY)
+			return false;
+	} else if (!force && in_use(s)) {
+		return false;
+	}
+	if (ret != 0)
+		ret = stop(s, UBLK_U_CMD_STOP_DEV);
+	if (ret != 0 && ret != -ENODEV)
+		ub_log(&s->log, LOG_ERR, "cannot stop: %s", strerror(-ret));
+	return ret == 0 || ret == -ENODEV;
+}
+
+/* A queue that died takes the server with it: the driver then does what the recovery policy says,
+ * which is better than a device of which a part hangs. */
+static void check_queues(struct server *s)
+{
+	struct ub_queue_status status;
+
+	for (unsigned i = 0; i < s->nr_queues; i++) {
+		ub_queue_get_status(s->queues[i], &status);
+		if (!status.ended || !status.error)
+			continue;
+		ub_log(&s->log, LOG_ERR, "queue %u died: %s", i, strerror(-status.error));
+		_exit(1);
+	}
+}
+
+static void remove_device(struct server *s)
+{
+	int ret = ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
+
+	if (ret != 0 && ret != -ENODEV)
+		ub_log(&s->log, LOG_ERR, "cannot remove the device: %s", strerror(-ret));
+}
+
+/* The driver has aborted every tag: somebody stopped the device, or it is to be handed over. */
+static int ended_by_driver(struct server *s)
+{
+	struct ublksrv_ctrl_dev_info info;
+	int ret = ub_ctrl_get_info(s->ctrl, s->record.id, &info);
+	bool dead = ret == -ENODEV || (ret == 0 && (info.state == UBLK_S_DEV_DEAD ||
+						    info.ublksrv_flags != s->record.token));
+
+	ub_log(&s->log, LOG_NOTICE, dead ? "stopped" : "let go by the driver");
+	server_free_queues(s);
+	if (dead)
+		(void)ub_record_remove(s->record.id, s->record.token);
+	ub_tgt_close(&s->target);
+	return 0;
+}
+
+static int ended_by_us(struct server *s)
+{
+	(void)server_join_queues(s, -1);
+	server_free_queues(s);
+	remove_device(s);
+	(void)ub_record_remove(s->record.id, s->record.token);
+	ub_tgt_close(&s->target);
+	ub_log(&s->log, LOG_NOTICE, "stopped and removed");
+	return 0;
+}
+
+int server_live(struct server *s)
+{
+	unsigned told = 0;
+
+	ub_log(&s->log, LOG_INFO, "serving");
+	for (;;) {
+		check_queues(s);
+		if (s->queues_ended)
+			return ended_by_driver(s);
+		if (s->terms) {
+			if (try_stop(s, s->terms > 1))
+				return ended_by_us(s);
+			if (!told++)
+				log_users(s);
+		}
+		server_wait(s, s->terms ? STOP_RETRY_MS : -1);
+	}
+}
+
+void server_undo(struct server *s)
+{
+	/* Half-way into a recovery: the kernel takes back what this process holds when it ends. */
+	if (s->mode == UB_LAUNCH_RECOVER && s->fetching)
+		return;
+	if (s->fetching) {
+		(void)ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
+		if (server_join_queues(s, UNDO_MS) != 0)
+			return; /* the command line removes what is left, when this process is gone */
+	}
+	server_free_queues(s);
+	if (s->mode == UB_LAUNCH_ADD && s->added) {
+		remove_device(s);
+		(void)ub_record_remove(s->record.id, s->record.token);
+	}
+	ub_tgt_close(&s->target);
+}

@@ -1,0 +1,126 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <syslog.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+
+#define IDENT "ublk-server"
+#define LINE_SIZE 1024
+
+static int open_file(const char *path)
+{
+	int fd =
+		open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, 0640);
+
+	return fd < 0 ? -errno : fd;
+}
+
+/* The datagram socket that syslog(3) would use; that one may block, which a server must not. */
+static int connect_journal(void)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
+		ub_close(&fd);
+	return fd;
+}
+
+int ub_log_open(struct ub_log *log, char *path, bool foreground, struct ub_error *err)
+{
+	log->path = path;
+	if (path) {
+		log->kind = UB_LOG_FILE;
+		log->fd = open_file(path);
+		if (log->fd < 0) {
+			int ret = log->fd;
+
+			log->fd = -1;
+			return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot open log file %s", path);
+		}
+	} else if (foreground) {
+		log->kind = UB_LOG_STDERR;
+		log->fd = STDERR_FILENO;
+	} else {
+		log->kind = UB_LOG_JOURNAL;
+		log->fd = connect_journal();
+	}
+	return 0;
+}
+
+void ub_log_reopen(struct ub_log *log)
+{
+	int fd;
+
+	if (log->kind != UB_LOG_FILE)
+		return;
+	fd = open_file(log->path);
+	if (fd < 0) {
+		ub_log(log, LOG_WARNING, "cannot open the log file again: %s", strerror(-fd));
+		return;
+	}
+	ub_close(&log->fd);
+	log->fd = fd;
+	ub_log(log, LOG_INFO, "log file opened again");
+}
+
+void ub_log_close(struct ub_log *log)
+{
+	if (log->kind != UB_LOG_STDERR)
+		ub_close(&log->fd);
+	log->fd = -1;
+}
+
+static void send_journal(struct ub_log *log, const char *line, size_t len)
+{
+	if (log->fd >= 0 && send(log->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+		return;
+	if (log->fd >= 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return;
+	/* The journal was restarted. */
+	ub_close(&log->fd);
+	log->fd = connect_journal();
+	if (log->fd >= 0)
+		(void)send(log->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+}
+
+void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
+{
+	char text[LINE_SIZE], line[LINE_SIZE + 128], stamp[40];
+	time_t now = time(NULL);
+	struct tm tm;
+	va_list ap;
+	int n;
+
+	va_start(ap, fmt);
+	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	switch (log->kind) {
+	case UB_LOG_JOURNAL:
+		n = snprintf(line, sizeof(line), "<%d>" IDENT "[%d]: %s: %s", LOG_DAEMON | priority,
+			     (int)getpid(), log->name, text);
+		send_journal(log, line, (size_t)n);
+		return;
+	case UB_LOG_FILE:
+		(void)gmtime_r(&now, &tm);
+		(void)strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%SZ ", &tm);
+		break;
+	case UB_LOG_STDERR:
+		stamp[0] = '\0';
+		break;
+	}
+	n = snprintf(line, sizeof(line), "%s" IDENT "[%d]: %s: %s\n", stamp, (int)getpid(),
+		     log->name, text);
+	if (log->fd >= 0 && write(log->fd, line, (size_t)n) < 0)
+		return; /* a full disk takes no more lines: the device goes on */
+}

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+/* The server program: ublk-server HANDOVER_FD [CHANNEL_FD]. Started by `ublk`, not by people. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <syslog.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "server/server.h"
+
+static int parse_fd(const char *text, int *ret_fd)
+{
+	uint64_t value;
+	int ret = ub_parse_u64(text, INT16_MAX, &value);
+
+	if (!ret)
+		*ret_fd = (int)value;
+	return ret;
+}
+
+static int take_handover(struct server *s, int fd, struct ub_error *err)
+{
+	struct ub_handover *map;
+	struct stat st;
+
+	if (fstat(fd, &st) != 0 || st.st_size < (off_t)sizeof(*map) ||
+	    st.st_size > (off_t)(sizeof(*map) + UB_HANDOVER_TEXT_MAX))
+		return ub_fail_text(err, UB_STAGE_SPAWN, -EINVAL, "cannot read the task");
+	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (map == MAP_FAILED)
+		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot map the task");
+	(void)close(fd);
+	if (map->magic != UB_HANDOVER_MAGIC ||
+	    strncmp(map->version, UB_VERSION, sizeof(map->version)) != 0 ||
+	    map->text_len != (size_t)st.st_size - sizeof(*map))
+		return ub_fail_text(err, UB_STAGE_SPAWN, -EINVAL,
+				    "cannot serve: ublk and ublk-server are of different versions");
+	s->handover = map;
+	s->info = &map->info;
+	s->mode = (enum ub_launch_mode)map->mode;
+	return ub_record_from_json(map->text, map->text_len, &s->record, err);
+}
+
+static int start(struct server *s, int handover_fd, struct ub_error *err)
+{
+	int ret = take_handover(s, handover_fd, err);
+
+	if (!ret)
+		ret = server_init_signals(s, err);
+	if (ret)
+		return ret;
+	server_init_process(s);
+	ret = ub_log_open(&s->log, s->record.spec.log_file, s->foreground, err);
+	if (!ret)
+		ret = ub_ctrl_open(&s->ctrl, err);
+	if (!ret)
+		ret = s->mode == UB_LAUNCH_RECOVER ? server_recover(s, err) : server_add(s, err);
+	if (!ret)
+		ret = server_ready(s, err);
+	return ret;
+}
+
+int main(int argc, char **argv)
+{
+	struct server s = {.char_fd = -1, .signal_fd = -1, .event_fd = -1, .channel = -1};
+	struct ub_error err = {0};
+	int handover_fd;
+
+	s.log.fd = -1;
+	if (argc < 2 || argc > 3 || parse_fd(argv[1], &handover_fd) != 0 ||
+	    (argc == 3 && parse_fd(argv[2], &s.channel) != 0)) {
+		(void)fprintf(stderr, "ublk-server: error: not for people: use ublk add\n");
+		return 2;
+	}
+	s.foreground = argc == 2;
+	if (start(&s, handover_fd, &err) != 0) {
+		server_undo(&s);
+		ub_log(&s.log, LOG_ERR, "%s", err.msg);
+		server_send(&s, UB_MESSAGE_ERROR, &err, err.msg);
+		if (s.foreground)
+			(void)fprintf(stderr, "ublk: error: %s\n", err.msg);
+		return 1;
+	}
+	return server_live(&s);
+}

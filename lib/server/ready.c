@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "device/device.h"
+#include "server/server.h"
+
+/* Waits until the node is there and opens. Return: a descriptor, or a negative errno. */
+static int open_node(struct server *s, const char *path)
+{
+	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	int64_t deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
+	struct pollfd pfd = {.fd = watch, .events = POLLIN};
+	char events[4096];
+	int fd, ret = ub_fault("node");
+
+	if (ret)
+		return ret;
+	if (watch >= 0)
+		(void)inotify_add_watch(watch, "/dev", IN_CREATE | IN_ATTRIB | IN_MOVED_TO);
+	for (;;) {
+		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		ret = -errno;
+		if ((ret != -ENOENT && ret != -EACCES && ret != -EPERM && ret != -ENXIO) ||
+		    ub_left_ms(deadline) == 0)
+			return ret;
+		if (poll(&pfd, 1, ub_left_ms(deadline)) > 0)
+			(void)!read(watch, events, sizeof(events));
+		server_wait(s, 0);
+		if (s->terms || s->parent_gone)
+			return -EINTR;
+	}
+}
+
+static int wait_node(struct server *s, struct ub_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32];
+
+	fd = open_node(s, ub_dev_block_path(s->record.id, path));
+	if (fd < 0)
+		return ub_fail(err, UB_STAGE_NODE, fd, "cannot open %s", path);
+	/* A disk without a partition table has nothing to scan: that is no failure. */
+	if (s->mode == UB_LAUNCH_ADD && (s->info->flags & UBLK_F_NO_AUTO_PART_SCAN) &&
+	    !s->record.spec.no_partition_scan)
+		(void)ioctl(fd, BLKRRPART);
+	return 0;
+}
+
+/* systemd's readiness protocol: one datagram to the socket that it names. */
+static void notify_supervisor(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -1;
+	size_t len = path ? strlen(path) : 0;
+
+	if (len < 2 || len >= sizeof(addr.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return;
+	memcpy(addr.sun_path, path, len);
+	if (path[0] == '@')
+		addr.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd >= 0)
+		(void)sendto(fd, "READY=1", strlen("READY=1"), MSG_NOSIGNAL,
+			     (struct sockaddr *)&addr,
+			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+}
+
+static int tell_foreground(struct server *s, struct ub_error *err)
+{
+	char path[32];
+
+	for (unsigned i = 0; i < s->record.notes.count; i++)
+		(void)fprintf(stderr, "ublk: note: %s\n", s->record.notes.text[i]);
+	if (printf("%s\n", ub_dev_block_path(s->record.id, path)) < 0 || fflush(stdout) != 0)
+		return ub_fail(err, UB_STAGE_OUTPUT, -errno, "cannot write to standard output");
+	notify_supervisor();
+	s->committed = true;
+	return 0;
+}
+
+int server_ready(struct server *s, struct ub_error *err)
+{
+	int ret = s->record.spec.no_wait ? 0 : wait_node(s, err);
+
+	/* A recovered device is live whatever became of its node. */
+	if (ret && s->mode == UB_LAUNCH_ADD)
+		return ret;
+	ret = ub_fault("ready");
+	if (ret)
+		return ub_fail(err, UB_STAGE_NODE, ret, "cannot tell that ublkb%u is ready",
+			       s->record.id);
+	if (s->foreground)
+		return tell_foreground(s, err);
+	for (unsigned i = 0; i < s->record.notes.count; i++)
+		server_send(s, UB_MESSAGE_NOTE, NULL, s->record.notes.text[i]);
+	server_send(s, UB_MESSAGE_READY, NULL, NULL);
+	/* A recovered device serves, whoever hears of it; a new one only if its user does. */
+	while (s->mode == UB_LAUNCH_ADD && !s->committed) {
+		server_wait(s, -1);
+		if (s->parent_gone || s->terms)
+			return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
+	}
+	return 0;
+}

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The server process of one device: from the task that it is handed to the last close. One main
+ * thread talks to the driver, to the command line and to signals; each queue has a thread of its
+ * own (queue/), which nothing here ever waits in front of.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "device/handover.h"
+#include "device/launch.h"
+#include "device/record.h"
+#include "kernel/ctrl.h"
+#include "queue/queue.h"
+#include "server/log.h"
+
+struct server {
+	enum ub_launch_mode mode;
+	bool foreground;
+	struct ub_handover *handover;
+	struct ublksrv_ctrl_dev_info *info; /* in the handover: asked, then granted */
+	struct ub_record record;
+	struct ub_log log;
+	struct ub_ctrl *ctrl;
+	struct ub_tgt target;
+	struct ub_queue **queues;
+	unsigned nr_queues;
+	int char_fd;
+	int signal_fd;
+	int event_fd; /* written by the queues */
+	int channel;  /* to the command line; -1 when it has gone, or never was */
+
+	/* What has been done, and has to be undone in reverse. */
+	bool added;
+	bool recorded;
+	bool fetching;
+	bool live;
+	bool irreversible; /* a recovery that has begun to fetch: no way back */
+
+	/* What has happened. */
+	unsigned terms; /* SIGTERM and SIGINT seen */
+	bool committed;
+	bool parent_gone;
+	bool queues_ended;
+	uint32_t told_faults;
+};
+
+/* environ.c: the process itself. */
+
+/* Blocks the signals that the server handles, and makes their descriptor; before any thread. */
+int server_init_signals(struct server *s, struct ub_error *err);
+/* Session, standard descriptors, out-of-memory killer, I/O flusher, descriptor limit. What the
+ * process may not do is noted. Before any thread. */
+void server_init_process(struct server *s);
+/* Leaves the caller's working directory and mount namespace; after the backing was opened. */
+void server_leave_namespace(struct server *s);
+
+/* params.c: what the target is, as the driver wants to hear it. */
+void server_fill_params(const struct server *s, struct ublk_params *params);
+
+/* events.c: what the main thread waits for. */
+
+/* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. */
+void server_wait(struct server *s, int timeout_ms);
+/* Runs a command while everything else goes on. Return: its result, -EINTR when the parent went
+ * away or a SIGTERM came, -ETIMEDOUT, or the error of a queue that ended. */
+int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_ms);
+/* Tells the command line; does nothing without one. */
+void server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
+		 const char *text);
+
+/* queues.c: all queues at once. */
+int server_make_queues(struct server *s, struct ub_error *err);
+int server_open_char(struct server *s, struct ub_error *err);
+void server_fetch(struct server *s);
+/* Waits until every queue has ended. Return: 0 or -ETIMEDOUT. */
+int server_join_queues(struct server *s, int timeout_ms);
+void server_free_queues(struct server *s);
+
+/* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
+int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
+int server_write_record(struct server *s, struct ub_error *err);
+int server_add(struct server *s, struct ub_error *err);
+int server_recover(struct server *s, struct ub_error *err);
+
+/* ready.c: the node is there, and everybody is told. */
+int server_ready(struct server *s, struct ub_error *err);
+
+/* life.c: serving, stopping, undoing. */
+int server_live(struct server *s);
+void server_undo(struct server *s);

@@ -1,0 +1,237 @@
+/* SPDX-License-Identifier: MIT */
+/* `ublk add`: from a specification to a live device. Whatever fails, server_undo() takes back. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/fault.h"
+#include "device/process.h"
+#include "server/server.h"
+
+int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
+{
+	struct ub_spec *spec = &s->record.spec;
+	int ret = ub_fault("target");
+
+	s->target.type = spec->target;
+	if (ret)
+		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot open the target");
+	ret = spec->target->open(&s->target, spec->target_args, req, &s->record.notes, err);
+	if (ret)
+		s->target.type = NULL;
+	return ret;
+}
+
+static bool is_there(void *arg, uint32_t id, uint64_t token)
+{
+	struct server *s = arg;
+	struct ublksrv_ctrl_dev_info info;
+
+	return ub_ctrl_get_info(s->ctrl, id, &info) == 0 && info.ublksrv_flags == token;
+}
+
+static int check_claims(struct server *s, struct ub_error *err)
+{
+	const struct ub_backing *backing = &s->target.backing;
+	uint32_t id;
+
+	if (!backing->path || s->record.spec.no_lock)
+		return 0;
+	if (ub_record_find_claim(backing, UINT32_MAX, is_there, s, &id) != 1)
+		return 0;
+	return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",
+			    backing->path, id);
+}
+
+static uint64_t recovery_flags(int recovery)
+{
+	switch (recovery) {
+	case UB_RECOVERY_REQUEUE:
+		return UBLK_F_USER_RECOVERY;
+	case UB_RECOVERY_REISSUE:
+		return UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_REISSUE;
+	case UB_RECOVERY_FAIL:
+		return UBLK_F_USER_RECOVERY | UBLK_F_USER_RECOVERY_FAIL_IO;
+	default:
+		return 0;
+	}
+}
+
+static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err)
+{
+	const struct ub_spec *spec = &s->record.spec;
+	uint64_t features = ub_ctrl_features(s->ctrl), flags = recovery_flags(spec->recovery);
+
+	if (flags & ~features)
+		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
+				    "cannot add a device with --recovery %s: this kernel's driver "
+				    "does not have it",
+				    ub_recovery_names[spec->recovery]);
+	/* With it the server asks for the scan itself, and `add` returns when partitions are there;
+	 * without, the driver scans while (6.12) or some time after (6.18) the device starts. */
+	if (features & UBLK_F_NO_AUTO_PART_SCAN)
+		flags |= UBLK_F_NO_AUTO_PART_SCAN;
+	else if (spec->no_partition_scan)
+		ub_note(&s->record.notes,
+			"partitions are scanned all the same: not scanning needs Linux 7.0");
+	*ret_flags = flags;
+	return 0;
+}
+
+/* The driver clamps and masks in silence: what was granted is read back, and differences told. */
+static int check_granted(struct server *s, uint64_t flags, struct ub_error *err)
+{
+	const struct ub_spec *spec = &s->record.spec;
+	const struct ublksrv_ctrl_dev_info *info = s->info;
+	struct ub_notes *notes = &s->record.notes;
+	unsigned before = notes->count;
+
+	if (flags & ~info->flags)
+		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
+				    "cannot add the device: the driver does not grant what it "
+				    "says to have");
+	if (info->nr_hw_queues != spec->queues)
+		ub_note(notes, "%u queues asked for, %u granted: not more than the machine's CPUs",
+			spec->queues, info->nr_hw_queues);
+	if (info->queue_depth != spec->depth)
+		ub_note(notes, "depth %u asked for, %u granted", spec->depth, info->queue_depth);
+	if (info->max_io_buf_bytes != spec->max_io)
+		ub_note(notes, "requests of %u bytes asked for, %u granted", spec->max_io,
+			info->max_io_buf_bytes);
+	if (spec->strict && notes->count > before)
+		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
+				    "cannot add the device as asked: %s", notes->text[before]);
+	return 0;
+}
+
+static int add_device(struct server *s, struct ub_error *err)
+{
+	const struct ub_spec *spec = &s->record.spec;
+	struct ub_ctrl_cmd cmd = {
+		.op = UBLK_U_CMD_ADD_DEV,
+		.dev_id = (uint32_t)spec->id,
+		.buf = s->info,
+		.len = sizeof(*s->info),
+	};
+	uint64_t flags;
+	int ret = ask_flags(s, &flags, err);
+
+	if (ret)
+		return ret;
+	/* All of it zero but what is asked: some kernels keep a state that user space presets. */
+	memset(s->info, 0, sizeof(*s->info));
+	s->info->nr_hw_queues = (uint16_t)spec->queues;
+	s->info->queue_depth = (uint16_t)spec->depth;
+	s->info->max_io_buf_bytes = spec->max_io;
+	s->info->dev_id = (uint32_t)spec->id;
+	s->info->flags = flags;
+	if (getrandom(&s->record.token, sizeof(s->record.token), 0) != sizeof(s->record.token))
+		return ub_fail(err, UB_STAGE_ADD, -errno, "cannot get random bytes");
+	s->info->ublksrv_flags = s->record.token;
+
+	ret = ub_fault("add");
+	if (!ret)
+		ret = server_command(s, &cmd, (int)spec->timeout_s * 1000);
+	if (ret < 0 && spec->id >= 0)
+		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add device %d", spec->id);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add a device");
+	s->added = true;
+	s->record.id = s->info->dev_id;
+	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
+	ret = ub_fault("added");
+	if (ret)
+		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add a device");
+	return check_granted(s, flags, err);
+}
+
+static int set_params(struct server *s, struct ub_error *err)
+{
+	struct ublk_params params;
+	int ret = ub_fault("params");
+
+	server_fill_params(s, &params);
+	if (!ret)
+		ret = ub_ctrl_set_params(s->ctrl, s->info, &params);
+	if (ret)
+		return ub_fail(err, UB_STAGE_PARAMS, ret, "cannot set the parameters of ublkb%u",
+			       s->record.id);
+	return 0;
+}
+
+int server_write_record(struct server *s, struct ub_error *err)
+{
+	struct ub_record r = s->record;
+	int ret = ub_fault("record");
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
+			       r.id);
+	(void)snprintf(r.version, sizeof(r.version), "%s", UB_VERSION);
+	r.queues = s->info->nr_hw_queues;
+	r.depth = s->info->queue_depth;
+	r.max_io = s->info->max_io_buf_bytes;
+	r.flags = s->info->flags;
+	r.data_path = UB_PATH_COPY;
+	r.pid = getpid();
+	(void)ub_process_start_time(r.pid, &r.start_time);
+	r.threads = s->nr_queues;
+	r.backing = s->target.backing;
+	return ub_record_write(&r, err);
+}
+
+static int start_device(struct server *s, struct ub_error *err)
+{
+	struct ub_ctrl_cmd cmd = {
+		.op = UBLK_U_CMD_START_DEV,
+		.dev_id = s->record.id,
+		.data = (uint64_t)getpid(),
+		.unprivileged = s->info->flags & UBLK_F_UNPRIVILEGED_DEV,
+	};
+	int ret = ub_fault("start");
+
+	if (!ret)
+		ret = server_command(s, &cmd, (int)s->record.spec.timeout_s * 1000);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
+	s->live = true;
+	ret = ub_fault("started");
+	if (ret)
+		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
+	return 0;
+}
+
+int server_add(struct server *s, struct ub_error *err)
+{
+	const struct ub_spec *spec = &s->record.spec;
+	const struct ub_open_request req = {
+		.logical_block_size = spec->logical_block_size,
+		.read_only = spec->read_only,
+		.no_discard = spec->no_discard,
+		.no_lock = spec->no_lock,
+	};
+	int ret = server_open_target(s, &req, err);
+
+	if (ret)
+		return ret;
+	server_leave_namespace(s);
+	ret = check_claims(s, err);
+	if (!ret)
+		ret = add_device(s, err);
+	if (!ret)
+		ret = set_params(s, err);
+	if (!ret)
+		ret = server_make_queues(s, err);
+	if (!ret)
+		ret = server_open_char(s, err);
+	if (!ret)
+		ret = server_write_record(s, err);
+	if (ret)
+		return ret;
+	s->recorded = true;
+	server_fetch(s);
+	return start_device(s, err);
+}
