@@ -35,7 +35,7 @@ struct ub_tgt {
 	uint64_t size; /* of the device, bytes; a multiple of logical_block_size */
 	uint32_t logical_block_size;
 	uint32_t physical_block_size; /* at least the logical one; powers of two, both */
-	uint32_t io_min, io_opt;      /* bytes; 0: none */
+	uint32_t io_min, io_opt;      /* bytes, powers of two; 0: none */
 	uint32_t discard_granularity; /* bytes; 0: discard is not advertised */
 	bool write_zeroes;            /* advertised */
 	bool volatile_cache;          /* the client is told to send flushes, and FUA works */
@@ -44,6 +44,7 @@ struct ub_tgt {
 	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;
+	bool created; /* open() made the backing's file: ub_tgt_undo() removes it */
 	struct ub_backing backing;
 	_Atomic int write_error; /* negative errno of a failed write-back: sticky, see loop.c */
 };
@@ -72,7 +73,8 @@ struct ub_target {
 	/*
 	 * Opens and probes the backing, takes its lock, and fills @tgt (zeroed, with type set).
 	 * @args is resolved in place: paths become absolute, "auto" becomes what was chosen.
-	 * Return: 0, or a negative errno with @err's message; then nothing is left open.
+	 * Return: 0, or a negative errno with @err's message; then nothing is left open or made,
+	 * and @tgt is all zero.
 	 */
 	int (*open)(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err);
@@ -80,7 +82,8 @@ struct ub_target {
 	void (*submit)(struct ub_queue *q, struct ub_io *io);
 	/* An operation ended; @res as io_uring gives it. May be NULL if there never is one. */
 	void (*complete)(struct ub_queue *q, struct ub_io *io, int res);
-	/* Closes files, frees the state; takes a half-opened target. */
+	/* Frees the state; may be NULL; takes a half-opened target. The files are closed by
+	 * ub_tgt_close(). */
 	void (*close)(struct ub_tgt *tgt);
 };
 
@@ -90,5 +93,17 @@ extern const struct ub_target *const ub_targets[];
 /* Return: the target of that name, or NULL. */
 const struct ub_target *ub_target_find(const char *name);
 
-/* Closes an open target, frees its backing's path and zeroes it. Takes NULL type. */
+/*
+ * Removes what open() made (the file of `loop --create`), when what comes after it fails: to be
+ * called before ub_tgt_close(). Does nothing where nothing was made, and touches no file but that
+ * very one.
+ */
+void ub_tgt_undo(struct ub_tgt *tgt);
+
+/* Closes an open target and its files, frees its backing's path and zeroes it. Takes NULL type. */
 void ub_tgt_close(struct ub_tgt *tgt);
+
+/* For targets: the size that is served, @size rounded down to logical blocks, with a note if that
+ * takes something away. Return: 0, or -EINVAL if nothing is left. */
+int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes,
+		    struct ub_error *err);

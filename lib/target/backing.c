@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+#include "target/backing.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
+
+#include "base/clean.h"
+#include "base/retry.h"
+#include "target/path.h"
+
+static const char *kind(mode_t mode)
+{
+	switch (mode & S_IFMT) {
+	case S_IFDIR:
+		return "directory";
+	case S_IFCHR:
+		return "character device";
+	case S_IFIFO:
+		return "FIFO";
+	case S_IFSOCK:
+		return "socket";
+	default:
+		return "special file";
+	}
+}
+
+/*
+ * What @path_fd (O_PATH) names, opened for I/O: the very same inode, whatever happens to the path,
+ * and so never a FIFO that blocks or a character device that acts on being opened.
+ */
+static int reopen(int path_fd, int flags)
+{
+	char link[40];
+	int fd;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", path_fd);
+	fd = open(link, flags | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+/* @excl: only if nobody else has the block device for himself, now or until the deadline. */
+static int reopen_block(int path_fd, int flags, bool excl, unsigned timeout_ms)
+{
+	struct ub_retry retry;
+	int fd, read_only = 0;
+
+	ub_retry_init(&retry, timeout_ms);
+	do {
+		fd = reopen(path_fd, flags | (excl ? O_EXCL : 0));
+	} while (fd == -EBUSY && ub_retry_wait(&retry));
+	/* Opening a write-protected device for writing succeeds; writing does not. */
+	if (fd >= 0 && flags == O_RDWR && ioctl(fd, BLKROGET, &read_only) == 0 && read_only) {
+		ub_close(&fd);
+		return -EROFS;
+	}
+	return fd;
+}
+
+static int reopen_any(int path_fd, bool block, int flags, const struct ub_open_request *req)
+{
+	bool excl = flags == O_RDWR && !req->no_lock && !req->probe;
+
+	if (block)
+		return reopen_block(path_fd, flags, excl, req->lock_timeout_ms);
+	return reopen(path_fd, flags);
+}
+
+static bool is_refusal_to_write(int code)
+{
+	return code == -EACCES || code == -EPERM || code == -EROFS || code == -ETXTBSY;
+}
+
+static int open_there(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
+		      struct ub_error *err)
+{
+	const char *path = tgt->backing.path;
+	_cleanup_close_ int path_fd = ub_path_open(path, O_PATH, 0);
+	struct stat st;
+	bool block;
+	int fd;
+
+	if (path_fd < 0)
+		return ub_fail(err, UB_STAGE_BACKING, path_fd, "cannot open %s", path);
+	if (fstat(path_fd, &st) < 0)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot open %s", path);
+	block = S_ISBLK(st.st_mode);
+	if (!block && !S_ISREG(st.st_mode))
+		return ub_fail_text(err, UB_STAGE_BACKING, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
+				    "cannot serve %s: it is a %s", path, kind(st.st_mode));
+
+	fd = reopen_any(path_fd, block, req->read_only ? O_RDONLY : O_RDWR, req);
+	tgt->read_only = req->read_only;
+	if (!req->read_only && is_refusal_to_write(fd)) {
+		if (req->expect && req->expect->writable)
+			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s for writing",
+				       path);
+		ub_note(notes, "read-only, since it cannot be opened for writing: %s",
+			strerror(-fd));
+		tgt->read_only = true;
+		fd = reopen_any(path_fd, block, O_RDONLY, req);
+	}
+	if (fd == -EBUSY)
+		return ub_fail_text(err, UB_STAGE_LOCK, fd,
+				    "cannot open %s for itself alone: it is mounted, used as swap, "
+				    "or served already",
+				    path);
+	if (fd < 0)
+		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s", path);
+	tgt->files[tgt->nr_files++] = fd;
+	return 0;
+}
+
+/* A nameless file beside it is as good for probing, and leaves nothing behind. */
+static int make_nameless(const char *path, struct ub_error *err)
+{
+	_cleanup_close_ int there = ub_path_open(path, O_PATH | O_NOFOLLOW, 0);
+	int fd;
+
+	if (there >= 0)
+		return ub_fail(err, UB_STAGE_BACKING, -EEXIST, "cannot create %s", path);
+	fd = ub_path_open_parent(path, O_TMPFILE | O_RDWR);
+	if (fd < 0)
+		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot try to create %s", path);
+	return fd;
+}
+
+static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *err)
+{
+	const char *path = tgt->backing.path;
+	struct stat st;
+	int fd;
+
+	if (probe) {
+		fd = make_nameless(path, err);
+		if (fd < 0)
+			return fd;
+	} else {
+		fd = ub_path_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
+		if (fd < 0)
+			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot create %s", path);
+	}
+	tgt->files[tgt->nr_files++] = fd;
+	if (fstat(fd, &st) < 0)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot look at %s", path);
+	/* From here on ub_tgt_undo() knows which file to remove. */
+	tgt->backing.dev = st.st_dev;
+	tgt->backing.ino = st.st_ino;
+	tgt->created = !probe;
+	if (ftruncate(fd, (off_t)size) < 0)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot give %s its size", path);
+	/* So that the file itself lasts as well as what a client's first flush makes durable. */
+	if (!probe && fsync(fd) < 0)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot write %s", path);
+	return 0;
+}
+
+static int identify(struct ub_tgt *tgt, struct ub_error *err)
+{
+	struct ub_backing *b = &tgt->backing;
+	struct stat st;
+
+	if (fstat(tgt->files[0], &st) < 0)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot look at %s", b->path);
+	b->dev = st.st_dev;
+	b->ino = st.st_ino;
+	b->size = (uint64_t)st.st_size;
+	b->writable = !tgt->read_only;
+	if (!S_ISBLK(st.st_mode))
+		return 0;
+	b->rdev = st.st_rdev;
+	if (ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot tell the size of %s",
+			       b->path);
+	return 0;
+}
+
+/* A block device is its number: its node may have been made anew. */
+static int compare(const struct ub_backing *is, const struct ub_backing *want, struct ub_error *err)
+{
+	bool same = is->rdev == want->rdev &&
+		    (is->rdev || (is->dev == want->dev && is->ino == want->ino));
+
+	if (!same)
+		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
+				    "cannot serve %s: it is not the %s that the device was made "
+				    "of, another one has taken its place",
+				    is->path, want->rdev ? "block device" : "file");
+	if (is->size != want->size)
+		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
+				    "cannot serve %s: it had %llu bytes when the device was made, "
+				    "and has %llu now",
+				    is->path, (unsigned long long)want->size,
+				    (unsigned long long)is->size);
+	return 0;
+}
+
+/*
+ * An open-file-description lock belongs to the description, not to the process: it goes when the
+ * last I/O that a dead server left in the kernel is over. There is no waiting for it with a
+ * timeout, so it is tried again until the deadline.
+ */
+static int lock(const struct ub_tgt *tgt, unsigned timeout_ms, struct ub_error *err)
+{
+	struct flock fl = {
+		.l_type = tgt->read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+	};
+	struct ub_retry retry;
+	int ret;
+
+	ub_retry_init(&retry, timeout_ms);
+	do {
+		ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
+	} while ((ret == -EAGAIN || ret == -EACCES) && ub_retry_wait(&retry));
+	if (ret == -EAGAIN || ret == -EACCES)
+		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY,
+				    "cannot lock %s: another device or program has locked it",
+				    tgt->backing.path);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_LOCK, ret, "cannot lock %s", tgt->backing.path);
+	return 0;
+}
+
+int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_request *req,
+		    struct ub_notes *notes, struct ub_error *err)
+{
+	int ret;
+
+	ret = create ? make(tgt, create, req->probe, err) : open_there(tgt, req, notes, err);
+	if (ret < 0)
+		return ret;
+	ret = identify(tgt, err);
+	if (ret < 0)
+		return ret;
+	if (req->expect) {
+		ret = compare(&tgt->backing, req->expect, err);
+		if (ret < 0)
+			return ret;
+	}
+	if (req->no_lock || req->probe)
+		return 0;
+	return lock(tgt, req->lock_timeout_ms, err);
+}

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the data lies on: opening a regular file or a block device, making sure that it is one and
+ * the right one, and keeping others away from it. Knows neither blocks nor direct I/O (probe.h)
+ * nor what is served.
+ */
+#pragma once
+
+#include "target/target.h"
+
+/*
+ * Opens what is at @tgt->backing.path, or makes a file of @create bytes there if that is not 0,
+ * identifies it, compares it with what @req expects and locks it. Sets in @tgt: files, backing,
+ * read_only, created. The descriptor has no O_DIRECT yet, and it is the only one of its
+ * description: the lock lasts as long as the server's I/O does, even past the server's death.
+ *
+ * Return: 0, or a negative errno with a message; then @tgt may be partly filled: ub_tgt_undo() and
+ * ub_tgt_close(). -EBUSY: another one has it. -ESTALE: it is not the one that is expected.
+ */
+int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_request *req,
+		    struct ub_notes *notes, struct ub_error *err);

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The target `loop`: a device over a regular file or another block device. This half decides, from
+ * what the user wants (options) and what the backing can (probe.h), what is served; loop_io.c
+ * serves it.
+ */
+#include "target/loop.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "target/backing.h"
+#include "target/path.h"
+#include "target/probe.h"
+
+#define SECTOR_SIZE 512U
+
+struct loop_args {
+	char *file;
+	uint64_t offset;
+	uint64_t size;
+	uint64_t create;
+	int direct;
+};
+
+static const struct ub_opt options[] = {
+	{
+		.name = "file",
+		.letter = 'f',
+		.type = UB_OPT_STRING,
+		.offset = offsetof(struct loop_args, file),
+		.metavar = "FILE",
+		.help = "regular file or block device to serve",
+		.completer = "file",
+		.required = 1,
+	},
+	{
+		.name = "offset",
+		.type = UB_OPT_SIZE,
+		.offset = offsetof(struct loop_args, offset),
+		.metavar = "SIZE",
+		.help = "where in FILE the device starts (default: 0)",
+	},
+	{
+		.name = "size",
+		.type = UB_OPT_SIZE,
+		.offset = offsetof(struct loop_args, size),
+		.metavar = "SIZE",
+		.help = "size of the device (default: up to the end of FILE)",
+		.min = SECTOR_SIZE,
+	},
+	{
+		.name = "direct",
+		.type = UB_OPT_SWITCH,
+		.offset = offsetof(struct loop_args, direct),
+		.metavar = "on|off|auto",
+		.help = "do direct I/O, past the page cache (default: auto)",
+	},
+	{
+		.name = "create",
+		.type = UB_OPT_SIZE,
+		.offset = offsetof(struct loop_args, create),
+		.metavar = "SIZE",
+		.help = "make FILE first, sparse and of this size; it must not exist",
+		.min = SECTOR_SIZE,
+		.transient = 1,
+	},
+	UB_OPT_END,
+};
+
+static void loop_defaults(void *args)
+{
+	((struct loop_args *)args)->direct = -1;
+}
+
+static int loop_check(const void *args, struct ub_error *err)
+{
+	const struct loop_args *a = args;
+
+	if (!a->file || a->file[0] == '\0')
+		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "missing the file to serve");
+	if (a->offset % SECTOR_SIZE)
+		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
+				    "cannot start at %llu: the offset must be a multiple of %u",
+				    (unsigned long long)a->offset, SECTOR_SIZE);
+	return 0;
+}
+
+static uint32_t at_least(uint32_t value, uint32_t least)
+{
+	return value < least ? least : value;
+}
+
+/* Why there can be no direct I/O with this logical block. Return: @why, or NULL if there can. */
+static const char *why_not_direct(const struct ub_probe *p, uint32_t logical, uint64_t offset,
+				  char *why, size_t size)
+{
+	uint32_t need = p->direct_alignment;
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+
+	if (need == 0)
+		(void)snprintf(why, size, "the file system does not offer it for this file");
+	else if (need > page)
+		(void)snprintf(why, size, "it needs blocks of %u bytes, more than a page", need);
+	else if (need > logical)
+		(void)snprintf(why, size, "it needs --logical-block-size %u", need);
+	else if (offset % need)
+		(void)snprintf(why, size, "it needs an --offset that is a multiple of %u", need);
+	else
+		return NULL;
+	return why;
+}
+
+/* Chooses the logical block and direct or buffered I/O: each may ask something of the other. */
+static int choose_io(struct ub_tgt *tgt, struct loop_args *a, const struct ub_open_request *req,
+		     const struct ub_probe *p, struct ub_notes *notes, struct ub_error *err)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
+	uint32_t logical = req->logical_block_size;
+	char buf[100];
+	const char *why;
+	int ret;
+
+	if (!logical) {
+		logical = p->logical;
+		if (a->direct == 1)
+			logical = at_least(logical, p->direct_alignment);
+		/* The driver takes no more. */
+		if (logical > page)
+			logical = page;
+	}
+	tgt->logical_block_size = logical;
+	if (a->direct == 0)
+		return 0;
+	why = why_not_direct(p, logical, a->offset, buf, sizeof(buf));
+	if (!why) {
+		ret = ub_set_direct(tgt->files[0], true);
+		if (ret < 0)
+			return ub_fail(err, UB_STAGE_BACKING, ret, "cannot do direct I/O on %s",
+				       a->file);
+		a->direct = 1;
+		return 0;
+	}
+	if (a->direct == 1)
+		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL,
+				    "cannot do direct I/O on %s: %s", a->file, why);
+	ub_note(notes, "I/O is buffered, not direct: %s", why);
+	a->direct = 0;
+	return 0;
+}
+
+static int choose_size(struct ub_tgt *tgt, struct loop_args *a, struct ub_notes *notes,
+		       struct ub_error *err)
+{
+	uint64_t whole = tgt->backing.size, size;
+	int ret;
+
+	if (whole == 0)
+		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL, "cannot serve %s: it is empty",
+				    a->file);
+	if (a->offset >= whole)
+		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL,
+				    "cannot start at %llu in %s: it has %llu bytes",
+				    (unsigned long long)a->offset, a->file,
+				    (unsigned long long)whole);
+	size = a->size ? a->size : whole - a->offset;
+	if (size > whole - a->offset)
+		return ub_fail_text(
+			err, UB_STAGE_BACKING, -EINVAL,
+			"cannot serve %llu bytes of %s: it has %llu from offset %llu on",
+			(unsigned long long)size, a->file, (unsigned long long)(whole - a->offset),
+			(unsigned long long)a->offset);
+	ret = ub_tgt_set_size(tgt, size, notes, err);
+	if (ret < 0) {
+		ub_error_prefix(err, "cannot serve %s", a->file);
+		return ret;
+	}
+	a->size = tgt->size;
+	return 0;
+}
+
+/* The rest of what the device tells about itself: the backing's, as far as the offset keeps it. */
+static void describe(struct ub_tgt *tgt, const struct loop_args *a,
+		     const struct ub_open_request *req, const struct ub_probe *p)
+{
+	uint32_t logical = tgt->logical_block_size;
+	bool splits = p->block && (logical < p->logical || a->offset % p->logical);
+
+	tgt->physical_block_size = logical;
+	if (a->offset % p->physical == 0)
+		tgt->physical_block_size = at_least(p->physical, logical);
+	if (p->io_min && a->offset % p->io_min == 0)
+		tgt->io_min = at_least(p->io_min, tgt->physical_block_size);
+	if (p->io_opt && a->offset % p->io_opt == 0)
+		tgt->io_opt = p->io_opt;
+	tgt->rotational = p->rotational;
+	tgt->volatile_cache = !tgt->read_only;
+	tgt->write_zeroes = !tgt->read_only;
+	/* A block device does not discard parts of its blocks. */
+	if (p->granularity && !req->no_discard && !splits)
+		tgt->discard_granularity = at_least(p->granularity, logical);
+	tgt->ops_per_io = 1;
+}
+
+static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_open_request *req,
+		    struct ub_notes *notes, struct ub_error *err)
+{
+	struct ub_loop *loop;
+	struct ub_probe p;
+	int ret = ub_backing_open(tgt, a->create, req, notes, err);
+
+	if (ret < 0)
+		return ret;
+	ret = ub_probe_backing(tgt->files[0], &tgt->backing, &p, err);
+	if (ret < 0)
+		return ret;
+	ret = choose_io(tgt, a, req, &p, notes, err);
+	if (ret < 0)
+		return ret;
+	ret = choose_size(tgt, a, notes, err);
+	if (ret < 0)
+		return ret;
+	describe(tgt, a, req, &p);
+	loop = calloc(1, sizeof(*loop));
+	if (!loop)
+		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot serve %s", a->file);
+	loop->offset = a->offset;
+	loop->direct = a->direct == 1;
+	loop->resume = loop->direct ? at_least(p.direct_memory, p.direct_alignment) : 1;
+	atomic_init(&loop->can_zero_range, true);
+	atomic_init(&loop->can_punch, p.block || p.granularity);
+	atomic_init(&loop->can_discard, p.block);
+	tgt->state = loop;
+	atomic_init(&tgt->write_error, req->write_error);
+	return 0;
+}
+
+/* Makes the path absolute, in the arguments and in @tgt. */
+static int resolve(struct ub_tgt *tgt, struct loop_args *a, struct ub_error *err)
+{
+	char *file = ub_path_absolute(a->file);
+
+	if (!file)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot find %s", a->file);
+	free(a->file);
+	a->file = file;
+	tgt->backing.path = strdup(file);
+	if (!tgt->backing.path)
+		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot open %s", file);
+	return 0;
+}
+
+static int loop_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
+		     struct ub_notes *notes, struct ub_error *err)
+{
+	struct loop_args *a = args;
+	int ret = loop_check(a, err);
+
+	if (ret == 0 && a->create && req->read_only)
+		ret = ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
+				   "cannot create %s: nothing could be written to it", a->file);
+	if (ret == 0)
+		ret = resolve(tgt, a, err);
+	if (ret == 0)
+		ret = open_all(tgt, a, req, notes, err);
+	if (ret < 0) {
+		ub_tgt_undo(tgt);
+		ub_tgt_close(tgt);
+		return ret;
+	}
+	if (tgt->created)
+		a->create = 0;
+	return 0;
+}
+
+static void loop_close(struct ub_tgt *tgt)
+{
+	free(tgt->state);
+	tgt->state = NULL;
+}
+
+const struct ub_target ub_target_loop = {
+	.name = "loop",
+	.summary = "a file or another block device",
+	.options = options,
+	.args_size = sizeof(struct loop_args),
+	.recoverable = true,
+	.defaults = loop_defaults,
+	.check = loop_check,
+	.open = loop_open,
+	.submit = ub_loop_submit,
+	.complete = ub_loop_complete,
+	.close = loop_close,
+};

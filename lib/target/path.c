@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "target/path.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clean.h"
+
+char *ub_path_absolute(const char *path)
+{
+	_cleanup_free_ char *cwd = NULL;
+	char *joined;
+
+	if (path[0] == '/')
+		return strdup(path);
+	/* Not getcwd(): $PWD, if it is right, has the links that the user came by. */
+	cwd = get_current_dir_name();
+	if (!cwd)
+		return NULL;
+	if (asprintf(&joined, "%s%s%s", cwd, strcmp(cwd, "/") == 0 ? "" : "/", path) < 0)
+		return NULL;
+	return joined;
+}
+
+/* Walks until what is left is short enough. @ret_dir is AT_FDCWD, or to be closed. */
+static int walk(const char *path, int *ret_dir, const char **ret_rest)
+{
+	_cleanup_close_ int dir = AT_FDCWD;
+
+	while (strlen(path) >= PATH_MAX) {
+		char piece[PATH_MAX];
+		const char *cut = memrchr(path, '/', PATH_MAX - 1);
+		int next;
+
+		if (!cut || cut == path)
+			return -ENAMETOOLONG;
+		(void)snprintf(piece, sizeof(piece), "%.*s", (int)(cut - path), path);
+		next = openat(dir, piece, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (next < 0)
+			return -errno;
+		ub_close(&dir);
+		dir = next;
+		path = cut + strspn(cut, "/");
+	}
+	*ret_dir = dir;
+	dir = -1;
+	*ret_rest = path;
+	return 0;
+}
+
+int ub_path_open(const char *path, int flags, mode_t mode)
+{
+	_cleanup_close_ int dir = -1;
+	const char *rest;
+	int fd, ret = walk(path, &dir, &rest);
+
+	if (ret < 0)
+		return ret;
+	fd = openat(dir, rest, flags | O_CLOEXEC, mode);
+	return fd < 0 ? -errno : fd;
+}
+
+int ub_path_open_parent(const char *path, int flags)
+{
+	_cleanup_free_ char *dir = NULL;
+	const char *last = strrchr(path, '/');
+
+	if (!last)
+		return ub_path_open(".", flags | O_DIRECTORY, 0);
+	dir = strndup(path, last == path ? 1 : (size_t)(last - path));
+	if (!dir)
+		return -ENOMEM;
+	return ub_path_open(dir, flags | O_DIRECTORY, 0);
+}
+
+void ub_path_remove(const char *path, uint64_t dev, uint64_t ino)
+{
+	_cleanup_close_ int at = -1;
+	const char *rest;
+	struct stat st;
+
+	if (walk(path, &at, &rest) < 0)
+		return;
+	if (fstatat(at, rest, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return;
+	if (st.st_dev == dev && st.st_ino == ino)
+		(void)unlinkat(at, rest, 0);
+}

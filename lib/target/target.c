@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of targets, and what is the same for all of them. */
+#include "target/target.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "target/path.h"
+
+/* A new target is one more line here. */
+#define TARGETS(X) \
+	X(null)    \
+	X(loop)    \
+	X(mem)
+
+#define DECLARE(name) extern const struct ub_target ub_target_##name;
+#define ROW(name) &ub_target_##name,
+
+TARGETS(DECLARE)
+
+const struct ub_target *const ub_targets[] = {TARGETS(ROW) NULL};
+
+const struct ub_target *ub_target_find(const char *name)
+{
+	for (const struct ub_target *const *t = ub_targets; *t; t++)
+		if (strcmp((*t)->name, name) == 0)
+			return *t;
+	return NULL;
+}
+
+int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes, struct ub_error *err)
+{
+	uint64_t rest = size % tgt->logical_block_size;
+
+	if (size == rest)
+		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL,
+				    "cannot serve %llu bytes: a logical block has %u",
+				    (unsigned long long)size, tgt->logical_block_size);
+	if (rest)
+		ub_note(notes, "the last %llu of %llu bytes are not served: a logical block has %u",
+			(unsigned long long)rest, (unsigned long long)size,
+			tgt->logical_block_size);
+	tgt->size = size - rest;
+	return 0;
+}
+
+void ub_tgt_undo(struct ub_tgt *tgt)
+{
+	const struct ub_backing *b = &tgt->backing;
+
+	if (tgt->created)
+		ub_path_remove(b->path, b->dev, b->ino);
+	tgt->created = false;
+}
+
+void ub_tgt_close(struct ub_tgt *tgt)
+{
+	if (tgt->type && tgt->type->close)
+		tgt->type->close(tgt);
+	for (unsigned i = 0; i < tgt->nr_files; i++)
+		(void)close(tgt->files[i]);
+	free(tgt->backing.path);
+	memset(tgt, 0, sizeof(*tgt));
+}
