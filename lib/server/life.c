@@ -146,5 +146,6 @@ void server_undo(struct server *s)
 		remove_device(s);
 		(void)ub_record_remove(s->record.id, s->record.token);
 	}
+	ub_tgt_undo(&s->target);
 	ub_tgt_close(&s->target);
 }
