@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/process.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/sysmacros.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/parse.h"
+
+/* Of starttime, in proc_pid_stat(5); the name is field 2. */
+#define START_TIME_FIELD 22
+/* A name has at most 64 bytes, a number at most 20, and there are about 50 of them. */
+#define STAT_SIZE 2048
+
+int ub_process_parse_stat(const char *text, uint64_t *ret_ticks)
+{
+	/* The name may hold blanks, parentheses and numbers; nothing behind it holds a ')'. */
+	const char *p = strrchr(text, ')');
+	char number[24];
+	size_t len;
+
+	if (!p || p[1] != ' ')
+		return -EINVAL;
+	p += 2;
+	for (int field = 3; field < START_TIME_FIELD; field++) {
+		p = strchr(p, ' ');
+		if (!p)
+			return -EINVAL;
+		p++;
+	}
+	len = strcspn(p, " \n");
+	if (len >= sizeof(number))
+		return -EINVAL;
+	memcpy(number, p, len);
+	number[len] = '\0';
+	return ub_parse_u64(number, UINT64_MAX, ret_ticks) == 0 ? 0 : -EINVAL;
+}
+
+int ub_process_start_time(int32_t pid, uint64_t *ret_ticks)
+{
+	_cleanup_close_ int fd = -1;
+	char path[32], text[STAT_SIZE];
+	ssize_t n;
+
+	if (pid <= 0)
+		return -ESRCH;
+	(void)snprintf(path, sizeof(path), "/proc/%d/stat", pid);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		return -errno;
+	text[n] = '\0';
+	return ub_process_parse_stat(text, ret_ticks);
+}
+
+int ub_process_open(int32_t pid, uint64_t start_time)
+{
+	_cleanup_close_ int fd = -1;
+	uint64_t ticks;
+	int ret;
+
+	if (pid <= 0)
+		return -ESRCH;
+	fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	if (fd < 0)
+		/* EINVAL: a thread's id, so no process has it. */
+		return errno == EINVAL ? -ESRCH : -errno;
+	/* What is read now belongs to the pidfd's process, or to one that started later. */
+	if (start_time) {
+		ret = ub_process_start_time(pid, &ticks);
+		if (ret)
+			return ret;
+		if (ticks != start_time)
+			return -ESRCH;
+	}
+	return UB_TAKE_FD(fd);
+}
+
+bool ub_process_is_alive(int32_t pid, uint64_t start_time)
+{
+	_cleanup_close_ int fd = ub_process_open(pid, start_time);
+
+	return fd >= 0 && ub_process_wait(fd, 0) == -ETIMEDOUT;
+}
+
+int ub_process_signal(int pidfd, int sig)
+{
+	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0 ? 0 : -errno;
+}
+
+int ub_process_wait(int pidfd, int timeout_ms)
+{
+	struct pollfd pfd = {.fd = pidfd, .events = POLLIN};
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	int ret;
+
+	do
+		ret = poll(&pfd, 1, timeout_ms < 0 ? -1 : ub_left_ms(deadline));
+	while (ret < 0 && errno == EINTR);
+	if (ret < 0)
+		return -errno;
+	return ret == 0 ? -ETIMEDOUT : 0;
+}
+
+bool ub_process_has_open(int32_t pid, uint64_t rdev)
+{
+	struct dirent *entry;
+	bool found = false;
+	char path[32];
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
+	dir = opendir(path);
+	if (!dir)
+		return false;
+	while (!found && (entry = readdir(dir))) {
+		struct statx stx;
+
+		/* No file system is asked, so none that hangs can hold this up. */
+		if (statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) != 0)
+			continue;
+		found = S_ISCHR(stx.stx_mode) &&
+			makedev(stx.stx_rdev_major, stx.stx_rdev_minor) == rdev;
+	}
+	(void)closedir(dir);
+	return found;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who a process is. A process id alone identifies nobody: it may have been given to another one.
+ * Together with the time when it started it does. Knows nothing of devices and servers.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Clock ticks since boot, from /proc/PID/stat. Return: 0, -ESRCH, or another negative errno. */
+int ub_process_start_time(int32_t pid, uint64_t *ret_ticks);
+
+/* The same out of that file's text. Return: 0 or -EINVAL. */
+int ub_process_parse_stat(const char *text, uint64_t *ret_ticks);
+
+/*
+ * Return: a pidfd of the process that has this id and started at @start_time (0: at any time), or
+ * -ESRCH, or another negative errno.
+ */
+int ub_process_open(int32_t pid, uint64_t start_time);
+
+/* Is it there and not merely waiting to be reaped? */
+bool ub_process_is_alive(int32_t pid, uint64_t start_time);
+
+/* Return: 0, -ESRCH if it is gone, -EPERM. */
+int ub_process_signal(int pidfd, int sig);
+
+/* Waits for the process's end. @timeout_ms: negative for ever. Return: 0 or -ETIMEDOUT. */
+int ub_process_wait(int pidfd, int timeout_ms);
+
+/* Has the process the character device @rdev open? False as well when that can't be seen. */
+bool ub_process_has_open(int32_t pid, uint64_t rdev);

@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: MIT */
+#include "kernel/sysfs.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+
+static int read_line(char *buf, size_t size, const char *fmt, va_list ap)
+{
+	_cleanup_free_ char *path = NULL;
+	_cleanup_close_ int fd = -1;
+	ssize_t n;
+
+	buf[0] = '\0';
+	if (vasprintf(&path, fmt, ap) < 0) {
+		path = NULL;
+		return -ENOMEM;
+	}
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* An attribute comes whole with one read. */
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		return -errno;
+	buf[n] = '\0';
+	buf[strcspn(buf, "\n")] = '\0';
+	return (int)strlen(buf);
+}
+
+int ub_sysfs_line(char *buf, size_t size, const char *fmt, ...)
+{
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = read_line(buf, size, fmt, ap);
+	va_end(ap);
+	return ret;
+}
+
+int ub_sysfs_u64(uint64_t *ret_value, const char *fmt, ...)
+{
+	char text[32];
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = read_line(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return ret < 0 ? ret : ub_parse_u64(text, UINT64_MAX, ret_value);
+}
+
+int ub_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor)
+{
+	const char *colon = strchr(text, ':');
+	uint64_t major, minor;
+	char left[12];
+
+	if (!colon || (size_t)(colon - text) >= sizeof(left))
+		return -EINVAL;
+	memcpy(left, text, (size_t)(colon - text));
+	left[colon - text] = '\0';
+	if (ub_parse_u64(left, UINT32_MAX, &major) != 0 ||
+	    ub_parse_u64(colon + 1, UINT32_MAX, &minor) != 0)
+		return -EINVAL;
+	*ret_major = (uint32_t)major;
+	*ret_minor = (uint32_t)minor;
+	return 0;
+}
+
+int ub_sysfs_devt(uint32_t *ret_major, uint32_t *ret_minor, const char *fmt, ...)
+{
+	char text[32];
+	va_list ap;
+	int ret;
+
+	va_start(ap, fmt);
+	ret = read_line(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	return ret < 0 ? ret : ub_parse_devt(text, ret_major, ret_minor);
+}

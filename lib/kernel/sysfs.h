@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/* Reading one attribute out of sysfs or procfs. Knows no device. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The first line, without its end, of the file that @fmt names. One that does not fit is cut.
+ * Return: its length, or a negative errno; @buf is then empty.
+ */
+int ub_sysfs_line(char *buf, size_t size, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* One number. Return: 0, or a negative errno (-EINVAL: it is none). */
+int ub_sysfs_u64(uint64_t *ret_value, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+/* A "major:minor", as in /sys/block/NAME/dev. Return: 0 or a negative errno. */
+int ub_sysfs_devt(uint32_t *ret_major, uint32_t *ret_minor, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
+
+/* "259:3", alone. Return: 0 or -EINVAL. */
+int ub_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor);
