@@ -7,6 +7,7 @@ TOP=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)
 export TOP
 
 # Everything that is fetched once and used again. git ignores it.
+# shellcheck disable=SC2034 # used by those that source this
 CACHE=${UBLK_CACHE:-$TOP/.cache}
 
 # The name that starts each message; a script sets its own.

@@ -10,11 +10,6 @@ declare -gA PACKAGES=(
 	[lint]='clang clang-format cppcheck shellcheck'
 )
 
-# From Debian 13 on virtiofsd is a package of its own; before, it came with qemu.
-if [[ -n $(apt-cache pkgnames virtiofsd 2>/dev/null | grep -x virtiofsd) ]]; then
-	PACKAGES[vm]+=' virtiofsd'
-fi
-
 # as_root CMD...: as root, or through sudo where that asks nothing.
 as_root()
 {
@@ -33,13 +28,26 @@ can_be_root()
 # missing_packages GROUP...: the names of those that are not installed.
 missing_packages()
 {
-	local group pkg
+	local group wanted=() installed
 	for group; do
-		for pkg in ${PACKAGES[$group]}; do
-			[[ $(dpkg-query -W -f '${db:Status-Status}' "$pkg" 2>/dev/null) == installed ]] ||
-				printf '%s\n' "$pkg"
-		done
-	done | sort -u
+		# A list, to be split.
+		# shellcheck disable=SC2206
+		wanted+=(${PACKAGES[$group]})
+		[[ $group != vm ]] || virtiofsd_path >/dev/null || wanted+=(virtiofsd)
+	done
+	installed=$(dpkg-query -W -f '${Package} ${db:Status-Status}\n' "${wanted[@]}" 2>/dev/null |
+		sed -n 's/ installed$//p') || true
+	printf '%s\n' "${wanted[@]}" | sort -u | grep -vxF -e "$installed" || true
+}
+
+# virtiofsd is a package of its own from Debian 13 on; before, it came with QEMU.
+virtiofsd_path()
+{
+	local path
+	for path in /usr/libexec/virtiofsd /usr/lib/qemu/virtiofsd; do
+		[[ ! -x $path ]] || { printf '%s\n' "$path" && return; }
+	done
+	return 1
 }
 
 # apt_get ARGS...: quiet unless it fails, and patient with another one that runs.
@@ -60,6 +68,9 @@ need_packages()
 	((${#missing[@]})) || return 0
 	can_be_root || die 125 "not root; install first: apt-get install ${missing[*]}"
 	note "installing ${missing[*]}"
-	{ apt_get update && apt_get install --no-install-recommends "${missing[@]}"; } ||
+	apt_get update || die 125 "cannot read the package lists, to install: ${missing[*]}"
+	apt-cache pkgnames virtiofsd | grep -qx virtiofsd ||
+		mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx virtiofsd)
+	apt_get install --no-install-recommends "${missing[@]}" ||
 		die 125 "cannot install: ${missing[*]}"
 }

@@ -2,9 +2,10 @@
 # The guest's process 1 once the root is there: mounts the rest, runs the command with its
 # output on two virtio ports, reports, powers off. The shell's `wait` reaps orphans.
 # Run by busybox sh, of which nothing on the host can deprive it.
-# shellcheck shell=sh disable=SC3040
+# shellcheck shell=dash disable=SC2154
 
 VM=/run/vm
+# shellcheck source=/dev/null
 . $VM/settings
 
 $VM/bin/busybox --install -s $VM/bin
@@ -67,6 +68,8 @@ start_pumps()
 
 run_command()
 {
+	# The script is bash's.
+	# shellcheck disable=SC2016
 	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		USER=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 UBLK_VM=1 /bin/bash -c '
 			cd "$(</run/vm/cwd)" || exit
@@ -84,43 +87,40 @@ start_watchdog()
 		echo w >/proc/sysrq-trigger
 		echo l >/proc/sysrq-trigger
 	) &
-	watchdog=$!
 }
 
-# Every process but this one, the pumps and the kernel's threads (which have no command line).
-others()
+# Sets others to every process but this one, the pumps and the kernel's threads.
+find_others()
 {
+	others=
 	for dir in /proc/[0-9]*; do
 		pid=${dir#/proc/}
-		case " 1 $pumps " in
+		case " 1 2 $pumps " in
 		*" $pid "*) continue ;;
 		esac
-		[ -z "$(tr -d '\0' <"$dir/cmdline" 2>/dev/null)" ] || echo "$pid"
+		read -r stat 2>/dev/null <"$dir/stat" || continue
+		# After the name, which may hold anything: the state and the parent.
+		# shellcheck disable=SC2086
+		set -- ${stat##*) }
+		[ "$1" = Z ] || [ "$2" = 2 ] || others="$others $pid"
 	done
+	[ -n "$others" ]
 }
 
-# The pumps end when nobody holds the pipes any more.
+# Asks first: a server that is told to go takes its device away. The pumps end when nobody
+# holds the pipes any more.
 end_others()
 {
-	kill "$watchdog" 2>/dev/null
 	for signal in TERM KILL; do
-		tries=30
-		# The listing's own subshell shows in the list, and has gone when the signal comes.
-		while pids=$(others) && alive $pids && [ $tries -gt 0 ]; do
-			# shellcheck disable=SC2086
-			[ $tries -ne 30 ] || kill -$signal $pids 2>/dev/null
+		find_others || return
+		# shellcheck disable=SC2086
+		kill -$signal $others 2>/dev/null
+		tries=60
+		while find_others && [ $tries -gt 0 ]; do
+			usleep 50000
 			tries=$((tries - 1))
-			usleep 100000
 		done
 	done
-}
-
-alive()
-{
-	for pid; do
-		[ ! -d "/proc/$pid" ] || return 0
-	done
-	return 1
 }
 
 mount_all 2>/dev/null

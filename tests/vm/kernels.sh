@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Debian's cloud kernels: which there are, and fetching one. Sourced after common.sh, never run.
+# Debian's cloud kernels: which there are, and which is wanted. Sourced after common.sh, never run.
 #
 # apt does the work, with the machine's own mirror and settings but with lists and sources of its
-# own, so that the machine's are not touched. Nothing is installed, packages are only unpacked.
-# What the cache holds is finished: it is made under another name and renamed.
+# own, so that the machine's are not touched.
 # shellcheck shell=bash
 
 VM_CACHE=$CACHE/vm
@@ -70,47 +69,9 @@ pick_kernel()
 		END { if (last == "") exit 1; print last }' "$VM_CACHE/kernels"
 }
 
-# download RELEASE DIR: the packages of one kernel. From 6.19 on it is split over several.
-download()
+fetched()
 {
-	local release=$1 dir=$2 packages
-	mapfile -t packages < <(private_apt apt-cache depends "linux-image-$release" |
-		sed -nE 's/^ *Depends: (linux-(base|binary|modules)-[0-9].*)$/\1/p')
-	(cd "$dir" && private_apt apt-get -qq download "linux-image-$release" "${packages[@]}")
-}
-
-# unpack RELEASE DIR: all packages in DIR, the modules uncompressed (the guest would take a
-# second for each large one) and with the index that modprobe reads.
-unpack()
-{
-	local release=$1 dir=$2 deb modules
-	for deb in "$dir"/*.deb; do
-		dpkg -x "$deb" "$dir" || return
-	done
-	rm "$dir"/*.deb
-	if [[ ! -d $dir/usr/lib/modules ]]; then
-		mkdir -p "$dir/usr/lib" && mv "$dir/lib/modules" "$dir/usr/lib/modules" || return
-	fi
-	modules=$dir/usr/lib/modules/$release
-	find "$modules" -name '*.ko.xz' -print0 | xargs -0r -P 2 -n 64 xz -d || return
-	find "$modules" -name '*.ko.zst' -print0 | xargs -0r -P 2 -n 64 zstd -q -d --rm || return
-	rm -rf "$dir/usr/share" "$dir/lib"
-	ln -s usr/lib "$dir/lib"
-	depmod -b "$dir" "$release" || return
-	[[ -e $modules/vmlinuz ]] || ln "$dir/boot/vmlinuz-$release" "$modules/vmlinuz"
-}
-
-# fetch_kernel RELEASE: into the cache, unless it is there.
-fetch_kernel()
-{
-	local release=$1 final=$VM_CACHE/kernel/$1 part=$VM_CACHE/kernel/.part.$1
-	[[ ! -d $final ]] || return 0
-	note "fetching Linux $release (once)"
-	rm -rf "$part"
-	mkdir -p "$part"
-	download "$release" "$part" >&2 || return
-	unpack "$release" "$part" >&2 || return
-	mv "$part" "$final"
+	[[ -d $VM_CACHE/kernel/$1 ]] || "$TOP/tests/vm/fetch-kernel" "$1" >&2
 }
 
 # ensure_kernel WANTED: fetched if need be. Prints the release.
@@ -126,10 +87,10 @@ ensure_kernel()
 		release=$(pick_kernel "$wanted") ||
 			die 125 "no cloud kernel $wanted on the mirror (--list-kernels shows all)"
 	}
-	fetch_kernel "$release" || {
+	fetched "$release" || {
 		refresh_index
 		release=$(pick_kernel "$wanted") || die 125 "no cloud kernel $wanted any more"
-		fetch_kernel "$release" || die 125 "cannot fetch Linux $release"
+		fetched "$release" || die 125 "cannot fetch Linux $release"
 	}
 	exec {lock}>&-
 	printf '%s\n' "$release"
