@@ -134,8 +134,10 @@ void ub_loop_submit(struct ub_queue *q, struct ub_io *io)
 		go(q, io, zeroing_step(loop, io, STEP_PUNCH));
 		break;
 	case UBLK_IO_OP_DISCARD:
-		if (tgt->discard_granularity)
-			go(q, io, has(&loop->can_discard) ? STEP_DISCARD : STEP_PUNCH);
+		if (tgt->discard_granularity && has(&loop->can_discard))
+			go(q, io, STEP_DISCARD);
+		else if (tgt->discard_granularity && has(&loop->can_punch))
+			go(q, io, STEP_PUNCH);
 		else
 			ub_io_end(q, io, -EOPNOTSUPP);
 		break;

@@ -1,0 +1,430 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening targets: what is refused, what is resolved, who keeps whom out. */
+#include "target_queue.h"
+
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+
+static void what_is_no_file_is_refused_with_its_kind(void **state)
+{
+	struct sockaddr_un address = {.sun_family = AF_UNIX, .sun_path = "socket"};
+	_cleanup_close_ int s = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct opened o;
+
+	(void)state;
+	assert_int_equal(bind(s, (struct sockaddr *)&address, sizeof(address)), 0);
+	assert_int_equal(mkdir("directory", 0700), 0);
+	assert_int_equal(mkfifo("fifo", 0600), 0);
+	prepare(&o, "loop", "directory");
+	is_refused(&o, -EISDIR, UB_STAGE_BACKING, "it is a directory");
+	prepare(&o, "loop", "fifo"); /* and it does not block */
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "it is a FIFO");
+	prepare(&o, "loop", "socket");
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "it is a socket");
+	prepare(&o, "loop", "/dev/zero");
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING,
+		   "cannot serve /dev/zero: it is a character device");
+	prepare(&o, "loop", "missing");
+	is_refused(&o, -ENOENT, UB_STAGE_BACKING, "missing: No such file or directory");
+	prepare(&o, "loop", "");
+	is_refused(&o, -EINVAL, UB_STAGE_USAGE, "missing the file");
+	make_file("empty", 0);
+	prepare(&o, "loop", "empty");
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "it is empty");
+	make_file("tiny", 511);
+	prepare(&o, "loop", "tiny");
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "cannot serve 511 bytes");
+}
+
+static void sizes_are_rounded_down_and_said(void **state)
+{
+	struct opened o;
+
+	(void)state;
+	make_file("odd", 1000001);
+	prepare(&o, "loop", "odd");
+	must_open(&o);
+	assert_int_equal(o.tgt.size, 1000001 / 512 * 512);
+	assert_int_equal(get_size(&o, "size"), o.tgt.size);
+	assert_int_equal(o.tgt.backing.size, 1000001);
+	assert_true(notes_say(&o, "the last 65 of 1000001 bytes are not served"));
+	finish(&o);
+
+	prepare(&o, "loop", "odd");
+	set_size(&o, "offset", 512);
+	o.req.logical_block_size = 4096;
+	must_open(&o);
+	assert_int_equal(o.tgt.size, (1000001 - 512) / 4096 * 4096);
+	assert_int_equal(o.tgt.logical_block_size, 4096);
+	assert_true(o.tgt.physical_block_size >= 4096);
+	finish(&o);
+}
+
+static void offset_and_size_stay_inside_the_file(void **state)
+{
+	struct opened o;
+
+	(void)state;
+	make_file("small", 8192);
+	prepare(&o, "loop", "small");
+	set_size(&o, "offset", 100);
+	is_refused(&o, -EINVAL, UB_STAGE_USAGE, "must be a multiple of 512");
+	prepare(&o, "loop", "small");
+	set_size(&o, "offset", 8192);
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "cannot start at 8192");
+	prepare(&o, "loop", "small");
+	set_size(&o, "offset", 4096);
+	set_size(&o, "size", 4608);
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "it has 4096 from offset 4096 on");
+	prepare(&o, "loop", "small");
+	set_size(&o, "offset", UINT64_MAX - 511);
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "cannot start at");
+	prepare(&o, "loop", "small");
+	set_size(&o, "offset", 4096);
+	set_size(&o, "size", 4096);
+	must_open(&o);
+	assert_int_equal(o.tgt.size, 4096);
+	finish(&o);
+}
+
+static void a_relative_path_becomes_absolute_and_keeps_its_links(void **state)
+{
+	struct opened o;
+	char want[200];
+
+	(void)state;
+	make_file("real", 4096);
+	assert_int_equal(symlink("real", "link\n\xff name"), 0);
+	prepare(&o, "loop", "link\n\xff name");
+	must_open(&o);
+	(void)snprintf(want, sizeof(want), "%s/link\n\xff name", folder);
+	assert_string_equal(o.tgt.backing.path, want);
+	assert_string_equal(*(char **)arg(&o, "file"), want);
+	finish(&o);
+}
+
+static void a_path_longer_than_the_kernel_takes_can_be_served(void **state)
+{
+	_cleanup_close_ int home = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	char name[201] = {0};
+	struct opened o;
+
+	(void)state;
+	memset(name, 'd', 200);
+	for (int i = 0; i < 30; i++) {
+		assert_int_equal(mkdir(name, 0700), 0);
+		assert_int_equal(chdir(name), 0);
+	}
+	prepare(&o, "loop", "file");
+	set_size(&o, "create", 4096);
+	must_open(&o);
+	assert_true(strlen(o.tgt.backing.path) > 6000);
+	ub_tgt_undo(&o.tgt);
+	assert_int_equal(access("file", F_OK), -1);
+	finish(&o);
+	assert_int_equal(fchdir(home), 0);
+}
+
+static void a_file_is_served_for_writing_once(void **state)
+{
+	struct opened a, b;
+
+	(void)state;
+	make_file("lock", 4096);
+	prepare(&a, "loop", "lock");
+	must_open(&a);
+	assert_true(a.tgt.backing.writable);
+	prepare(&b, "loop", "lock");
+	is_refused(&b, -EBUSY, UB_STAGE_LOCK, "another device or program has locked it");
+	prepare(&b, "loop", "lock");
+	b.req.read_only = true;
+	is_refused(&b, -EBUSY, UB_STAGE_LOCK, "locked");
+	prepare(&b, "loop", "lock");
+	b.req.no_lock = true;
+	must_open(&b);
+	finish(&b);
+	prepare(&b, "loop", "lock");
+	b.req.probe = true;
+	must_open(&b);
+	finish(&b);
+	/* None of these let the first one's lock go. */
+	prepare(&b, "loop", "lock");
+	is_refused(&b, -EBUSY, UB_STAGE_LOCK, "locked");
+	finish(&a);
+}
+
+static void a_file_is_served_read_only_many_times(void **state)
+{
+	struct opened a, b, c;
+
+	(void)state;
+	make_file("shared", 4096);
+	prepare(&a, "loop", "shared");
+	a.req.read_only = true;
+	must_open(&a);
+	assert_true(a.tgt.read_only);
+	assert_false(a.tgt.backing.writable);
+	assert_false(a.tgt.write_zeroes);
+	assert_false(a.tgt.volatile_cache);
+	assert_int_equal(a.tgt.discard_granularity, 0);
+	prepare(&b, "loop", "shared");
+	b.req.read_only = true;
+	must_open(&b);
+	prepare(&c, "loop", "shared");
+	is_refused(&c, -EBUSY, UB_STAGE_LOCK, "locked");
+	finish(&a);
+	finish(&b);
+}
+
+static void the_lock_lasts_as_long_as_the_description(void **state)
+{
+	struct opened a, b;
+	int last_io;
+
+	(void)state;
+	make_file("last", 4096);
+	prepare(&a, "loop", "last");
+	must_open(&a);
+	/* What an I/O in the kernel holds after its server's death. */
+	last_io = dup(a.tgt.files[0]);
+	finish(&a);
+	prepare(&b, "loop", "last");
+	is_refused(&b, -EBUSY, UB_STAGE_LOCK, "locked");
+	(void)close(last_io);
+	prepare(&b, "loop", "last");
+	must_open(&b);
+	finish(&b);
+}
+
+static void a_lock_is_waited_for_until_the_deadline(void **state)
+{
+	struct opened a, b;
+	int pipefd[2];
+	char byte;
+	pid_t pid;
+
+	(void)state;
+	make_file("wait", 4096);
+	assert_int_equal(pipe(pipefd), 0);
+	pid = fork();
+	if (pid == 0) {
+		/* Holds it until there is somebody who waits, more or less. */
+		prepare(&a, "loop", "wait");
+		if (open_it(&a) < 0 || write(pipefd[1], "", 1) != 1)
+			_exit(1);
+		(void)usleep(50000);
+		_exit(0);
+	}
+	assert_int_equal(read(pipefd[0], &byte, 1), 1);
+	prepare(&b, "loop", "wait");
+	b.req.lock_timeout_ms = 20000;
+	must_open(&b);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+
+	prepare(&a, "loop", "wait");
+	a.req.lock_timeout_ms = 30;
+	is_refused(&a, -EBUSY, UB_STAGE_LOCK, "locked");
+	finish(&b);
+	(void)close(pipefd[0]);
+	(void)close(pipefd[1]);
+}
+
+static void only_the_backing_that_is_expected_is_served(void **state)
+{
+	struct ub_backing was;
+	struct opened o;
+
+	(void)state;
+	make_file("mine", 8192);
+	prepare(&o, "loop", "mine");
+	must_open(&o);
+	was = o.tgt.backing;
+	finish(&o);
+
+	prepare(&o, "loop", "mine");
+	o.req.expect = &was;
+	o.req.write_error = -EIO;
+	must_open(&o);
+	assert_int_equal(o.tgt.write_error, -EIO);
+	finish(&o);
+
+	assert_int_equal(truncate("mine", 4096), 0);
+	prepare(&o, "loop", "mine");
+	o.req.expect = &was;
+	is_refused(&o, -ESTALE, UB_STAGE_BACKING, "had 8192 bytes when");
+
+	make_file("other", 8192);
+	assert_int_equal(rename("other", "mine"), 0);
+	prepare(&o, "loop", "mine");
+	o.req.expect = &was;
+	is_refused(&o, -ESTALE, UB_STAGE_BACKING, "it is not the file that the device was made of");
+}
+
+/* A program that runs cannot be written to, not even by root. */
+static pid_t run_a_program(const char *name)
+{
+	_cleanup_free_ char *copy = NULL;
+	char path[100];
+	pid_t pid;
+
+	assert_true(asprintf(&copy, "cp /bin/sleep %s", name) > 0);
+	assert_int_equal(system(copy), 0);
+	(void)snprintf(path, sizeof(path), "%s/%s", folder, name);
+	pid = vfork();
+	if (pid == 0) {
+		(void)execl(path, name, "100", (char *)NULL);
+		_exit(1);
+	}
+	return pid;
+}
+
+static void what_cannot_be_written_is_read_only_and_said(void **state)
+{
+	struct ub_backing was = {.writable = true};
+	pid_t pid = run_a_program("program");
+	struct opened o;
+
+	(void)state;
+	prepare(&o, "loop", "program");
+	must_open(&o);
+	assert_true(o.tgt.read_only);
+	assert_true(notes_say(&o, "read-only, since it cannot be opened for writing: Text file"));
+	finish(&o);
+	/* A device that could be written to does not come back as one that cannot. */
+	prepare(&o, "loop", "program");
+	o.req.expect = &was;
+	is_refused(&o, -ETXTBSY, UB_STAGE_BACKING, "for writing");
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+}
+
+static void a_created_file_is_sparse_private_and_new(void **state)
+{
+	struct opened o;
+	struct stat st;
+
+	(void)state;
+	prepare(&o, "loop", "made");
+	set_size(&o, "create", 1 << 30);
+	must_open(&o);
+	assert_true(o.tgt.created);
+	assert_int_equal(o.tgt.size, 1 << 30);
+	assert_int_equal(get_size(&o, "create"), 0);
+	assert_int_equal(stat("made", &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+	assert_true(st.st_blocks < 100);
+	assert_int_equal(st.st_ino, o.tgt.backing.ino);
+	finish(&o);
+	assert_int_equal(access("made", F_OK), 0);
+
+	prepare(&o, "loop", "made");
+	set_size(&o, "create", 4096);
+	is_refused(&o, -EEXIST, UB_STAGE_BACKING, "cannot create");
+	prepare(&o, "loop", "made");
+	set_size(&o, "create", 4096);
+	o.req.probe = true;
+	is_refused(&o, -EEXIST, UB_STAGE_BACKING, "cannot create");
+	prepare(&o, "loop", "never");
+	set_size(&o, "create", 4096);
+	o.req.read_only = true;
+	is_refused(&o, -EINVAL, UB_STAGE_USAGE, "cannot create");
+}
+
+static void a_created_file_goes_when_a_later_step_fails(void **state)
+{
+	struct opened o;
+
+	(void)state;
+	prepare(&o, "loop", "later");
+	set_size(&o, "create", 4096);
+	set_size(&o, "size", 8192);
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "cannot serve 8192 bytes");
+	assert_int_equal(access("later", F_OK), -1);
+
+	prepare(&o, "loop", "later");
+	set_size(&o, "create", 4096);
+	must_open(&o);
+	ub_tgt_undo(&o.tgt);
+	assert_int_equal(access("later", F_OK), -1);
+	finish(&o);
+
+	/* Another file that has taken its place stays. */
+	prepare(&o, "loop", "later");
+	set_size(&o, "create", 4096);
+	must_open(&o);
+	make_file("another", 512);
+	assert_int_equal(rename("another", "later"), 0);
+	ub_tgt_undo(&o.tgt);
+	assert_int_equal(access("later", F_OK), 0);
+	finish(&o);
+}
+
+static void probing_creates_nothing(void **state)
+{
+	struct opened o;
+
+	(void)state;
+	prepare(&o, "loop", "dry");
+	set_size(&o, "create", 1 << 20);
+	o.req.probe = true;
+	must_open(&o);
+	assert_int_equal(o.tgt.size, 1 << 20);
+	assert_int_equal(access("dry", F_OK), -1);
+	assert_false(o.tgt.created);
+	finish(&o);
+}
+
+static void null_and_mem_need_no_backing(void **state)
+{
+	struct opened o;
+
+	(void)state;
+	prepare(&o, "null", NULL);
+	must_open(&o);
+	assert_int_equal(o.tgt.size, 250ULL << 30);
+	assert_int_equal(o.tgt.nr_files, 0);
+	assert_true(o.tgt.discard_granularity && o.tgt.write_zeroes);
+	assert_true(o.tgt.type->recoverable);
+	finish(&o);
+
+	prepare(&o, "mem", NULL);
+	assert_int_equal(o.tgt.type->check(o.args, &o.err), -EINVAL);
+	set_size(&o, "size", 10000);
+	o.req.logical_block_size = 4096;
+	must_open(&o);
+	assert_int_equal(o.tgt.size, 8192);
+	assert_true(notes_say(&o, "the last 1808 of 10000 bytes"));
+	assert_false(o.tgt.type->recoverable);
+	assert_false(o.tgt.volatile_cache);
+	finish(&o);
+
+	prepare(&o, "mem", NULL);
+	set_size(&o, "size", 1ULL << 60);
+	is_refused(&o, -ENOMEM, UB_STAGE_MEMORY, "cannot map");
+	assert_null(ub_target_find("nothing"));
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(what_is_no_file_is_refused_with_its_kind),
+		cmocka_unit_test(sizes_are_rounded_down_and_said),
+		cmocka_unit_test(offset_and_size_stay_inside_the_file),
+		cmocka_unit_test(a_relative_path_becomes_absolute_and_keeps_its_links),
+		cmocka_unit_test(a_path_longer_than_the_kernel_takes_can_be_served),
+		cmocka_unit_test(a_file_is_served_for_writing_once),
+		cmocka_unit_test(a_file_is_served_read_only_many_times),
+		cmocka_unit_test(the_lock_lasts_as_long_as_the_description),
+		cmocka_unit_test(a_lock_is_waited_for_until_the_deadline),
+		cmocka_unit_test(only_the_backing_that_is_expected_is_served),
+		cmocka_unit_test(what_cannot_be_written_is_read_only_and_said),
+		cmocka_unit_test(a_created_file_is_sparse_private_and_new),
+		cmocka_unit_test(a_created_file_goes_when_a_later_step_fails),
+		cmocka_unit_test(probing_creates_nothing),
+		cmocka_unit_test(null_and_mem_need_no_backing),
+	};
+
+	return cmocka_run_group_tests(tests, make_folder, remove_folder);
+}

@@ -1,0 +1,230 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A queue for the targets' tests: it stands in for lib/queue behind queue/io.h, executes each
+ * operation at once by an ordinary system call, keeps a log of them, and gives short results and
+ * errors on demand.
+ */
+#pragma once
+
+#include <linux/fs.h>
+#include <sys/ioctl.h>
+#include <sys/uio.h>
+
+#include "kernel/uapi.h"
+#include "target_support.h"
+
+enum what { OP_READ, OP_WRITE, OP_ZEROES, OP_SYNC, OP_FALLOCATE, OP_DISCARD };
+
+struct operation {
+	enum what what;
+	uint32_t data, len;
+	uint64_t offset;
+	int flags; /* of a write, or the mode of a fallocate */
+};
+
+/* What becomes of the nth operation. Those that are not mentioned are executed. */
+struct fate {
+	enum { EXECUTE, RETURN, CUT } kind;
+	int value; /* RETURN: this result and nothing done; CUT: only so many bytes */
+};
+
+struct ub_queue {
+	struct ub_tgt *tgt;
+	struct ub_io io;
+	char *data;
+	struct operation log[64];
+	unsigned nr_ops;
+	struct fate fates[64];
+	bool pending;
+	unsigned ends;
+	int result;
+};
+
+#define UNTOUCHED 12345
+
+static inline void put(struct ub_queue *q, struct ub_io *io, struct operation op)
+{
+	assert_false(q->pending);
+	assert_true(q->nr_ops < UB_ARRAY_SIZE(q->log));
+	q->pending = true;
+	io->pending++;
+	q->log[q->nr_ops++] = op;
+}
+
+void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+		uint64_t offset)
+{
+	assert_true(file < q->tgt->nr_files);
+	put(q, io, (struct operation){OP_READ, data, len, offset, 0});
+}
+
+void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+		 uint64_t offset, int rw_flags)
+{
+	assert_true(file < q->tgt->nr_files);
+	put(q, io, (struct operation){OP_WRITE, data, len, offset, rw_flags});
+}
+
+void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
+			uint64_t offset, int rw_flags)
+{
+	assert_true(file < q->tgt->nr_files);
+	assert_true(len <= UB_ZEROES_MAX);
+	put(q, io, (struct operation){OP_ZEROES, 0, len, offset, rw_flags});
+}
+
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file)
+{
+	assert_true(file < q->tgt->nr_files);
+	put(q, io, (struct operation){OP_SYNC, 0, 0, 0, 0});
+}
+
+void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
+		     uint64_t len)
+{
+	assert_true(file < q->tgt->nr_files);
+	put(q, io, (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode});
+}
+
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+		   uint64_t len)
+{
+	assert_true(file < q->tgt->nr_files);
+	put(q, io, (struct operation){OP_DISCARD, 0, (uint32_t)len, offset, 0});
+}
+
+int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		  uint32_t len)
+{
+	(void)io;
+	memcpy(q->data + data, from, len);
+	return 0;
+}
+
+int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
+{
+	(void)io;
+	memcpy(to, q->data + data, len);
+	return 0;
+}
+
+void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
+{
+	assert_int_equal(io->pending, 0);
+	assert_true(error <= 0);
+	q->ends++;
+	q->result = error;
+}
+
+struct ub_tgt *ub_queue_target(struct ub_queue *q)
+{
+	return q->tgt;
+}
+
+static inline int execute(struct ub_queue *q, const struct operation *op)
+{
+	static char zeroes[UB_ZEROES_MAX] __attribute__((aligned(4096)));
+	char *data = op->what == OP_ZEROES ? zeroes : q->data + op->data;
+	struct iovec iov = {data, op->len};
+	uint64_t range[2] = {op->offset, op->len};
+	int fd = q->tgt->files[0];
+	ssize_t ret = 0;
+
+	switch (op->what) {
+	case OP_READ:
+		ret = pread(fd, data, op->len, (off_t)op->offset);
+		break;
+	case OP_WRITE:
+	case OP_ZEROES:
+		ret = pwritev2(fd, &iov, 1, (off_t)op->offset, op->flags);
+		break;
+	case OP_SYNC:
+		ret = fdatasync(fd);
+		break;
+	case OP_FALLOCATE:
+		ret = fallocate(fd, op->flags, (off_t)op->offset, op->len);
+		break;
+	case OP_DISCARD:
+		ret = ioctl(fd, BLKDISCARD, range);
+		break;
+	}
+	return ret < 0 ? -errno : (int)ret;
+}
+
+/* Does the one operation that is on the ring. */
+static inline void step(struct ub_queue *q)
+{
+	const struct fate *fate = &q->fates[q->nr_ops - 1];
+	struct operation op = q->log[q->nr_ops - 1];
+	int res;
+
+	if (fate->kind == CUT)
+		op.len = (uint32_t)fate->value;
+	res = fate->kind == RETURN ? fate->value : execute(q, &op);
+	q->pending = false;
+	q->io.pending--;
+	q->tgt->type->complete(q, &q->io, res);
+}
+
+static inline void begin(struct ub_queue *q, uint8_t op, uint64_t offset, uint32_t len,
+			 uint32_t flags)
+{
+	memset(&q->io, 0, sizeof(q->io));
+	q->io.op = op;
+	q->io.offset = offset;
+	q->io.len = len;
+	q->io.flags = flags;
+	q->nr_ops = 0;
+	q->ends = 0;
+	q->result = UNTOUCHED;
+	q->tgt->type->submit(q, &q->io);
+}
+
+/* One whole I/O. Return: what the client gets. The fates are used up. */
+static inline int run(struct ub_queue *q, uint8_t op, uint64_t offset, uint32_t len, uint32_t flags)
+{
+	begin(q, op, offset, len, flags);
+	while (q->pending)
+		step(q);
+	assert_int_equal(q->ends, 1);
+	memset(q->fates, 0, sizeof(q->fates));
+	return q->result;
+}
+
+#define DATA_SIZE (4U << 20)
+
+static inline void queue_init(struct ub_queue *q, struct ub_tgt *tgt)
+{
+	memset(q, 0, sizeof(*q));
+	q->tgt = tgt;
+	assert_int_equal(posix_memalign((void **)&q->data, 4096, DATA_SIZE), 0);
+	memset(q->data, 0, DATA_SIZE);
+}
+
+static inline void queue_done(struct ub_queue *q)
+{
+	free(q->data);
+}
+
+/* A pattern that differs from byte to byte and from @seed to @seed. */
+static inline void fill(char *data, uint32_t len, unsigned seed)
+{
+	for (uint32_t i = 0; i < len; i++)
+		data[i] = (char)((i * 2654435761U + seed * 97) >> 13 | 1);
+}
+
+static inline bool is_filled(const char *data, uint32_t len, unsigned seed)
+{
+	for (uint32_t i = 0; i < len; i++)
+		if (data[i] != (char)((i * 2654435761U + seed * 97) >> 13 | 1))
+			return false;
+	return true;
+}
+
+static inline bool is_zero(const char *data, uint32_t len)
+{
+	for (uint32_t i = 0; i < len; i++)
+		if (data[i])
+			return false;
+	return true;
+}
