@@ -19,7 +19,11 @@ struct ub_dev {
 	struct ublk_params params; /* types is 0 when they can't be had */
 	bool managed;              /* record is valid and belongs to this device */
 	struct ub_record record;
-	int32_t pid;       /* of the server; 0: none */
+	/*
+	 * Of the server: as the driver says; of a dead device of ours the record's, while that
+	 * process lives (it starts the device, or has stopped it and is about to end). 0: none.
+	 */
+	int32_t pid;
 	bool server_alive; /* pid is a living process, and (of ours) the one that the record means */
 	uint64_t size;     /* bytes, as the block device says, else as its parameters say */
 	bool read_only;
@@ -29,13 +33,14 @@ struct ub_dev {
 int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err);
 void ub_dev_done(struct ub_dev *dev);
 
-/* All devices, by ascending id. Devices that vanish meanwhile are left out. */
+/* All devices, by ascending id. Devices that vanish meanwhile are left out, as are those that this
+ * user may not ask about. */
 int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_count,
 		struct ub_error *err);
 void ub_dev_list_free(struct ub_dev *devs, size_t count);
 
 /* A device by what the user typed: an id in any form, or the name of a device of ours.
- * Return: 0, -ENODEV with a message. */
+ * An id need not exist. Return: 0, or with a message -ENODEV, -ENOTUNIQ (several have the name). */
 int ub_dev_resolve(struct ub_ctrl *ctrl, const char *text, uint32_t *ret_id, struct ub_error *err);
 
 /* "live", "quiesced", "failed", "dead". */

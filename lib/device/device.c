@@ -1,0 +1,246 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/device.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "device/process.h"
+#include "kernel/sysfs.h"
+
+#define CHAR_CLASS "/sys/class/ublk-char"
+#define SECTOR 512
+
+const char *ub_dev_block_path(uint32_t id, char buf[static 32])
+{
+	(void)snprintf(buf, 32, "/dev/ublkb%u", id);
+	return buf;
+}
+
+const char *ub_dev_char_path(uint32_t id, char buf[static 32])
+{
+	(void)snprintf(buf, 32, "/dev/ublkc%u", id);
+	return buf;
+}
+
+const char *ub_dev_state_name(const struct ub_dev *dev)
+{
+	switch (dev->info.state) {
+	case UBLK_S_DEV_DEAD:
+		return "dead";
+	case UBLK_S_DEV_LIVE:
+		return "live";
+	case UBLK_S_DEV_QUIESCED:
+		return "quiesced";
+	case UBLK_S_DEV_FAIL_IO:
+		return "failed";
+	default:
+		return "unknown";
+	}
+}
+
+const char *ub_dev_recovery_name(uint64_t flags)
+{
+	/* Alone the other two do nothing; Linux 6.12 takes them all the same. */
+	if (!(flags & UBLK_F_USER_RECOVERY))
+		return ub_recovery_names[UB_RECOVERY_NONE];
+	if (flags & UBLK_F_USER_RECOVERY_REISSUE)
+		return ub_recovery_names[UB_RECOVERY_REISSUE];
+	if (flags & UBLK_F_USER_RECOVERY_FAIL_IO)
+		return ub_recovery_names[UB_RECOVERY_FAIL];
+	return ub_recovery_names[UB_RECOVERY_REQUEUE];
+}
+
+bool ub_dev_is_orphan(const struct ub_dev *dev)
+{
+	return dev->info.state == UBLK_S_DEV_DEAD && !dev->server_alive;
+}
+
+void ub_dev_done(struct ub_dev *dev)
+{
+	if (dev->managed)
+		ub_record_done(&dev->record);
+	*dev = (struct ub_dev){0};
+}
+
+/* Believes the record only if it has the token that the kernel keeps for this very device. */
+static void find_record(struct ub_dev *dev)
+{
+	uint64_t token = dev->info.ublksrv_flags;
+
+	if (!token || ub_record_read(dev->id, &dev->record, NULL) != 0)
+		return;
+	dev->managed = dev->record.token == token && dev->record.id == dev->id;
+	if (!dev->managed)
+		ub_record_done(&dev->record);
+}
+
+/*
+ * Linux 6.12 to 6.17 keep the id that START_DEV got, also after the process is gone; later ones
+ * say -1 then, and 0 for a process that can't be seen from here.
+ */
+static void find_server(struct ub_dev *dev)
+{
+	uint64_t start_time = dev->managed ? dev->record.start_time : 0;
+
+	if (dev->info.ublksrv_pid > 0) {
+		dev->pid = dev->info.ublksrv_pid;
+		dev->server_alive = ub_process_is_alive(dev->pid, start_time);
+	} else if (dev->managed && dev->info.state == UBLK_S_DEV_DEAD &&
+		   ub_process_is_alive(dev->record.pid, start_time)) {
+		/* Not started yet, or stopped and about to end. */
+		dev->pid = dev->record.pid;
+		dev->server_alive = true;
+	}
+}
+
+static void find_disk(struct ub_dev *dev)
+{
+	const struct ublk_param_basic *basic = &dev->params.basic;
+	bool has_basic = dev->params.types & UBLK_PARAM_TYPE_BASIC;
+	uint64_t value;
+
+	if (ub_sysfs_u64(&value, "/sys/block/ublkb%u/size", dev->id) == 0)
+		dev->size = value * SECTOR;
+	else if (has_basic)
+		dev->size = basic->dev_sectors * SECTOR;
+	if (ub_sysfs_u64(&value, "/sys/block/ublkb%u/ro", dev->id) == 0)
+		dev->read_only = value;
+	else if (has_basic)
+		dev->read_only = basic->attrs & UBLK_ATTR_READ_ONLY;
+}
+
+int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err)
+{
+	struct ub_dev dev = {.id = id};
+	int ret = ub_ctrl_get_info(ctrl, id, &dev.info);
+
+	if (ret == -ENODEV)
+		return ub_fail_text(err, UB_STAGE_LOOKUP, -ENODEV,
+				    "cannot find ublkb%u: there is no such device", id);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot ask about ublkb%u", id);
+	if (ub_ctrl_get_params(ctrl, &dev.info, &dev.params) != 0)
+		dev.params = (struct ublk_params){0};
+	find_record(&dev);
+	find_server(&dev);
+	find_disk(&dev);
+	*ret_dev = dev;
+	return 0;
+}
+
+struct ids {
+	uint32_t *list;
+	size_t count, room;
+};
+
+static int add_id(struct ids *ids, uint32_t id)
+{
+	if (ids->count == ids->room) {
+		size_t room = ids->room ? 2 * ids->room : 16;
+		uint32_t *list = reallocarray(ids->list, room, sizeof(*list));
+
+		if (!list)
+			return -ENOMEM;
+		ids->list = list;
+		ids->room = room;
+	}
+	ids->list[ids->count++] = id;
+	return 0;
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	uint32_t x = *(const uint32_t *)a, y = *(const uint32_t *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Ids of what is named ublkcN in sysfs, or in /dev where there is no sysfs. */
+static int find_ids(struct ids *ids)
+{
+	DIR *dir = opendir(CHAR_CLASS);
+	struct dirent *entry;
+	uint32_t id;
+	int ret = 0;
+
+	if (!dir)
+		dir = opendir("/dev");
+	if (!dir)
+		return -errno;
+	while (!ret && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "ublkc", 5) == 0 &&
+		    ub_parse_dev_id(entry->d_name, &id) == 0)
+			ret = add_id(ids, id);
+	(void)closedir(dir);
+	if (ids->count)
+		qsort(ids->list, ids->count, sizeof(*ids->list), compare_ids);
+	return ret;
+}
+
+int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_count,
+		struct ub_error *err)
+{
+	struct ids ids = {0};
+	int ret = find_ids(&ids);
+	_cleanup_free_ uint32_t *list = ids.list;
+	struct ub_dev *devs;
+	size_t count = 0;
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot list the devices");
+	devs = calloc(ids.count ? ids.count : 1, sizeof(*devs));
+	if (!devs)
+		return ub_fail(err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
+	for (size_t i = 0; i < ids.count; i++)
+		if (ub_dev_get(ctrl, list[i], &devs[count], NULL) == 0)
+			count++;
+	*ret_devs = devs;
+	*ret_count = count;
+	return 0;
+}
+
+void ub_dev_list_free(struct ub_dev *devs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		ub_dev_done(&devs[i]);
+	free(devs);
+}
+
+static int resolve_name(struct ub_ctrl *ctrl, const char *name, uint32_t *ret_id,
+			struct ub_error *err)
+{
+	struct ub_dev *devs;
+	size_t count, found = 0;
+	int ret = ub_dev_list(ctrl, &devs, &count, err);
+
+	if (ret)
+		return ret;
+	for (size_t i = 0; i < count; i++) {
+		if (!devs[i].managed || !devs[i].record.spec.name ||
+		    strcmp(devs[i].record.spec.name, name) != 0)
+			continue;
+		*ret_id = devs[i].id;
+		found++;
+	}
+	ub_dev_list_free(devs, count);
+	if (found == 0)
+		return ub_fail_text(err, UB_STAGE_LOOKUP, -ENODEV,
+				    "cannot find %.100s: there is no such device", name);
+	if (found > 1)
+		return ub_fail_text(err, UB_STAGE_LOOKUP, -ENOTUNIQ,
+				    "cannot tell which device is meant: more than one is named %s",
+				    name);
+	return 0;
+}
+
+int ub_dev_resolve(struct ub_ctrl *ctrl, const char *text, uint32_t *ret_id, struct ub_error *err)
+{
+	if (ub_parse_dev_id(text, ret_id) == 0)
+		return 0;
+	return resolve_name(ctrl, text, ret_id, err);
+}

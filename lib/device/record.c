@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: MIT */
+/* A record as a file: written beside and renamed, read with suspicion, removed by its token. */
+#include "device/record.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "device/record_dir.h"
+#include "device/record_json.h"
+
+#define TEMP_TRIES 8
+
+void ub_record_done(struct ub_record *record)
+{
+	ub_spec_done(&record->spec);
+	free(record->backing.path);
+	*record = (struct ub_record){0};
+}
+
+static int write_all(int fd, const char *text, size_t len)
+{
+	while (len) {
+		ssize_t n = write(fd, text, len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		text += n;
+		len -= (size_t)n;
+	}
+	return 0;
+}
+
+/* A new file of a name that nobody can have put there before. */
+static int make_temp(int dirfd, uint32_t id, char name[static UB_RECORD_NAME_SIZE])
+{
+	for (int i = 0; i < TEMP_TRIES; i++) {
+		uint32_t random;
+		int fd;
+
+		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
+			return -EIO;
+		(void)snprintf(name, UB_RECORD_NAME_SIZE, ".%u.%08x.new", id, random);
+		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+			    0644);
+		if (fd >= 0 || errno != EEXIST)
+			return fd >= 0 ? fd : -errno;
+	}
+	return -EEXIST;
+}
+
+static int replace(int dirfd, uint32_t id, const char *text)
+{
+	char temp[UB_RECORD_NAME_SIZE], name[UB_RECORD_NAME_SIZE];
+	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
+	_cleanup_close_ int fd = make_temp(dirfd, id, temp);
+	int ret;
+
+	(void)lock;
+	if (fd < 0)
+		return fd;
+	ret = write_all(fd, text, strlen(text));
+	/* Whatever the umask is. */
+	if (!ret && fchmod(fd, 0644) != 0)
+		ret = -errno;
+	if (!ret && renameat(dirfd, temp, dirfd, ub_record_name(id, name)) != 0)
+		ret = -errno;
+	if (ret)
+		(void)unlinkat(dirfd, temp, 0);
+	return ret;
+}
+
+int ub_record_write(const struct ub_record *record, struct ub_error *err)
+{
+	_cleanup_free_ char *text = ub_record_to_json(record, false);
+	_cleanup_close_ int dirfd = -1;
+	int ret;
+
+	if (!text)
+		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot write a record");
+	if (strlen(text) > UB_RECORD_TEXT_MAX)
+		return ub_fail(err, UB_STAGE_RECORD, -EFBIG, "cannot write a record");
+	dirfd = ub_record_dir_open(true, err);
+	if (dirfd < 0)
+		return dirfd;
+	ret = replace(dirfd, record->id, text);
+	return ret ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
+			     record->id)
+		   : 0;
+}
+
+/* Opens the file if it is one that may be believed. Return: a descriptor, -ENOENT, -EPERM, ... */
+static int open_trusted(int dirfd, uint32_t id, struct ub_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	char name[UB_RECORD_NAME_SIZE];
+	struct stat st;
+
+	/* Non-blocking: a pipe in its place must not hold us up. */
+	fd = openat(dirfd, ub_record_name(id, name),
+		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV))
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use the record %s: it is no regular file", name);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return ub_fail(err, UB_STAGE_RECORD, -errno, "cannot open the record %s", name);
+	if (!S_ISREG(st.st_mode))
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use the record %s: it is no regular file", name);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use the record %s: it belongs to user %u", name,
+				    st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use the record %s: others than its owner may write it",
+				    name);
+	if (st.st_size > (off_t)UB_RECORD_TEXT_MAX)
+		return ub_fail_text(err, UB_STAGE_RECORD, -EBADMSG,
+				    "cannot use the record %s: it is too large", name);
+	return UB_TAKE_FD(fd);
+}
+
+/* Return: how much was read, at most @size, or a negative errno. */
+static ssize_t read_all(int fd, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	while (len < size) {
+		ssize_t n = read(fd, buf + len, size - len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		len += (size_t)n;
+	}
+	return (ssize_t)len;
+}
+
+static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+{
+	_cleanup_close_ int fd = open_trusted(dirfd, id, err);
+	_cleanup_free_ char *text = NULL;
+	ssize_t len;
+	int ret;
+
+	if (fd < 0)
+		return fd;
+	text = malloc(UB_RECORD_TEXT_MAX);
+	if (!text)
+		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
+	len = read_all(fd, text, UB_RECORD_TEXT_MAX);
+	if (len < 0)
+		return ub_fail(err, UB_STAGE_RECORD, (int)len, "cannot read the record of ublkb%u",
+			       id);
+	ret = ub_record_from_json(text, (size_t)len, ret_record, err);
+	if (ret)
+		ub_error_prefix(err, "cannot use the record of ublkb%u", id);
+	return ret;
+}
+
+int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+{
+	_cleanup_close_ int dirfd = ub_record_dir_open(false, err);
+
+	return dirfd < 0 ? dirfd : read_record(dirfd, id, ret_record, err);
+}
+
+int ub_record_remove(uint32_t id, uint64_t token)
+{
+	_cleanup_close_ int dirfd = ub_record_dir_open(false, NULL);
+	_cleanup_close_ int lock = -1;
+	char name[UB_RECORD_NAME_SIZE];
+	struct ub_record record;
+	bool same;
+	int ret;
+
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
+	/* A new device may have got the number, and its record, since the caller looked. */
+	lock = ub_record_dir_lock(dirfd);
+	ret = read_record(dirfd, id, &record, NULL);
+	if (ret)
+		return ret == -ENOENT ? 0 : ret;
+	same = token && record.id == id && record.token == token;
+	ub_record_done(&record);
+	if (same && unlinkat(dirfd, ub_record_name(id, name), 0) != 0 && errno != ENOENT)
+		return -errno;
+	return 0;
+}
+
+static bool is_same_backing(const struct ub_backing *a, const struct ub_backing *b)
+{
+	if (!a->path || !b->path)
+		return false;
+	/* A block device has as many nodes as one likes. */
+	if (a->rdev && b->rdev)
+		return a->rdev == b->rdev;
+	return a->dev == b->dev && a->ino == b->ino;
+}
+
+int ub_record_find_claim(const struct ub_backing *backing, uint32_t own_id,
+			 bool (*is_there)(void *arg, uint32_t id, uint64_t token), void *arg,
+			 uint32_t *ret_id)
+{
+	int dirfd = ub_record_dir_open(false, NULL);
+	struct dirent *entry;
+	int found = 0;
+	DIR *dir;
+
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
+	dir = fdopendir(dirfd);
+	if (!dir) {
+		ub_close(&dirfd);
+		return -ENOMEM;
+	}
+	while (!found && (entry = readdir(dir))) {
+		struct ub_record record;
+		uint32_t id;
+
+		if (!ub_record_parse_name(entry->d_name, &id) || id == own_id ||
+		    read_record(dirfd, id, &record, NULL) != 0)
+			continue;
+		if (record.id == id && record.token && is_same_backing(backing, &record.backing) &&
+		    (backing->writable || record.backing.writable) &&
+		    is_there(arg, id, record.token)) {
+			*ret_id = id;
+			found = 1;
+		}
+		ub_record_done(&record);
+	}
+	(void)closedir(dir);
+	return found;
+}

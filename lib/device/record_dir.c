@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/record_dir.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "base/retry.h"
+#include "device/record.h"
+
+#define OVERRIDE "UBLK_RUNTIME_DIR"
+#define LOCK_NAME ".lock"
+#define LOCK_WAIT_MS 2000
+
+static const char *absolute_env(const char *name)
+{
+	/* NULL in a program that runs with more rights than its caller. */
+	const char *value = secure_getenv(name);
+
+	return value && value[0] == '/' ? value : NULL;
+}
+
+const char *ub_record_dir(char *buf, size_t size)
+{
+	const char *override = absolute_env(OVERRIDE);
+	const char *runtime = absolute_env("XDG_RUNTIME_DIR");
+	size_t len;
+	int n;
+
+	if (override)
+		n = snprintf(buf, size, "%s", override);
+	else if (geteuid() == 0)
+		n = snprintf(buf, size, "/run/ublk");
+	else if (runtime)
+		n = snprintf(buf, size, "%s/ublk", runtime);
+	else
+		n = snprintf(buf, size, "/run/user/%u/ublk", geteuid());
+	if (n < 0 || (size_t)n >= size)
+		return NULL;
+	/* With a slash at its end a link would be followed. */
+	for (len = (size_t)n; len > 1 && buf[len - 1] == '/'; len--)
+		buf[len - 1] = '\0';
+	return buf;
+}
+
+/* The directory may lie where others have a say: its parent's path is followed, itself not. */
+static int make_dir(const char *path)
+{
+	_cleanup_close_ int fd = -1;
+
+	if (mkdir(path, 0755) != 0)
+		return errno == EEXIST ? 0 : -errno;
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	/* Whatever the umask is: others may read what devices there are. */
+	if (fd < 0 || fchmod(fd, 0755) != 0)
+		return -errno;
+	return 0;
+}
+
+int ub_record_dir_open(bool make, struct ub_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	char path[PATH_MAX];
+	struct stat st;
+	int ret;
+
+	if (!ub_record_dir(path, sizeof(path)))
+		return ub_fail(err, UB_STAGE_RECORD, -ENAMETOOLONG, "cannot find the records");
+	if (make) {
+		ret = make_dir(path);
+		if (ret)
+			return ub_fail(err, UB_STAGE_RECORD, ret, "cannot make %s", path);
+	}
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use %s: it is a link or no directory", path);
+	if (fd < 0 || fstat(fd, &st) != 0)
+		return ub_fail(err, UB_STAGE_RECORD, -errno, "cannot open %s", path);
+	if (st.st_uid != geteuid() && st.st_uid != 0)
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use %s: it belongs to user %u", path, st.st_uid);
+	if (st.st_mode & (S_IWGRP | S_IWOTH))
+		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
+				    "cannot use %s: others than its owner may write there", path);
+	return UB_TAKE_FD(fd);
+}
+
+int ub_record_dir_lock(int dirfd)
+{
+	/* Not the directory itself: whoever may read that could hold it for ever. */
+	_cleanup_close_ int fd = openat(
+		dirfd, LOCK_NAME, O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	struct ub_retry retry;
+	int ret;
+
+	if (fd < 0)
+		return -1;
+	ub_retry_init(&retry, LOCK_WAIT_MS);
+	do
+		ret = flock(fd, LOCK_EX | LOCK_NB);
+	while (ret != 0 && errno == EWOULDBLOCK && ub_retry_wait(&retry));
+	return ret == 0 ? UB_TAKE_FD(fd) : -1;
+}
+
+const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE])
+{
+	(void)snprintf(buf, UB_RECORD_NAME_SIZE, "%u.json", id);
+	return buf;
+}
+
+bool ub_record_parse_name(const char *name, uint32_t *ret_id)
+{
+	char number[12], same[UB_RECORD_NAME_SIZE];
+	size_t len = strcspn(name, ".");
+	uint64_t id;
+
+	if (len == 0 || len >= sizeof(number))
+		return false;
+	memcpy(number, name, len);
+	number[len] = '\0';
+	if (ub_parse_u64(number, UINT32_MAX, &id) != 0)
+		return false;
+	/* "03.json" and "0x3.json" are nobody's. */
+	if (strcmp(ub_record_name((uint32_t)id, same), name) != 0)
+		return false;
+	*ret_id = (uint32_t)id;
+	return true;
+}

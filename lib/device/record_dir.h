@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The directory of the records: opened without following links, believed only if nobody but its
+ * owner can write there. Internal to record*.c. Knows nothing of what is in the files.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+#define UB_RECORD_NAME_SIZE 32
+
+/* Opens the directory; @make: creates it if it is missing. Return: a descriptor, -ENOENT, -EPERM
+ * (not safe), or another negative errno. */
+int ub_record_dir_open(bool make, struct ub_error *err);
+
+/*
+ * Keeps other writers and removers out of the directory for as long as the descriptor is open. One
+ * who waits too long for somebody who hangs gets none (-1) and does without: the lock only closes
+ * the gap between reading a token and removing the file.
+ */
+int ub_record_dir_lock(int dirfd);
+
+/* "3.json". */
+const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
+
+/* Return: true if @name is the name of a record. */
+bool ub_record_parse_name(const char *name, uint32_t *ret_id);
