@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: MIT */
+/* ublk del: stops and removes devices. */
+#include <errno.h>
+#include <string.h>
+
+#include "commands.h"
+#include "device/stop.h"
+#include "device_fields.h"
+#include "devices.h"
+
+struct del_args {
+	struct ub_device_args devices;
+	bool force, if_exists, async;
+	uint32_t timeout_s;
+};
+
+#define AT(field) .offset = offsetof(struct del_args, field)
+
+/* clang-format off */
+static const struct ub_opt options[] = {
+	UB_OPT_DEVICE_ID(struct del_args),
+	{ .name = "all", .letter = 'a', .type = UB_OPT_FLAG, AT(devices.all),
+	  .help = "all devices but the living ones of other programs" },
+	{ .name = "force", .type = UB_OPT_FLAG, AT(force),
+	  .help = "even if it is in use; with --all: also other programs' devices" },
+	{ .name = "if-exists", .type = UB_OPT_FLAG, AT(if_exists),
+	  .help = "a device that is not there is no error" },
+	{ .name = "async", .type = UB_OPT_FLAG, AT(async),
+	  .help = "do not wait until the last user has let it go" },
+	{ .name = "timeout", .type = UB_OPT_U32, AT(timeout_s), .metavar = "SEC", .min = 1,
+	  .max = 86400, .help = "give up after so many seconds (default: 60)" },
+	UB_OPT_END,
+};
+/* clang-format on */
+
+static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
+{
+	const struct del_args *args = call->args;
+
+	if (dev->managed || args->force || !dev->server_alive)
+		return true;
+	ub_out_note("ublkb%u is left alone: it lives, and is another program's", dev->id);
+	return false;
+}
+
+/* Puts the users' names behind "cannot remove ublkb3: Device or resource busy". */
+static void name_users(struct ub_error *err, const struct ub_users *users)
+{
+	char user[320];
+	size_t len = strlen(err->msg);
+
+	for (size_t i = 0; i < users->count; i++) {
+		(void)ub_user_describe(&users->list[i], user, sizeof(user));
+		/* The library may have named some. */
+		if (strstr(err->msg, user))
+			continue;
+		len += (size_t)snprintf(err->msg + len, sizeof(err->msg) - len, "%s %s",
+					i ? "," : ":", user);
+		if (len >= sizeof(err->msg))
+			return;
+	}
+}
+
+static enum ub_exit del_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
+{
+	const struct del_args *args = call->args;
+	const struct ub_del_options opt = {
+		.force = args->force,
+		.async = args->async,
+		.timeout_ms = (int)args->timeout_s * 1000,
+	};
+	struct ub_users users = {0};
+	struct ub_error err = {0};
+	enum ub_exit status = UB_EXIT_DONE;
+	int ret = ub_device_del(ctrl, dev, &opt, &users, &err);
+
+	if (ret == -ENODEV && args->if_exists)
+		ret = 0;
+	if (ret == -EBUSY)
+		name_users(&err, &users);
+	if (ret < 0)
+		status = ub_device_fail(call, dev->id, &users, &err);
+	else if (call->out.json)
+		ub_doc_add(call->out.doc, ub_device_fields, dev);
+	ub_users_done(&users);
+	return status;
+}
+
+static enum ub_exit run(struct ub_call *call)
+{
+	const struct del_args *args = call->args;
+	const struct ub_device_job job = {
+		.wants = is_wanted,
+		.run = del_one,
+		.missing_is_done = args->if_exists,
+	};
+	struct ub_error err = {0};
+	int ret = ub_out_begin(&call->out, "ublk.deleted/1", "deleted");
+
+	if (ret < 0) {
+		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot remove a device");
+		return ub_call_fail(call, &err);
+	}
+	return ub_devices_run(call, &args->devices, &job);
+}
+
+static void defaults(void *args)
+{
+	((struct del_args *)args)->devices.id = -1;
+	((struct del_args *)args)->timeout_s = 60;
+}
+
+const struct ub_command ub_cmd_del = {
+	.name = "del",
+	.summary = "stop and remove devices",
+	.synopsis = "[OPTIONS] DEV...|--all",
+	.about =
+		"Stop and remove devices. One that is in use is refused, and its users are named.\n"
+		"--all removes our devices and what dead servers left behind; living devices of\n"
+		"other programs are named and left, unless --force is given too.\n",
+	.options = options,
+	.args_size = sizeof(struct del_args),
+	.max_operands = SIZE_MAX,
+	.operand = "DEV",
+	.completer = "device",
+	.json = true,
+	.defaults = defaults,
+	.run = run,
+};

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* ublk help [COMMAND] */
+#include "commands.h"
+#include "help.h"
+
+static enum ub_exit run(struct ub_call *call)
+{
+	static const char *const help[] = {"--help", NULL};
+	const struct ub_command *command;
+
+	if (call->nr_operands == 0) {
+		ub_help_program(call->out.file);
+		return UB_EXIT_DONE;
+	}
+	command = ub_command_find(call->operands[0]);
+	if (!command)
+		return ub_call_usage(call, "unknown command '%s'", call->operands[0]);
+	return ub_command_run(command, help);
+}
+
+const struct ub_command ub_cmd_help = {
+	.name = "help",
+	.summary = "explain a command",
+	.synopsis = "[COMMAND]",
+	.about = "Explain a command, or list all of them. Needs no driver.\n",
+	.max_operands = 1,
+	.operand = "COMMAND",
+	.completer = "command",
+	.run = run,
+};

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* ublk recover: starts a new server for devices whose server died. */
+#include <errno.h>
+#include <signal.h>
+
+#include "base/clean.h"
+#include "commands.h"
+#include "device/launch.h"
+#include "device_fields.h"
+#include "devices.h"
+#include "interrupt.h"
+
+struct recover_args {
+	struct ub_device_args devices;
+	uint32_t timeout_s;
+	struct ub_interrupt interrupt;
+};
+
+#define AT(field) .offset = offsetof(struct recover_args, field)
+
+/* clang-format off */
+static const struct ub_opt options[] = {
+	UB_OPT_DEVICE_ID(struct recover_args),
+	{ .name = "all", .letter = 'a', .type = UB_OPT_FLAG, AT(devices.all),
+	  .help = "all devices of ours whose server died" },
+	{ .name = "timeout", .type = UB_OPT_U32, AT(timeout_s), .metavar = "SEC", .min = 1,
+	  .max = 86400, .help = "give up after so many seconds (default: 60)" },
+	UB_OPT_END,
+};
+/* clang-format on */
+
+static bool is_live(const struct ub_dev *dev)
+{
+	return dev->info.state == UBLK_S_DEV_LIVE && dev->server_alive;
+}
+
+static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
+{
+	(void)call;
+	return dev->managed && !is_live(dev) && !ub_dev_is_orphan(dev) &&
+	       dev->info.state != UBLK_S_DEV_DEAD;
+}
+
+/* Return: 0, or why there is no way back for it. */
+static int check(const struct ub_dev *dev, struct ub_error *err)
+{
+	if (!dev->managed)
+		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
+				    "cannot recover ublkb%u: it is another program's", dev->id);
+	if (!(dev->info.flags & UBLK_F_USER_RECOVERY))
+		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
+				    "cannot recover ublkb%u: it was made without recovery",
+				    dev->id);
+	if (ub_dev_is_orphan(dev) || dev->info.state == UBLK_S_DEV_DEAD)
+		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
+				    "cannot recover ublkb%u: it is dead", dev->id);
+	return 0;
+}
+
+static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_error *err)
+{
+	const struct recover_args *args = call->args;
+	struct ub_launch *launch = NULL;
+	struct ub_notes notes = {0};
+	uint32_t id;
+	int ret;
+
+	dev->record.spec.timeout_s = args->timeout_s;
+	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, args->interrupt.fd, &launch, &id, &notes,
+			err);
+	ub_out_notes(&notes);
+	/* Its requests are answered again: that stays, whatever becomes of the output. */
+	return ret < 0 ? ret : ub_launch_commit(launch, err);
+}
+
+static void print(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_dev *dev)
+{
+	_cleanup_(ub_dev_done)
+	struct ub_dev now = {0};
+	char path[32];
+
+	if (!call->out.json)
+		(void)fprintf(call->out.file, "%s\n", ub_dev_block_path(dev->id, path));
+	else if (ub_dev_get(ctrl, dev->id, &now, NULL) == 0)
+		ub_doc_add(call->out.doc, ub_device_fields, &now);
+}
+
+static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
+{
+	const struct recover_args *args = call->args;
+	struct ub_error err = {0};
+	int ret;
+
+	/* The signal is to end the whole command, not one device of it. */
+	if (ub_interrupt_is_there(&args->interrupt))
+		return UB_EXIT_FAILED;
+	if (is_live(dev)) {
+		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
+		if (call->out.json)
+			ub_doc_add(call->out.doc, ub_device_fields, dev);
+		return UB_EXIT_DONE;
+	}
+	ret = check(dev, &err);
+	if (ret == 0)
+		ret = start_server(call, dev, &err);
+	if (ret == -EINTR && ub_interrupt_is_there(&args->interrupt))
+		return UB_EXIT_FAILED;
+	if (ret < 0)
+		return ub_device_fail(call, dev->id, NULL, &err);
+	print(call, ctrl, dev);
+	return UB_EXIT_DONE;
+}
+
+static enum ub_exit run(struct ub_call *call)
+{
+	static const struct ub_device_job job = {.wants = is_wanted, .run = recover_one};
+	struct recover_args *args = call->args;
+	struct ub_error err = {0};
+	enum ub_exit status, written;
+	int ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
+
+	if (ret == 0)
+		ret = ub_interrupt_open(&args->interrupt);
+	if (ret < 0) {
+		(void)ub_fail(&err, UB_STAGE_NONE, ret, "cannot recover a device");
+		return ub_call_fail(call, &err);
+	}
+	status = ub_devices_run(call, &args->devices, &job);
+	/* What was done is told before a signal kills. */
+	written = ub_out_finish(&call->out);
+	ub_interrupt_close(&args->interrupt);
+	return status ? status : written;
+}
+
+static void defaults(void *args)
+{
+	((struct recover_args *)args)->devices.id = -1;
+	((struct recover_args *)args)->timeout_s = 60;
+	((struct recover_args *)args)->interrupt.fd = -1;
+}
+
+const struct ub_command ub_cmd_recover = {
+	.name = "recover",
+	.summary = "start a new server for devices whose server died",
+	.synopsis = "[OPTIONS] DEV...|--all",
+	.about = "Start a new server for devices whose server died, and print their paths. A "
+		 "device\n"
+		 "that is live stays as it is. A failure leaves a device as recoverable as "
+		 "before.\n",
+	.options = options,
+	.args_size = sizeof(struct recover_args),
+	.max_operands = SIZE_MAX,
+	.operand = "DEV",
+	.completer = "device",
+	.json = true,
+	.defaults = defaults,
+	.run = run,
+};

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* ublk show: all that is known of a device. */
+#include <string.h>
+
+#include "base/clean.h"
+#include "commands.h"
+#include "device_fields.h"
+#include "devices.h"
+#include "table.h"
+
+struct show_args {
+	struct ub_device_args devices;
+	bool printed; /* a device stands above */
+};
+
+static const struct ub_opt options[] = {
+	UB_OPT_DEVICE_ID(struct show_args),
+	UB_OPT_END,
+};
+
+static int print(struct ub_call *call, const struct ub_dev_detail *detail)
+{
+	struct show_args *args = call->args;
+	struct ub_out *out = &call->out;
+
+	if (out->json) {
+		ub_doc_add(out->doc, ub_detail_fields, detail);
+		return 0;
+	}
+	(void)fprintf(out->file, "%sublkb%u\n", args->printed ? "\n" : "", detail->dev.id);
+	args->printed = true;
+	return ub_block_print(out->file, ub_detail_fields, detail, out->colour);
+}
+
+static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
+{
+	struct ub_dev_detail detail = {.dev = *dev}; /* borrows what dev owns */
+	struct ub_error err = {0};
+	enum ub_exit status = UB_EXIT_DONE;
+	int ret;
+
+	(void)ctrl;
+	ret = ub_users_find(dev->id, dev->pid, &detail.users);
+	if (ret < 0)
+		ub_out_note("cannot find out who uses ublkb%u: %s", dev->id, strerror(-ret));
+	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
+			 sizeof(detail.action));
+	ret = print(call, &detail);
+	if (ret < 0) {
+		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot show ublkb%u", dev->id);
+		status = ub_device_fail(call, dev->id, NULL, &err);
+	}
+	ub_users_done(&detail.users);
+	return status;
+}
+
+static enum ub_exit run(struct ub_call *call)
+{
+	static const struct ub_device_job job = {.run = show_one};
+	const struct show_args *args = call->args;
+	struct ub_error err = {0};
+	int ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
+
+	if (ret < 0) {
+		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot show a device");
+		return ub_call_fail(call, &err);
+	}
+	return ub_devices_run(call, &args->devices, &job);
+}
+
+static void defaults(void *args)
+{
+	((struct show_args *)args)->devices.id = -1;
+}
+
+const struct ub_command ub_cmd_show = {
+	.name = "show",
+	.summary = "show all that is known of a device",
+	.synopsis = "[OPTIONS] DEV...",
+	.about = "Show all that is known of devices: what was asked for and what was granted, who\n"
+		 "uses them, and, if one is not well, what to do about it.\n",
+	.options = options,
+	.args_size = sizeof(struct show_args),
+	.max_operands = SIZE_MAX,
+	.operand = "DEV",
+	.completer = "device",
+	.json = true,
+	.defaults = defaults,
+	.run = run,
+};

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* The commands, each in its own file. */
+#pragma once
+
+#include "command.h"
+
+extern const struct ub_command ub_cmd_add;
+extern const struct ub_command ub_cmd_del;
+extern const struct ub_command ub_cmd_features;
+extern const struct ub_command ub_cmd_help;
+extern const struct ub_command ub_cmd_list;
+extern const struct ub_command ub_cmd_recover;
+extern const struct ub_command ub_cmd_show;
+extern const struct ub_command ub_cmd_version;

@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* What `show` tells of a device besides the fields that `list` has. */
+#include "device_fields.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/uapi.h"
+
+#define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
+#define SECTOR 512ULL
+
+static const struct ub_dev *dev_of(const void *object)
+{
+	return &((const struct ub_dev_detail *)object)->dev;
+}
+
+static const struct ub_spec *spec_of(const void *object)
+{
+	return &dev_of(object)->record.spec;
+}
+
+/* What was asked for: only the record knows. */
+
+GETTER(asked)
+{
+	value->known = dev_of(object)->managed;
+}
+
+GETTER(asked_queues)
+{
+	ub_value_number(value, spec_of(object)->queues);
+}
+
+GETTER(asked_depth)
+{
+	ub_value_number(value, spec_of(object)->depth);
+}
+
+GETTER(asked_max_io)
+{
+	ub_value_number(value, spec_of(object)->max_io);
+}
+
+GETTER(asked_data_path)
+{
+	ub_value_text(value, ub_data_path_names[spec_of(object)->data_path]);
+}
+
+GETTER(asked_recovery)
+{
+	if (spec_of(object)->recovery != UB_RECOVERY_DEFAULT)
+		ub_value_text(value, ub_recovery_names[spec_of(object)->recovery]);
+}
+
+/* The parameters, as the driver has them. */
+
+static const struct ublk_params *params_of(const void *object, uint32_t type)
+{
+	const struct ublk_params *params = &dev_of(object)->params;
+
+	return params->types & type ? params : NULL;
+}
+
+GETTER(parameters)
+{
+	value->known = params_of(object, UBLK_PARAM_TYPE_BASIC);
+}
+
+static void set_attr(const void *object, struct ub_value *value, uint32_t attr)
+{
+	ub_value_number(value, !!(dev_of(object)->params.basic.attrs & attr));
+}
+
+GETTER(volatile_cache)
+{
+	set_attr(object, value, UBLK_ATTR_VOLATILE_CACHE);
+}
+
+GETTER(fua)
+{
+	set_attr(object, value, UBLK_ATTR_FUA);
+}
+
+GETTER(rotational)
+{
+	set_attr(object, value, UBLK_ATTR_ROTATIONAL);
+}
+
+GETTER(io_min)
+{
+	ub_value_number(value, 1ULL << (dev_of(object)->params.basic.io_min_shift & 31));
+}
+
+/* A shift of 0 says that there is none. */
+GETTER(io_opt)
+{
+	uint8_t shift = dev_of(object)->params.basic.io_opt_shift;
+
+	ub_value_number(value, shift ? 1ULL << (shift & 31) : 0);
+}
+
+GETTER(max_request)
+{
+	ub_value_number(value, dev_of(object)->params.basic.max_sectors * SECTOR);
+}
+
+GETTER(discard_granularity)
+{
+	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DISCARD);
+
+	ub_value_number(value, params && params->discard.max_discard_sectors
+				       ? params->discard.discard_granularity
+				       : 0);
+}
+
+GETTER(max_discard)
+{
+	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DISCARD);
+
+	ub_value_number(value, params ? params->discard.max_discard_sectors * SECTOR : 0);
+}
+
+GETTER(max_write_zeroes)
+{
+	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DISCARD);
+
+	ub_value_number(value, params ? params->discard.max_write_zeroes_sectors * SECTOR : 0);
+}
+
+/* The mask 0xfff demands multiples of 4096. */
+GETTER(dma_alignment)
+{
+	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DMA_ALIGN);
+
+	if (params)
+		ub_value_number(value, (uint64_t)params->dma.alignment + 1);
+}
+
+GETTER(max_segment_size)
+{
+	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_SEGMENT);
+
+	if (params)
+		ub_value_number(value, params->seg.max_segment_size);
+}
+
+GETTER(max_segments)
+{
+	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_SEGMENT);
+
+	if (params)
+		ub_value_number(value, params->seg.max_segments);
+}
+
+/* The queues' threads and CPUs: nobody tells them yet. */
+GETTER(queues_detail)
+{
+	(void)object;
+	value->known = true;
+}
+
+static const void *no_element(const void *object, size_t index)
+{
+	(void)object;
+	(void)index;
+	return NULL;
+}
+
+GETTER(notes)
+{
+	ub_value_number(value, dev_of(object)->managed ? dev_of(object)->record.notes.count : 0);
+}
+
+static const void *note_at(const void *object, size_t index)
+{
+	return dev_of(object)->record.notes.text[index];
+}
+
+/* Who uses it. */
+
+GETTER(users)
+{
+	ub_value_number(value, ((const struct ub_dev_detail *)object)->users.count);
+}
+
+static const void *user_at(const void *object, size_t index)
+{
+	return &((const struct ub_dev_detail *)object)->users.list[index];
+}
+
+static const char *describe_user(const void *element, char *buf, size_t size)
+{
+	return ub_user_describe(element, buf, size);
+}
+
+GETTER(user_kind)
+{
+	static const char *const kinds[] = {
+		[UB_USER_MOUNT] = "mount",   [UB_USER_SWAP] = "swap",   [UB_USER_HOLDER] = "holder",
+		[UB_USER_OPENER] = "opener", [UB_USER_CLAIM] = "claim",
+	};
+
+	ub_value_text(value, kinds[((const struct ub_user *)object)->kind]);
+}
+
+GETTER(user_device)
+{
+	ub_value_text(value, ((const struct ub_user *)object)->device);
+}
+
+GETTER(user_what)
+{
+	const struct ub_user *user = object;
+
+	ub_value_text(value, *user->what ? user->what : NULL);
+}
+
+GETTER(user_pid)
+{
+	const struct ub_user *user = object;
+
+	if (user->pid > 0)
+		ub_value_number(value, (uint64_t)user->pid);
+}
+
+/* How it is. */
+
+GETTER(write_error)
+{
+	const struct ub_dev *dev = dev_of(object);
+
+	if (dev->managed && dev->record.write_error)
+		ub_value_text(value, ub_errno_name(dev->record.write_error, value->buf));
+}
+
+GETTER(status)
+{
+	const char *status = ((const struct ub_dev_detail *)object)->status;
+
+	ub_value_text(value, *status ? status : NULL);
+}
+
+GETTER(action)
+{
+	const char *action = ((const struct ub_dev_detail *)object)->action;
+
+	ub_value_text(value, *action ? action : NULL);
+}
+
+/* clang-format off */
+static const struct ub_field asked_fields[] = {
+	{ .key = "queues", .type = UB_FIELD_NUMBER, .get = get_asked_queues },
+	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_asked_depth },
+	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_asked_max_io },
+	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_asked_data_path },
+	{ .key = "recovery", .type = UB_FIELD_STRING, .get = get_asked_recovery },
+	UB_FIELD_END,
+};
+
+static const struct ub_field parameter_fields[] = {
+	{ .key = "volatile_cache", .type = UB_FIELD_BOOL, .get = get_volatile_cache },
+	{ .key = "fua", .type = UB_FIELD_BOOL, .get = get_fua },
+	{ .key = "rotational", .type = UB_FIELD_BOOL, .get = get_rotational },
+	{ .key = "io_min", .type = UB_FIELD_SIZE, .get = get_io_min },
+	{ .key = "io_opt", .type = UB_FIELD_SIZE, .get = get_io_opt },
+	{ .key = "max_request", .type = UB_FIELD_SIZE, .get = get_max_request },
+	{ .key = "discard_granularity", .type = UB_FIELD_SIZE, .get = get_discard_granularity },
+	{ .key = "max_discard", .type = UB_FIELD_SIZE, .get = get_max_discard },
+	{ .key = "max_write_zeroes", .type = UB_FIELD_SIZE, .get = get_max_write_zeroes },
+	{ .key = "dma_alignment", .type = UB_FIELD_SIZE, .get = get_dma_alignment },
+	{ .key = "max_segment_size", .type = UB_FIELD_SIZE, .get = get_max_segment_size },
+	{ .key = "max_segments", .type = UB_FIELD_NUMBER, .get = get_max_segments },
+	UB_FIELD_END,
+};
+
+static const struct ub_field user_fields[] = {
+	{ .key = "kind", .type = UB_FIELD_STRING, .get = get_user_kind },
+	{ .key = "device", .type = UB_FIELD_STRING, .get = get_user_device },
+	{ .key = "what", .type = UB_FIELD_STRING, .get = get_user_what },
+	{ .key = "pid", .type = UB_FIELD_NUMBER, .get = get_user_pid },
+	UB_FIELD_END,
+};
+
+static const struct ub_field queue_fields[] = { UB_FIELD_END };
+
+const struct ub_field ub_detail_fields[] = {
+	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
+	{ .key = "asked", .type = UB_FIELD_OBJECT, .get = get_asked, .fields = asked_fields,
+	  .json_only = true },
+	{ .key = "parameters", .type = UB_FIELD_OBJECT, .get = get_parameters,
+	  .fields = parameter_fields },
+	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
+	  .fields = queue_fields, .at = no_element },
+	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },
+	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .fields = user_fields,
+	  .at = user_at, .describe = describe_user },
+	{ .key = "write_error", .type = UB_FIELD_STRING, .get = get_write_error },
+	{ .key = "status", .type = UB_FIELD_STRING, .get = get_status },
+	{ .key = "action", .type = UB_FIELD_STRING, .get = get_action },
+	UB_FIELD_END,
+};
+/* clang-format on */

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device's fields: what `list`, `show` and JSON tell of it. Knows what is known of a device, and
+ * neither how it was found nor how it is printed.
+ */
+#pragma once
+
+#include "device/device.h"
+#include "device/users.h"
+#include "field.h"
+
+#define UB_DEVICES_SCHEMA "ublk.devices/1"
+
+/* Of a struct ub_dev. */
+extern const struct ub_field ub_device_fields[];
+
+/* What `show` knows besides; the device comes first, so that its own fields work on it too. */
+struct ub_dev_detail {
+	struct ub_dev dev;
+	struct ub_users users;
+	char status[256]; /* what is wrong; "" when nothing is */
+	char action[256]; /* what to do about it */
+};
+
+/* Of a struct ub_dev_detail: a device's fields, and more. */
+extern const struct ub_field ub_detail_fields[];
+
+/* What is wrong with a device, and what to do about it: both "" when it is well. */
+void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,
+		      size_t action_size);

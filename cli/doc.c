@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: MIT */
+#include "doc.h"
+
+#include <errno.h>
+#include <json.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "flags.h"
+#include "text.h"
+
+#define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
+
+struct ub_doc {
+	json_object *root;
+	json_object *list; /* of root's; NULL: it has none */
+	bool failed;       /* memory ran out: what there is would be wrong */
+};
+
+/* A string as JSON demands it: what is no UTF-8 is replaced, byte by byte. */
+static json_object *new_string(const char *text)
+{
+	_cleanup_free_ char *clean = NULL;
+	size_t size;
+	FILE *file = open_memstream(&clean, &size);
+
+	if (!file)
+		return NULL;
+	while (*text) {
+		size_t len = ub_utf8_length(text);
+
+		if (len)
+			(void)fwrite(text, 1, len, file);
+		else
+			(void)fputs(REPLACEMENT, file);
+		text += len ? len : 1;
+	}
+	return fclose(file) == 0 ? json_object_new_string(clean) : NULL;
+}
+
+/* Takes @value; NULL stands for what could not be made. */
+static void put(struct ub_doc *doc, json_object *to, const char *key, json_object *value)
+{
+	if (value && json_object_object_add(to, key, value) == 0)
+		return;
+	json_object_put(value);
+	doc->failed = true;
+}
+
+static void put_null(struct ub_doc *doc, json_object *to, const char *key)
+{
+	if (json_object_object_add(to, key, NULL) != 0)
+		doc->failed = true;
+}
+
+static void append(struct ub_doc *doc, json_object *to, json_object *value)
+{
+	if (value && json_object_array_add(to, value) == 0)
+		return;
+	json_object_put(value);
+	doc->failed = true;
+}
+
+static json_object *new_flags(struct ub_doc *doc, uint64_t mask)
+{
+	json_object *list = json_object_new_array();
+	struct ub_flag_names names;
+
+	ub_flag_names(mask, &names);
+	for (unsigned i = 0; list && i < names.count; i++)
+		append(doc, list, json_object_new_string(names.names[i]));
+	return list;
+}
+
+/* Return: NULL also for null; *ret_null tells. */
+static json_object *new_option(const struct ub_opt *opt, const void *values, bool *ret_null)
+{
+	const void *field = (const char *)values + opt->offset;
+	int number;
+
+	*ret_null = false;
+	switch (opt->type) {
+	case UB_OPT_FLAG:
+		return json_object_new_boolean(*(const bool *)field);
+	case UB_OPT_SIZE:
+		return json_object_new_uint64(*(const uint64_t *)field);
+	case UB_OPT_U32:
+	case UB_OPT_SIZE32:
+		return json_object_new_uint64(*(const uint32_t *)field);
+	case UB_OPT_STRING:
+		*ret_null = !*(char *const *)field;
+		return *ret_null ? NULL : new_string(*(char *const *)field);
+	case UB_OPT_CHOICE:
+		return json_object_new_string(opt->choices[*(const int *)field]);
+	case UB_OPT_INT:
+	case UB_OPT_SWITCH:
+		number = *(const int *)field;
+		*ret_null = number < 0;
+		if (*ret_null)
+			return NULL;
+		return opt->type == UB_OPT_INT ? json_object_new_int(number)
+					       : json_object_new_boolean(number);
+	}
+	return NULL;
+}
+
+static json_object *new_options(struct ub_doc *doc, const struct ub_value *value)
+{
+	json_object *object = json_object_new_object();
+	json_object *option;
+	char key[64];
+	bool is_null;
+
+	if (!object)
+		return NULL;
+	put(doc, object, "type", new_string(value->text));
+	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
+		if (opt->transient || opt->hidden)
+			continue;
+		(void)snprintf(key, sizeof(key), "%s", opt->name);
+		for (char *c = key; *c; c++)
+			*c = *c == '-' ? '_' : *c;
+		option = new_option(opt, value->values, &is_null);
+		if (is_null)
+			put_null(doc, object, key);
+		else
+			put(doc, object, key, option);
+	}
+	return object;
+}
+
+static void put_fields(struct ub_doc *doc, json_object *to, const struct ub_field *fields,
+		       const void *object);
+
+static json_object *new_object(struct ub_doc *doc, const struct ub_field *fields,
+			       const void *object)
+{
+	json_object *ret = json_object_new_object();
+
+	if (ret)
+		put_fields(doc, ret, fields, object);
+	return ret;
+}
+
+static json_object *new_list(struct ub_doc *doc, const struct ub_field *field, const void *object,
+			     uint64_t count)
+{
+	json_object *list = json_object_new_array();
+
+	for (uint64_t i = 0; list && i < count; i++) {
+		const void *element = field->at(object, i);
+
+		append(doc, list,
+		       field->fields ? new_object(doc, field->fields, element)
+				     : new_string(element));
+	}
+	return list;
+}
+
+static json_object *new_value(struct ub_doc *doc, const struct ub_field *field, const void *object,
+			      const struct ub_value *value)
+{
+	switch (field->type) {
+	case UB_FIELD_NUMBER:
+	case UB_FIELD_SIZE:
+		return json_object_new_uint64(value->number);
+	case UB_FIELD_STRING:
+	case UB_FIELD_STATE:
+		return new_string(value->text);
+	case UB_FIELD_BOOL:
+		return json_object_new_boolean(value->number != 0);
+	case UB_FIELD_FLAGS:
+		return new_flags(doc, value->number);
+	case UB_FIELD_OPTIONS:
+		return new_options(doc, value);
+	case UB_FIELD_OBJECT:
+		return new_object(doc, field->fields, object);
+	case UB_FIELD_LIST:
+		return new_list(doc, field, object, value->number);
+	case UB_FIELD_INCLUDE:
+		break;
+	}
+	return NULL;
+}
+
+static void put_fields(struct ub_doc *doc, json_object *to, const struct ub_field *fields,
+		       const void *object)
+{
+	struct ub_value value;
+
+	for (const struct ub_field *field = fields; field->key; field++) {
+		if (field->type == UB_FIELD_INCLUDE) {
+			put_fields(doc, to, field->fields, object);
+			continue;
+		}
+		ub_field_get(field, object, &value);
+		if (!value.known && field->type != UB_FIELD_LIST)
+			put_null(doc, to, field->key);
+		else
+			put(doc, to, field->key, new_value(doc, field, object, &value));
+	}
+}
+
+struct ub_doc *ub_doc_new(const char *schema, const char *list)
+{
+	struct ub_doc *doc = calloc(1, sizeof(*doc));
+
+	if (!doc)
+		return NULL;
+	doc->root = json_object_new_object();
+	if (!doc->root) {
+		free(doc);
+		return NULL;
+	}
+	put(doc, doc->root, "schema", json_object_new_string(schema));
+	if (list) {
+		doc->list = json_object_new_array();
+		put(doc, doc->root, list, doc->list);
+	}
+	return doc;
+}
+
+void ub_doc_free(struct ub_doc *doc)
+{
+	if (!doc)
+		return;
+	json_object_put(doc->root);
+	free(doc);
+}
+
+void ub_doc_add(struct ub_doc *doc, const struct ub_field *fields, const void *object)
+{
+	if (!doc->failed)
+		append(doc, doc->list, new_object(doc, fields, object));
+}
+
+void ub_doc_set(struct ub_doc *doc, const struct ub_field *fields, const void *object)
+{
+	if (!doc->failed)
+		put_fields(doc, doc->root, fields, object);
+}
+
+bool ub_doc_is_empty(const struct ub_doc *doc)
+{
+	return !doc->list || json_object_array_length(doc->list) == 0;
+}
+
+int ub_doc_print(const struct ub_doc *doc, FILE *file)
+{
+	const char *text;
+
+	if (doc->failed)
+		return -ENOMEM;
+	text = json_object_to_json_string_ext(doc->root, JSON_C_TO_STRING_PRETTY |
+								 JSON_C_TO_STRING_NOSLASHESCAPE);
+	if (!text)
+		return -ENOMEM;
+	(void)fprintf(file, "%s\n", text);
+	return 0;
+}

@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+#include "field.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <strings.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "flags.h"
+#include "text.h"
+
+void ub_field_get(const struct ub_field *field, const void *object, struct ub_value *ret_value)
+{
+	*ret_value = (struct ub_value){.known = !field->get};
+	if (field->get)
+		field->get(object, ret_value);
+}
+
+static void put_flags(FILE *file, uint64_t mask)
+{
+	struct ub_flag_names names;
+
+	ub_flag_names(mask, &names);
+	for (unsigned i = 0; i < names.count; i++)
+		(void)fprintf(file, "%s%s", i ? ", " : "", names.names[i]);
+}
+
+static void put_list(FILE *file, const struct ub_field *field, const void *object, uint64_t count)
+{
+	char buf[512];
+
+	for (uint64_t i = 0; i < count; i++) {
+		const void *element = field->at(object, i);
+
+		if (i)
+			(void)fputs(", ", file);
+		ub_put_escaped(file, field->describe ? field->describe(element, buf, sizeof(buf))
+						     : element);
+	}
+}
+
+static void put_value(FILE *file, const struct ub_field *field, const void *object,
+		      const struct ub_value *value)
+{
+	char buf[32];
+
+	switch (field->type) {
+	case UB_FIELD_NUMBER:
+		(void)fprintf(file, "%llu", (unsigned long long)value->number);
+		break;
+	case UB_FIELD_SIZE:
+		(void)fputs(ub_format_size(value->number, buf, sizeof(buf)), file);
+		break;
+	case UB_FIELD_BOOL:
+		(void)fputs(value->number ? "yes" : "no", file);
+		break;
+	case UB_FIELD_FLAGS:
+		put_flags(file, value->number);
+		break;
+	case UB_FIELD_LIST:
+		put_list(file, field, object, value->number);
+		break;
+	case UB_FIELD_STRING:
+	case UB_FIELD_STATE:
+	case UB_FIELD_OPTIONS:
+		ub_put_escaped(file, value->text);
+		break;
+	case UB_FIELD_OBJECT:
+	case UB_FIELD_INCLUDE:
+		break;
+	}
+}
+
+char *ub_field_text(const struct ub_field *field, const void *object)
+{
+	struct ub_value value;
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	ub_field_get(field, object, &value);
+	if (value.known)
+		put_value(file, field, object, &value);
+	/* Nothing would make the next column stand in this one's place. */
+	if (fflush(file) == 0 && size == 0)
+		(void)fputc('-', file);
+	if (fclose(file) != 0) {
+		free(text);
+		return NULL;
+	}
+	return text;
+}
+
+const struct ub_field *ub_field_find(const struct ub_field *fields, const char *column)
+{
+	for (const struct ub_field *field = fields; field->key; field++) {
+		const struct ub_field *found = NULL;
+
+		if (field->column && strcasecmp(field->column, column) == 0)
+			return field;
+		if (field->type == UB_FIELD_OBJECT || field->type == UB_FIELD_INCLUDE)
+			found = ub_field_find(field->fields, column);
+		if (found)
+			return found;
+	}
+	return NULL;
+}
+
+void ub_field_each_column(const struct ub_field *fields,
+			  void (*each)(const struct ub_field *field, void *arg), void *arg)
+{
+	for (const struct ub_field *field = fields; field->key; field++) {
+		if (field->column)
+			each(field, arg);
+		if (field->type == UB_FIELD_OBJECT || field->type == UB_FIELD_INCLUDE)
+			ub_field_each_column(field->fields, each, arg);
+	}
+}

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* What is wrong with a device, and what to do about it. */
+#include "device_fields.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "kernel/uapi.h"
+
+static bool has_recovery(const struct ub_dev *dev)
+{
+	return dev->info.flags & UBLK_F_USER_RECOVERY;
+}
+
+static const char *find_status(const struct ub_dev *dev)
+{
+	switch (dev->info.state) {
+	case UBLK_S_DEV_QUIESCED:
+		if (dev->server_alive)
+			return "parked: requests wait until its server, or another one, takes over";
+		return "its server died: requests wait for another one";
+	case UBLK_S_DEV_FAIL_IO:
+		return "its server died: requests fail until another one takes over";
+	case UBLK_S_DEV_LIVE:
+		return dev->server_alive ? NULL
+					 : "its server is gone, and the driver waits for "
+					   "its last requests";
+	default:
+		if (dev->server_alive)
+			return "not started: it is being made, or was stopped";
+		return "dead: it has no server, and cannot get one again";
+	}
+}
+
+static const char *find_action(const struct ub_dev *dev)
+{
+	bool lost = dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev);
+
+	if (lost || ub_dev_is_orphan(dev))
+		return "ublk del %u";
+	return dev->managed ? "ublk recover %u"
+			    : "recover it with the program that made it, or give it up: "
+			      "ublk del --force %u";
+}
+
+void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,
+		      size_t action_size)
+{
+	const char *text = find_status(dev);
+
+	*status = *action = '\0';
+	if (text) {
+		const char *what = find_action(dev);
+		const char *id = strstr(what, "%u");
+
+		(void)snprintf(status, status_size, "%s", text);
+		(void)snprintf(action, action_size, "%.*s%u", (int)(id - what), what, dev->id);
+		return;
+	}
+	if (!dev->managed || !dev->record.write_error)
+		return;
+	(void)snprintf(status, status_size, "a write failed (%s): what was not synced may be lost",
+		       strerror(-dev->record.write_error));
+	(void)snprintf(action, action_size,
+		       "mend %s, remove the device and make it anew: "
+		       "ublk del %u",
+		       dev->record.backing.path ? dev->record.backing.path : "what it serves",
+		       dev->id);
+}

@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+#include "hints.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "machine.h"
+
+#define ANY_STAGE UB_STAGE_COUNT
+#define ANY_ERRNO 0
+
+struct hint {
+	enum ub_stage stage;
+	int code; /* errno, positive */
+	bool (*when)(const struct ub_facts *facts);
+	const char *text; /* {verb}, {device}, {mount}, {swap} stand for what is known */
+};
+
+static bool has_module(const struct ub_facts *facts)
+{
+	(void)facts;
+	return ub_machine_has_module();
+}
+
+static bool has_no_module(const struct ub_facts *facts)
+{
+	(void)facts;
+	return !ub_machine_has_module() && !ub_machine_is_debian_12();
+}
+
+static bool is_debian_12_without_module(const struct ub_facts *facts)
+{
+	(void)facts;
+	return !ub_machine_has_module() && ub_machine_is_debian_12();
+}
+
+static bool is_no_root(const struct ub_facts *facts)
+{
+	return facts->verb && geteuid() != 0;
+}
+
+static bool is_root(const struct ub_facts *facts)
+{
+	(void)facts;
+	return geteuid() == 0;
+}
+
+static bool is_io_uring_off(const struct ub_facts *facts)
+{
+	(void)facts;
+	return ub_machine_io_uring_disabled() > 0;
+}
+
+static const struct ub_user *find_user(const struct ub_facts *facts, enum ub_user_kind kind)
+{
+	for (size_t i = 0; facts->users && i < facts->users->count; i++) {
+		if (facts->users->list[i].kind == kind)
+			return &facts->users->list[i];
+	}
+	return NULL;
+}
+
+static bool is_mounted(const struct ub_facts *facts)
+{
+	return find_user(facts, UB_USER_MOUNT);
+}
+
+static bool is_swap(const struct ub_facts *facts)
+{
+	return find_user(facts, UB_USER_SWAP);
+}
+
+static bool has_device(const struct ub_facts *facts)
+{
+	return facts->device;
+}
+
+static bool has_verb(const struct ub_facts *facts)
+{
+	return facts->verb;
+}
+
+static bool has_no_verb(const struct ub_facts *facts)
+{
+	return !facts->verb;
+}
+
+/* In the order of their worth: the first ones that hold are told. */
+static const struct hint hints[] = {
+	{UB_STAGE_USAGE, ANY_ERRNO, has_verb, "ublk {verb} --help"},
+	{UB_STAGE_USAGE, ANY_ERRNO, has_no_verb, "ublk help"},
+
+	{UB_STAGE_CONTROL, ENOENT, has_module, "load the driver: modprobe ublk_drv"},
+	{UB_STAGE_CONTROL, ENODEV, has_module, "load the driver: modprobe ublk_drv"},
+	{UB_STAGE_CONTROL, ENXIO, has_module, "load the driver: modprobe ublk_drv"},
+	{UB_STAGE_CONTROL, ENOENT, is_debian_12_without_module,
+	 "this kernel has no ublk; Debian 13 has it, and here: "
+	 "apt-get install -t bookworm-backports linux-image-amd64"},
+	{UB_STAGE_CONTROL, ENOENT, has_no_module,
+	 "this kernel has no ublk; Debian has it from release 13 (Linux 6.12) on: uname -r"},
+	{UB_STAGE_CONTROL, EOPNOTSUPP, NULL,
+	 "ublk needs Linux 6.12, which Debian has from release 13 on: uname -r"},
+	{ANY_STAGE, ENOSYS, is_io_uring_off, "allow io_uring: sysctl kernel.io_uring_disabled=0"},
+	{ANY_STAGE, EPERM, is_io_uring_off, "allow io_uring: sysctl kernel.io_uring_disabled=0"},
+	{ANY_STAGE, EACCES, is_no_root, "run it as root: sudo ublk {verb}"},
+	{ANY_STAGE, EPERM, is_no_root, "run it as root: sudo ublk {verb}"},
+	{UB_STAGE_CONTROL, EACCES, is_root,
+	 "root lacks a capability here (CAP_SYS_ADMIN): capsh --print"},
+	{UB_STAGE_CONTROL, EPERM, is_root,
+	 "root lacks a capability here (CAP_SYS_ADMIN): capsh --print"},
+
+	{UB_STAGE_LOOKUP, ENODEV, NULL, "see which devices there are: ublk list"},
+	{ANY_STAGE, ENODEV, has_device, "see which devices there are: ublk list"},
+
+	{UB_STAGE_ADD, EEXIST, NULL, "leave out --id, or see what has it: ublk list"},
+	{UB_STAGE_ADD, EACCES, is_root,
+	 "there are too many devices of ordinary users: "
+	 "cat /sys/module/ublk_drv/parameters/ublks_max"},
+	{UB_STAGE_LOCK, ANY_ERRNO, NULL, "see which device has it: ublk list"},
+	{UB_STAGE_RING, ENOMEM, NULL, "allow more locked memory: ulimit -l unlimited"},
+	{UB_STAGE_NODE, ETIMEDOUT, NULL, "see whether udev is alive: udevadm settle"},
+	{UB_STAGE_SERVER, EPIPE, NULL, "see why it died: dmesg | tail"},
+
+	{UB_STAGE_STOP, EBUSY, is_mounted, "umount {mount}"},
+	{UB_STAGE_STOP, EBUSY, is_swap, "swapoff /dev/{swap}"},
+	{UB_STAGE_STOP, EBUSY, has_device,
+	 "or lose what is not written yet: ublk del --force {device}"},
+	{UB_STAGE_STOP, ETIMEDOUT, has_device, "ublk del --force {device}"},
+	{UB_STAGE_DEL, ETIMEDOUT, has_device, "see who still has it open: ublk show {device}"},
+	{UB_STAGE_RECOVER, EINVAL, has_device, "see what is wrong with it: ublk show {device}"},
+	{UB_STAGE_RECOVER, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
+	{ANY_STAGE, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
+};
+
+static const char *lookup(const struct ub_facts *facts, const char *name, size_t len)
+{
+	const struct ub_user *user;
+
+	if (strncmp(name, "verb", len) == 0)
+		return facts->verb;
+	if (strncmp(name, "device", len) == 0)
+		return facts->device;
+	if (strncmp(name, "mount", len) == 0) {
+		user = find_user(facts, UB_USER_MOUNT);
+		return user ? user->what : NULL;
+	}
+	user = find_user(facts, UB_USER_SWAP);
+	return user ? user->device : NULL;
+}
+
+/* As the shell takes it: in quotes where it is more than letters, digits and signs of paths. */
+static void put_word(FILE *file, const char *word)
+{
+	static const char plain[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+				    "0123456789_./+:@%-";
+
+	if (*word && strspn(word, plain) == strlen(word)) {
+		(void)fputs(word, file);
+		return;
+	}
+	(void)fputc('\'', file);
+	for (; *word; word++) {
+		if (*word == '\'')
+			(void)fputs("'\\'", file);
+		(void)fputc(*word, file);
+	}
+	(void)fputc('\'', file);
+}
+
+static void expand(const char *text, const struct ub_facts *facts, char buf[static UB_HINT_SIZE])
+{
+	_cleanup_fclose_ FILE *file = fmemopen(buf, UB_HINT_SIZE, "w");
+
+	buf[0] = '\0';
+	while (file && *text) {
+		const char *end = *text == '{' ? strchr(text, '}') : NULL;
+		const char *value;
+
+		if (!end) {
+			(void)fputc(*text++, file);
+			continue;
+		}
+		value = lookup(facts, text + 1, (size_t)(end - text - 1));
+		put_word(file, value ? value : "?");
+		text = end + 1;
+	}
+}
+
+static bool is_there(const struct ub_hints *list, const char *text)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		if (strcmp(list->text[i], text) == 0)
+			return true;
+	}
+	return false;
+}
+
+void ub_hints_find(const struct ub_error *err, const struct ub_facts *facts,
+		   struct ub_hints *ret_hints)
+{
+	char text[UB_HINT_SIZE];
+
+	ret_hints->count = 0;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(hints) && ret_hints->count < UB_HINTS_MAX; i++) {
+		const struct hint *hint = &hints[i];
+
+		if (hint->stage != ANY_STAGE && hint->stage != err->stage)
+			continue;
+		if (hint->code != ANY_ERRNO && hint->code != -err->code)
+			continue;
+		if (hint->when && !hint->when(facts))
+			continue;
+		expand(hint->text, facts, text);
+		if (!is_there(ret_hints, text))
+			memcpy(ret_hints->text[ret_hints->count++], text, sizeof(text));
+	}
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include "interrupt.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <sys/signalfd.h>
+
+#include "base/clean.h"
+
+int ub_interrupt_open(struct ub_interrupt *ret_interrupt)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	sigset_t set, before;
+	int fd;
+
+	(void)sigemptyset(&set);
+	for (size_t i = 0; i < UB_ARRAY_SIZE(signals); i++) {
+		struct sigaction action;
+
+		/* A signal that is blocked is kept even if it is ignored: nohup would be none. */
+		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
+			(void)sigaddset(&set, signals[i]);
+	}
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	if (fd < 0)
+		return -errno;
+	(void)sigprocmask(SIG_BLOCK, &set, &before);
+	*ret_interrupt = (struct ub_interrupt){.fd = fd, .before = before};
+	return 0;
+}
+
+bool ub_interrupt_is_there(const struct ub_interrupt *interrupt)
+{
+	struct pollfd pfd = {.fd = interrupt->fd, .events = POLLIN};
+
+	return poll(&pfd, 1, 0) > 0;
+}
+
+void ub_interrupt_close(struct ub_interrupt *interrupt)
+{
+	if (interrupt->fd < 0)
+		return;
+	ub_close(&interrupt->fd);
+	(void)sigprocmask(SIG_SETMASK, &interrupt->before, NULL);
+}

@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Ctrl-C and its like while something is under way that has to be undone in order: they become
+ * readable at a descriptor, and kill only when all is clean.
+ */
+#pragma once
+
+#include <signal.h>
+#include <stdbool.h>
+
+struct ub_interrupt {
+	int fd; /* a signalfd; -1: not open */
+	sigset_t before;
+};
+
+/* Holds SIGINT, SIGTERM and SIGHUP back, those that are ignored aside. Return: 0 or -errno. */
+int ub_interrupt_open(struct ub_interrupt *ret_interrupt);
+
+/* Whether one has come; it stays to be told again. */
+bool ub_interrupt_is_there(const struct ub_interrupt *interrupt);
+
+/* Lets signals be as they were: one that came kills this process now. */
+void ub_interrupt_close(struct ub_interrupt *interrupt);

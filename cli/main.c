@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include "command.h"
+
+/*
+ * A closed standard descriptor would be given to the next file that is opened, and what is printed
+ * would land in it. What stands for a closed output cannot be written to, so that a lost result is
+ * still a failure.
+ */
+static int hold_standard_descriptors(void)
+{
+	for (int fd = 0; fd <= 2; fd++) {
+		if (fcntl(fd, F_GETFD) >= 0 || errno != EBADF)
+			continue;
+		/* Takes the lowest free number, which is this one; kept over exec on purpose. */
+		if (open("/dev/null", fd == 1 ? O_RDONLY : O_RDWR) != fd)
+			return -1;
+	}
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	if (hold_standard_descriptors() != 0)
+		return UB_EXIT_FAILED;
+	/* A reader who goes away is an error to be told, and undone, not a sudden death. */
+	(void)signal(SIGPIPE, SIG_IGN);
+	return (int)ub_run((const char *const *)(argc > 0 ? argv + 1 : argv));
+}

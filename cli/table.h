@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Tables: `ublk list`, `ublk features`. Heads in capitals, two blanks between, numbers to the
+ * right, never cut short. Knows fields, and no object.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdio.h>
+
+#include "field.h"
+
+#define UB_COLUMNS_MAX 64
+
+struct ub_columns {
+	const struct ub_field *fields[UB_COLUMNS_MAX];
+	size_t count;
+};
+
+/*
+ * Chooses columns: @wanted is "COL,COL...", "+COL,..." for more than the usual ones, or NULL.
+ * Return: 0, or -EINVAL with a message of stage UB_STAGE_USAGE.
+ */
+int ub_columns_choose(const struct ub_field *fields, const char *usual, const char *wanted,
+		      struct ub_columns *ret_columns, struct ub_error *err);
+
+/* Prints @count objects of @size bytes each. Return: 0 or -ENOMEM; writing is checked later. */
+int ub_table_print(FILE *file, const struct ub_columns *columns, const void *objects, size_t count,
+		   size_t size, bool colour);
+
+/*
+ * Prints what is known of one object, a line for each field. Fields that are unknown, and lists
+ * without elements, are left out.
+ * Return: 0 or -ENOMEM.
+ */
+int ub_block_print(FILE *file, const struct ub_field *fields, const void *object, bool colour);

@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+#include "text.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <string.h>
+
+#define GUESS_LENGTH_MAX 32
+
+static uint32_t decode(const unsigned char *p, size_t len)
+{
+	static const unsigned char first_bits[] = {0, 0x7f, 0x1f, 0x0f, 0x07};
+	uint32_t c = p[0] & first_bits[len];
+
+	for (size_t i = 1; i < len; i++) {
+		if ((p[i] & 0xc0) != 0x80)
+			return UINT32_MAX;
+		c = c << 6 | (p[i] & 0x3f);
+	}
+	return c;
+}
+
+size_t ub_utf8_length(const char *text)
+{
+	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+	const unsigned char *p = (const unsigned char *)text;
+	uint32_t c;
+	size_t len;
+
+	if (p[0] < 0x80)
+		return 1;
+	if (p[0] >= 0xc2 && p[0] < 0xe0)
+		len = 2;
+	else if (p[0] >= 0xe0 && p[0] < 0xf0)
+		len = 3;
+	else if (p[0] >= 0xf0 && p[0] < 0xf5)
+		len = 4;
+	else
+		return 0;
+	c = decode(p, len);
+	if (c < least[len] || c > 0x10ffff || (c >= 0xd800 && c < 0xe000))
+		return 0;
+	return len;
+}
+
+/* What would break a line or turn its direction, and so make it say something else. */
+static bool is_harmful(const char *text, size_t len)
+{
+	uint32_t c;
+
+	if (len == 0)
+		return true;
+	c = decode((const unsigned char *)text, len);
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || (c >= 0x200e && c <= 0x200f) ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+void ub_put_escaped(FILE *file, const char *text)
+{
+	while (*text) {
+		size_t len = ub_utf8_length(text);
+
+		if (!is_harmful(text, len)) {
+			(void)fwrite(text, 1, len, file);
+			text += len;
+			continue;
+		}
+		do {
+			(void)fprintf(file, "\\x%02x", (unsigned char)*text++);
+		} while (len && --len);
+	}
+}
+
+size_t ub_text_width(const char *text)
+{
+	size_t width = 0;
+
+	for (; *text; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+void ub_guess_init(struct ub_guess *guess, const char *text)
+{
+	/* Only what is nearer than this is offered. */
+	*guess = (struct ub_guess){.text = text, .distance = 2 + (unsigned)strlen(text) / 4};
+}
+
+static unsigned min3(unsigned a, unsigned b, unsigned c)
+{
+	unsigned least = a < b ? a : b;
+
+	return least < c ? least : c;
+}
+
+/* How many letters must be put in, taken out, changed or swapped with their neighbour. */
+static unsigned distance(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+	unsigned rows[3][GUESS_LENGTH_MAX + 1];
+	unsigned *before = rows[0], *last = rows[1], *row = rows[2], *swap;
+
+	for (size_t j = 0; j <= b_len; j++)
+		last[j] = (unsigned)j;
+	for (size_t i = 1; i <= a_len; i++) {
+		row[0] = (unsigned)i;
+		for (size_t j = 1; j <= b_len; j++) {
+			row[j] = min3(last[j] + 1, row[j - 1] + 1,
+				      last[j - 1] + (a[i - 1] != b[j - 1]));
+			if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] &&
+			    before[j - 2] + 1 < row[j])
+				row[j] = before[j - 2] + 1;
+		}
+		swap = before;
+		before = last;
+		last = row;
+		row = swap;
+	}
+	return last[b_len];
+}
+
+void ub_guess_offer(struct ub_guess *guess, const char *candidate)
+{
+	size_t len = strlen(guess->text), candidate_len = strlen(candidate);
+	unsigned d;
+
+	if (len < 2 || len > GUESS_LENGTH_MAX || candidate_len > GUESS_LENGTH_MAX)
+		return;
+	/* The start of a word is most likely an abbreviation of it. */
+	if (strncmp(guess->text, candidate, len) == 0)
+		d = 1;
+	else
+		d = distance(guess->text, len, candidate, candidate_len);
+	if (d < guess->distance) {
+		guess->distance = d;
+		guess->best = candidate;
+	}
+}

@@ -1,0 +1,192 @@
+/* SPDX-License-Identifier: MIT */
+#include "value.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+
+#define usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
+
+static const char *const switch_words[] = {"on", "off", "auto", NULL};
+
+static bool is_size(const struct ub_opt *opt)
+{
+	return opt->type == UB_OPT_SIZE || opt->type == UB_OPT_SIZE32;
+}
+
+/* What the field can hold and the table allows. */
+static uint64_t largest(const struct ub_opt *opt)
+{
+	uint64_t max = opt->max ? opt->max : UINT64_MAX;
+	uint64_t type_max = opt->type == UB_OPT_SIZE  ? INT64_MAX
+			    : opt->type == UB_OPT_INT ? INT_MAX
+						      : UINT32_MAX;
+
+	return max < type_max ? max : type_max;
+}
+
+static const char *describe_limit(const struct ub_opt *opt, uint64_t limit, char *buf, size_t size)
+{
+	if (is_size(opt))
+		return ub_format_size(limit, buf, size);
+	(void)snprintf(buf, size, "%llu", (unsigned long long)limit);
+	return buf;
+}
+
+static int out_of_range(const struct ub_opt *opt, const char *value, struct ub_error *err)
+{
+	char min[32], max[32];
+
+	(void)describe_limit(opt, opt->min, min, sizeof(min));
+	(void)describe_limit(opt, largest(opt), max, sizeof(max));
+	if (!opt->max)
+		return usage(err, "option '--%s': %s is out of range: %s or more", opt->name, value,
+			     min);
+	return usage(err, "option '--%s': %s is out of range: %s to %s", opt->name, value, min,
+		     max);
+}
+
+static int read_number(const struct ub_opt *opt, const char *value, uint64_t *ret_number,
+		       struct ub_error *err)
+{
+	int ret;
+
+	if (is_size(opt))
+		ret = ub_parse_size(value, ret_number);
+	else
+		ret = ub_parse_u64(value, UINT64_MAX, ret_number);
+	if (ret == -ERANGE || (ret == 0 && (*ret_number < opt->min || *ret_number > largest(opt))))
+		return out_of_range(opt, value, err);
+	if (ret && is_size(opt))
+		return usage(err, "option '--%s': '%s' is no size, such as 4096, 512K or 1.5G",
+			     opt->name, value);
+	if (ret)
+		return usage(err, "option '--%s': '%s' is no number", opt->name, value);
+	return 0;
+}
+
+/* Return: the index of @value in @words, or -EINVAL with a message that lists them. */
+static int read_word(const struct ub_opt *opt, const char *value, const char *const *words,
+		     struct ub_error *err)
+{
+	char list[128] = "";
+	size_t len = 0;
+
+	for (int i = 0; words[i]; i++) {
+		if (strcmp(words[i], value) == 0)
+			return i;
+		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
+					words[i]);
+		if (len >= sizeof(list))
+			len = sizeof(list) - 1;
+	}
+	return usage(err, "option '--%s': '%s' is none of %s", opt->name, value, list);
+}
+
+static int store_string(const struct ub_opt *opt, const char *value, char **field,
+			struct ub_error *err)
+{
+	char *copy;
+
+	if (!*value)
+		return usage(err, "option '--%s' has an empty value", opt->name);
+	copy = strdup(value);
+	if (!copy)
+		return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot keep option '--%s'", opt->name);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, struct ub_error *err)
+{
+	void *field = (char *)values + opt->offset;
+	uint64_t number;
+	int ret;
+
+	switch (opt->type) {
+	case UB_OPT_FLAG:
+		*(bool *)field = true;
+		return 0;
+	case UB_OPT_STRING:
+		return store_string(opt, value, field, err);
+	case UB_OPT_CHOICE:
+		ret = read_word(opt, value, opt->choices, err);
+		if (ret >= 0)
+			*(int *)field = ret;
+		return ret < 0 ? ret : 0;
+	case UB_OPT_SWITCH:
+		ret = read_word(opt, value, switch_words, err);
+		if (ret >= 0)
+			*(int *)field = ret == 0 ? 1 : ret == 1 ? 0 : -1;
+		return ret < 0 ? ret : 0;
+	default:
+		ret = read_number(opt, value, &number, err);
+	}
+	if (ret)
+		return ret;
+	if (opt->type == UB_OPT_SIZE)
+		*(uint64_t *)field = number;
+	else if (opt->type == UB_OPT_INT)
+		*(int *)field = (int)number;
+	else
+		*(uint32_t *)field = (uint32_t)number;
+	return 0;
+}
+
+char *ub_opt_text(const struct ub_opt *opt, const void *values)
+{
+	const void *field = (const char *)values + opt->offset;
+	const char *word = NULL;
+	char buf[32];
+
+	switch (opt->type) {
+	case UB_OPT_FLAG:
+		word = *(const bool *)field ? "yes" : "no";
+		break;
+	case UB_OPT_STRING:
+		word = *(char *const *)field;
+		break;
+	case UB_OPT_CHOICE:
+		word = opt->choices[*(const int *)field];
+		break;
+	case UB_OPT_SWITCH:
+		word = *(const int *)field < 0 ? "auto" : *(const int *)field ? "on" : "off";
+		break;
+	case UB_OPT_SIZE:
+		word = ub_format_size(*(const uint64_t *)field, buf, sizeof(buf));
+		break;
+	case UB_OPT_SIZE32:
+		word = ub_format_size(*(const uint32_t *)field, buf, sizeof(buf));
+		break;
+	case UB_OPT_U32:
+	case UB_OPT_INT:
+		if (opt->type == UB_OPT_INT && *(const int *)field < 0)
+			return NULL;
+		(void)snprintf(buf, sizeof(buf), "%u", *(const uint32_t *)field);
+		word = buf;
+		break;
+	}
+	return word ? strdup(word) : NULL;
+}
+
+void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size)
+{
+	const char *const *words = opt->type == UB_OPT_SWITCH ? switch_words : opt->choices;
+	size_t len = (size_t)snprintf(buf, size, "--%s", opt->name);
+
+	if (opt->type == UB_OPT_FLAG)
+		return;
+	if (opt->metavar) {
+		(void)snprintf(buf + len, size - len, " %s", opt->metavar);
+		return;
+	}
+	for (size_t i = 0; words && words[i] && len < size; i++)
+		len += (size_t)snprintf(buf + len, size - len, "%c%s", i ? '|' : ' ', words[i]);
+}
