@@ -3,6 +3,14 @@
 #include "commands.h"
 #include "help.h"
 
+static enum ub_exit fail_unknown(struct ub_call *call)
+{
+	struct ub_error err = {0};
+
+	(void)ub_command_unknown(call->operands[0], &err);
+	return ub_call_fail(call, &err);
+}
+
 static enum ub_exit run(struct ub_call *call)
 {
 	static const char *const help[] = {"--help", NULL};
@@ -14,7 +22,7 @@ static enum ub_exit run(struct ub_call *call)
 	}
 	command = ub_command_find(call->operands[0]);
 	if (!command)
-		return ub_call_usage(call, "unknown command '%s'", call->operands[0]);
+		return fail_unknown(call);
 	return ub_command_run(command, help);
 }
 

@@ -220,13 +220,10 @@ enum ub_exit ub_call_usage(struct ub_call *call, const char *fmt, ...)
 	return ub_call_fail(call, &err);
 }
 
-static enum ub_exit unknown_command(const char *name)
+int ub_command_unknown(const char *name, struct ub_error *err)
 {
 	const char *what = name[0] == '-' ? "option" : "command";
-	struct ub_error err = {0};
 	struct ub_guess guess;
-	struct ub_out out;
-	enum ub_exit status;
 
 	ub_guess_init(&guess, name);
 	for (const struct ub_command *const *command = ub_commands; *command; command++) {
@@ -234,10 +231,18 @@ static enum ub_exit unknown_command(const char *name)
 			ub_guess_offer(&guess, (*command)->name);
 	}
 	if (guess.best)
-		(void)ub_fail_text(&err, UB_STAGE_USAGE, -EINVAL,
-				   "unknown %s '%s': did you mean '%s'?", what, name, guess.best);
-	else
-		(void)ub_fail_text(&err, UB_STAGE_USAGE, -EINVAL, "unknown %s '%s'", what, name);
+		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
+				    "unknown %s '%s': did you mean '%s'?", what, name, guess.best);
+	return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unknown %s '%s'", what, name);
+}
+
+static enum ub_exit fail_without_command(const char *name)
+{
+	struct ub_error err = {0};
+	struct ub_out out;
+	enum ub_exit status;
+
+	(void)ub_command_unknown(name, &err);
 	ub_out_init(&out, stdout);
 	status = ub_out_fail(&out, &err, &(struct ub_facts){0});
 	ub_out_done(&out);
@@ -258,5 +263,5 @@ enum ub_exit ub_run(const char *const argv[])
 	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		name = "version";
 	command = ub_command_find(name);
-	return command ? ub_command_run(command, argv + 1) : unknown_command(name);
+	return command ? ub_command_run(command, argv + 1) : fail_without_command(name);
 }

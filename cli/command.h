@@ -59,6 +59,9 @@ const struct ub_command *ub_command_find(const char *name);
 /* Runs a command with its arguments. Return: the exit status. */
 enum ub_exit ub_command_run(const struct ub_command *command, const char *const argv[]);
 
+/* Says that there is no such command, and which one was probably meant. Return: -EINVAL. */
+int ub_command_unknown(const char *name, struct ub_error *err);
+
 /* Tells an error of this call. Return: its exit status. */
 enum ub_exit ub_call_fail(struct ub_call *call, const struct ub_error *err);
 

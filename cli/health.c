@@ -26,10 +26,12 @@ static const char *find_status(const struct ub_dev *dev)
 		return dev->server_alive ? NULL
 					 : "its server is gone, and the driver waits for "
 					   "its last requests";
-	default:
+	case UBLK_S_DEV_DEAD:
 		if (dev->server_alive)
 			return "not started: it is being made, or was stopped";
 		return "dead: it has no server, and cannot get one again";
+	default:
+		return "in a state that this program does not know";
 	}
 }
 

@@ -193,7 +193,8 @@ static int print_doc(struct ub_out *out)
 		return print_error_doc(out);
 	if (!out->doc)
 		return 0;
-	ub_doc_set(out->doc, errors_field, out);
+	if (ub_doc_has_list(out->doc))
+		ub_doc_set(out->doc, errors_field, out);
 	return ub_doc_print(out->doc, out->file);
 }
 

@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/notes.h"
-#include "doc.h"
+#include "json_doc.h"
 #include "hints.h"
 #include "status.h"
 

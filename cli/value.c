@@ -45,9 +45,6 @@ static int out_of_range(const struct ub_opt *opt, const char *value, struct ub_e
 
 	(void)describe_limit(opt, opt->min, min, sizeof(min));
 	(void)describe_limit(opt, largest(opt), max, sizeof(max));
-	if (!opt->max)
-		return usage(err, "option '--%s': %s is out of range: %s or more", opt->name, value,
-			     min);
 	return usage(err, "option '--%s': %s is out of range: %s to %s", opt->name, value, min,
 		     max);
 }
@@ -86,7 +83,7 @@ static int read_word(const struct ub_opt *opt, const char *value, const char *co
 		if (len >= sizeof(list))
 			len = sizeof(list) - 1;
 	}
-	return usage(err, "option '--%s': '%s' is none of %s", opt->name, value, list);
+	return usage(err, "option '--%s': '%s' is not one of: %s", opt->name, value, list);
 }
 
 static int store_string(const struct ub_opt *opt, const char *value, char **field,

@@ -22,7 +22,8 @@ void ub_doc_add(struct ub_doc *doc, const struct ub_field *fields, const void *o
 /* Puts an object's fields into the envelope itself. */
 void ub_doc_set(struct ub_doc *doc, const struct ub_field *fields, const void *object);
 
-/* Whether the list has no element. */
+/* Whether it has a list, and whether one has no element. */
+bool ub_doc_has_list(const struct ub_doc *doc);
 bool ub_doc_is_empty(const struct ub_doc *doc);
 
 /* Return: 0 or -ENOMEM; writing is checked later. */

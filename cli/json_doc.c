@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include "doc.h"
+#include "json_doc.h"
 
 #include <errno.h>
-#include <json.h>
+#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -239,6 +239,11 @@ void ub_doc_set(struct ub_doc *doc, const struct ub_field *fields, const void *o
 {
 	if (!doc->failed)
 		put_fields(doc, doc->root, fields, object);
+}
+
+bool ub_doc_has_list(const struct ub_doc *doc)
+{
+	return doc->list;
 }
 
 bool ub_doc_is_empty(const struct ub_doc *doc)
