@@ -88,27 +88,31 @@ static int check(struct ub_queue *q, const struct ub_io *io, uint64_t sectors)
 static void take(struct ub_queue *q, struct ub_io *io)
 {
 	struct ublksrv_io_desc desc;
-	uint64_t sectors;
+	uint64_t sectors, start;
 	int ret;
 
-	if (!ub_desc_get(&q->desc, io->tag, &desc))
+	if (!ub_desc_get(&q->desc, io->tag, &desc)) {
+		ub_queue_fault(q, "tag %u has no descriptor", io->tag);
 		return;
+	}
 	io->op = ub_desc_op(&desc);
 	io->flags = ub_desc_flags(&desc);
+	/* A flush is of everything; its start is -1. */
 	sectors = io->op == UBLK_IO_OP_FLUSH ? 0 : desc.nr_sectors;
-	io->offset = desc.start_sector << SECTOR_SHIFT;
+	start = io->op == UBLK_IO_OP_FLUSH ? 0 : desc.start_sector;
+	io->offset = start << SECTOR_SHIFT;
 	io->len = (uint32_t)(sectors << SECTOR_SHIFT);
 	io->step = 0;
 	io->done = 0;
 	io->pending = 0;
 	io->state = IO_BUSY;
-	ret = desc.start_sector > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
+	ret = start > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
 	if (__builtin_expect(ret != 0, 0)) {
 		const char *name = ub_desc_op_name(io->op);
 
 		ub_queue_fault(q, "refused %s of %llu sectors at %llu: %s",
 			       name ? name : "an unknown operation", (unsigned long long)sectors,
-			       (unsigned long long)desc.start_sector, strerror(-ret));
+			       (unsigned long long)start, strerror(-ret));
 		ub_io_end(q, io, ret);
 		return;
 	}

@@ -116,7 +116,7 @@ static int add_device(struct server *s, struct ub_error *err)
 		.buf = s->info,
 		.len = sizeof(*s->info),
 	};
-	uint64_t flags;
+	uint64_t flags = 0;
 	int ret = ask_flags(s, &flags, err);
 
 	if (ret)
