@@ -115,42 +115,40 @@ static int open_there(struct ub_tgt *tgt, const struct ub_open_request *req, str
 	return 0;
 }
 
-/* A nameless file beside it is as good for probing, and leaves nothing behind. */
-static int make_nameless(const char *path, struct ub_error *err)
+/* Makes the file. For a probe a nameless one beside it is as good, and leaves nothing behind. */
+static int make_in(int dir, const char *name, bool probe)
 {
-	_cleanup_close_ int there = ub_path_open(path, O_PATH | O_NOFOLLOW, 0);
+	struct stat st;
 	int fd;
 
-	if (there >= 0)
-		return ub_fail(err, UB_STAGE_BACKING, -EEXIST, "cannot create %s", path);
-	fd = ub_path_open_parent(path, O_TMPFILE | O_RDWR);
-	if (fd < 0)
-		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot try to create %s", path);
-	return fd;
+	if (!probe)
+		fd = openat(dir, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	else if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	else
+		fd = openat(dir, ".", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600);
+	return fd < 0 ? -errno : fd;
 }
 
 static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *err)
 {
-	const char *path = tgt->backing.path;
+	const char *path = tgt->backing.path, *name;
+	_cleanup_close_ int dir = ub_path_open_parent(path, &name);
+	int fd = dir < 0 ? dir : make_in(dir, name, probe);
 	struct stat st;
-	int fd;
 
-	if (probe) {
-		fd = make_nameless(path, err);
-		if (fd < 0)
-			return fd;
-	} else {
-		fd = ub_path_open(path, O_RDWR | O_CREAT | O_EXCL, 0600);
-		if (fd < 0)
-			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot create %s", path);
-	}
+	if (fd < 0)
+		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot create %s", path);
 	tgt->files[tgt->nr_files++] = fd;
 	if (fstat(fd, &st) < 0)
 		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot look at %s", path);
-	/* From here on ub_tgt_undo() knows which file to remove. */
-	tgt->backing.dev = st.st_dev;
-	tgt->backing.ino = st.st_ino;
-	tgt->created = !probe;
+	if (!probe) {
+		/* From here on ub_tgt_undo() knows which file to remove. */
+		tgt->backing.dev = st.st_dev;
+		tgt->backing.ino = st.st_ino;
+		tgt->created_in = UB_TAKE_FD(dir);
+		tgt->created = true;
+	}
 	if (ftruncate(fd, (off_t)size) < 0)
 		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot give %s its size", path);
 	/* So that the file itself lasts as well as what a client's first flush makes durable. */

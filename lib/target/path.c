@@ -64,29 +64,29 @@ int ub_path_open(const char *path, int flags, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-int ub_path_open_parent(const char *path, int flags)
+int ub_path_open_parent(const char *path, const char **ret_name)
 {
 	_cleanup_free_ char *dir = NULL;
 	const char *last = strrchr(path, '/');
+	int fd;
 
-	if (!last)
-		return ub_path_open(".", flags | O_DIRECTORY, 0);
-	dir = strndup(path, last == path ? 1 : (size_t)(last - path));
+	if (last)
+		dir = strndup(path, last == path ? 1 : (size_t)(last - path));
+	else
+		dir = strdup(".");
 	if (!dir)
 		return -ENOMEM;
-	return ub_path_open(dir, flags | O_DIRECTORY, 0);
+	fd = ub_path_open(dir, O_PATH | O_DIRECTORY, 0);
+	if (fd >= 0)
+		*ret_name = last ? last + 1 : path;
+	return fd;
 }
 
-void ub_path_remove(const char *path, uint64_t dev, uint64_t ino)
+void ub_path_remove(int dir, const char *name, uint64_t dev, uint64_t ino)
 {
-	_cleanup_close_ int at = -1;
-	const char *rest;
 	struct stat st;
 
-	if (walk(path, &at, &rest) < 0)
-		return;
-	if (fstatat(at, rest, &st, AT_SYMLINK_NOFOLLOW) < 0)
-		return;
-	if (st.st_dev == dev && st.st_ino == ino)
-		(void)unlinkat(at, rest, 0);
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && st.st_dev == dev &&
+	    st.st_ino == ino)
+		(void)unlinkat(dir, name, 0);
 }

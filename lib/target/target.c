@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "target/path.h"
@@ -51,8 +50,10 @@ void ub_tgt_undo(struct ub_tgt *tgt)
 {
 	const struct ub_backing *b = &tgt->backing;
 
-	if (tgt->created)
-		ub_path_remove(b->path, b->dev, b->ino);
+	if (!tgt->created)
+		return;
+	ub_path_remove(tgt->created_in, strrchr(b->path, '/') + 1, b->dev, b->ino);
+	(void)close(tgt->created_in);
 	tgt->created = false;
 }
 
@@ -62,6 +63,8 @@ void ub_tgt_close(struct ub_tgt *tgt)
 		tgt->type->close(tgt);
 	for (unsigned i = 0; i < tgt->nr_files; i++)
 		(void)close(tgt->files[i]);
+	if (tgt->created)
+		(void)close(tgt->created_in);
 	free(tgt->backing.path);
 	memset(tgt, 0, sizeof(*tgt));
 }

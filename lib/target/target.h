@@ -44,7 +44,8 @@ struct ub_tgt {
 	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;
-	bool created; /* open() made the backing's file: ub_tgt_undo() removes it */
+	bool created;   /* open() made the backing's file: ub_tgt_undo() removes it, */
+	int created_in; /* from this directory: its path may lead elsewhere in a server's namespace */
 	struct ub_backing backing;
 	_Atomic int write_error; /* negative errno of a failed write-back: sticky, see loop.c */
 };
