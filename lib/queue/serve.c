@@ -87,7 +87,7 @@ static int check(struct ub_queue *q, const struct ub_io *io, uint64_t sectors)
 
 static void take(struct ub_queue *q, struct ub_io *io)
 {
-	struct ublksrv_io_desc desc;
+	struct ublksrv_io_desc desc = {0};
 	uint64_t sectors, start;
 	int ret;
 
