@@ -27,10 +27,19 @@ struct ub_users {
 };
 
 /*
- * Finds the users of /dev/ublkbN and its partitions, the process @except left out.
+ * Finds the users of /dev/ublkbN and its partitions, this process and @except left out. Opens
+ * nothing, so it can't hang on a device whose server does not answer.
  * Return: 0 (count may be 0) or a negative errno. A device without a block node has none.
  */
 int ub_users_find(uint32_t id, int32_t except, struct ub_users *ret_users);
+
+/*
+ * Adds a UB_USER_CLAIM to what ub_users_find() gave if the device is claimed and nobody in @users
+ * explains it: it is mounted in another mount namespace, for one. It tries to claim the device
+ * itself, so only for one that is live; from a helper process, so not in a server.
+ * Return: 0, -ETIMEDOUT (opening it hangs), or another negative errno.
+ */
+int ub_users_find_claim(uint32_t id, struct ub_users *users);
 void ub_users_done(struct ub_users *users);
 
 /* "mounted on /mnt (ublkb0p1)", "open by fio (812)": one line, not escaped. */

@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/helper.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "device/process.h"
+
+#define CHANNEL_FD 3
+#define END_MS 2000
+
+/* Holds nothing of the parent's: neither a pipe that somebody reads, nor a directory. */
+static int detach(int channel)
+{
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (null < 0)
+		return -errno;
+	for (int fd = 0; fd < 3; fd++)
+		if (fd != channel && dup2(null, fd) < 0)
+			return -errno;
+	if (channel != CHANNEL_FD && dup3(channel, CHANNEL_FD, O_CLOEXEC) < 0)
+		return -errno;
+	(void)close_range(CHANNEL_FD + 1, ~0U, 0);
+	(void)setsid();
+	return chdir("/") == 0 ? 0 : -errno;
+}
+
+static _Noreturn void child(int channel, int (*fn)(const void *arg), const void *arg)
+{
+	sigset_t none;
+	char byte;
+	int result;
+
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+	result = detach(channel);
+	if (!result)
+		result = fn(arg);
+	if (send(CHANNEL_FD, &result, sizeof(result), MSG_NOSIGNAL) == sizeof(result))
+		(void)!recv(CHANNEL_FD, &byte, 1, 0);
+	_exit(0);
+}
+
+int ub_helper_start(struct ub_helper *helper, int (*fn)(const void *arg), const void *arg)
+{
+	int pair[2];
+
+	*helper = (struct ub_helper)UB_HELPER_INIT;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return -errno;
+	helper->pid = fork();
+	if (helper->pid == 0)
+		child(pair[1], fn, arg);
+	ub_close(&pair[1]);
+	helper->fd = pair[0];
+	if (helper->pid < 0) {
+		int ret = -errno;
+
+		ub_close(&helper->fd);
+		return ret;
+	}
+	helper->pidfd = (int)syscall(SYS_pidfd_open, helper->pid, 0);
+	return 0;
+}
+
+int ub_helper_wait(struct ub_helper *helper, int timeout_ms, int *ret_result)
+{
+	struct pollfd pfd = {.fd = helper->fd, .events = POLLIN};
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	int ret, result;
+
+	do
+		ret = poll(&pfd, 1, ub_left_ms(deadline));
+	while (ret < 0 && errno == EINTR);
+	if (ret < 0)
+		return -errno;
+	if (ret == 0)
+		return -ETIMEDOUT;
+	if (recv(helper->fd, &result, sizeof(result), MSG_DONTWAIT) != sizeof(result))
+		return -EPIPE;
+	helper->answered = true;
+	*ret_result = result;
+	return 0;
+}
+
+void ub_helper_end(struct ub_helper *helper)
+{
+	if (helper->fd < 0)
+		return;
+	ub_close(&helper->fd);
+	/* Without an answer it hangs; with one it only has to close what it has open. */
+	if (ub_process_wait(helper->pidfd, helper->answered ? END_MS : 0) != 0)
+		(void)ub_process_signal(helper->pidfd, SIGKILL);
+	(void)waitpid(helper->pid, NULL, WNOHANG);
+	ub_close(&helper->pidfd);
+}

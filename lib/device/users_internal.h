@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files that look for a device's users share: its nodes, and the list of what they found.
+ * Internal to users*.c, and open to their unit test. */
+#pragma once
+
+#include <stdio.h>
+
+#include "device/users.h"
+
+/* A disk or one of its partitions. */
+struct ub_node {
+	char name[32];
+	uint32_t major, minor;
+};
+
+struct ub_nodes {
+	struct ub_node *list; /* the disk first */
+	size_t count;
+};
+
+/* The nodes of /dev/ublkbN. Return: 0 (count 0: there is no disk) or -ENOMEM. */
+int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes);
+void ub_nodes_done(struct ub_nodes *nodes);
+
+/* Return: the node of this device number, or NULL. */
+const struct ub_node *ub_nodes_by_devt(const struct ub_nodes *nodes, uint32_t major,
+				       uint32_t minor);
+/* The same for the block device at @path. Only paths in /dev are looked at: others may hang. */
+const struct ub_node *ub_nodes_by_path(const struct ub_nodes *nodes, const char *path);
+
+/* Return: 0 or -ENOMEM. */
+int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const struct ub_node *node,
+		 const char *what, int32_t pid);
+
+/* From /proc/self/mountinfo, /proc/swaps, /sys/block, and /proc/PID/fd. Return: 0 or -ENOMEM. */
+int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
+int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
+int ub_users_find_holders(const struct ub_nodes *nodes, struct ub_users *users);
+int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users);
+
+/* Replaces the "\040" of the kernel's tables by what they stand for, in place. */
+void ub_unescape_octal(char *text);
