@@ -9,6 +9,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
+#include "device/ask.h"
 #include "device/process.h"
 #include "kernel/sysfs.h"
 
@@ -114,22 +115,38 @@ static void find_disk(struct ub_dev *dev)
 		dev->read_only = basic->attrs & UBLK_ATTR_READ_ONLY;
 }
 
-int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err)
+static int get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_info *ret_info,
+		    struct ub_error *err)
 {
-	struct ub_dev dev = {.id = id};
-	int ret = ub_ctrl_get_info(ctrl, id, &dev.info);
+	int ret = ub_ctrl_get_info(ctrl, id, ret_info);
 
 	if (ret == -ENODEV)
 		return ub_fail_text(err, UB_STAGE_LOOKUP, -ENODEV,
 				    "cannot find ublkb%u: there is no such device", id);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot ask about ublkb%u", id);
-	if (ub_ctrl_get_params(ctrl, &dev.info, &dev.params) != 0)
-		dev.params = (struct ublk_params){0};
-	find_record(&dev);
-	find_server(&dev);
-	find_disk(&dev);
-	*ret_dev = dev;
+	return 0;
+}
+
+static void fill(struct ub_dev *dev, const struct ublksrv_ctrl_dev_info *info,
+		 const struct ublk_params *params)
+{
+	*dev = (struct ub_dev){.id = info->dev_id, .info = *info, .params = *params};
+	find_record(dev);
+	find_server(dev);
+	find_disk(dev);
+}
+
+int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err)
+{
+	struct ublksrv_ctrl_dev_info info;
+	struct ublk_params params;
+	int ret = get_info(ctrl, id, &info, err);
+
+	if (ret)
+		return ret;
+	ub_ask_params(&info, 1, &params);
+	fill(ret_dev, &info, &params);
 	return 0;
 }
 
@@ -188,17 +205,26 @@ int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_coun
 	struct ids ids = {0};
 	int ret = find_ids(&ids);
 	_cleanup_free_ uint32_t *list = ids.list;
+	_cleanup_free_ struct ublksrv_ctrl_dev_info *infos = NULL;
+	_cleanup_free_ struct ublk_params *params = NULL;
 	struct ub_dev *devs;
 	size_t count = 0;
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot list the devices");
-	devs = calloc(ids.count ? ids.count : 1, sizeof(*devs));
-	if (!devs)
+	infos = calloc(ids.count + 1, sizeof(*infos));
+	params = calloc(ids.count + 1, sizeof(*params));
+	devs = calloc(ids.count + 1, sizeof(*devs));
+	if (!infos || !params || !devs) {
+		free(devs);
 		return ub_fail(err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
+	}
 	for (size_t i = 0; i < ids.count; i++)
-		if (ub_dev_get(ctrl, list[i], &devs[count], NULL) == 0)
+		if (get_info(ctrl, list[i], &infos[count], NULL) == 0)
 			count++;
+	ub_ask_params(infos, count, params);
+	for (size_t i = 0; i < count; i++)
+		fill(&devs[i], &infos[i], &params[i]);
 	*ret_devs = devs;
 	*ret_count = count;
 	return 0;
