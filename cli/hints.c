@@ -129,7 +129,7 @@ static const struct hint hints[] = {
 	{UB_STAGE_STOP, EBUSY, is_mounted, "umount {mount}"},
 	{UB_STAGE_STOP, EBUSY, is_swap, "swapoff /dev/{swap}"},
 	{UB_STAGE_STOP, EBUSY, has_device,
-	 "or lose what is not written yet: ublk del --force {device}"},
+	 "take it away, and lose what is not written: ublk del --force {device}"},
 	{UB_STAGE_STOP, ETIMEDOUT, has_device, "ublk del --force {device}"},
 	{UB_STAGE_DEL, ETIMEDOUT, has_device, "see who still has it open: ublk show {device}"},
 	{UB_STAGE_RECOVER, EINVAL, has_device, "see what is wrong with it: ublk show {device}"},

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+/* A device's specification: defaults, and what is refused before anything is made. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "base/clean.h"
+#include "device/spec.h"
+
+static struct ub_spec spec;
+
+static int setup(void **state)
+{
+	(void)state;
+	ub_spec_init(&spec);
+	return ub_spec_set_target(&spec, ub_target_find("null"));
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	ub_spec_done(&spec);
+	return 0;
+}
+
+static void refused(const char *word)
+{
+	struct ub_error err = {0};
+
+	assert_int_equal(ub_spec_check(&spec, &err), -EINVAL);
+	assert_int_equal(err.stage, UB_STAGE_USAGE);
+	if (!strstr(err.msg, word))
+		fail_msg("'%s' does not name '%s'", err.msg, word);
+}
+
+static void set_name(const char *name)
+{
+	free(spec.name);
+	spec.name = strdup(name);
+}
+
+static void the_defaults_are_the_documented_ones(void **state)
+{
+	(void)state;
+	assert_int_equal(spec.id, -1);
+	assert_int_equal(spec.queues, 1);
+	assert_int_equal(spec.depth, 128);
+	assert_int_equal(spec.max_io, 512 << 10);
+	assert_int_equal(spec.data_path, UB_PATH_AUTO);
+	assert_int_equal(spec.timeout_s, 60);
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	assert_int_equal(spec.recovery, UB_RECOVERY_REISSUE);
+}
+
+static void a_target_whose_data_dies_cannot_be_recovered(void **state)
+{
+	(void)state;
+	assert_int_equal(ub_spec_set_target(&spec, ub_target_find("mem")), 0);
+	*(uint64_t *)spec.target_args = 1 << 20;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	assert_int_equal(spec.recovery, UB_RECOVERY_NONE);
+	spec.recovery = UB_RECOVERY_REISSUE;
+	refused("--recovery reissue");
+}
+
+static void names_are_plain_and_no_numbers(void **state)
+{
+	static const char *const good[] = {"a", "vol-1", "A.b_c+d", "ublk", "9lives"};
+	static const char *const bad[] = {"",  "-a",     ".hidden", "a b",         "a/b",
+					  "3", "ublkb3", "ublkc7",  "99999999999", "\xc3\xa4"};
+
+	(void)state;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(good); i++) {
+		set_name(good[i]);
+		assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	}
+	for (size_t i = 0; i < UB_ARRAY_SIZE(bad); i++) {
+		set_name(bad[i]);
+		refused("--name");
+	}
+}
+
+static void block_sizes_are_powers_of_two_that_fit(void **state)
+{
+	(void)state;
+	spec.logical_block_size = 1536;
+	refused("--logical-block-size 1536");
+	spec.logical_block_size = 65536;
+	refused("larger than a page");
+	spec.logical_block_size = 4096;
+	spec.physical_block_size = 512;
+	refused("--physical-block-size 512");
+	spec.physical_block_size = 0;
+	spec.io_opt = 12288;
+	refused("--io-opt");
+	spec.io_opt = 0;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+}
+
+static void what_a_record_may_hold_is_checked_like_options(void **state)
+{
+	(void)state;
+	spec.queues = 0;
+	refused("--queues 0");
+	spec.queues = 4097;
+	refused("--queues 4097");
+	spec.queues = 1;
+	spec.depth = 5000;
+	refused("--depth");
+	spec.depth = 1;
+	spec.max_io = 0;
+	refused("--max-io");
+	spec.max_io = 5000;
+	refused("multiple of the page");
+	spec.max_io = 64U << 20;
+	refused("--max-io");
+	spec.max_io = 4096;
+	spec.data_path = 99;
+	refused("--data-path");
+	spec.data_path = -1;
+	refused("--data-path");
+	spec.data_path = UB_PATH_AUTO;
+	spec.recovery = 17;
+	refused("--recovery");
+	spec.recovery = UB_RECOVERY_DEFAULT;
+	spec.id = -2;
+	refused("--id");
+	spec.id = 0;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+}
+
+static void a_specification_without_target_is_refused(void **state)
+{
+	struct ub_spec empty;
+
+	(void)state;
+	ub_spec_init(&empty);
+	assert_int_equal(ub_spec_check(&empty, NULL), -EINVAL);
+	ub_spec_done(&empty);
+	ub_spec_done(&empty);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(the_defaults_are_the_documented_ones),
+		TEST(a_target_whose_data_dies_cannot_be_recovered),
+		TEST(names_are_plain_and_no_numbers),
+		TEST(block_sizes_are_powers_of_two_that_fit),
+		TEST(what_a_record_may_hold_is_checked_like_options),
+		TEST(a_specification_without_target_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
