@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "device/claim.h"
 #include "device/device.h"
 #include "device/users.h"
 #include "server/server.h"
@@ -28,14 +29,9 @@ static void log_users(struct server *s)
 	for (size_t i = 0; i < users.count; i++)
 		ub_log(&s->log, LOG_NOTICE, "%s",
 		       ub_user_describe(&users.list[i], text, sizeof(text)));
-}
-
-static bool in_use(struct server *s)
-{
-	_cleanup_(ub_users_done)
-	struct ub_users users = {0};
-
-	return ub_users_find(s->record.id, getpid(), &users) == 0 && users.count > 0;
+	/* Mounts that were made in a private namespace can't be seen from this one. */
+	if (!users.count)
+		ub_log(&s->log, LOG_NOTICE, "mounted, or claimed by somebody not seen from here");
 }
 
 static int stop(struct server *s, uint32_t op)
@@ -43,21 +39,36 @@ static int stop(struct server *s, uint32_t op)
 	return ub_ctrl_simple(s->ctrl, s->info, op, 0, UB_CTRL_NO_TIMEOUT);
 }
 
+/*
+ * Before Linux 7.0 the driver does not refuse to stop a device in use: whoever has mounted it or
+ * built on it has claimed it, others that have it open are looked for. The claim is held until it
+ * is stopped, so that nobody mounts it in between.
+ */
+static int stop_if_unclaimed(struct server *s)
+{
+	_cleanup_(ub_users_done)
+	struct ub_users users = {0};
+	_cleanup_close_ int claim = ub_claim_open(s->record.id);
+
+	if (claim == -EBUSY)
+		return -EBUSY;
+	if (ub_users_find(s->record.id, getpid(), &users) == 0 && users.count)
+		return -EBUSY;
+	return stop(s, UBLK_U_CMD_STOP_DEV);
+}
+
 /* Stops the device unless somebody uses it. Return: true when it is stopped. */
 static bool try_stop(struct server *s, bool force)
 {
-	int ret = -EOPNOTSUPP;
+	int ret;
 
-	if (!force && (s->info->flags & UBLK_F_SAFE_STOP_DEV)) {
-		ret = stop(s, UBLK_U_CMD_TRY_STOP_DEV);
-		if (ret == -EBUSY)
-			return false;
-	} else if (!force && in_use(s)) {
-		return false;
-	}
-	if (ret != 0)
+	if (force)
 		ret = stop(s, UBLK_U_CMD_STOP_DEV);
-	if (ret != 0 && ret != -ENODEV)
+	else if (s->info->flags & UBLK_F_SAFE_STOP_DEV)
+		ret = stop(s, UBLK_U_CMD_TRY_STOP_DEV);
+	else
+		ret = stop_if_unclaimed(s);
+	if (ret != 0 && ret != -ENODEV && ret != -EBUSY)
 		ub_log(&s->log, LOG_ERR, "cannot stop: %s", strerror(-ret));
 	return ret == 0 || ret == -ENODEV;
 }
