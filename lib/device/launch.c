@@ -25,6 +25,7 @@
 #define SERVER_NAME "ublk-server"
 /* How long a server may take to undo its work before it is killed and its device removed. */
 #define UNDO_MS 10000
+#define GRACE_MS 2000
 
 struct ub_launch {
 	enum ub_launch_mode mode;
@@ -259,8 +260,9 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 		ret = spawn(launch, handover_fd, err);
 	if (ret)
 		return ret;
-	ret = wait_ready(launch, interrupt_fd, (int)record->spec.timeout_s * 1000, ret_id, notes,
-			 err);
+	/* The server has the same deadline and says more about what it waits for: let it speak. */
+	ret = wait_ready(launch, interrupt_fd, (int)record->spec.timeout_s * 1000 + GRACE_MS,
+			 ret_id, notes, err);
 	if (ret) {
 		undo(launch);
 		return ret;

@@ -63,11 +63,22 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 	return ret;
 }
 
+/* What is still there when everything has been told. */
+static void done(struct server *s)
+{
+	ub_ctrl_close(s->ctrl);
+	ub_record_done(&s->record);
+	ub_log_close(&s->log);
+	ub_close(&s->channel);
+	ub_close(&s->signal_fd);
+	ub_close(&s->event_fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct server s = {.char_fd = -1, .signal_fd = -1, .event_fd = -1, .channel = -1};
 	struct ub_error err = {0};
-	int handover_fd;
+	int handover_fd, ret;
 
 	s.log.fd = -1;
 	if (argc < 2 || argc > 3 || parse_fd(argv[1], &handover_fd) != 0 ||
@@ -76,13 +87,16 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	s.foreground = argc == 2;
-	if (start(&s, handover_fd, &err) != 0) {
+	ret = start(&s, handover_fd, &err);
+	if (ret == 0) {
+		ret = server_live(&s);
+	} else {
 		server_undo(&s);
 		ub_log(&s.log, LOG_ERR, "%s", err.msg);
 		server_send(&s, UB_MESSAGE_ERROR, &err, err.msg);
 		if (s.foreground)
 			(void)fprintf(stderr, "ublk: error: %s\n", err.msg);
-		return 1;
 	}
-	return server_live(&s);
+	done(&s);
+	return ret ? 1 : 0;
 }

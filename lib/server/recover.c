@@ -46,21 +46,43 @@ static int check_state(struct server *s, int64_t deadline, struct ub_error *err)
 	}
 }
 
-/* The backing's lock first: the dead server's description held it, so having it proves that its
- * last write is over and can't land on newer data. */
-static int open_backing(struct server *s, struct ub_error *err)
+/*
+ * The backing's lock first: the dead server's description held it, so having it proves that its
+ * last write is over and can't land on newer data. It comes without an event.
+ */
+static int open_locked(struct server *s, const struct ub_open_request *req, int64_t deadline,
+		       struct ub_error *err)
+{
+	struct ub_notes old = s->record.notes;
+	int ret;
+
+	for (;;) {
+		s->record.notes.count = 0;
+		ret = server_open_target(s, req, err);
+		if (ret != -EBUSY || err->stage != UB_STAGE_LOCK || ub_left_ms(deadline) == 0)
+			break;
+		server_wait(s, RETRY_MS);
+		if (s->terms || s->parent_gone) {
+			ret = ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
+			break;
+		}
+	}
+	if (ret)
+		s->record.notes = old;
+	return ret;
+}
+
+static int open_backing(struct server *s, int64_t deadline, struct ub_error *err)
 {
 	const struct ub_spec *spec = &s->record.spec;
 	struct ub_open_request req = {
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
 		.no_lock = spec->no_lock,
-		.lock_timeout_ms = spec->timeout_s * 1000,
 		.expect = &s->record.backing,
 		.write_error = s->record.write_error,
 	};
 	struct ublk_params params;
-	struct ub_notes old = s->record.notes;
 	int ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
 
 	if (ret)
@@ -68,12 +90,9 @@ static int open_backing(struct server *s, struct ub_error *err)
 			       s->record.id);
 	req.logical_block_size = 1U << params.basic.logical_bs_shift;
 	req.read_only |= params.basic.attrs & UBLK_ATTR_READ_ONLY;
-	s->record.notes.count = 0;
-	ret = server_open_target(s, &req, err);
-	if (ret) {
-		s->record.notes = old;
+	ret = open_locked(s, &req, deadline, err);
+	if (ret)
 		return ret;
-	}
 	if (s->target.size >> 9 != params.basic.dev_sectors ||
 	    s->target.logical_block_size != req.logical_block_size ||
 	    (s->target.read_only && !(params.basic.attrs & UBLK_ATTR_READ_ONLY)))
@@ -128,7 +147,7 @@ int server_recover(struct server *s, struct ub_error *err)
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
 	ret = check_state(s, deadline, err);
 	if (!ret)
-		ret = open_backing(s, err);
+		ret = open_backing(s, deadline, err);
 	if (ret)
 		return ret;
 	server_leave_namespace(s);

@@ -10,7 +10,6 @@
 #include <sys/stat.h>
 
 #include "base/clean.h"
-#include "base/retry.h"
 #include "target/path.h"
 
 static const char *kind(mode_t mode)
@@ -43,16 +42,11 @@ static int reopen(int path_fd, int flags)
 	return fd < 0 ? -errno : fd;
 }
 
-/* @excl: only if nobody else has the block device for himself, now or until the deadline. */
-static int reopen_block(int path_fd, int flags, bool excl, unsigned timeout_ms)
+/* @excl: only if nobody else has the block device for himself. */
+static int reopen_block(int path_fd, int flags, bool excl)
 {
-	struct ub_retry retry;
-	int fd, read_only = 0;
+	int fd = reopen(path_fd, flags | (excl ? O_EXCL : 0)), read_only = 0;
 
-	ub_retry_init(&retry, timeout_ms);
-	do {
-		fd = reopen(path_fd, flags | (excl ? O_EXCL : 0));
-	} while (fd == -EBUSY && ub_retry_wait(&retry));
 	/* Opening a write-protected device for writing succeeds; writing does not. */
 	if (fd >= 0 && flags == O_RDWR && ioctl(fd, BLKROGET, &read_only) == 0 && read_only) {
 		ub_close(&fd);
@@ -66,7 +60,7 @@ static int reopen_any(int path_fd, bool block, int flags, const struct ub_open_r
 	bool excl = flags == O_RDWR && !req->no_lock && !req->probe;
 
 	if (block)
-		return reopen_block(path_fd, flags, excl, req->lock_timeout_ms);
+		return reopen_block(path_fd, flags, excl);
 	return reopen(path_fd, flags);
 }
 
@@ -199,22 +193,16 @@ static int compare(const struct ub_backing *is, const struct ub_backing *want, s
 
 /*
  * An open-file-description lock belongs to the description, not to the process: it goes when the
- * last I/O that a dead server left in the kernel is over. There is no waiting for it with a
- * timeout, so it is tried again until the deadline.
+ * last I/O that a dead server left in the kernel is over.
  */
-static int lock(const struct ub_tgt *tgt, unsigned timeout_ms, struct ub_error *err)
+static int lock(const struct ub_tgt *tgt, struct ub_error *err)
 {
 	struct flock fl = {
 		.l_type = tgt->read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 	};
-	struct ub_retry retry;
-	int ret;
+	int ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
 
-	ub_retry_init(&retry, timeout_ms);
-	do {
-		ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
-	} while ((ret == -EAGAIN || ret == -EACCES) && ub_retry_wait(&retry));
 	if (ret == -EAGAIN || ret == -EACCES)
 		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY,
 				    "cannot lock %s: another device or program has locked it",
@@ -242,5 +230,5 @@ int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_re
 	}
 	if (req->no_lock || req->probe)
 		return 0;
-	return lock(tgt, req->lock_timeout_ms, err);
+	return lock(tgt, err);
 }

@@ -56,7 +56,6 @@ struct ub_open_request {
 	bool no_discard;             /* asked for */
 	bool no_lock;                /* do not lock the backing */
 	bool probe;                  /* only to tell about it: take no lock, create nothing */
-	unsigned lock_timeout_ms;    /* how long to wait for a lock that another holds; 0: not */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };

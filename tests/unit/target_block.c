@@ -120,7 +120,6 @@ static void a_disk_is_served_once(void **state)
 	prepare(&o, "loop", disk);
 	must_open(&o);
 	prepare(&b, "loop", disk);
-	b.req.lock_timeout_ms = 20;
 	is_refused(&b, -EBUSY, UB_STAGE_LOCK, "mounted, used as swap, or served already");
 	prepare(&b, "loop", disk);
 	b.req.read_only = true;
@@ -130,36 +129,6 @@ static void a_disk_is_served_once(void **state)
 	must_open(&b);
 	finish(&b);
 	finish(&o);
-	no_disk();
-}
-
-static void a_disk_is_waited_for_until_the_deadline(void **state)
-{
-	struct opened b;
-	int pipefd[2];
-	char byte;
-	pid_t pid;
-
-	(void)state;
-	if (!make_disk(512))
-		skip();
-	assert_int_equal(pipe(pipefd), 0);
-	pid = fork();
-	if (pid == 0) {
-		prepare(&b, "loop", disk);
-		if (open_it(&b) < 0 || write(pipefd[1], "", 1) != 1)
-			_exit(1);
-		(void)usleep(50000);
-		_exit(0);
-	}
-	assert_int_equal(read(pipefd[0], &byte, 1), 1);
-	prepare(&o, "loop", disk);
-	o.req.lock_timeout_ms = 20000;
-	must_open(&o);
-	finish(&o);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-	(void)close(pipefd[0]);
-	(void)close(pipefd[1]);
 	no_disk();
 }
 
@@ -232,7 +201,6 @@ int main(void)
 		cmocka_unit_test(a_disk_is_served_with_its_own_blocks),
 		cmocka_unit_test(a_disk_in_small_blocks_is_buffered),
 		cmocka_unit_test(a_disk_is_served_once),
-		cmocka_unit_test(a_disk_is_waited_for_until_the_deadline),
 		cmocka_unit_test(a_write_protected_disk_is_read_only_and_said),
 		cmocka_unit_test(a_disk_is_known_by_its_number),
 		cmocka_unit_test(a_file_is_served_as_well_as_its_file_system_can),

@@ -198,39 +198,6 @@ static void the_lock_lasts_as_long_as_the_description(void **state)
 	finish(&b);
 }
 
-static void a_lock_is_waited_for_until_the_deadline(void **state)
-{
-	struct opened a, b;
-	int pipefd[2];
-	char byte;
-	pid_t pid;
-
-	(void)state;
-	make_file("wait", 4096);
-	assert_int_equal(pipe(pipefd), 0);
-	pid = fork();
-	if (pid == 0) {
-		/* Holds it until there is somebody who waits, more or less. */
-		prepare(&a, "loop", "wait");
-		if (open_it(&a) < 0 || write(pipefd[1], "", 1) != 1)
-			_exit(1);
-		(void)usleep(50000);
-		_exit(0);
-	}
-	assert_int_equal(read(pipefd[0], &byte, 1), 1);
-	prepare(&b, "loop", "wait");
-	b.req.lock_timeout_ms = 20000;
-	must_open(&b);
-	assert_int_equal(waitpid(pid, NULL, 0), pid);
-
-	prepare(&a, "loop", "wait");
-	a.req.lock_timeout_ms = 30;
-	is_refused(&a, -EBUSY, UB_STAGE_LOCK, "locked");
-	finish(&b);
-	(void)close(pipefd[0]);
-	(void)close(pipefd[1]);
-}
-
 static void only_the_backing_that_is_expected_is_served(void **state)
 {
 	struct ub_backing was;
@@ -427,7 +394,6 @@ int main(void)
 		cmocka_unit_test(a_file_is_served_for_writing_once),
 		cmocka_unit_test(a_file_is_served_read_only_many_times),
 		cmocka_unit_test(the_lock_lasts_as_long_as_the_description),
-		cmocka_unit_test(a_lock_is_waited_for_until_the_deadline),
 		cmocka_unit_test(only_the_backing_that_is_expected_is_served),
 		cmocka_unit_test(what_cannot_be_written_is_read_only_and_said),
 		cmocka_unit_test(a_created_file_is_sparse_private_and_new),
