@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* Options from JSON, by their tables. */
+#include "device/json_in.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "device/record_json.h"
+
+static int read_string_option(const struct ub_json_in *p, const char *key,
+			      struct json_object *value, char **field)
+{
+	const char *text;
+	char *copy;
+	int ret;
+
+	if (!value)
+		return 0;
+	ret = ub_json_to_string(p, key, value, &text);
+	if (ret)
+		return ret;
+	copy = strdup(text);
+	if (!copy)
+		return ub_json_no_memory(p);
+	free(*field);
+	*field = copy;
+	return 0;
+}
+
+static int read_int_option(const struct ub_json_in *p, const char *key, const struct ub_opt *opt,
+			   struct json_object *value, int *field)
+{
+	uint64_t number, max = opt->max && opt->max < INT_MAX ? opt->max : INT_MAX;
+	int ret;
+
+	/* -1 is "not given". */
+	if (json_object_is_type(value, json_type_int) && json_object_get_int64(value) == -1) {
+		*field = -1;
+		return 0;
+	}
+	ret = ub_json_to_u64(p, key, value, opt->min, max, &number);
+	if (!ret)
+		*field = (int)number;
+	return ret;
+}
+
+/* @now: the default, which need not lie in the range: often it is 0 for "the target's own". */
+static int read_size_option(const struct ub_json_in *p, const char *key, const struct ub_opt *opt,
+			    struct json_object *value, uint64_t limit, uint64_t now,
+			    uint64_t *ret_number)
+{
+	uint64_t number, max = opt->max && opt->max < limit ? opt->max : limit;
+	int ret = ub_json_to_u64(p, key, value, 0, limit, &number);
+
+	if (ret)
+		return ret;
+	if (number != now && (number < opt->min || number > max))
+		return ub_json_bad(p, key, "is out of range");
+	*ret_number = number;
+	return 0;
+}
+
+static int read_option(const struct ub_json_in *p, const struct ub_opt *opt, const char *key,
+		       struct json_object *value, void *field)
+{
+	uint64_t number;
+	int ret;
+
+	switch (opt->type) {
+	case UB_OPT_FLAG:
+		if (!json_object_is_type(value, json_type_boolean))
+			return ub_json_bad(p, key, "is neither true nor false");
+		*(bool *)field = json_object_get_boolean(value);
+		return 0;
+	case UB_OPT_SWITCH:
+		if (value && !json_object_is_type(value, json_type_boolean))
+			return ub_json_bad(p, key, "is neither true nor false nor null");
+		*(int *)field = value ? json_object_get_boolean(value) : -1;
+		return 0;
+	case UB_OPT_INT:
+		return read_int_option(p, key, opt, value, field);
+	case UB_OPT_U32:
+	case UB_OPT_SIZE32:
+		ret = read_size_option(p, key, opt, value, UINT32_MAX, *(uint32_t *)field, &number);
+		if (!ret)
+			*(uint32_t *)field = (uint32_t)number;
+		return ret;
+	case UB_OPT_SIZE:
+		return read_size_option(p, key, opt, value, INT64_MAX, *(uint64_t *)field, field);
+	case UB_OPT_STRING:
+		return read_string_option(p, key, value, field);
+	case UB_OPT_CHOICE:
+		/* null: not chosen, so the default. */
+		return value ? ub_json_to_choice(p, key, value, opt->choices, field) : 0;
+	}
+	return ub_json_bad(p, key, "is of no known type");
+}
+
+int ub_json_read_options(const struct ub_json_in *p, struct json_object *obj,
+			 const struct ub_opt *opt, void *args)
+{
+	char key[UB_OPT_KEY_SIZE];
+	struct json_object *value;
+	int ret = 0;
+
+	for (; opt && opt->name && !ret; opt++) {
+		if (json_object_object_get_ex(obj, ub_opt_key(opt, key), &value))
+			ret = read_option(p, opt, key, value, (char *)args + opt->offset);
+	}
+	return ret;
+}

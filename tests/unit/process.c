@@ -1,0 +1,222 @@
+/* SPDX-License-Identifier: MIT */
+/* Who a process is, and the helper that may be left behind. */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "device/helper.h"
+#include "device/process.h"
+
+#define FIELDS_3_TO_21 "S 1 812 812 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 4 0"
+
+static void the_start_time_is_field_22_whatever_the_name(void **state)
+{
+	static const char *const names[] = {
+		"fio",
+		"(fio)",
+		"a b c",
+		"))) S 1 2 3",
+		") S 1 1 1 0 -1 4",
+		"\xff\n\t (",
+		"",
+		"x) R 1 2 3 4 5 6 7 8 9 10 11 12",
+	};
+	char text[512];
+	uint64_t ticks;
+
+	(void)state;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(names); i++) {
+		(void)snprintf(text, sizeof(text), "812 (%s) " FIELDS_3_TO_21 " 123456 9 9\n",
+			       names[i]);
+		assert_int_equal(ub_process_parse_stat(text, &ticks), 0);
+		assert_int_equal(ticks, 123456);
+	}
+}
+
+static void what_is_no_stat_line_is_refused(void **state)
+{
+	static const char *const texts[] = {
+		"",
+		"812",
+		"812 (fio",
+		"812 (fio)",
+		"812 (fio) ",
+		"812 (fio) S 1 2",
+		"812 (fio) " FIELDS_3_TO_21,
+		"812 (fio) " FIELDS_3_TO_21 " ",
+		"812 (fio) " FIELDS_3_TO_21 " x 9",
+		"812 (fio) " FIELDS_3_TO_21 " -1 9",
+		"812 (fio) " FIELDS_3_TO_21 " 99999999999999999999 9",
+		"812 (fio) " FIELDS_3_TO_21 " 999999999999999999999999999999 9",
+	};
+	uint64_t ticks = 7;
+
+	(void)state;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(texts); i++)
+		assert_int_equal(ub_process_parse_stat(texts[i], &ticks), -EINVAL);
+	assert_int_equal(ticks, 7);
+}
+
+static pid_t start_child(void)
+{
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		(void)prctl(PR_SET_NAME, "x) S 1 2 3");
+		for (;;)
+			(void)pause();
+	}
+	return pid;
+}
+
+static void a_process_is_known_by_its_start_time(void **state)
+{
+	pid_t pid = start_child();
+	uint64_t ticks = 0;
+	int fd;
+
+	(void)state;
+	assert_int_equal(ub_process_start_time(pid, &ticks), 0);
+	assert_true(ticks > 0);
+	assert_true(ub_process_is_alive(pid, ticks));
+	assert_true(ub_process_is_alive(pid, 0));
+	assert_false(ub_process_is_alive(pid, ticks - 1));
+	assert_int_equal(ub_process_open(pid, ticks + 1), -ESRCH);
+
+	fd = ub_process_open(pid, ticks);
+	assert_true(fd >= 0);
+	assert_int_equal(ub_process_wait(fd, 0), -ETIMEDOUT);
+	assert_int_equal(ub_process_wait(fd, 10), -ETIMEDOUT);
+	assert_int_equal(ub_process_signal(fd, SIGKILL), 0);
+	assert_int_equal(ub_process_wait(fd, 10000), 0);
+	/* Not reaped yet, it counts no more. */
+	assert_false(ub_process_is_alive(pid, ticks));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_int_equal(ub_process_signal(fd, SIGKILL), -ESRCH);
+	assert_int_equal(ub_process_open(pid, ticks), -ESRCH);
+	assert_int_equal(ub_process_start_time(pid, &ticks), -ESRCH);
+	ub_close(&fd);
+}
+
+static void no_id_is_no_process(void **state)
+{
+	uint64_t ticks;
+
+	(void)state;
+	assert_int_equal(ub_process_open(0, 0), -ESRCH);
+	assert_int_equal(ub_process_open(-1, 0), -ESRCH);
+	assert_int_equal(ub_process_start_time(0, &ticks), -ESRCH);
+	assert_false(ub_process_is_alive(INT32_MAX, 0));
+}
+
+static void an_open_device_shows(void **state)
+{
+	int fd = open("/dev/full", O_RDONLY | O_CLOEXEC);
+	struct stat st;
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(fstat(fd, &st), 0);
+	assert_true(ub_process_has_open(getpid(), st.st_rdev));
+	ub_close(&fd);
+	assert_false(ub_process_has_open(getpid(), st.st_rdev));
+	assert_false(ub_process_has_open(INT32_MAX, st.st_rdev));
+}
+
+static int count_descriptors(const void *arg)
+{
+	int count = 0;
+
+	(void)arg;
+	for (int fd = 0; fd < 1024; fd++)
+		count += fcntl(fd, F_GETFD) >= 0;
+	return count;
+}
+
+static int hang(const void *arg)
+{
+	for (;;)
+		(void)pause();
+	return *(const int *)arg;
+}
+
+static int die(const void *arg)
+{
+	(void)arg;
+	_exit(0);
+}
+
+static void a_helper_has_nothing_open_and_answers(void **state)
+{
+	int extra = open("/dev/null", O_RDONLY | O_CLOEXEC), result = 0;
+	struct ub_helper helper;
+
+	(void)state;
+	assert_int_equal(ub_helper_start(&helper, count_descriptors, NULL), 0);
+	assert_int_equal(ub_helper_wait(&helper, 10000, &result), 0);
+	ub_helper_end(&helper);
+	ub_helper_end(&helper);
+	assert_int_equal(result, 4);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+	ub_close(&extra);
+}
+
+static void a_helper_that_hangs_is_left_behind(void **state)
+{
+	int64_t start = ub_now_ms();
+	struct ub_helper helper;
+	int result = 7;
+
+	(void)state;
+	assert_int_equal(ub_helper_start(&helper, hang, &result), 0);
+	assert_int_equal(ub_helper_wait(&helper, 20, &result), -ETIMEDOUT);
+	assert_int_equal(ub_helper_wait(&helper, 20, &result), -ETIMEDOUT);
+	ub_helper_end(&helper);
+	assert_int_equal(result, 7);
+	assert_true(ub_now_ms() - start < 5000);
+	/* It is killed all the same. */
+	(void)wait(NULL);
+}
+
+static void a_helper_that_dies_is_noticed(void **state)
+{
+	struct ub_helper helper;
+	int result;
+
+	(void)state;
+	assert_int_equal(ub_helper_start(&helper, die, NULL), 0);
+	assert_int_equal(ub_helper_wait(&helper, 10000, &result), -EPIPE);
+	ub_helper_end(&helper);
+	(void)wait(NULL);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_start_time_is_field_22_whatever_the_name),
+		cmocka_unit_test(what_is_no_stat_line_is_refused),
+		cmocka_unit_test(a_process_is_known_by_its_start_time),
+		cmocka_unit_test(no_id_is_no_process),
+		cmocka_unit_test(an_open_device_shows),
+		cmocka_unit_test(a_helper_has_nothing_open_and_answers),
+		cmocka_unit_test(a_helper_that_hangs_is_left_behind),
+		cmocka_unit_test(a_helper_that_dies_is_noticed),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

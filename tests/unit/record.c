@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* A record as text: what comes back is what went in, and nothing hostile comes in. */
+#include "record_support.h"
+
+#include <errno.h>
+
+static struct ub_record made, got;
+static char *text;
+
+static int setup(void **state)
+{
+	(void)state;
+	made = make_record(3, ODD_PATH);
+	text = ub_record_to_json(&made, false);
+	return text ? 0 : -1;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	free(text);
+	ub_record_done(&made);
+	ub_record_done(&got);
+	return 0;
+}
+
+/* Reads the record with @from replaced by @to. */
+static int read_with(const char *from, const char *to, struct ub_error *err)
+{
+	const char *at = strstr(text, from);
+	_cleanup_free_ char *changed = NULL;
+
+	if (!at)
+		fail_msg("there is no %s in %s", from, text);
+	assert_true(asprintf(&changed, "%.*s%s%s", (int)(at - text), text, to, at + strlen(from)) >
+		    0);
+	ub_record_done(&got);
+	return ub_record_from_json(changed, strlen(changed), &got, err);
+}
+
+static void refused(const char *from, const char *to, const char *word)
+{
+	struct ub_error err = {0};
+	int ret = read_with(from, to, &err);
+
+	if (ret != -EBADMSG)
+		fail_msg("%s gives %d", to, ret);
+	assert_int_equal(err.code, -EBADMSG);
+	assert_int_equal(err.stage, UB_STAGE_RECORD);
+	if (!strstr(err.msg, word))
+		fail_msg("'%s' does not name '%s'", err.msg, word);
+	assert_null(got.spec.target);
+}
+
+static void taken(const char *from, const char *to)
+{
+	struct ub_error err = {0};
+
+	if (read_with(from, to, &err) != 0)
+		fail_msg("%s: %s", to, err.msg);
+}
+
+static void everything_comes_back(void **state)
+{
+	_cleanup_free_ char *again = NULL;
+
+	(void)state;
+	assert_int_equal(ub_record_from_json(text, strlen(text), &got, NULL), 0);
+	assert_string_equal(got.version, "0.1.0");
+	assert_int_equal(got.id, 3);
+	assert_true(got.token == TOKEN);
+	assert_int_equal(got.queues, 4);
+	assert_int_equal(got.depth, 64);
+	assert_int_equal(got.max_io, 1 << 20);
+	assert_true(got.flags == 0x2c85b);
+	assert_int_equal(got.data_path, UB_PATH_COPY);
+	assert_int_equal(got.pid, 812);
+	assert_true(got.start_time == UINT64_MAX);
+	assert_int_equal(got.threads, 4);
+	assert_string_equal(got.backing.path, ODD_PATH);
+	assert_true(got.backing.dev == UINT64_MAX && got.backing.ino == UINT64_MAX - 1);
+	assert_true(got.backing.size == INT64_MAX && got.backing.writable);
+	assert_int_equal(got.write_error, -5);
+	assert_int_equal(got.notes.count, 2);
+	assert_string_equal(got.notes.text[1], "odd \xff bytes");
+	assert_string_equal(got.spec.name, "disk");
+	assert_int_equal(got.spec.id, -1);
+	assert_int_equal(got.spec.queues, 4);
+	assert_int_equal(got.spec.recovery, UB_RECOVERY_REQUEUE);
+	assert_true(got.spec.read_only && !got.spec.no_lock);
+	assert_string_equal(got.spec.target->name, "loop");
+	again = ub_record_to_json(&got, false);
+	assert_string_equal(again, text);
+}
+
+static void options_of_one_call_go_only_to_a_server(void **state)
+{
+	_cleanup_free_ char *launch = ub_record_to_json(&made, true);
+
+	(void)state;
+	assert_null(strstr(text, "foreground"));
+	assert_null(strstr(text, "timeout"));
+	assert_int_equal(ub_record_from_json(launch, strlen(launch), &got, NULL), 0);
+	assert_true(got.spec.foreground);
+	assert_int_equal(got.spec.timeout_s, 7);
+}
+
+static void a_specification_that_is_not_resolved_comes_back(void **state)
+{
+	_cleanup_free_ char *launch = NULL;
+
+	(void)state;
+	made.spec.recovery = UB_RECOVERY_DEFAULT;
+	made.data_path = UB_PATH_AUTO;
+	free(made.spec.name);
+	made.spec.name = NULL;
+	free(made.backing.path);
+	made.backing.path = NULL;
+	launch = ub_record_to_json(&made, true);
+	assert_int_equal(ub_record_from_json(launch, strlen(launch), &got, NULL), 0);
+	assert_int_equal(got.spec.recovery, UB_RECOVERY_DEFAULT);
+	assert_null(got.spec.name);
+	assert_null(got.backing.path);
+}
+
+static void a_truncated_record_is_refused_wherever_it_ends(void **state)
+{
+	size_t len = strlen(text);
+
+	(void)state;
+	/* Its last byte ends the line. */
+	for (size_t i = 0; i < len - 1; i++) {
+		/* In memory of its own, so that reading over its end is noticed. */
+		char *part = malloc(i ? i : 1);
+
+		memcpy(part, text, i);
+		assert_int_equal(ub_record_from_json(part, i, &got, NULL), -EBADMSG);
+		free(part);
+	}
+	assert_int_equal(ub_record_from_json(text, len - 1, &got, NULL), 0);
+}
+
+static void a_changed_byte_is_survived(void **state)
+{
+	static const char bytes[] = "\0\"{}[],:\\-9e\xff";
+	size_t len = strlen(text);
+
+	(void)state;
+	for (size_t i = 0; i < len; i++) {
+		char old = text[i];
+
+		for (size_t j = 0; j < sizeof(bytes) - 1; j++) {
+			struct ub_error err = {0};
+			int ret;
+
+			text[i] = bytes[j];
+			ub_record_done(&got);
+			ret = ub_record_from_json(text, len, &got, &err);
+			assert_true(ret == 0 || ret == -EBADMSG);
+			assert_int_equal(err.code, ret);
+		}
+		text[i] = old;
+	}
+}
+
+static void wrong_types_are_refused(void **state)
+{
+	(void)state;
+	refused("\"id\":3", "\"id\":\"3\"", "id");
+	refused("\"id\":3", "\"id\":3.0", "id");
+	refused("\"id\":3", "\"id\":null", "id");
+	refused("\"id\":3", "\"id\":[3]", "id");
+	refused("\"token\":\"0x", "\"token\":\"", "token");
+	refused("\"token\":\"0xf", "\"token\":\"0xg", "token");
+	refused("\"queues\":4", "\"queues\":true", "spec.queues");
+	refused("\"read_only\":true", "\"read_only\":1", "spec.read_only");
+	refused("\"direct\":null", "\"direct\":\"auto\"", "target.direct");
+	refused("\"name\":\"disk\"", "\"name\":7", "spec.name");
+	refused("\"name\":\"disk\"", "\"name\":\"a\\u0000b\"", "NUL");
+	refused("\"writable\":true", "\"writable\":\"true\"", "backing.writable");
+	refused("\"rounded\"", "{}", "notes");
+	refused("\"write_error\":-5", "\"write_error\":5", "write_error");
+	refused("\"target\":{", "\"target\":[],\"x\":{", "target");
+	refused("\"path\":\"/srv", "\"path\":\"srv", "absolute");
+}
+
+static void numbers_out_of_range_are_refused(void **state)
+{
+	(void)state;
+	refused("\"id\":3", "\"id\":-1", "negative");
+	refused("\"id\":3", "\"id\":1048576", "range");
+	refused("\"depth\":128", "\"depth\":0", "spec.depth");
+	refused("\"depth\":128", "\"depth\":4097", "spec.depth");
+	refused("\"max_io\":524288", "\"max_io\":0", "spec.max_io");
+	refused("\"queues\":4", "\"queues\":4294967297", "spec.queues");
+	refused("\"logical_block_size\":0", "\"logical_block_size\":1", "logical_block_size");
+	refused("\"offset\":0", "\"offset\":9223372036854775808", "target.offset");
+	refused("\"pid\":812", "\"pid\":2147483648", "server.pid");
+	refused("\"pid\":812", "\"pid\":1e9999", "server.pid");
+	refused("\"pid\":812", "\"pid\":99999999999999999999999999", "");
+	refused("\"token\":\"0x", "\"token\":\"0x1", "token");
+	refused("\"write_error\":-5", "\"write_error\":-99999", "write_error");
+}
+
+static void what_this_version_does_not_know_is_refused_or_left_out(void **state)
+{
+	(void)state;
+	refused("ublk.record/1", "ublk.record/2", "schema");
+	refused("\"schema\"", "\"scheme\"", "schema");
+	refused("\"type\":\"loop\"", "\"type\":\"qcow9\"", "target.type");
+	refused("\"recovery\":\"requeue\"", "\"recovery\":\"pray\"", "spec.recovery");
+	refused("\"data_path\":\"copy\"", "\"data_path\":\"magic\"", "granted.data_path");
+	taken("\"id\":3", "\"id\":3,\"new\":{\"a\":[1,2]}");
+	taken("\"rotational\":false,", "\"colour\":\"red\",");
+	assert_false(got.spec.rotational);
+}
+
+static void other_json_is_refused(void **state)
+{
+	static const char *const texts[] = {"",   " ",    "{}",      "[]",           "null",
+					    "1",  "\"\"", "{} {}",   "{\"schema\":", "{,}",
+					    "{]", "nan",  "/* a */", "{'a':1}"};
+
+	(void)state;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(texts); i++)
+		if (ub_record_from_json(texts[i], strlen(texts[i]), &got, NULL) != -EBADMSG)
+			fail_msg("'%s' is taken", texts[i]);
+	refused("\"notes\":[", "\"notes\":[[[[[[[[[[[[[[[[", "JSON");
+	refused("\n}\n", "\n}\nx", "JSON");
+}
+
+static void deep_and_long_texts_are_refused(void **state)
+{
+	size_t len = (size_t)4 << 20;
+	_cleanup_free_ char *deep = malloc(len);
+
+	(void)state;
+	memset(deep, '[', len);
+	assert_int_equal(ub_record_from_json(deep, len, &got, NULL), -EBADMSG);
+	assert_int_equal(ub_record_from_json(deep, 1 << 20, &got, NULL), -EBADMSG);
+	memset(deep, ' ', len);
+	memcpy(deep, text, strlen(text));
+	assert_int_equal(ub_record_from_json(deep, len, &got, NULL), -EBADMSG);
+	assert_int_equal(ub_record_from_json(deep, 1 << 20, &got, NULL), 0);
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(everything_comes_back),
+		TEST(options_of_one_call_go_only_to_a_server),
+		TEST(a_specification_that_is_not_resolved_comes_back),
+		TEST(a_truncated_record_is_refused_wherever_it_ends),
+		TEST(a_changed_byte_is_survived),
+		TEST(wrong_types_are_refused),
+		TEST(numbers_out_of_range_are_refused),
+		TEST(what_this_version_does_not_know_is_refused_or_left_out),
+		TEST(other_json_is_refused),
+		TEST(deep_and_long_texts_are_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,344 @@
+/* SPDX-License-Identifier: MIT */
+/* A record as a file: whole or not at all, and nothing is believed that another may have put there. */
+#include "record_support.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define OTHER_USER 65534
+
+static char base[] = "/tmp/ublk-unit-XXXXXX";
+static char dir[64], file[96];
+static struct ub_record record;
+
+static int setup(void **state)
+{
+	(void)state;
+	strcpy(base + strlen(base) - 6, "XXXXXX");
+	if (!mkdtemp(base))
+		return -1;
+	(void)snprintf(dir, sizeof(dir), "%s/records", base);
+	(void)snprintf(file, sizeof(file), "%s/3.json", dir);
+	record = (struct ub_record){0};
+	return setenv("UBLK_RUNTIME_DIR", dir, 1);
+}
+
+static int teardown(void **state)
+{
+	char command[96];
+
+	(void)state;
+	ub_record_done(&record);
+	(void)snprintf(command, sizeof(command), "rm -rf %s", base);
+	return system(command);
+}
+
+static void write_record(uint32_t id, uint64_t token, const char *path)
+{
+	struct ub_record r = make_record(id, path);
+	struct ub_error err = {0};
+
+	r.token = token;
+	if (ub_record_write(&r, &err) != 0)
+		fail_msg("%s", err.msg);
+	ub_record_done(&r);
+}
+
+static unsigned count_files(void)
+{
+	unsigned count = 0;
+	DIR *d = opendir(dir);
+
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d));)
+		count += e->d_name[0] != '.' || strstr(e->d_name, ".new");
+	(void)closedir(d);
+	return count;
+}
+
+static void unsafe(int (*call)(void))
+{
+	int ret = call();
+
+	if (ret != -EPERM)
+		fail_msg("not refused: %d", ret);
+}
+
+static int read_it(void)
+{
+	struct ub_error err = {0};
+	int ret = ub_record_read(3, &record, &err);
+
+	assert_int_equal(err.code, ret);
+	return ret;
+}
+
+static int write_it(void)
+{
+	struct ub_record r = make_record(3, "/a");
+	int ret = ub_record_write(&r, NULL);
+
+	ub_record_done(&r);
+	return ret;
+}
+
+static void what_is_written_is_read(void **state)
+{
+	mode_t mask = umask(077);
+	struct stat st;
+
+	(void)state;
+	assert_int_equal(read_it(), -ENOENT);
+	write_record(3, 1, ODD_PATH);
+	write_record(3, 2, ODD_PATH);
+	(void)umask(mask);
+	assert_int_equal(read_it(), 0);
+	assert_int_equal(record.token, 2);
+	assert_string_equal(record.backing.path, ODD_PATH);
+	assert_int_equal(count_files(), 1);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0644);
+	assert_int_equal(stat(dir, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0755);
+}
+
+static void only_its_own_token_removes_it(void **state)
+{
+	(void)state;
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	write_record(3, 1, "/a");
+	assert_int_equal(ub_record_remove(3, 2), 0);
+	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	assert_int_not_equal(access(file, F_OK), 0);
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	/* Other programs' devices have no token. */
+	write_record(3, 0, "/a");
+	assert_int_equal(ub_record_remove(3, 0), 0);
+	assert_int_equal(access(file, F_OK), 0);
+}
+
+static void a_link_in_its_place_is_not_followed(void **state)
+{
+	char other[96];
+
+	(void)state;
+	write_record(3, 1, "/a");
+	(void)snprintf(other, sizeof(other), "%s/other.json", base);
+	assert_int_equal(rename(file, other), 0);
+	assert_int_equal(symlink(other, file), 0);
+	unsafe(read_it);
+	/* Written over, the link itself is replaced. */
+	write_record(3, 2, "/b");
+	assert_int_equal(read_it(), 0);
+	assert_int_equal(record.token, 2);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(rename(other, file), 0);
+	ub_record_done(&record);
+	assert_int_equal(read_it(), 0);
+	assert_int_equal(record.token, 1);
+}
+
+static void a_link_in_the_directorys_place_is_refused(void **state)
+{
+	char other[96];
+
+	(void)state;
+	write_record(3, 1, "/a");
+	(void)snprintf(other, sizeof(other), "%s/other", base);
+	assert_int_equal(rename(dir, other), 0);
+	assert_int_equal(symlink(other, dir), 0);
+	unsafe(read_it);
+	unsafe(write_it);
+	(void)snprintf(other, sizeof(other), "%s/", dir);
+	assert_int_equal(setenv("UBLK_RUNTIME_DIR", other, 1), 0);
+	unsafe(read_it);
+	unsafe(write_it);
+}
+
+static void what_others_may_write_is_refused(void **state)
+{
+	(void)state;
+	write_record(3, 1, "/a");
+	assert_int_equal(chmod(file, 0646), 0);
+	unsafe(read_it);
+	assert_int_equal(chmod(file, 0664), 0);
+	unsafe(read_it);
+	assert_int_equal(chmod(file, 0644), 0);
+	assert_int_equal(read_it(), 0);
+	assert_int_equal(chmod(dir, 01777), 0);
+	unsafe(read_it);
+	unsafe(write_it);
+	assert_int_equal(chmod(dir, 0775), 0);
+	unsafe(read_it);
+}
+
+static void what_belongs_to_others_is_refused(void **state)
+{
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	write_record(3, 1, "/a");
+	assert_int_equal(chown(file, OTHER_USER, 0), 0);
+	unsafe(read_it);
+	assert_int_equal(chown(file, 0, 0), 0);
+	assert_int_equal(chown(dir, OTHER_USER, 0), 0);
+	unsafe(read_it);
+	unsafe(write_it);
+}
+
+static void no_other_kind_of_file_is_read_or_waited_for(void **state)
+{
+	(void)state;
+	write_record(3, 1, "/a");
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkfifo(file, 0644), 0);
+	unsafe(read_it);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(mkdir(file, 0755), 0);
+	unsafe(read_it);
+	assert_true(write_it() < 0);
+	assert_int_equal(count_files(), 1);
+}
+
+static void a_file_that_is_no_record_is_refused(void **state)
+{
+	int fd;
+
+	(void)state;
+	write_record(3, 1, "/a");
+	assert_int_equal(truncate(file, 100), 0);
+	assert_int_equal(read_it(), -EBADMSG);
+	assert_int_equal(truncate(file, 0), 0);
+	assert_int_equal(read_it(), -EBADMSG);
+	assert_int_equal(truncate(file, (off_t)1 << 40), 0);
+	assert_int_equal(read_it(), -EBADMSG);
+	fd = open(file, O_WRONLY | O_TRUNC | O_CLOEXEC);
+	assert_int_equal(write(fd, "{}", 2), 2);
+	ub_close(&fd);
+	assert_int_equal(read_it(), -EBADMSG);
+}
+
+static uint64_t there; /* the token of the device that is there */
+
+static bool is_there(void *arg, uint32_t id, uint64_t token)
+{
+	assert_ptr_equal(arg, &there);
+	(void)id;
+	return token == there;
+}
+
+static int find(struct ub_backing *b, uint32_t own_id, uint32_t *ret_id)
+{
+	return ub_record_find_claim(b, own_id, is_there, &there, ret_id);
+}
+
+static void a_backing_that_is_served_is_found(void **state)
+{
+	char path[] = "/other";
+	struct ub_backing b = {.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1};
+	uint32_t id = 0;
+	char junk[128];
+
+	(void)state;
+	there = 7;
+	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	write_record(1048575, 7, "/a");
+	write_record(0, 8, "/a");
+	(void)snprintf(junk, sizeof(junk), "%s/007.json", dir);
+	assert_int_equal(symlink("1048575.json", junk), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/5.json", dir);
+	assert_int_equal(mkfifo(junk, 0644), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/junk", dir);
+	assert_int_equal(mkdir(junk, 0755), 0);
+
+	assert_int_equal(find(&b, UINT32_MAX, &id), 1);
+	assert_int_equal(id, 1048575);
+	assert_int_equal(find(&b, 1048575, &id), 0);
+	b.ino--;
+	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	b.ino++;
+	there = 9;
+	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	b.path = NULL;
+	there = 7;
+	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+}
+
+static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state)
+{
+	struct ub_record r = make_record(4, "/dev/a");
+	char path[] = "/dev/b";
+	struct ub_backing b = {.path = path, .dev = 1, .ino = 2, .rdev = 259};
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	r.backing.rdev = 259;
+	r.backing.writable = false;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	ub_record_done(&r);
+	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	b.writable = true;
+	assert_int_equal(find(&b, UINT32_MAX, &id), 1);
+	assert_int_equal(id, 4);
+}
+
+static void writers_at_the_same_time_leave_one_whole_record(void **state)
+{
+	(void)state;
+	write_record(3, 1, "/a");
+	for (int i = 0; i < 4; i++) {
+		if (fork() != 0)
+			continue;
+		for (int j = 0; j < 50; j++)
+			(void)write_it();
+		_exit(0);
+	}
+	for (int i = 0; i < 200; i++) {
+		assert_int_equal(read_it(), 0);
+		ub_record_done(&record);
+	}
+	while (wait(NULL) > 0)
+		;
+	assert_int_equal(count_files(), 1);
+}
+
+static void the_directory_is_the_users_own(void **state)
+{
+	char buf[64], tiny[4];
+
+	(void)state;
+	assert_null(ub_record_dir(tiny, sizeof(tiny)));
+	assert_string_equal(ub_record_dir(buf, sizeof(buf)), dir);
+	assert_int_equal(setenv("UBLK_RUNTIME_DIR", "relative", 1), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run/user/1", 1), 0);
+	assert_string_equal(ub_record_dir(buf, sizeof(buf)),
+			    geteuid() ? "/run/user/1/ublk" : "/run/ublk");
+}
+
+#define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(what_is_written_is_read),
+		TEST(only_its_own_token_removes_it),
+		TEST(a_link_in_its_place_is_not_followed),
+		TEST(a_link_in_the_directorys_place_is_refused),
+		TEST(what_others_may_write_is_refused),
+		TEST(what_belongs_to_others_is_refused),
+		TEST(no_other_kind_of_file_is_read_or_waited_for),
+		TEST(a_file_that_is_no_record_is_refused),
+		TEST(a_backing_that_is_served_is_found),
+		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
+		TEST(writers_at_the_same_time_leave_one_whole_record),
+		TEST(the_directory_is_the_users_own),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
