@@ -61,7 +61,7 @@ static void print_option(FILE *file, const char *parent, const struct ub_opt *op
 static int print_field(FILE *file, const char *parent, const struct ub_field *field,
 		       const void *object, const struct ub_value *value, bool colour)
 {
-	_cleanup_free_ char *text = ub_field_text(field, object);
+	_cleanup_free_ char *text = ub_field_text(field, object, ", ");
 	char remark[128];
 
 	if (!text)
@@ -101,7 +101,8 @@ static int print_fields(FILE *file, const char *parent, const struct ub_field *f
 		else if (field->type == UB_FIELD_INCLUDE)
 			ret = print_fields(file, parent, field->fields, object, colour);
 		else if (field->type == UB_FIELD_OBJECT)
-			ret = print_fields(file, field->key, field->fields, object, colour);
+			ret = print_fields(file, field->flat ? NULL : field->key, field->fields,
+					   object, colour);
 		else
 			ret = print_field(file, parent, field, object, &value, colour);
 	}

@@ -81,7 +81,7 @@ static enum ub_exit del_one(struct ub_call *call, struct ub_ctrl *ctrl, struct u
 	if (ret < 0)
 		status = ub_device_fail(call, dev->id, &users, &err);
 	else if (call->out.json)
-		ub_doc_add(call->out.doc, ub_device_fields, dev);
+		ub_doc_add(call->out.doc, ub_deleted_fields, dev);
 	ub_users_done(&users);
 	return status;
 }

@@ -23,6 +23,8 @@ static enum ub_exit run(struct ub_call *call)
 	command = ub_command_find(call->operands[0]);
 	if (!command)
 		return fail_unknown(call);
+	/* That call writes, and tells if it could not. */
+	call->out.finished = true;
 	return ub_command_run(command, help);
 }
 

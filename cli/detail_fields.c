@@ -289,7 +289,7 @@ const struct ub_field ub_detail_fields[] = {
 	{ .key = "asked", .type = UB_FIELD_OBJECT, .get = get_asked, .fields = asked_fields,
 	  .json_only = true },
 	{ .key = "parameters", .type = UB_FIELD_OBJECT, .get = get_parameters,
-	  .fields = parameter_fields },
+	  .fields = parameter_fields, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
 	  .fields = queue_fields, .at = no_element },
 	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },

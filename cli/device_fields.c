@@ -224,6 +224,13 @@ static const struct ub_field memory_fields[] = {
 	UB_FIELD_END,
 };
 
+const struct ub_field ub_deleted_fields[] = {
+	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_id },
+	{ .key = "name", .type = UB_FIELD_STRING, .get = get_name },
+	{ .key = "path", .type = UB_FIELD_STRING, .get = get_path },
+	UB_FIELD_END,
+};
+
 const struct ub_field ub_device_fields[] = {
 	{ .key = "id", .type = UB_FIELD_NUMBER, .column = "ID", .get = get_id,
 	  .help = "number of the device" },

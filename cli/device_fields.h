@@ -14,6 +14,9 @@
 /* Of a struct ub_dev. */
 extern const struct ub_field ub_device_fields[];
 
+/* Of a struct ub_dev that is no more: which one it was. */
+extern const struct ub_field ub_deleted_fields[];
+
 /* What `show` knows besides; the device comes first, so that its own fields work on it too. */
 struct ub_dev_detail {
 	struct ub_dev dev;

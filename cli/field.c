@@ -17,16 +17,17 @@ void ub_field_get(const struct ub_field *field, const void *object, struct ub_va
 		field->get(object, ret_value);
 }
 
-static void put_flags(FILE *file, uint64_t mask)
+static void put_flags(FILE *file, uint64_t mask, const char *separator)
 {
 	struct ub_flag_names names;
 
 	ub_flag_names(mask, &names);
 	for (unsigned i = 0; i < names.count; i++)
-		(void)fprintf(file, "%s%s", i ? ", " : "", names.names[i]);
+		(void)fprintf(file, "%s%s", i ? separator : "", names.names[i]);
 }
 
-static void put_list(FILE *file, const struct ub_field *field, const void *object, uint64_t count)
+static void put_list(FILE *file, const struct ub_field *field, const void *object, uint64_t count,
+		     const char *separator)
 {
 	char buf[512];
 
@@ -34,14 +35,14 @@ static void put_list(FILE *file, const struct ub_field *field, const void *objec
 		const void *element = field->at(object, i);
 
 		if (i)
-			(void)fputs(", ", file);
+			(void)fputs(separator, file);
 		ub_put_escaped(file, field->describe ? field->describe(element, buf, sizeof(buf))
 						     : element);
 	}
 }
 
 static void put_value(FILE *file, const struct ub_field *field, const void *object,
-		      const struct ub_value *value)
+		      const struct ub_value *value, const char *separator)
 {
 	char buf[32];
 
@@ -56,10 +57,10 @@ static void put_value(FILE *file, const struct ub_field *field, const void *obje
 		(void)fputs(value->number ? "yes" : "no", file);
 		break;
 	case UB_FIELD_FLAGS:
-		put_flags(file, value->number);
+		put_flags(file, value->number, separator);
 		break;
 	case UB_FIELD_LIST:
-		put_list(file, field, object, value->number);
+		put_list(file, field, object, value->number, separator);
 		break;
 	case UB_FIELD_STRING:
 	case UB_FIELD_STATE:
@@ -72,7 +73,7 @@ static void put_value(FILE *file, const struct ub_field *field, const void *obje
 	}
 }
 
-char *ub_field_text(const struct ub_field *field, const void *object)
+char *ub_field_text(const struct ub_field *field, const void *object, const char *separator)
 {
 	struct ub_value value;
 	char *text = NULL;
@@ -83,7 +84,7 @@ char *ub_field_text(const struct ub_field *field, const void *object)
 		return NULL;
 	ub_field_get(field, object, &value);
 	if (value.known)
-		put_value(file, field, object, &value);
+		put_value(file, field, object, &value, separator);
 	/* Nothing would make the next column stand in this one's place. */
 	if (fflush(file) == 0 && size == 0)
 		(void)fputc('-', file);

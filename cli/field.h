@@ -52,6 +52,7 @@ struct ub_field {
 	 * Return: true if there is something to say. */
 	bool (*remark)(const void *object, char *buf, size_t size);
 	bool json_only; /* not in `show`, which says it in another way */
+	bool flat;      /* of objects: in `show` the key is not put before the fields' keys */
 };
 
 static inline void ub_value_number(struct ub_value *value, uint64_t number)
@@ -76,11 +77,11 @@ static inline void ub_value_text(struct ub_value *value, const char *text)
 void ub_field_get(const struct ub_field *field, const void *object, struct ub_value *ret_value);
 
 /*
- * A value as text for people, escaped: sizes as "512K", booleans as "yes" and "no", flags and lists
- * separated by ", ", what is unknown as "-".
+ * A value as text for people, escaped: sizes as "512K", booleans as "yes" and "no", what is unknown
+ * as "-". @separator stands between flags and between a list's elements.
  * Return: text to be freed, or NULL without memory.
  */
-char *ub_field_text(const struct ub_field *field, const void *object);
+char *ub_field_text(const struct ub_field *field, const void *object, const char *separator);
 
 /* The field that has this column (in any case), or NULL. */
 const struct ub_field *ub_field_find(const struct ub_field *fields, const char *column);

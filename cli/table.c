@@ -128,7 +128,8 @@ int ub_table_print(FILE *file, const struct ub_columns *columns, const void *obj
 
 		for (size_t i = 0; i < columns->count; i++) {
 			const struct ub_field *field = columns->fields[i];
-			char *text = object ? ub_field_text(field, object) : strdup(field->column);
+			char *text =
+				object ? ub_field_text(field, object, ",") : strdup(field->column);
 			size_t width;
 
 			if (!text)

@@ -125,8 +125,9 @@ void ub_guess_offer(struct ub_guess *guess, const char *candidate)
 
 	if (len < 2 || len > GUESS_LENGTH_MAX || candidate_len > GUESS_LENGTH_MAX)
 		return;
-	/* The start of a word is most likely an abbreviation of it. */
-	if (strncmp(guess->text, candidate, len) == 0)
+	/* An abbreviation, or a longer word for the same. */
+	if (strncmp(guess->text, candidate, len) == 0 ||
+	    (candidate_len > 2 && strncmp(guess->text, candidate, candidate_len) == 0))
 		d = 1;
 	else
 		d = distance(guess->text, len, candidate, candidate_len);

@@ -161,7 +161,7 @@ static void columns_are_chosen_in_any_case_and_added(void **state)
 	assert_string_equal(
 		printed,
 		"PID  TARGET  BACKING             FLAGS\n"
-		"812  loop    /srv/a\\x0a\\xff.img  bit_40, cmd_ioctl_encode, user_recovery\n"
+		"812  loop    /srv/a\\x0a\\xff.img  bit_40,cmd_ioctl_encode,user_recovery\n"
 		"  -  -       -                   -\n");
 	assert_int_equal(print_table("+STATE,id"), 0);
 	has("ID  SIZE  NAME     STATE\n");
@@ -199,7 +199,7 @@ static void show_tells_what_was_asked_where_less_was_granted(void **state)
 	has("  server pid:             812\n");
 	has("  target:                 loop\n");
 	has("  target file:            /srv/a\\x0a\\xff.img\n");
-	has("  parameters fua:         yes\n");
+	has("  fua:                    yes\n");
 	has("  notes:                  8 queues asked for, 2 granted\n");
 	has("/mnt/a b");
 	has_not("status:");
@@ -219,7 +219,7 @@ static void an_unhealthy_device_ends_in_status_and_action(void **state)
 	assert_true(status < action);
 	assert_string_equal(strchr(action, '\n'), "\n");
 	has("ublk del 7");
-	has_not("parameters");
+	has_not("volatile cache");
 }
 
 static void health_names_the_way_back(void **state)

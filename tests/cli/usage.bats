@@ -1,0 +1,118 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# What is wrong with a command line is said before anything is done.
+# shellcheck disable=SC2154 # out, err and status come from ub()
+
+load helpers
+
+# wrong TEXT ARGS...: usage errors that name TEXT, and print nothing.
+wrong()
+{
+	local text=$1
+	shift
+	ub "$@"
+	exits 2
+	silent
+	says "ublk: error: "
+	says "$text"
+	says "hint: ublk "
+}
+
+@test "without a command the usage goes to standard error" {
+	ub
+	exits 2
+	silent
+	says "Usage: ublk COMMAND"
+}
+
+@test "an unknown command is guessed" {
+	wrong "unknown command 'lst': did you mean 'list'?" lst
+	wrong "unknown command 'delete': did you mean 'del'?" delete
+	wrong "unknown command 'frobnicate'" frobnicate
+	wrong "unknown command 'dell': did you mean 'del'?" help dell
+}
+
+@test "an unknown option is guessed" {
+	wrong "unknown option '--jsn': did you mean '--json'?" list --jsn
+	wrong "unknown option '--queue': did you mean '--queues'?" add -t null --queue 2
+	wrong "unknown option '-x'" list -x
+	wrong "unknown option '--frobnicate'" --frobnicate
+}
+
+@test "del without a device is a usage error" {
+	wrong "del: no device is named" del
+	wrong "del: no device is named" del --force
+	wrong "del: --all and a device exclude each other" del --all 0
+}
+
+@test "show and recover want a device" {
+	wrong "show: no device is named" show
+	wrong "recover: no device is named" recover
+}
+
+@test "-n takes numbers only" {
+	wrong "'abc' is no number" del -n abc
+	wrong "'ublkb3' is no number" show --id=ublkb3
+	wrong "'-1' is no number" recover -n -1
+	wrong "out of range" del -n 99999999999999999999
+}
+
+@test "add wants a target" {
+	wrong "option '--type TYPE' is missing" add
+	wrong "option '--type TYPE' is missing" add --size 1G
+	wrong "unknown target 'lop': did you mean 'loop'?" add -t lop
+	wrong "option '--type' is given twice" add -t null -t loop
+}
+
+@test "an option of another target names its target" {
+	wrong "option '--file' is one of target loop, not of target null" add -t null --file x
+	wrong "option '-f' is one of target loop, not of target mem" add -f x --size 1G -t mem
+}
+
+@test "a target's required options are missed" {
+	wrong "target loop needs '--file FILE'" add -t loop
+	wrong "target mem needs '--size SIZE'" add -t mem
+}
+
+@test "values of add are checked" {
+	wrong "--queues': 0 is out of range: 1 to 4096" add -t null -q 0
+	wrong "--depth': 5000 is out of range" add -t null -d 5000
+	wrong "--max-io': 64M is out of range: 4K to 32M" add -t null -b 64M
+	wrong "--max-io 5000 is no multiple of the page" add -t null -b 5000
+	wrong "'1.3' is no size" add -t null --size 1.3
+	wrong "'often' is not one of: none, requeue, reissue, fail" add -t null --recovery often
+	wrong "its data dies with its server" add -t mem --size 1M --recovery requeue
+	wrong "no power of two" add -t null --logical-block-size 1000
+	wrong "would be taken for a device's number" add -t null --name ublkb3
+	wrong "is given twice" add -t null -q1 --queues=2
+	wrong "exclude each other" add -t null --foreground --no-wait
+	wrong "unexpected argument '3'" add -t null 3
+}
+
+@test "columns are checked before the driver is asked" {
+	wrong "unknown column 'stat': did you mean 'STATE'?" list -o id,stat
+	wrong "unknown column ''" list -o +
+	wrong "unknown column 'nope'" features -o nope
+}
+
+@test "a usage error in JSON mode is JSON too" {
+	ub list --json -o id
+	exits 2
+	says "exclude each other"
+	[[ $(jq -r .schema <<<"$out") == ublk.error/1 ]]
+	ub add -t null --foreground --json
+	exits 2
+	says "exclude each other"
+	ub add -t null --bogus --json
+	exits 2
+	says "unknown option '--bogus'"
+	[[ $(jq -r .error.stage <<<"$out") == usage ]]
+	[[ $(jq -r .error.code <<<"$out") == EINVAL ]]
+	[[ $(jq -r '.error.hints[0]' <<<"$out") == "ublk add --help" ]]
+}
+
+@test "an error is one line, whatever bytes it has" {
+	ub del $'a\nublk: error: b\e[31m'
+	[[ $(grep -c '^ublk: error: ' <<<"$err") -eq 1 ]] || told
+	[[ $err != *$'\e'* ]] || told
+}
