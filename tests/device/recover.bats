@@ -1,0 +1,378 @@
+# SPDX-License-Identifier: MIT
+# A server that died, and the one that takes its place.
+# kernels: 6.12 newest
+
+load helpers
+load servers
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	local pid
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
+	device_teardown
+	remove_disks
+}
+
+# start_fio DEV MEGABYTES: writes and then verifies all of it, in the background: $fio.
+start_fio()
+{
+	fio --name=verified --filename="$1" --size="$2M" --direct=1 --ioengine=libaio --iodepth=16 \
+		--rw=randwrite --bs=4k --verify=crc32c --verify_fatal=1 --rate_iops=1500 \
+		--output=fio.log >/dev/null 2>&1 &
+	fio=$!
+}
+
+write_block()
+{
+	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="${2:-0}" oflag=direct conv=notrunc status=none
+}
+
+read_block()
+{
+	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
+}
+
+# quiesced DEV: it has no server, and waits for one.
+quiesced()
+{
+	is_state "$1" quiesced
+}
+
+@test "reissue: a client sees nothing of two servers killed in the middle of its writes" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img --recovery reissue)
+	start_fio "$dev" 16
+	for ((i = 1; i <= 2; i++)); do
+		pid=$(server_of "$dev")
+		wait_for 30 has_written "$dev" $((i * 700))
+		run -1 has_written "$dev" 4096
+		kill -KILL "$pid"
+		wait_for 10 quiesced "$dev"
+		run -0 ublk recover "$dev"
+		[ "$output" = "$dev" ]
+		[ "$(state_of "$dev")" = live ]
+	done
+	ends_with 0 "$fio"
+	ublk del "$dev"
+}
+
+@test "reissue: what was under way when the server died is written by the next one" {
+	make_slow_disk slow 3000 16
+	dev=$(ublk add -t loop -f /dev/slow --recovery reissue)
+	pid=$(server_of "$dev")
+	dd if=/dev/urandom of=block bs=4096 count=1 status=none
+	dd if=block of="$dev" bs=4096 seek=3 oflag=direct status=none &
+	writer=$!
+	wait_for 10 in_flight slow 1
+	kill -KILL "$pid"
+	wait_for 20 is_gone "$pid"
+	ublk recover "$dev"
+	ends_with 0 "$writer"
+	dd if="$dev" bs=4096 skip=3 count=1 iflag=direct status=none | cmp - block
+	ublk del "$dev"
+}
+
+@test "requeue: what was under way when the server died fails, and later I/O works after recovery" {
+	make_slow_disk slow 3000 16
+	dev=$(ublk add -t loop -f /dev/slow --recovery requeue)
+	pid=$(server_of "$dev")
+	write_block "$dev" 3 2>dd.err &
+	writer=$!
+	wait_for 10 in_flight slow 1
+	kill -KILL "$pid"
+	ends_with 1 "$writer"
+	grep -q 'Input/output error' dd.err
+	wait_for 10 quiesced "$dev"
+	dd if=/dev/urandom of="$dev" bs=4096 count=1 seek=4 oflag=direct status=none &
+	writer=$!
+	wait_for 10 is_waiting "$writer"
+	ublk recover "$dev"
+	ends_with 0 "$writer"
+	read_block "$dev"
+	ublk del "$dev"
+}
+
+@test "fail: I/O fails while there is no server, and works after recovery" {
+	kernel_at_least 6.13 || skip "has no such policy: see the next test"
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img --recovery fail)
+	write_block "$dev"
+	kill_server "$dev"
+	wait_for 10 is_state "$dev" failed
+	run ! write_block "$dev"
+	run ! read_block "$dev"
+	run -0 ublk recover "$dev"
+	[ "$(state_of "$dev")" = live ]
+	write_block "$dev"
+	read_block "$dev"
+	ublk del "$dev"
+}
+
+@test "fail: a kernel without it refuses the device" {
+	! kernel_at_least 6.13 || skip "has it"
+	make_image a.img 16M
+	run ublk add -t loop -f a.img --recovery fail
+	[ "$status" -eq 6 ]
+	[[ $output == *"--recovery fail"* ]]
+}
+
+@test "none: the disk goes with its server; what is left is listed as dead and can be deleted" {
+	dev=$(ublk add -t mem --size 16M)
+	write_block "$dev"
+	kill_server "$dev"
+	wait_for 10 is_state "$dev" dead
+	[ ! -e "$dev" ]
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *"without recovery"* ]]
+	run -0 ublk show "$dev"
+	[[ $output == *status:* && $output == *action:*"ublk del 0"* ]]
+	ublk del "$dev"
+}
+
+@test "none: what was under way fails" {
+	make_slow_disk slow 3000 16
+	dev=$(ublk add -t loop -f /dev/slow --recovery none)
+	pid=$(server_of "$dev")
+	write_block "$dev" 2>/dev/null &
+	writer=$!
+	wait_for 10 in_flight slow 1
+	kill -KILL "$pid"
+	ends_with 1 "$writer"
+	wait_for 10 is_state "$dev" dead
+	ublk del "$dev"
+}
+
+@test "recover waits until the dead server's last write is over: file on a slow disk" {
+	make_disk_with_slow_writes 3000 64
+	mkfs.ext4 -q -O ^has_journal /dev/ram
+	mkdir m
+	mount /dev/ram m
+	dd if=/dev/zero of=m/a.img bs=1M count=4 conv=fsync status=none
+	umount m
+	mount /dev/mapper/slow m
+	dev=$(ublk add -t loop -f m/a.img --recovery requeue)
+	pid=$(server_of "$dev")
+	disk=$(readlink -f /dev/mapper/slow)
+	wait_for 30 none_in_flight "$disk"
+	write_block "$dev" 2>/dev/null &
+	wait_for 20 in_flight "$disk" 1
+	kill -KILL "$pid"
+	in_flight "$disk" 1
+	ublk recover "$dev"
+	none_in_flight "$disk"
+	ublk del "$dev"
+	umount m
+}
+
+@test "recover waits until the dead server's last write is over: a slow disk itself" {
+	make_slow_disk slow 3000 16
+	dev=$(ublk add -t loop -f /dev/slow --recovery requeue)
+	pid=$(server_of "$dev")
+	write_block "$dev" 2>/dev/null &
+	wait_for 10 in_flight slow 1
+	kill -KILL "$pid"
+	in_flight slow 1
+	run -0 ublk recover "$dev"
+	none_in_flight slow
+	ublk del "$dev"
+}
+
+@test "recover gives up in time when the lock does not come, and works later" {
+	make_slow_disk slow 4000 16
+	dev=$(ublk add -t loop -f /dev/slow --recovery requeue)
+	pid=$(server_of "$dev")
+	write_block "$dev" 2>/dev/null &
+	wait_for 10 in_flight slow 1
+	kill -KILL "$pid"
+	run ublk recover --timeout 1 "$dev"
+	[ "$status" -eq 5 ] || [ "$status" -eq 7 ]
+	in_flight slow 1
+	ublk recover "$dev"
+	none_in_flight slow
+	ublk del "$dev"
+}
+
+@test "recover without the file says so, changes nothing, and works when the file is back" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	cp /run/ublk/0.json before.json
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	mv a.img b.img
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *"a.img"*"No such file"* ]]
+	is_state "$dev" quiesced
+	cmp before.json /run/ublk/0.json
+	mv b.img a.img
+	ublk recover "$dev"
+	read_block "$dev"
+	ublk del "$dev"
+}
+
+@test "recover refuses a file that has taken the place of the right one" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	mv a.img b.img
+	cp b.img a.img
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *"another one has taken its place"* ]]
+	mv b.img a.img
+	ublk recover "$dev"
+	ublk del "$dev"
+}
+
+@test "recover refuses a file whose size has changed" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	truncate -s 8M a.img
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *16777216*8388608* ]]
+	is_state "$dev" quiesced
+	truncate -s 16M a.img
+	ublk recover "$dev"
+	ublk del "$dev"
+}
+
+@test "recover of a live device changes nothing and succeeds" {
+	dev=$(ublk add -t null)
+	pid=$(server_of "$dev")
+	run -0 --separate-stderr ublk recover "$dev"
+	[[ $stderr == *"nothing to recover"* ]]
+	[ "$(server_of "$dev")" = "$pid" ]
+	ublk del "$dev"
+}
+
+@test "of two recovers at once one wins, and the device lives" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	for ((i = 0; i < 3; i++)); do
+		kill_server "$dev"
+		ublk recover --timeout 20 "$dev" >one.log 2>&1 &
+		one=$!
+		ublk recover --timeout 20 "$dev" >two.log 2>&1 &
+		two=$!
+		status=0
+		wait "$one" || status=1
+		wait "$two" || status=$((status + 1))
+		cat one.log two.log
+		[ "$status" -lt 2 ]
+		is_state "$dev" live
+		read_block "$dev"
+		[ "$(pgrep -cx ublk-server)" -eq 1 ]
+	done
+	ublk del "$dev"
+}
+
+@test "recover --all takes those that need it, and only those" {
+	make_image a.img 16M
+	make_image b.img 16M
+	a=$(ublk add -t loop -f a.img)
+	b=$(ublk add -t loop -f b.img)
+	c=$(ublk add -t null)
+	d=$(ublk add -t mem --size 16M)
+	keep=$(server_of "$c")
+	kill_server "$a"
+	kill_server "$b"
+	kill_server "$d"
+	wait_for 10 quiesced "$a"
+	wait_for 10 quiesced "$b"
+	wait_for 10 is_state "$d" dead
+	run -0 --separate-stderr ublk recover --all
+	[ "$output" = "$a"$'\n'"$b" ]
+	[ "$(server_of "$c")" = "$keep" ]
+	read_block "$a"
+	read_block "$b"
+	ublk del --all
+}
+
+@test "recover of a device whose record is lost is refused; del removes it" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	rm /run/ublk/0.json
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *"another program's"* ]]
+	run -0 ublk list --json
+	[ "$(jq -r '.devices[0].managed' <<<"$output")" = false ]
+	ublk del "$dev"
+}
+
+@test "recover of a device that is not there is exit status 4" {
+	run ublk recover 7
+	[ "$status" -eq 4 ]
+}
+
+@test "the record of a recovered device names its new server" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	old=$(server_of "$dev")
+	kill_server "$dev"
+	ublk recover "$dev"
+	new=$(server_of "$dev")
+	[ "$new" != "$old" ]
+	[ "$(jq .server.pid /run/ublk/0.json)" = "$new" ]
+	[ "$(pgrep -x ublk-server)" = "$new" ]
+	ublk del "$dev"
+}
+
+@test "a failed write-back is not forgotten by recovery: flushes go on failing" {
+	make_slow_disk ram 0 32
+	dmsetup create bad --table '0 65536 linear /dev/ram 0'
+	dev=$(ublk add -t loop -f /dev/mapper/bad --direct off)
+	dmsetup load bad --table '0 65536 error'
+	dmsetup suspend --noflush bad
+	dmsetup resume bad
+	run dd if=/dev/urandom of="$dev" bs=4096 count=1 conv=fsync status=none
+	[ "$status" -eq 1 ]
+	dmsetup load bad --table '0 65536 linear /dev/ram 0'
+	dmsetup suspend --noflush bad
+	dmsetup resume bad
+	kill_server "$dev"
+	ublk recover "$dev"
+	run dd if=/dev/urandom of="$dev" bs=4096 count=1 conv=fsync status=none
+	[ "$status" -eq 1 ]
+	run -0 ublk show "$dev"
+	[[ $output == *status:*"a write failed"* ]]
+	ublk del "$dev"
+}
+
+# interrupt_recovery SIGNAL MILLISECONDS: a recovery that gets the signal so long after its start.
+interrupt_recovery()
+{
+	env --default-signal=INT timeout -s "$1" "$(printf '0.%03d' "$2")" "$UBLK" recover "$dev" >/dev/null 2>&1 || true
+}
+
+@test "a recovery that is interrupted or killed leaves the device live or recoverable" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	for signal in INT KILL; do
+		for ms in 5 20 40 60 80 100 150; do
+			kill_server "$dev"
+			wait_for 10 is_gone "$(server_of "$dev")" || true
+			interrupt_recovery "$signal" "$ms"
+			run ublk recover "$dev"
+			[ "$status" -eq 0 ] || { echo "$signal after $ms ms"; return 1; }
+			is_state "$dev" live
+			read_block "$dev"
+		done
+	done
+	[ "$(pgrep -cx ublk-server)" -eq 1 ]
+	ublk del "$dev"
+}
