@@ -82,21 +82,18 @@ static void find_record(struct ub_dev *dev)
 
 /*
  * Linux 6.12 to 6.17 keep the id that START_DEV got, also after the process is gone; later ones
- * say -1 then, and 0 for a process that can't be seen from here.
+ * say -1 then, and for a process that can't be seen from here.
  */
 static void find_server(struct ub_dev *dev)
 {
 	uint64_t start_time = dev->managed ? dev->record.start_time : 0;
+	int32_t pid = dev->info.ublksrv_pid;
 
-	if (dev->info.ublksrv_pid > 0) {
-		dev->pid = dev->info.ublksrv_pid;
-		dev->server_alive = ub_process_is_alive(dev->pid, start_time);
-	} else if (dev->managed && dev->info.state == UBLK_S_DEV_DEAD &&
-		   ub_process_is_alive(dev->record.pid, start_time)) {
-		/* Not started yet, or stopped and about to end. */
-		dev->pid = dev->record.pid;
-		dev->server_alive = true;
-	}
+	/* Not started yet, or stopped and about to end. */
+	if (pid <= 0 && dev->managed && dev->info.state == UBLK_S_DEV_DEAD)
+		pid = dev->record.pid;
+	dev->server_alive = ub_process_is_alive(pid, start_time);
+	dev->pid = dev->server_alive ? pid : 0;
 }
 
 static void find_disk(struct ub_dev *dev)

@@ -20,11 +20,12 @@ struct ub_dev {
 	bool managed;              /* record is valid and belongs to this device */
 	struct ub_record record;
 	/*
-	 * Of the server: as the driver says; of a dead device of ours the record's, while that
-	 * process lives (it starts the device, or has stopped it and is about to end). 0: none.
+	 * Of the server, while it lives: as the driver says, and (of ours) the one that the record
+	 * means; of a dead device of ours as the record says, since it may be about to start the
+	 * device, or have stopped it and be about to end. 0: none.
 	 */
 	int32_t pid;
-	bool server_alive; /* pid is a living process, and (of ours) the one that the record means */
+	bool server_alive; /* there is a pid */
 	uint64_t size;     /* bytes, as the block device says, else as its parameters say */
 	bool read_only;
 };

@@ -135,3 +135,19 @@ bool ub_process_has_open(int32_t pid, uint64_t rdev)
 	(void)closedir(dir);
 	return found;
 }
+
+int32_t ub_process_find_open(uint64_t rdev)
+{
+	DIR *dir = opendir("/proc");
+	struct dirent *entry;
+	uint64_t pid, found = 0;
+
+	if (!dir)
+		return 0;
+	while (!found && (entry = readdir(dir)))
+		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) == 0 && (int32_t)pid != getpid() &&
+		    ub_process_has_open((int32_t)pid, rdev))
+			found = pid;
+	(void)closedir(dir);
+	return (int32_t)found;
+}

@@ -31,3 +31,6 @@ int ub_process_wait(int pidfd, int timeout_ms);
 
 /* Has the process the character device @rdev open? False as well when that can't be seen. */
 bool ub_process_has_open(int32_t pid, uint64_t rdev);
+
+/* Return: some process, other than this one, that has it open, or 0. */
+int32_t ub_process_find_open(uint64_t rdev);

@@ -20,6 +20,12 @@ void ub_served_by_find(const struct ub_dev *dev, struct ub_served_by *ret_server
 	};
 	if (dev->params.types & UBLK_PARAM_TYPE_DEVT)
 		ret_server->rdev = makedev(devt->char_major, devt->char_minor);
+	if (ret_server->fd >= 0)
+		return;
+	/* The driver forgets whose device it was when it is stopped, though not that it is open. */
+	ret_server->proven = false;
+	ret_server->pid = ret_server->rdev ? ub_process_find_open(ret_server->rdev) : 0;
+	ret_server->fd = ub_process_open(ret_server->pid, 0);
 }
 
 void ub_served_by_done(struct ub_served_by *server)

@@ -14,7 +14,8 @@ struct ub_served_by {
 	uint64_t rdev;
 };
 
-/* The record tells who serves a device of ours; of others there is only what the driver says. */
+/* The record tells who serves a device of ours; of others there is only what the driver says, and
+ * after that who has its node open. */
 void ub_served_by_find(const struct ub_dev *dev, struct ub_served_by *ret_server);
 void ub_served_by_done(struct ub_served_by *server);
 

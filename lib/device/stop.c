@@ -250,6 +250,24 @@ static int delete_without_waiting(struct del *d, const struct ublksrv_ctrl_dev_i
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
 
+/* Its number is taken until the last one closes it. */
+static int still_open(struct del *d)
+{
+	int32_t pid = d->server.rdev ? ub_process_find_open(d->server.rdev) : 0;
+
+	if (!pid)
+		return ub_fail_text(d->err, UB_STAGE_DEL, -ETIMEDOUT,
+				    "cannot remove %s to the end: it is stopped and its nodes are "
+				    "gone, but its number stays taken until all who have it open "
+				    "have closed it",
+				    d->name);
+	return ub_fail_text(d->err, UB_STAGE_DEL, -ETIMEDOUT,
+			    "cannot remove %s to the end: it is stopped and its nodes are gone, "
+			    "but its number stays taken until its server (process %d) closes it "
+			    "(--force kills that)",
+			    d->name, pid);
+}
+
 static int delete_stopped(struct del *d)
 {
 	struct ublksrv_ctrl_dev_info info;
@@ -273,12 +291,8 @@ static int delete_stopped(struct del *d)
 	if (!ret || ret == -ENODEV)
 		return 0;
 	if (ret == -ETIMEDOUT)
-		return ub_fail_text(d->err, UB_STAGE_DEL, ret,
-				    "cannot remove %s to the end: it is stopped and its nodes are "
-				    "gone, but its number stays taken until the last process has "
-				    "closed them",
-				    d->name);
-	return ub_fail(d->err, UB_STAGE_DEL, ret, "cannot remove %s: it is stopped, but", d->name);
+		return still_open(d);
+	return ub_fail(d->err, UB_STAGE_DEL, ret, "cannot remove %s, which is stopped", d->name);
 }
 
 int ub_device_del(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struct ub_del_options *opt,

@@ -16,9 +16,18 @@ struct ub_del_options {
 };
 
 /*
- * Stops and removes a device: refuses one that is in use (-EBUSY; @ret_users tells by whom), stops
- * it with a deadline, ends a server that hangs, deletes it, and removes its record.
- * A stopped device is never left half way in silence: the error says what remains.
+ * Stops and removes a device, and its record. Without force:
+ * - one that is in use is refused (-EBUSY; @ret_users tells by whom; empty if that can't be seen);
+ *   whoever only has it open gets a second to close it, as udev does after every change;
+ * - a server that hangs is an error (-ETIMEDOUT) that names it.
+ * With force nobody is asked: users find the device gone (success; @ret_users tells who still has it
+ * open, which keeps its number taken), and a server that hangs gets SIGKILL after half of the time
+ * or ten seconds, once it is proven to be the one. What the server had in hand then fails.
+ *
+ * Other programs' devices, orphans and those of which only a number is left go the same way. One
+ * that vanishes meanwhile is removed. A stopped device is never left half way in silence: the error
+ * says what remains. The record goes before the number does, as a stopped device can't be recovered.
+ * Not for a process with threads: what may hang is done in a helper process.
  * Return: 0, -EBUSY, -ENODEV, -ETIMEDOUT, or another negative errno.
  */
 int ub_device_del(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struct ub_del_options *opt,

@@ -133,6 +133,7 @@ static void an_open_device_shows(void **state)
 	assert_true(fd >= 0);
 	assert_int_equal(fstat(fd, &st), 0);
 	assert_true(ub_process_has_open(getpid(), st.st_rdev));
+	assert_int_not_equal(ub_process_find_open(st.st_rdev), getpid());
 	ub_close(&fd);
 	assert_false(ub_process_has_open(getpid(), st.st_rdev));
 	assert_false(ub_process_has_open(INT32_MAX, st.st_rdev));
