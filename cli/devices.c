@@ -76,11 +76,14 @@ static enum ub_exit run_named(struct ub_call *call, struct ub_ctrl *ctrl, int id
 {
 	struct ub_common_status common = {0};
 	_cleanup_free_ struct named *list = calloc(call->nr_operands + 1, sizeof(*list));
+	struct ub_error err = {0};
 	size_t count = 0;
 	char number[16];
 
-	if (!list)
-		return ub_call_usage(call, "too many devices");
+	if (!list) {
+		(void)ub_fail(&err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
+		return ub_call_fail(call, &err);
+	}
 	if (id >= 0) {
 		(void)snprintf(number, sizeof(number), "%d", id);
 		list[count++].text = number;

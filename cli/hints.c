@@ -80,6 +80,11 @@ static bool has_device(const struct ub_facts *facts)
 	return facts->device;
 }
 
+static bool is_add(const struct ub_facts *facts)
+{
+	return facts->verb && strcmp(facts->verb, "add") == 0;
+}
+
 static bool has_verb(const struct ub_facts *facts)
 {
 	return facts->verb;
@@ -121,8 +126,11 @@ static const struct hint hints[] = {
 	{UB_STAGE_ADD, EACCES, is_root,
 	 "there are too many devices of ordinary users: "
 	 "cat /sys/module/ublk_drv/parameters/ublks_max"},
+	{UB_STAGE_BACKING, ENOENT, is_add,
+	 "make the file too: ublk add -t loop -f FILE --create SIZE"},
 	{UB_STAGE_LOCK, ANY_ERRNO, NULL, "see which device has it: ublk list"},
 	{UB_STAGE_RING, ENOMEM, NULL, "allow more locked memory: ulimit -l unlimited"},
+	{ANY_STAGE, EMFILE, NULL, "allow more open files: ulimit -n 4096"},
 	{UB_STAGE_NODE, ETIMEDOUT, NULL, "see whether udev is alive: udevadm settle"},
 	{UB_STAGE_SERVER, EPIPE, NULL, "see why it died: dmesg | tail"},
 
@@ -174,9 +182,9 @@ static void put_word(FILE *file, const char *word)
 
 static void expand(const char *text, const struct ub_facts *facts, char buf[static UB_HINT_SIZE])
 {
-	_cleanup_fclose_ FILE *file = fmemopen(buf, UB_HINT_SIZE, "w");
+	_cleanup_fclose_ FILE *file = fmemopen(buf, UB_HINT_SIZE - 1, "w");
 
-	buf[0] = '\0';
+	memset(buf, 0, UB_HINT_SIZE);
 	while (file && *text) {
 		const char *end = *text == '{' ? strchr(text, '}') : NULL;
 		const char *value;

@@ -11,7 +11,7 @@
 #include "device/users.h"
 
 #define UB_HINTS_MAX 2
-#define UB_HINT_SIZE 256
+#define UB_HINT_SIZE 1200 /* holds a mount point with every byte of it quoted */
 
 /* What a command knows about its failure. */
 struct ub_facts {
