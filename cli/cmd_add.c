@@ -64,7 +64,7 @@ static int add_more(void *data, const struct ub_args *typed, struct ub_optset *r
 		return ret;
 	ret_sets[count++] = (struct ub_optset){
 		.title = "Options of the device", .options = ub_spec_options, .values = spec};
-	for (size_t i = 0; ub_targets[i] && i < TARGETS_MAX; i++) {
+	for (size_t i = 0; i < TARGETS_MAX && ub_targets[i]; i++) {
 		const struct ub_target *target = ub_targets[i];
 		char *owner = args->targets[i].owner, *title = args->targets[i].title;
 

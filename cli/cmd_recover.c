@@ -85,6 +85,16 @@ static void print(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_de
 		ub_doc_add(call->out.doc, ub_device_fields, &now);
 }
 
+/* Whatever this recovery met: the device may live, since another one was faster. */
+static bool lives_now(struct ub_ctrl *ctrl, const struct ub_dev *dev)
+{
+	_cleanup_(ub_dev_done)
+	struct ub_dev now = {0};
+
+	return ub_dev_get(ctrl, dev->id, &now, NULL) == 0 && is_live(&now) &&
+	       now.info.ublksrv_flags == dev->info.ublksrv_flags;
+}
+
 static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	const struct recover_args *args = call->args;
@@ -105,8 +115,10 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 		ret = start_server(call, dev, &err);
 	if (ret == -EINTR && ub_interrupt_is_there(&args->interrupt))
 		return UB_EXIT_FAILED;
-	if (ret < 0)
+	if (ret < 0 && !(ret == -EBUSY && lives_now(ctrl, dev)))
 		return ub_device_fail(call, dev->id, NULL, &err);
+	if (ret < 0)
+		ub_out_note("ublkb%u was recovered by another command meanwhile", dev->id);
 	print(call, ctrl, dev);
 	return UB_EXIT_DONE;
 }

