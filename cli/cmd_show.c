@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* ublk show: all that is known of a device. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clean.h"
@@ -43,6 +44,7 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	ret = ub_users_find(dev->id, dev->pid, &detail.users);
 	if (ret < 0)
 		ub_out_note("cannot find out who uses ublkb%u: %s", dev->id, strerror(-ret));
+	(void)ub_placement_find(dev, &detail.queues, &detail.queue_count);
 	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
 			 sizeof(detail.action));
 	ret = print(call, &detail);
@@ -50,6 +52,7 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot show ublkb%u", dev->id);
 		status = ub_device_fail(call, dev->id, NULL, &err);
 	}
+	free(detail.queues);
 	ub_users_done(&detail.users);
 	return status;
 }

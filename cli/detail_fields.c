@@ -153,18 +153,54 @@ GETTER(max_segments)
 		ub_value_number(value, params->seg.max_segments);
 }
 
-/* The queues' threads and CPUs: nobody tells them yet. */
+/* The queues' threads and CPUs. */
+
 GETTER(queues_detail)
 {
-	(void)object;
-	value->known = true;
+	ub_value_number(value, ((const struct ub_dev_detail *)object)->queue_count);
 }
 
-static const void *no_element(const void *object, size_t index)
+static const void *queue_at(const void *object, size_t index)
 {
-	(void)object;
-	(void)index;
-	return NULL;
+	return &((const struct ub_dev_detail *)object)->queues[index];
+}
+
+GETTER(queue_id)
+{
+	ub_value_number(value, ((const struct ub_placement *)object)->id);
+}
+
+GETTER(queue_tid)
+{
+	const struct ub_placement *queue = object;
+
+	if (queue->tid)
+		ub_value_number(value, (uint64_t)queue->tid);
+}
+
+GETTER(queue_cpus)
+{
+	const struct ub_placement *queue = object;
+
+	ub_value_text(value, queue->cpus[0] ? queue->cpus : NULL);
+}
+
+GETTER(queue_node)
+{
+	const struct ub_placement *queue = object;
+
+	if (queue->numa_node >= 0)
+		ub_value_number(value, (uint64_t)queue->numa_node);
+}
+
+static const char *describe_queue(const void *element, char *buf, size_t size)
+{
+	const struct ub_placement *queue = element;
+	int n = snprintf(buf, size, "%u on CPUs %s", queue->id, queue->cpus[0] ? queue->cpus : "-");
+
+	if (queue->tid && n > 0 && (size_t)n < size)
+		(void)snprintf(buf + n, size - (size_t)n, " by thread %d", queue->tid);
+	return buf;
 }
 
 GETTER(notes)
@@ -282,7 +318,13 @@ static const struct ub_field user_fields[] = {
 	UB_FIELD_END,
 };
 
-static const struct ub_field queue_fields[] = { UB_FIELD_END };
+static const struct ub_field queue_fields[] = {
+	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_queue_id },
+	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_queue_tid },
+	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_queue_cpus },
+	{ .key = "numa_node", .type = UB_FIELD_NUMBER, .get = get_queue_node },
+	UB_FIELD_END,
+};
 
 const struct ub_field ub_detail_fields[] = {
 	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
@@ -291,7 +333,7 @@ const struct ub_field ub_detail_fields[] = {
 	{ .key = "parameters", .type = UB_FIELD_OBJECT, .get = get_parameters,
 	  .fields = parameter_fields, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
-	  .fields = queue_fields, .at = no_element },
+	  .fields = queue_fields, .at = queue_at, .describe = describe_queue },
 	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },
 	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .fields = user_fields,
 	  .at = user_at, .describe = describe_user },

@@ -6,6 +6,7 @@
 #pragma once
 
 #include "device/device.h"
+#include "device/placement.h"
 #include "device/users.h"
 #include "field.h"
 
@@ -21,6 +22,8 @@ extern const struct ub_field ub_deleted_fields[];
 struct ub_dev_detail {
 	struct ub_dev dev;
 	struct ub_users users;
+	struct ub_placement *queues;
+	size_t queue_count;
 	char status[256]; /* what is wrong; "" when nothing is */
 	char action[256]; /* what to do about it */
 };

@@ -51,11 +51,11 @@ struct ub_tgt {
 };
 
 struct ub_open_request {
-	uint32_t logical_block_size; /* asked for; 0: the target's choice */
-	bool read_only;              /* asked for */
-	bool no_discard;             /* asked for */
-	bool no_lock;                /* do not lock the backing */
-	bool probe;                  /* only to tell about it: take no lock, create nothing */
+	uint32_t logical_block_size;     /* asked for; 0: the target's choice */
+	bool read_only;                  /* asked for */
+	bool no_discard;                 /* asked for */
+	bool no_lock;                    /* do not lock the backing */
+	bool probe;                      /* only to tell about it: take no lock, create nothing */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };

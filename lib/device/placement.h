@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: MIT */
+/* Where a device's queues are served: threads, CPUs, memory nodes; from sysfs and procfs. */
+#pragma once
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "device/device.h"
+
+struct ub_placement {
+	uint32_t id;
+	int32_t tid;       /* of the thread that serves it; 0: none, or not known */
+	char cpus[256];    /* whose I/O comes to this queue, as "0-3,8"; "" when not known */
+	int32_t numa_node; /* of the first of them; -1: not known */
+};
+
+/*
+ * One element for each queue that the device was granted. What can't be found out is left open.
+ * Return: 0 with an array to be freed, or -ENOMEM.
+ */
+int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, size_t *ret_count);
