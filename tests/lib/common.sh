@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: MIT
 # Small things that every shell part of the tests needs. Sourced, never run.
 # shellcheck shell=bash
 

@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: MIT
 # What in a kernel log is a complaint. Sourced, never run.
 # shellcheck shell=bash
 

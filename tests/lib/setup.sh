@@ -1,11 +1,11 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: MIT
 # What a Debian machine needs to build and test: packages, build folders, and whether its own
 # kernel serves. Sourced after common.sh, never run.
 # shellcheck shell=bash
 
 declare -gA PACKAGES=(
-	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libcmocka-dev scdoc'
-	[test]='bats fio jq e2fsprogs xfsprogs fdisk strace util-linux procps psmisc python3'
+	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libcmocka-dev'
+	[test]='bats fio jq e2fsprogs xfsprogs fdisk dmsetup strace util-linux procps kmod perl-base python3'
 	[vm]='qemu-system-x86 busybox-static cpio kmod xz-utils zstd util-linux'
 	[lint]='clang clang-format cppcheck shellcheck'
 )
@@ -73,4 +73,36 @@ need_packages()
 		mapfile -t missing < <(printf '%s\n' "${missing[@]}" | grep -vx virtiofsd)
 	apt_get install --no-install-recommends "${missing[@]}" ||
 		die 125 "cannot install: ${missing[*]}"
+}
+
+# build_in DIR [CMAKE OPTION...]: configures and builds there. Quiet but for warnings; one at a
+# time, since several test runs may share a folder.
+build_in()
+{
+	local dir=$1 log=$1/build.log
+	shift
+	mkdir -p "$dir"
+	if ! (
+		flock 9
+		cmake -S "$TOP" -B "$dir" "$@" && cmake --build "$dir" -j "$(nproc)"
+	) 9>"$dir/.lock" >"$log" 2>&1 </dev/null; then
+		grep -E 'error|warning' -A 5 "$log" >&2 || tail -n 30 "$log" >&2
+		die 125 "cannot build in $dir (all of it is in $log)"
+	fi
+	grep -E 'warning' -A 5 "$log" >&2 || true
+}
+
+# have_ublk: does this machine's own kernel serve? Root, Linux 6.12, the driver, and io_uring not
+# forbidden (by the system call itself: seccomp forbids it too, and shows nowhere).
+have_ublk()
+{
+	local version
+	version=$(uname -r)
+	[[ $(printf '%s\n' 6.12 "${version%%-*}" | sort -V | head -n 1) == 6.12 ]] || return
+	can_be_root || return
+	[[ -e /dev/ublk-control ]] || as_root modprobe ublk_drv 2>/dev/null || return
+	as_root sh -c ': <>/dev/ublk-control' 2>/dev/null || return
+	# The script is perl's.
+	# shellcheck disable=SC2016
+	as_root perl -e 'exit(syscall(425, 1, my $params = "\0" x 120) < 0)'
 }

@@ -1,6 +1,6 @@
 #!/bin/busybox sh
 # shellcheck shell=dash
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: MIT
 # The guest's first program, run by busybox in the initramfs. Puts the root file system
 # together: the host's, read-only, below a writable layer in memory. Then guest.sh takes over.
 # What it needs to know stands in /vm, written by the host side.

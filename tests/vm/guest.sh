@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: MIT
 # The guest's process 1 once the root is there: mounts the rest, runs the command with its
 # output on two virtio ports, reports, powers off. The shell's `wait` reaps orphans.
 # Run by busybox sh, of which nothing on the host can deprive it.

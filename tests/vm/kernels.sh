@@ -1,4 +1,4 @@
-# SPDX-License-Identifier: GPL-2.0-or-later
+# SPDX-License-Identifier: MIT
 # Debian's cloud kernels: which there are, and which is wanted. Sourced after common.sh, never run.
 #
 # apt does the work, with the machine's own mirror and settings but with lists and sources of its

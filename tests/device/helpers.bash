@@ -1,0 +1,203 @@
+# SPDX-License-Identifier: MIT
+# What every device test shares: a clean start, an end that leaves nothing, and the things that
+# tests make. A test file loads this and calls device_setup and device_teardown.
+# shellcheck shell=bash
+
+bats_require_minimum_version 1.5.0
+
+# shellcheck source=tests/lib/common.sh
+. "$BATS_TEST_DIRNAME/../lib/common.sh"
+# shellcheck source=tests/lib/klog.sh
+. "$BATS_TEST_DIRNAME/../lib/klog.sh"
+
+UBLK=${UBLK:-$TOP/build/ublk}
+NULLB=/sys/kernel/config/nullb
+
+export NO_COLOR=1
+
+# ublk ARGS...: the program under test; one that hangs fails, after two minutes.
+ublk()
+{
+	timeout --foreground -k 5 120 "$UBLK" "$@"
+}
+
+device_setup()
+{
+	requires "$UBLK"
+	undo=()
+	cd "$BATS_TEST_TMPDIR" || return
+	export ASAN_OPTIONS=log_path=$PWD/sanitizer UBSAN_OPTIONS=log_path=$PWD/sanitizer
+	modprobe ublk_drv
+	nothing_left || { what_is_left; return 1; }
+	klog_marker="test $BATS_TEST_NUMBER of ${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION"
+	printf '%s\n' "$klog_marker" >/dev/kmsg
+}
+
+# Undoes what the test made, and fails it if a device, server or record is left, or if the kernel
+# or a sanitizer complained. Whatever it finds, the next test starts from nothing.
+device_teardown()
+{
+	local result=0 i
+	# Out of the way of umount.
+	cd /
+	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
+		eval "${undo[i]}" || result=1
+	done
+	if ! wait_for 5 nothing_left; then
+		what_is_left
+		remove_what_is_left
+		result=1
+	fi
+	remove_ram_disks || result=1
+	check_klog || result=1
+	check_sanitizer || result=1
+	[[ -n ${BATS_TEST_COMPLETED-} ]] || klog_since_setup | tail -n 20
+	return "$result"
+}
+
+# at_end CMD...: run by the teardown, the last one first, before it looks for devices.
+at_end()
+{
+	undo+=("$(printf '%q ' "$@")")
+}
+
+nothing_left()
+{
+	! compgen -G '/dev/ublk[bc]*' >/dev/null && ! compgen -G '/run/ublk/*.json' >/dev/null &&
+		! pgrep -x ublk-server >/dev/null
+}
+
+what_is_left()
+{
+	echo 'devices, records or servers left:'
+	compgen -G '/dev/ublk[bc]*' || true
+	compgen -G '/run/ublk/*.json' || true
+	pgrep -ax ublk-server || true
+}
+
+remove_what_is_left()
+{
+	timeout -k 5 20 "$UBLK" del --all --force || true
+	pgrep -x ublk-server | xargs -r kill -KILL || true
+	timeout -k 5 20 "$UBLK" del --all --force || true
+	rm -f /run/ublk/*.json
+	wait_for 5 nothing_left || echo 'and it does not go'
+}
+
+klog_since_setup()
+{
+	dmesg | awk -v marker="$klog_marker" 'found { print } index($0, marker) { found = 1 }'
+}
+
+check_klog()
+{
+	local complaints
+	complaints=$(klog_since_setup | klog_complaints) || return 0
+	printf 'the kernel complained:\n%s\n' "$complaints"
+	return 1
+}
+
+check_sanitizer()
+{
+	compgen -G "$BATS_TEST_TMPDIR/sanitizer.*" >/dev/null || return 0
+	cat "$BATS_TEST_TMPDIR"/sanitizer.*
+	return 1
+}
+
+# requires CMD...: fails with the names of those that are missing.
+requires()
+{
+	local cmd result=0
+	for cmd; do
+		command -v "$cmd" >/dev/null || { echo "missing: $cmd"; result=1; }
+	done
+	return "$result"
+}
+
+# kernel_at_least X.Y
+kernel_at_least()
+{
+	local release
+	release=$(uname -r)
+	[[ $(printf '%s\n' "$1" "${release%%[-+]*}" | sort -V | head -n 1) == "$1" ]]
+}
+
+# only_on_kernel X.Y FEATURE: skips the rest of the test where the kernel is older than the feature.
+# The runner knows the words and takes no other reason for a skip.
+only_on_kernel()
+{
+	kernel_at_least "$1" || skip "kernel: $2 came with Linux $1"
+}
+
+# only_before_kernel X.Y FEATURE: for what holds only where the feature is missing.
+only_before_kernel()
+{
+	! kernel_at_least "$1" || skip "kernel: $2 is there since Linux $1"
+}
+
+# make_image FILE SIZE: an empty file, without blocks.
+make_image()
+{
+	truncate -s "$2" "$1"
+}
+
+# make_ram_disk MEGABYTES [BLOCK SIZE [ATTRIBUTE=VALUE...]]: prints /dev/NAME. A real block device
+# with direct I/O (tmpfs answers O_DIRECT in its own way). Goes at the teardown. The attributes are
+# those of null_blk in configfs.
+make_ram_disk()
+{
+	local n=0 dir attribute
+	[[ -d $NULLB ]] || modprobe null_blk nr_devices=0 || return
+	until mkdir "$NULLB/ubram$n" 2>/dev/null; do
+		((n++ < 64)) || return
+	done
+	dir=$NULLB/ubram$n
+	echo "$1" >"$dir/size" &&
+		echo "${2:-512}" >"$dir/blocksize" &&
+		echo 1 >"$dir/memory_backed" || return
+	for attribute in "${@:3}"; do
+		echo "${attribute#*=}" >"$dir/${attribute%%=*}" || return
+	done
+	echo 1 >"$dir/power" && printf '/dev/ubram%s\n' "$n"
+}
+
+remove_ram_disks()
+{
+	local dir
+	for dir in "$NULLB"/ubram*/; do
+		[[ ! -d $dir ]] || { echo 0 >"$dir/power" && rmdir "$dir"; } || return
+	done
+}
+
+# fs_on DEV ext4|xfs DIR: makes the file system and mounts it; the teardown unmounts it.
+fs_on()
+{
+	local quiet_force=-qF
+	[[ $2 != xfs ]] || quiet_force=-qf
+	modprobe "$2" && "mkfs.$2" "$quiet_force" "$1" && mkdir -p "$3" && mount -t "$2" "$1" "$3" || return
+	at_end unmount "$(realpath "$3")"
+}
+
+# unmount DIR: also if the test has done so itself.
+unmount()
+{
+	! mountpoint -q "$1" || umount "$1"
+}
+
+# fio_verify DEV [FIO OPTION...]: random writes to the first 16 MiB, read back and compared.
+fio_verify()
+{
+	local dev=$1 size
+	size=$(blockdev --getsize64 "$dev") || return
+	fio --name=verify --filename="$dev" --size=$((size < 16777216 ? size : 16777216)) \
+		--rw=randwrite --bs=4k --direct=1 --ioengine=io_uring --iodepth=16 \
+		--verify=crc32c --do_verify=1 --verify_fatal=1 "${@:2}" >fio.out 2>&1 ||
+		{ cat fio.out; return 1; }
+}
+
+# state_of DEV: the path or the number of a device; `gone` if there is none.
+state_of()
+{
+	ublk list --json | jq -r --arg dev "$1" \
+		'[.devices[] | select(.path == $dev or (.id | tostring) == $dev) | .state][0] // "gone"'
+}

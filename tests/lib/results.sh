@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: MIT
+# What became of each test. Sourced, never run. $RESULTS is a folder with a file for each test file
+# on each kernel: `plan N`, then `pass`, `fail` or `skip` and the test's name. A file that is begun
+# anew starts over, so what ran twice counts once; a test that was planned and never reported failed.
+# shellcheck shell=bash
+
+# result_file LABEL JOB
+result_file()
+{
+	printf '%s/%s' "$RESULTS" "$(tr -c 'A-Za-z0-9.\n-' _ <<<"$1 $2")"
+}
+
+# expect LABEL JOB: it shall run; until it begins it counts as one failure.
+expect()
+{
+	printf 'plan 1\n' >"$(result_file "$1" "$2")"
+}
+
+# report STATUS LABEL JOB NAME: for the reader and for the count.
+report()
+{
+	local where=${3#*:}
+	[[ $3 == build:* || $3 != *:* ]] || where+=" (${3%%:*})"
+	printf '%s %s\n' "$1" "$4" >>"$(result_file "$2" "$3")"
+	printf '%-4s  %-7s %s: %s\n' "${1/pass/ok}" "$2" "${where#tests/}" "$4"
+}
+
+# collect LABEL <TAP: of one or more jobs, as bats-group prints it.
+collect()
+{
+	local label=$1 line job='' name
+	while IFS= read -r line; do
+		case $line in
+		'#begin '*)
+			job=${line#\#begin }
+			: >"$(result_file "$label" "$job")"
+			;;
+		'#end 0') ;;
+		'#end '*) file_ended "$label" "$job" "${line#\#end }" ;;
+		1..*) printf 'plan %s\n' "${line#1..}" >>"$(result_file "$label" "$job")" ;;
+		'ok '* | 'not ok '*)
+			name=${line#not }
+			name=${name#ok }
+			name=${name#* }
+			case $line in
+			'not ok '*) report fail "$label" "$job" "$name" ;;
+			*' # skip kernel: '*) report skip "$label" "$job" "$name" ;;
+			*' # skip'*) report fail "$label" "$job" "$name (this is no reason to skip)" ;;
+			*) report pass "$label" "$job" "$name" ;;
+			esac
+			;;
+		*) printf '      %s\n' "${line#\# }" ;;
+		esac
+	done
+}
+
+# file_ended LABEL JOB STATUS: bats failed; if no test did, this is the failure.
+file_ended()
+{
+	local file
+	file=$(result_file "$1" "$2")
+	if (($3 == 124 || $3 == 137)); then
+		report fail "$1" "$2" 'ends before its deadline'
+	elif ! grep -q '^fail ' "$file"; then
+		report fail "$1" "$2" "is run by bats (status $3)"
+	fi
+}
+
+# closing_line: prints the sum of all. Return: 0 if something ran and nothing failed.
+closing_line()
+{
+	local passed failed skipped
+	read -r passed failed skipped < <(find "$RESULTS" -type f -exec awk '
+		FNR == 1 { close_file() }
+		$1 == "plan" { plan = $2 }
+		$1 != "plan" { n[$1]++; seen++ }
+		function close_file() { if (plan > seen) n["fail"] += plan - seen; plan = seen = 0 }
+		END { close_file(); print n["pass"] + 0, n["fail"] + 0, n["skip"] + 0 }' /dev/null {} +)
+	printf '%s passed, %s failed' "$passed" "$failed"
+	((skipped == 0)) || printf ', %s skipped' "$skipped"
+	printf '\n'
+	((failed == 0 && passed > 0))
+}
+
+# missing_tests: names what was planned and never reported.
+missing_tests()
+{
+	local file
+	for file in "$RESULTS"/*; do
+		[[ -s $file ]] || continue
+		awk -v file="${file##*/}" '
+			$1 == "plan" { plan = $2 }
+			$1 != "plan" { seen++ }
+			END { if (plan > seen) print "fail  " file ": " plan - seen " tests did not run" }' "$file"
+	done
+}
