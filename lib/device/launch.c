@@ -140,15 +140,18 @@ static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err
 	return 0;
 }
 
-/* Waits for the server to be gone; kills it when the time is over, and leaves one behind that not
- * even that ends (its backing hangs in the kernel). */
-static void wait_gone(struct ub_launch *launch)
+/* Waits for the server to be gone; kills it when the time is over. Return: false if not even that
+ * ends it: its backing hangs in the kernel. */
+static bool wait_gone(struct ub_launch *launch)
 {
-	if (ub_process_wait(launch->pidfd, UNDO_MS) != 0) {
+	int ret = ub_process_wait(launch->pidfd, UNDO_MS);
+
+	if (ret != 0) {
 		(void)kill(launch->pid, SIGKILL);
-		(void)ub_process_wait(launch->pidfd, UNDO_MS);
+		ret = ub_process_wait(launch->pidfd, UNDO_MS);
 	}
 	(void)waitpid(launch->pid, NULL, WNOHANG);
+	return ret == 0;
 }
 
 /* The server is gone: if it left a device that it had added, remove it. */
@@ -174,8 +177,9 @@ static void remove_left_device(struct ub_launch *launch)
 static void undo(struct ub_launch *launch)
 {
 	ub_close(&launch->channel);
-	wait_gone(launch);
-	remove_left_device(launch);
+	/* While its server hangs, stopping the device would hang this process as well. */
+	if (wait_gone(launch))
+		remove_left_device(launch);
 }
 
 void ub_launch_abort(struct ub_launch *launch)

@@ -211,9 +211,22 @@ static bool is_same_backing(const struct ub_backing *a, const struct ub_backing 
 	return a->dev == b->dev && a->ino == b->ino;
 }
 
-int ub_record_find_claim(const struct ub_backing *backing, uint32_t own_id,
-			 bool (*is_there)(void *arg, uint32_t id, uint64_t token), void *arg,
-			 uint32_t *ret_id)
+static bool claims(const void *arg, const struct ub_record *record)
+{
+	const struct ub_backing *backing = arg;
+
+	return is_same_backing(backing, &record->backing) &&
+	       (backing->writable || record->backing.writable);
+}
+
+static bool has_name(const void *arg, const struct ub_record *record)
+{
+	return record->spec.name && strcmp(record->spec.name, arg) == 0;
+}
+
+/* Return: 1 with the id of a device that is there and whose record @matches, 0, or an errno. */
+static int find(bool (*matches)(const void *arg, const struct ub_record *record), const void *arg,
+		const struct ub_record_alive *alive, uint32_t *ret_id)
 {
 	int dirfd = ub_record_dir_open(false, NULL);
 	struct dirent *entry;
@@ -231,12 +244,11 @@ int ub_record_find_claim(const struct ub_backing *backing, uint32_t own_id,
 		struct ub_record record;
 		uint32_t id;
 
-		if (!ub_record_parse_name(entry->d_name, &id) || id == own_id ||
+		if (!ub_record_parse_name(entry->d_name, &id) ||
 		    read_record(dirfd, id, &record, NULL) != 0)
 			continue;
-		if (record.id == id && record.token && is_same_backing(backing, &record.backing) &&
-		    (backing->writable || record.backing.writable) &&
-		    is_there(arg, id, record.token)) {
+		if (record.id == id && record.token && matches(arg, &record) &&
+		    alive->is_there(alive->arg, id, record.token)) {
 			*ret_id = id;
 			found = 1;
 		}
@@ -244,4 +256,15 @@ int ub_record_find_claim(const struct ub_backing *backing, uint32_t own_id,
 	}
 	(void)closedir(dir);
 	return found;
+}
+
+int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,
+			 uint32_t *ret_id)
+{
+	return find(claims, backing, alive, ret_id);
+}
+
+int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id)
+{
+	return find(has_name, name, alive, ret_id);
 }

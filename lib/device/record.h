@@ -75,12 +75,19 @@ int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *e
 /* Removes the record of @id if its token is @token. Return: 0 also when there is none. */
 int ub_record_remove(uint32_t id, uint64_t token);
 
+/* Tells whether device @id exists with this token: a record of one that does not counts nothing. */
+struct ub_record_alive {
+	bool (*is_there)(void *arg, uint32_t id, uint64_t token);
+	void *arg;
+};
+
 /*
- * Looks for a record of another device that claims the same backing (by device and inode, or by
- * device number), where one of the two is served for writing. Only records whose device exists
- * with the record's token count, its server dead or alive: @is_there tells.
+ * Looks for a record that claims the same backing (by device and inode, or by
+ * device number), where one of the two is served for writing, its server dead or alive.
  * Return: 1 with @ret_id, 0, or a negative errno.
  */
-int ub_record_find_claim(const struct ub_backing *backing, uint32_t own_id,
-			 bool (*is_there)(void *arg, uint32_t id, uint64_t token), void *arg,
+int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,
 			 uint32_t *ret_id);
+
+/* Looks for a device that has this name. Return: as above. */
+int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id);

@@ -25,6 +25,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 {
 	struct ub_handover *map;
 	struct stat st;
+	int ret;
 
 	if (fstat(fd, &st) != 0 || st.st_size < (off_t)sizeof(*map) ||
 	    st.st_size > (off_t)(sizeof(*map) + UB_HANDOVER_TEXT_MAX))
@@ -41,7 +42,9 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	s->handover = map;
 	s->info = &map->info;
 	s->mode = (enum ub_launch_mode)map->mode;
-	return ub_record_from_json(map->text, map->text_len, &s->record, err);
+	ret = ub_record_from_json(map->text, map->text_len, &s->record, err);
+	/* A record that was read back has been checked in its parts only. */
+	return ret ? ret : ub_spec_check(&s->record.spec, err);
 }
 
 static int start(struct server *s, int handover_fd, struct ub_error *err)

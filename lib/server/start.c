@@ -35,15 +35,20 @@ static bool is_there(void *arg, uint32_t id, uint64_t token)
 
 static int check_claims(struct server *s, struct ub_error *err)
 {
+	const struct ub_record_alive alive = {.is_there = is_there, .arg = s};
 	const struct ub_backing *backing = &s->target.backing;
+	const char *name = s->record.spec.name;
 	uint32_t id;
 
-	if (!backing->path || s->record.spec.no_lock)
-		return 0;
-	if (ub_record_find_claim(backing, UINT32_MAX, is_there, s, &id) != 1)
-		return 0;
-	return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",
-			    backing->path, id);
+	if (backing->path && !s->record.spec.no_lock &&
+	    ub_record_find_claim(backing, &alive, &id) == 1)
+		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",
+				    backing->path, id);
+	if (name && ub_record_find_name(name, &alive, &id) == 1)
+		return ub_fail_text(err, UB_STAGE_ADD, -EEXIST,
+				    "cannot add a device named %s: ublkb%u has that name", name,
+				    id);
+	return 0;
 }
 
 static uint64_t recovery_flags(int recovery)

@@ -232,9 +232,11 @@ static bool is_there(void *arg, uint32_t id, uint64_t token)
 	return token == there;
 }
 
-static int find(struct ub_backing *b, uint32_t own_id, uint32_t *ret_id)
+static const struct ub_record_alive alive = {.is_there = is_there, .arg = &there};
+
+static int find(struct ub_backing *b, uint32_t *ret_id)
 {
-	return ub_record_find_claim(b, own_id, is_there, &there, ret_id);
+	return ub_record_find_claim(b, &alive, ret_id);
 }
 
 static void a_backing_that_is_served_is_found(void **state)
@@ -246,7 +248,7 @@ static void a_backing_that_is_served_is_found(void **state)
 
 	(void)state;
 	there = 7;
-	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	assert_int_equal(find(&b, &id), 0);
 	write_record(1048575, 7, "/a");
 	write_record(0, 8, "/a");
 	(void)snprintf(junk, sizeof(junk), "%s/007.json", dir);
@@ -256,17 +258,16 @@ static void a_backing_that_is_served_is_found(void **state)
 	(void)snprintf(junk, sizeof(junk), "%s/junk", dir);
 	assert_int_equal(mkdir(junk, 0755), 0);
 
-	assert_int_equal(find(&b, UINT32_MAX, &id), 1);
+	assert_int_equal(find(&b, &id), 1);
 	assert_int_equal(id, 1048575);
-	assert_int_equal(find(&b, 1048575, &id), 0);
 	b.ino--;
-	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	assert_int_equal(find(&b, &id), 0);
 	b.ino++;
 	there = 9;
-	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	assert_int_equal(find(&b, &id), 0);
 	b.path = NULL;
 	there = 7;
-	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	assert_int_equal(find(&b, &id), 0);
 }
 
 static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state)
@@ -282,10 +283,28 @@ static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state
 	r.backing.writable = false;
 	assert_int_equal(ub_record_write(&r, NULL), 0);
 	ub_record_done(&r);
-	assert_int_equal(find(&b, UINT32_MAX, &id), 0);
+	assert_int_equal(find(&b, &id), 0);
 	b.writable = true;
-	assert_int_equal(find(&b, UINT32_MAX, &id), 1);
+	assert_int_equal(find(&b, &id), 1);
 	assert_int_equal(id, 4);
+}
+
+static void a_name_that_is_taken_is_found(void **state)
+{
+	struct ub_record r = make_record(4, "/a");
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	free(r.spec.name);
+	r.spec.name = strdup("backup");
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	ub_record_done(&r);
+	assert_int_equal(ub_record_find_name("backup", &alive, &id), 1);
+	assert_int_equal(id, 4);
+	assert_int_equal(ub_record_find_name("back", &alive, &id), 0);
+	there = TOKEN + 1;
+	assert_int_equal(ub_record_find_name("backup", &alive, &id), 0);
 }
 
 static void writers_at_the_same_time_leave_one_whole_record(void **state)
@@ -336,6 +355,7 @@ int main(void)
 		TEST(a_file_that_is_no_record_is_refused),
 		TEST(a_backing_that_is_served_is_found),
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
+		TEST(a_name_that_is_taken_is_found),
 		TEST(writers_at_the_same_time_leave_one_whole_record),
 		TEST(the_directory_is_the_users_own),
 	};
