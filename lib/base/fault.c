@@ -16,12 +16,20 @@ static const struct {
 	{"ENODEV", ENODEV}, {"EAGAIN", EAGAIN}, {"EMFILE", EMFILE},
 };
 
+bool ub_fault_is_wanted(const char *step)
+{
+	const char *want = getenv("UBLK_FAULT");
+	size_t len = strlen(step);
+
+	return want && strncmp(want, step, len) == 0 && (want[len] == '\0' || want[len] == ':');
+}
+
 int ub_fault(const char *step)
 {
 	const char *want = getenv("UBLK_FAULT");
 	size_t len = strlen(step);
 
-	if (!want || strncmp(want, step, len) != 0 || (want[len] != '\0' && want[len] != ':'))
+	if (!ub_fault_is_wanted(step))
 		return 0;
 	if (want[len] == '\0')
 		return -EIO;

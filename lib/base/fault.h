@@ -10,13 +10,22 @@
  */
 #pragma once
 
+#include <stdbool.h>
+
 #ifdef UB_FAULTS
 /* Return: 0, or the negative errno that the step shall fail with. */
 int ub_fault(const char *step);
+/* Is it this step that UBLK_FAULT names? For what has to be done before it fails. */
+bool ub_fault_is_wanted(const char *step);
 #else
 static inline int ub_fault(const char *step)
 {
 	(void)step;
 	return 0;
+}
+static inline bool ub_fault_is_wanted(const char *step)
+{
+	(void)step;
+	return false;
 }
 #endif

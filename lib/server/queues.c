@@ -63,6 +63,13 @@ int server_open_char(struct server *s, struct ub_error *err)
 		return ub_fail(err, UB_STAGE_CHAR, ret, "cannot open %s", path);
 	for (unsigned i = 0; !ret && i < s->nr_queues; i++)
 		ret = ub_queue_attach(s->queues[i], s->char_fd, err);
+	return ret;
+}
+
+int server_map_queues(struct server *s, struct ub_error *err)
+{
+	int ret = 0;
+
 	for (unsigned i = 0; !ret && i < s->nr_queues; i++)
 		ret = ub_queue_map(s->queues[i], s->char_fd, err);
 	return ret;

@@ -2,7 +2,8 @@
 /*
  * `ublk recover`: a new server for a device whose server died. Everything that can fail comes
  * before the first fetch: a server that dies half-fetched wedges the device for good on Linux 6.12
- * to 6.19. Until then nothing is changed, and a failure leaves the device as it was.
+ * to 6.19, and on 6.12 one that dies between mapping and fetching too. Until then nothing is
+ * changed, and a failure leaves the device as it was.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -17,6 +18,26 @@
 
 /* There is no event for "quiesced", nor for the old server's last reference: ask again. */
 #define RETRY_MS 20
+
+static int check_interrupted(struct server *s, struct ub_error *err)
+{
+	if (s->terms || s->parent_gone)
+		return ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
+	return 0;
+}
+
+/* It lives, and by another server than the one that this recovery is about. */
+static bool is_recovered(const struct server *s, const struct ublksrv_ctrl_dev_info *now)
+{
+	return now->state == UBLK_S_DEV_LIVE && now->ublksrv_pid > 0 &&
+	       now->ublksrv_pid != s->record.pid;
+}
+
+static int recovered_meanwhile(const struct server *s, struct ub_error *err)
+{
+	return ub_fail_text(err, UB_STAGE_RECOVER, -EBUSY,
+			    "cannot recover ublkb%u: another recovery was faster", s->record.id);
+}
 
 static int check_state(struct server *s, int64_t deadline, struct ub_error *err)
 {
@@ -37,12 +58,15 @@ static int check_state(struct server *s, int64_t deadline, struct ub_error *err)
 				"cannot recover ublkb%u: it was not made to be recovered", id);
 		if (s->info->state == UBLK_S_DEV_QUIESCED || s->info->state == UBLK_S_DEV_FAIL_IO)
 			return 0;
+		if (is_recovered(s, s->info))
+			return recovered_meanwhile(s, err);
 		if (ub_left_ms(deadline) == 0)
 			return ub_fail_text(err, UB_STAGE_RECOVER, -EBUSY,
 					    "cannot recover ublkb%u: it still has a server", id);
 		server_wait(s, RETRY_MS);
-		if (s->terms || s->parent_gone)
-			return ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
+		ret = check_interrupted(s, err);
+		if (ret)
+			return ret;
 	}
 }
 
@@ -54,6 +78,7 @@ static int open_locked(struct server *s, const struct ub_open_request *req, int6
 		       struct ub_error *err)
 {
 	struct ub_notes old = s->record.notes;
+	struct ublksrv_ctrl_dev_info now;
 	int ret;
 
 	for (;;) {
@@ -62,10 +87,12 @@ static int open_locked(struct server *s, const struct ub_open_request *req, int6
 		if (ret != -EBUSY || err->stage != UB_STAGE_LOCK || ub_left_ms(deadline) == 0)
 			break;
 		server_wait(s, RETRY_MS);
-		if (s->terms || s->parent_gone) {
-			ret = ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
+		ret = check_interrupted(s, err);
+		if (!ret && ub_ctrl_get_info(s->ctrl, s->record.id, &now) == 0 &&
+		    is_recovered(s, &now))
+			ret = recovered_meanwhile(s, err);
+		if (ret)
 			break;
-		}
 	}
 	if (ret)
 		s->record.notes = old;
@@ -131,8 +158,10 @@ static int end_recovery(struct server *s, struct ub_error *err)
 		.dev_id = s->record.id,
 		.data = (uint64_t)getpid(),
 	};
-	int ret = server_command(s, &cmd, (int)s->record.spec.timeout_s * 1000);
+	int ret = ub_fault("end-recovery");
 
+	if (!ret)
+		ret = server_command(s, &cmd, (int)s->record.spec.timeout_s * 1000);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
 	s->live = true;
@@ -158,13 +187,17 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = server_write_record(s, err);
 	if (!ret)
 		ret = server_open_char(s, err);
-	if (!ret && (s->terms || s->parent_gone))
-		ret = ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
+	if (!ret)
+		ret = check_interrupted(s, err);
 	if (ret)
 		return ret;
 	s->recorded = true;
-	/* An interruption has to wait from here on until the device is live. */
+	/* An interruption has to wait from here on until the device is live: Linux 6.12 keeps the
+	 * device for the process that has mapped it until all is fetched (ublk_ch_mmap()). */
 	s->irreversible = true;
+	ret = server_map_queues(s, err);
+	if (ret)
+		return ret;
 	server_fetch(s);
 	ret = end_recovery(s, err);
 	if (!ret)

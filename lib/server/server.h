@@ -75,6 +75,7 @@ void server_send(struct server *s, enum ub_message_type type, const struct ub_er
 /* queues.c: all queues at once. */
 int server_make_queues(struct server *s, struct ub_error *err);
 int server_open_char(struct server *s, struct ub_error *err);
+int server_map_queues(struct server *s, struct ub_error *err);
 void server_fetch(struct server *s);
 /* Waits until every queue has ended. Return: 0 or -ETIMEDOUT. */
 int server_join_queues(struct server *s, int timeout_ms);

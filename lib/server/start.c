@@ -233,6 +233,8 @@ int server_add(struct server *s, struct ub_error *err)
 	if (!ret)
 		ret = server_open_char(s, err);
 	if (!ret)
+		ret = server_map_queues(s, err);
+	if (!ret)
 		ret = server_write_record(s, err);
 	if (ret)
 		return ret;

@@ -83,50 +83,30 @@ ends_with()
 # Nobody answers libdevmapper's cookies here: it makes the nodes itself.
 export DM_DISABLE_UDEV=1
 
-NULLB=/sys/kernel/config/nullb
-
-# make_slow_disk NAME MILLISECONDS MEGABYTES: /dev/NAME, a ram disk each of whose requests takes so long.
+# make_slow_disk MILLISECONDS MEGABYTES: prints a disk each of whose requests takes so long.
 make_slow_disk()
 {
-	modprobe null_blk nr_devices=0
-	mkdir "$NULLB/$1"
-	echo "$3" >"$NULLB/$1/size"
-	echo 1 >"$NULLB/$1/memory_backed"
-	set_slowness "$1" "$2"
-	[ -b "/dev/$1" ]
+	make_ram_disk "$2" 512 irqmode=2 "completion_nsec=$(($1 * 1000000))"
 }
 
-# set_slowness NAME MILLISECONDS: of a disk of make_slow_disk that nobody has open.
-set_slowness()
+# map_disk NAME TABLE: /dev/mapper/NAME; goes at the teardown.
+map_disk()
 {
-	echo 0 >"$NULLB/$1/power"
-	if (($2)); then
-		echo 2 >"$NULLB/$1/irqmode"
-		echo "$(($2 * 1000000))" >"$NULLB/$1/completion_nsec"
-	else
-		echo 0 >"$NULLB/$1/irqmode"
-	fi
-	echo 1 >"$NULLB/$1/power"
+	requires dmsetup && modprobe dm_mod && dmsetup create "$1" --table "$2" &&
+		at_end dmsetup remove "$1"
 }
 
-# make_disk_with_slow_writes MILLISECONDS MEGABYTES: /dev/mapper/slow on /dev/ram, which is fast.
-make_disk_with_slow_writes()
+# change_map NAME TABLE
+change_map()
 {
-	requires dmsetup
-	modprobe -a dm_mod dm_delay
-	make_slow_disk ram 0 "$2"
-	dmsetup create slow --table "0 $(($2 * 2048)) delay /dev/ram 0 0 /dev/ram 0 $1"
+	dmsetup suspend --noflush "$1" && dmsetup load "$1" --table "$2" && dmsetup resume "$1"
 }
 
-# remove_disks: all that these functions made, and mounts of this test; for teardown.
-remove_disks()
+# end_jobs: of the test's own; for teardown, so that none holds a device.
+end_jobs()
 {
-	local dir
-	if mountpoint -q m; then
-		umount -l m
-	fi
-	[[ ! -d $NULLB ]] || dmsetup remove_all --force 2>/dev/null || true
-	for dir in "$NULLB"/*/; do
-		[[ ! -d $dir ]] || { echo 0 >"$dir/power" && rmdir "$dir"; }
+	local pid
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null || true
 	done
 }
