@@ -83,6 +83,9 @@ void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t
 	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
 	sqe->addr = offset;
 	sqe->addr3 = len;
+	/* A worker submits it, so that it may block: without blocking, a stacked device that does
+	 * not offer that fails it with EOPNOTSUPP (submit_bio_noacct()), and nobody tries again. */
+	sqe->flags |= IOSQE_ASYNC;
 	finish_sqe(sqe, io);
 }
 

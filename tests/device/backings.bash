@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT
+# What tests about data ask of devices and of what lies behind them. Sourced after helpers.bash.
+# shellcheck shell=bash
+
+# tmpfs_on DIR MEGABYTES: mounted until the teardown.
+tmpfs_on()
+{
+	mkdir "$1" && mount -t tmpfs -o "size=$2M" tmpfs "$1" && at_end unmount "$(realpath "$1")"
+}
+
+# detail DEV JQ_FILTER: a value of a device, as compact JSON.
+detail()
+{
+	ublk show --json "$1" | jq -c ".devices[0] | $2"
+}
