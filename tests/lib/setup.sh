@@ -102,7 +102,5 @@ have_ublk()
 	can_be_root || return
 	[[ -e /dev/ublk-control ]] || as_root modprobe ublk_drv 2>/dev/null || return
 	as_root sh -c ': <>/dev/ublk-control' 2>/dev/null || return
-	# The script is perl's.
-	# shellcheck disable=SC2016
 	as_root perl -e 'exit(syscall(425, 1, my $params = "\0" x 120) < 0)'
 }

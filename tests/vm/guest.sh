@@ -68,8 +68,6 @@ start_pumps()
 
 run_command()
 {
-	# The script is bash's.
-	# shellcheck disable=SC2016
 	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		USER=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 UBLK_VM=1 /bin/bash -c '
 			cd "$(</run/vm/cwd)" || exit

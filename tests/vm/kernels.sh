@@ -20,8 +20,6 @@ private_apt()
 write_apt_config()
 {
 	local dir=$VM_CACHE/apt uri suite
-	# $(REPO_URI) is apt's own placeholder.
-	# shellcheck disable=SC2016
 	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' |
 		sort -u | head -n 1)
 	[[ -n $uri ]] || die 125 'the apt configuration names no Debian mirror'
