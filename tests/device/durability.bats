@@ -1,0 +1,269 @@
+# SPDX-License-Identifier: MIT
+# What a client was told to be durable is durable, and what was lost is never called so.
+# kernels: 6.12 newest
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+TRACE=/sys/kernel/tracing/instances/durability
+
+# trace EVENT...: from now on; read by traced.
+trace()
+{
+	local event
+	mkdir "$TRACE"
+	at_end end_trace
+	for event; do
+		echo 1 >"$TRACE/events/$event/enable"
+	done
+}
+
+end_trace()
+{
+	[[ ! -d $TRACE ]] || rmdir "$TRACE"
+}
+
+# traced_of_server EVENT: how often, in its threads, of which the ring's workers are some.
+traced_of_server()
+{
+	grep -E "(ublk-server|iou-wrk|queue)[^ ]*-[0-9]+ +\[" "$TRACE/trace" | grep -c "$1"
+}
+
+# issued DISK KINDS: how many requests of these kinds (as blktrace spells them) it has got.
+issued()
+{
+	local numbers
+	numbers=$(tr : , <"/sys/block/${1#/dev/}/dev")
+	grep "block_rq_issue: $numbers " "$TRACE/trace" | grep -cE "block_rq_issue: $numbers $2 " || true
+}
+
+# A disk with a volatile cache, so that the kernel sends it flushes, and ext4 on it.
+ext4_on_cached_disk()
+{
+	disk=$(make_ram_disk 64 512 cache_size=8)
+	fs_on "$disk" ext4 fs
+	make_image fs/a.img 32M
+	dev=$(ublk add -t loop -f fs/a.img "$@")
+	[ "$(cat "/sys/block/${dev#/dev/}/queue/write_cache")" = 'write back' ]
+}
+
+@test "each fsync of a client is one fsync of the file by the server" {
+	ext4_on_cached_disk
+	trace ext4/ext4_sync_file_enter block/block_rq_issue
+	fio --name=sync --filename="$dev" --rw=write --bs=4k --size=84k --fsync=1 --ioengine=psync \
+		--direct=1 --output=fio.log
+	flushes=$(issued "$dev" 'FF?')
+	[ "$flushes" -ge 20 ]
+	[ "$(traced_of_server ext4_sync_file_enter)" -eq "$flushes" ]
+	[ "$(issued "$disk" 'F[A-Z]*')" -ge 20 ]
+	ublk del "$dev"
+}
+
+@test "each durable write (FUA) of a client is synced by the server before it ends" {
+	for direct in on off; do
+		ext4_on_cached_disk --direct $direct
+		trace ext4/ext4_sync_file_enter block/block_rq_issue
+		dd if=/dev/zero of="$dev" bs=4096 count=10 oflag=direct,dsync status=none
+		fua=$(issued "$dev" 'WF[A-Z]*')
+		flushes=$(issued "$dev" 'FF?')
+		[ "$fua" -eq 10 ]
+		[ "$(traced_of_server ext4_sync_file_enter)" -eq $((fua + flushes)) ]
+		ublk del "$dev"
+		end_trace
+		umount fs
+	done
+}
+
+@test "a file system's journal on the device reaches the disk behind it" {
+	ext4_on_cached_disk
+	mkfs.ext4 -q "$dev"
+	mkdir mnt
+	mount "$dev" mnt
+	at_end unmount "$PWD/mnt"
+	trace ext4/ext4_sync_file_enter block/block_rq_issue
+	for i in 1 2 3 4 5; do
+		echo $i >mnt/$i
+		sync mnt/$i
+	done
+	[ "$(traced_of_server ext4_sync_file_enter)" -ge 5 ]
+	[ "$(issued "$disk" 'F[A-Z]*')" -ge 5 ]
+	umount mnt
+	ublk del "$dev"
+}
+
+@test "a flush on a block device reaches that device" {
+	disk=$(make_ram_disk 32 512 cache_size=8)
+	dev=$(ublk add -t loop -f "$disk")
+	trace block/block_rq_issue
+	for i in 1 2 3; do
+		dd if=/dev/zero of="$dev" bs=4096 seek=$i count=1 oflag=direct conv=fsync status=none
+	done
+	flushes=$(issued "$dev" 'FF?')
+	[ "$flushes" -ge 3 ]
+	[ "$(issued "$disk" 'F[A-Z]*')" -ge "$flushes" ]
+	ublk del "$dev"
+}
+
+@test "mem and null have no cache, and say so: no flush is sent" {
+	for target in 'mem --size 8M' 'null --size 8M'; do
+		# Several words.
+		# shellcheck disable=SC2086
+		dev=$(ublk add -t $target)
+		[ "$(cat "/sys/block/${dev#/dev/}/queue/write_cache")" = 'write through' ]
+		dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct conv=fsync status=none
+		ublk del "$dev"
+	done
+}
+
+# A disk whose writes can be made to fail, and a device of buffered I/O on it.
+on_failing_disk()
+{
+	disk=$(make_ram_disk 16)
+	size=$(blockdev --getsz "$disk")
+	modprobe dm_flakey
+	map_disk failing "0 $size linear $disk 0"
+	dev=$(ublk add -t loop -f /dev/mapper/failing "$@")
+}
+
+fail_writes()
+{
+	change_map failing "0 $size flakey $disk 0 0 3600 1 error_writes"
+}
+
+mend_disk()
+{
+	change_map failing "0 $size linear $disk 0"
+}
+
+write_block()
+{
+	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="$2" oflag=direct status=none
+}
+
+# flush_fails DEV: an fsync with nothing new to write is only a flush.
+flush_fails()
+{
+	run sync "$1"
+	[ "$status" -ne 0 ]
+}
+
+@test "a write-back that fails makes this flush and every later one fail; reads go on" {
+	on_failing_disk --direct off
+	write_block "$dev" 1
+	sync "$dev"
+	fail_writes
+	# Into the server's page cache: no error yet.
+	write_block "$dev" 2
+	flush_fails "$dev"
+	mend_disk
+	flush_fails "$dev"
+	flush_fails "$dev"
+	run dd if=/dev/zero of="$dev" bs=4096 seek=5 count=1 oflag=direct,dsync status=none
+	[ "$status" -ne 0 ]
+	dd if="$dev" of=/dev/null bs=1M iflag=direct status=none
+	[ "$(state_of "$dev")" = live ]
+	[ "$(detail "$dev" .write_error)" != null ]
+	ublk del "$dev"
+}
+
+@test "a failed write-back is remembered by a recovered server" {
+	on_failing_disk --direct off
+	fail_writes
+	write_block "$dev" 2
+	flush_fails "$dev"
+	mend_disk
+	kill_server "$dev"
+	wait_for 10 is_state "$dev" quiesced
+	ublk recover "$dev"
+	flush_fails "$dev"
+	dd if="$dev" of=/dev/null bs=1M iflag=direct status=none
+	[ "$(detail "$dev" .write_error)" != null ]
+	ublk del "$dev"
+}
+
+@test "a new device over the same backing starts without the old one's failure" {
+	on_failing_disk --direct off
+	fail_writes
+	write_block "$dev" 2
+	flush_fails "$dev"
+	mend_disk
+	ublk del "$dev"
+	dev=$(ublk add -t loop -f /dev/mapper/failing)
+	write_block "$dev" 2
+	sync "$dev"
+	ublk del "$dev"
+}
+
+@test "a durable write that fails makes later flushes fail" {
+	on_failing_disk
+	[ "$(detail "$dev" .target.direct)" = true ]
+	fail_writes
+	run dd if=/dev/zero of="$dev" bs=4096 seek=5 count=1 oflag=direct,dsync status=none
+	[ "$status" -ne 0 ]
+	mend_disk
+	flush_fails "$dev"
+	ublk del "$dev"
+}
+
+@test "a plain direct write that fails is this write's error and nobody else's" {
+	on_failing_disk
+	fail_writes
+	run write_block "$dev" 5
+	[ "$status" -ne 0 ]
+	mend_disk
+	write_block "$dev" 5
+	sync "$dev"
+	ublk del "$dev"
+}
+
+@test "a full file system is told as such to the client, and the device goes on" {
+	for type in tmpfs ext4; do
+		if [[ $type == tmpfs ]]; then
+			tmpfs_on "$type" 8
+		else
+			fs_on "$(make_ram_disk 16)" ext4 "$type"
+		fi
+		make_image $type/a.img 64M
+		dev=$(ublk add -t loop -f $type/a.img)
+		run dd if=/dev/zero of="$dev" bs=1M count=48 oflag=direct
+		[ "$status" -ne 0 ]
+		[[ $output == *'No space left on device'* ]]
+		[ "$(state_of "$dev")" = live ]
+		dd if="$dev" of=/dev/null bs=1M count=1 iflag=direct status=none
+		blkdiscard -o 0 -l 8M "$dev"
+		dd if=/dev/zero of="$dev" bs=4096 count=4 oflag=direct,dsync status=none
+		ublk del "$dev"
+	done
+}
+
+@test "a file that was cut short gives errors where it ends, and nothing worse" {
+	fs_on "$(make_ram_disk 64)" ext4 fs
+	for direct in on off; do
+		head -c 4M /dev/urandom >fs/$direct.img
+		cp fs/$direct.img model
+		dev=$(ublk add -t loop -f fs/$direct.img --direct $direct)
+		truncate -s 1M fs/$direct.img
+		run dd if="$dev" of=/dev/null bs=4096 skip=512 count=1 iflag=direct status=none
+		[ "$status" -ne 0 ]
+		# Across the end.
+		run dd if="$dev" of=/dev/null bs=64K skip=15 count=2 iflag=direct status=none
+		[ "$status" -ne 0 ]
+		cmp -n 1M <(dd if="$dev" bs=64K count=16 iflag=direct status=none) model
+		[ "$(state_of "$dev")" = live ]
+		truncate -s 4M fs/$direct.img
+		dd if="$dev" bs=64K skip=32 count=1 iflag=direct status=none | cmp -n 64K - /dev/zero
+		ublk del "$dev"
+	done
+}
