@@ -26,6 +26,7 @@
 /* How long a server may take to undo its work before it is killed and its device removed. */
 #define UNDO_MS 10000
 #define GRACE_MS 2000
+#define LET_GO_MS 2000
 
 struct ub_launch {
 	enum ub_launch_mode mode;
@@ -154,29 +155,42 @@ static bool wait_gone(struct ub_launch *launch)
 	return ret == 0;
 }
 
+static bool is_same(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *info)
+{
+	struct ublksrv_ctrl_dev_info now;
+
+	return ub_ctrl_get_info(ctrl, info->dev_id, &now) == 0 &&
+	       now.ublksrv_flags == info->ublksrv_flags;
+}
+
 /* The server is gone: if it left a device that it had added, remove it. */
 static void remove_left_device(struct ub_launch *launch)
 {
-	struct ublksrv_ctrl_dev_info *info = &launch->handover->info, now;
+	const struct ublksrv_ctrl_dev_info *info = &launch->handover->info;
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 
-	if (launch->mode != UB_LAUNCH_ADD || !(info->flags & UBLK_F_CMD_IOCTL_ENCODE))
+	if (!(info->flags & UBLK_F_CMD_IOCTL_ENCODE))
 		return;
 	if (ub_ctrl_open(&ctrl, NULL) != 0)
 		return;
 	/* The token tells whether it is still the same device. */
-	if (ub_ctrl_get_info(ctrl, info->dev_id, &now) == 0 &&
-	    now.ublksrv_flags == info->ublksrv_flags) {
-		(void)ub_ctrl_simple(ctrl, &now, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
-		(void)ub_ctrl_simple(ctrl, &now, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
-	}
+	if (is_same(ctrl, info))
+		(void)ub_ctrl_simple(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
+	if (is_same(ctrl, info))
+		(void)ub_ctrl_simple(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
 	(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
 }
 
 static void undo(struct ub_launch *launch)
 {
 	ub_close(&launch->channel);
+	/* A recovery that has begun to fetch goes on by itself, and is not to be killed. */
+	if (launch->mode == UB_LAUNCH_RECOVER) {
+		(void)ub_process_wait(launch->pidfd, LET_GO_MS);
+		(void)waitpid(launch->pid, NULL, WNOHANG);
+		return;
+	}
 	/* While its server hangs, stopping the device would hang this process as well. */
 	if (wait_gone(launch))
 		remove_left_device(launch);

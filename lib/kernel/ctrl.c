@@ -153,7 +153,10 @@ int ub_ctrl_start(struct ub_ctrl *ctrl, const struct ub_ctrl_cmd *cmd)
 	sqe->user_data = ++ctrl->last;
 	memcpy(sqe->cmd, &body, sizeof(body));
 	ctrl->ended = false;
-	ret = io_uring_submit(&ctrl->ring);
+	/* What is queued can't be taken back, and would go out with the next command. */
+	do
+		ret = io_uring_submit(&ctrl->ring);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY);
 	return ret < 0 ? ret : 0;
 }
 

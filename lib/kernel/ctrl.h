@@ -45,7 +45,7 @@ struct ub_ctrl_cmd {
 
 /*
  * Sends a command and waits for its end. After @timeout_ms it is cancelled, and waited for again:
- * when this returns the kernel no longer uses the buffer.
+ * when this returns the kernel no longer uses the buffer. A command without one may go on.
  * Return: the command's result (0 or positive, or negative errno), -ETIMEDOUT.
  */
 int ub_ctrl_run(struct ub_ctrl *ctrl, const struct ub_ctrl_cmd *cmd, int timeout_ms);

@@ -61,6 +61,7 @@ struct ub_queue {
 	uint16_t id, depth;
 	uint16_t idle; /* tags that the driver has aborted */
 	bool told_write_error;
+	int refused; /* negative errno that the driver answered to a fetch or commit */
 	struct ub_arena arena;
 
 	/* Cold. */
@@ -76,6 +77,7 @@ struct ub_queue {
 	atomic_uint faults;
 	atomic_int error;
 	atomic_int tid;
+	atomic_bool fetched;
 	atomic_bool ended;
 };
 

@@ -189,6 +189,7 @@ void ub_queue_go(struct ub_queue *q)
 
 void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
 {
+	ret_status->fetched = atomic_load(&q->fetched);
 	ret_status->ended = atomic_load(&q->ended);
 	ret_status->error = atomic_load(&q->error);
 	ret_status->faults = atomic_load(&q->faults);

@@ -49,6 +49,7 @@ void ub_queue_go(struct ub_queue *q);
 
 /* What the thread tells the others; all of it may be read at any time. */
 struct ub_queue_status {
+	bool fetched;    /* the driver has every tag */
 	bool ended;      /* the thread serves no more */
 	int error;       /* negative errno: why it ended, when not by the driver's abort */
 	uint32_t faults; /* requests and completions that made no sense */

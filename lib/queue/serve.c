@@ -17,8 +17,9 @@ struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
 
-	/* More than fit into one batch. Submitting takes no completions, so this can't recurse; a
-	 * kernel short of memory (-EAGAIN) is asked again, since what is queued can't be dropped. */
+	/* A tag has its fetch or one operation on the ring, so that all fit, and this is for targets
+	 * with more operations to an I/O than they said. Submitting takes no completions, so it can't
+	 * recurse; a kernel short of memory (-EAGAIN) is asked again, since nothing can be dropped. */
 	while (__builtin_expect(!sqe, 0)) {
 		(void)io_uring_submit(&q->ring);
 		sqe = io_uring_get_sqe(&q->ring);
@@ -132,8 +133,11 @@ static void fetched(struct ub_queue *q, struct ub_io *io, int res)
 	}
 	io->state = IO_IDLE;
 	q->idle++;
-	if (res != UBLK_IO_RES_ABORT)
-		ub_queue_fault(q, "the driver refused tag %u: %s", io->tag, strerror(-res));
+	if (res == UBLK_IO_RES_ABORT)
+		return;
+	/* What was to be committed never reaches its client: a queue like that can't go on. */
+	q->refused = res < 0 ? res : -EPROTO;
+	ub_queue_fault(q, "the driver refused tag %u: %s", io->tag, strerror(-q->refused));
 }
 
 static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
@@ -174,12 +178,11 @@ static void drain(struct ub_queue *q)
 	}
 }
 
-int ub_queue_serve(struct ub_queue *q)
+/* Everything at once; a kernel short of memory is asked again. */
+static int fetch_all(struct ub_queue *q)
 {
-	int ret = io_uring_enable_rings(&q->ring);
+	int ret;
 
-	if (ret < 0)
-		return ret;
 	for (unsigned tag = 0; tag < q->depth; tag++) {
 		io_command(q, &q->ios[tag], UBLK_U_IO_FETCH_REQ, 0);
 		/* The worst moment to die: half of the tags are in the kernel. */
@@ -190,11 +193,30 @@ int ub_queue_serve(struct ub_queue *q)
 				return ret;
 		}
 	}
+	do
+		ret = io_uring_submit(&q->ring);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || io_uring_sq_ready(&q->ring) > 0);
+	return ret < 0 ? ret : 0;
+}
+
+int ub_queue_serve(struct ub_queue *q)
+{
+	int ret = io_uring_enable_rings(&q->ring);
+
+	if (ret < 0)
+		return ret;
+	ret = fetch_all(q);
+	if (ret)
+		return ret;
+	atomic_store(&q->fetched, true);
+	ub_queue_tell(q);
 	while (q->idle < q->depth) {
 		ret = io_uring_submit_and_wait(&q->ring, 1);
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -ETIME)
 			return ret;
 		drain(q);
+		if (__builtin_expect(q->refused != 0, 0))
+			return q->refused;
 	}
 	return 0;
 }

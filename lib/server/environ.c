@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
@@ -41,6 +42,7 @@ int server_init_signals(struct server *s, struct ub_error *err)
 	(void)sigaddset(&set, SIGPIPE);
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigaddset(&set, SIGUSR2);
+	(void)sigaddset(&set, SIGTSTP); /* in the foreground: ^Z would stop a disk */
 	(void)sigprocmask(SIG_BLOCK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -141,14 +143,25 @@ static void unescape(char *text)
 	*out = '\0';
 }
 
+static bool is_below(const char *path, const char *mount_point)
+{
+	size_t len = strlen(mount_point);
+
+	return path && strncmp(path, mount_point, len) == 0 &&
+	       (path[len] == '/' || path[len] == '\0' || len == 1);
+}
+
 /*
  * A mount that was private stays mounted in our namespace after everybody else has unmounted it,
- * and its disk stays busy: drop those. Only the root is left as it is.
+ * and its disk stays busy: drop those. The root stays, and what the server's own log and record
+ * lie on.
  */
-static void drop_private_mounts(void)
+static void drop_private_mounts(const struct server *s)
 {
 	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
 	_cleanup_free_ char *line = NULL;
+	char record_dir[PATH_MAX];
+	const char *records = ub_record_dir(record_dir, sizeof(record_dir));
 	size_t size = 0;
 
 	while (f && getline(&line, &size, f) > 0) {
@@ -159,29 +172,26 @@ static void drop_private_mounts(void)
 			continue;
 		line[end] = '\0';
 		unescape(line + start);
-		if (strcmp(line + start, "/") != 0)
+		if (!is_below(records, line + start) &&
+		    !is_below(s->record.spec.log_file, line + start))
 			(void)umount2(line + start, MNT_DETACH | UMOUNT_NOFOLLOW);
 	}
 }
 
 void server_leave_namespace(struct server *s)
 {
-	_cleanup_close_ int old = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
 	int ret = ub_fault("namespace");
 
 	if (chdir("/") != 0 && !ret)
 		ret = -errno;
 	if (!ret && unshare(CLONE_NEWNS) != 0)
 		ret = -errno;
-	if (!ret && mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0) {
+	if (!ret && mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
 		ret = -errno;
-		(void)setns(old, CLONE_NEWNS);
-		(void)chdir("/");
-	}
 	if (ret)
 		ub_note(&s->record.notes,
-			"the server shares the mounts of the process that started it: %s",
+			"the server may keep mounts of the process that started it busy: %s",
 			strerror(-ret));
 	else
-		drop_private_mounts();
+		drop_private_mounts(s);
 }

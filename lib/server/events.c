@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
@@ -53,6 +54,14 @@ static void take_write_error(struct server *s)
 		(void)server_write_record(s, NULL);
 }
 
+/* A queue that died takes the server with it: the driver then does what the recovery policy says,
+ * which is better than a device of which a part hangs. */
+static void die_of_queue(struct server *s, unsigned id, int error)
+{
+	ub_log(&s->log, LOG_ERR, "queue %u died: %s", id, strerror(-error));
+	_exit(1);
+}
+
 static void take_queues(struct server *s)
 {
 	struct ub_queue_status status;
@@ -67,6 +76,8 @@ static void take_queues(struct server *s)
 		faults += status.faults;
 		if (status.faults && !s->told_faults)
 			ub_log(&s->log, LOG_ERR, "queue %u: %s", i, status.fault);
+		if (s->live && status.ended && status.error)
+			die_of_queue(s, i, status.error);
 	}
 	s->told_faults = faults;
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;
@@ -80,7 +91,9 @@ void server_wait(struct server *s, int timeout_ms)
 		{.fd = s->event_fd, .events = POLLIN},
 		{.fd = s->channel, .events = POLLIN},
 		{.fd = s->ctrl ? ub_ctrl_fd(s->ctrl) : -1, .events = POLLIN},
+		{.fd = s->errand_fd, .events = POLLIN},
 	};
+	int res;
 
 	if (poll(fds, UB_ARRAY_SIZE(fds), timeout_ms) <= 0)
 		return;
@@ -90,10 +103,12 @@ void server_wait(struct server *s, int timeout_ms)
 		take_queues(s);
 	if (fds[2].revents)
 		take_parent(s);
+	/* Also what ended after it was given up: it would go on being readable. */
+	if (fds[3].revents)
+		(void)ub_ctrl_done(s->ctrl, &res);
 }
 
-/* Why a command that is under way makes no sense any more; 0: it does. */
-static int reason_to_stop(struct server *s)
+int server_reason_to_stop(struct server *s)
 {
 	struct ub_queue_status status;
 
@@ -116,7 +131,7 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 		return ret;
 	while (!ub_ctrl_done(s->ctrl, &res)) {
 		if (!reason) {
-			reason = reason_to_stop(s);
+			reason = server_reason_to_stop(s);
 			if (!reason && ub_left_ms(deadline) == 0)
 				reason = -ETIMEDOUT;
 			if (reason)

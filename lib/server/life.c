@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "device/claim.h"
 #include "device/device.h"
 #include "device/users.h"
 #include "server/server.h"
@@ -34,69 +33,36 @@ static void log_users(struct server *s)
 		ub_log(&s->log, LOG_NOTICE, "mounted, or claimed by somebody not seen from here");
 }
 
-static int stop(struct server *s, uint32_t op)
-{
-	return ub_ctrl_simple(s->ctrl, s->info, op, 0, UB_CTRL_NO_TIMEOUT);
-}
-
-/*
- * Before Linux 7.0 the driver does not refuse to stop a device in use: whoever has mounted it or
- * built on it has claimed it, others that have it open are looked for. The claim is held until it
- * is stopped, so that nobody mounts it in between.
- */
-static int stop_if_unclaimed(struct server *s)
-{
-	_cleanup_(ub_users_done)
-	struct ub_users users = {0};
-	_cleanup_close_ int claim = ub_claim_open(s->record.id);
-
-	if (claim == -EBUSY)
-		return -EBUSY;
-	if (ub_users_find(s->record.id, getpid(), &users) == 0 && users.count)
-		return -EBUSY;
-	return stop(s, UBLK_U_CMD_STOP_DEV);
-}
-
-/* Stops the device unless somebody uses it. Return: true when it is stopped. */
+/* Stops the device, unless @force is not given and somebody uses it. Return: true when it is. */
 static bool try_stop(struct server *s, bool force)
 {
-	int ret;
+	int ret = server_errand(s, force ? ERRAND_STOP : ERRAND_TRY_STOP, -1);
 
-	if (force)
-		ret = stop(s, UBLK_U_CMD_STOP_DEV);
-	else if (s->info->flags & UBLK_F_SAFE_STOP_DEV)
-		ret = stop(s, UBLK_U_CMD_TRY_STOP_DEV);
-	else
-		ret = stop_if_unclaimed(s);
-	if (ret != 0 && ret != -ENODEV && ret != -EBUSY)
+	if (ret != 0 && ret != -ENODEV && ret != -EBUSY && ret != -EINTR && !s->told_stop_error) {
+		s->told_stop_error = true;
 		ub_log(&s->log, LOG_ERR, "cannot stop: %s", strerror(-ret));
+	}
 	return ret == 0 || ret == -ENODEV;
 }
 
-/* A queue that died takes the server with it: the driver then does what the recovery policy says,
- * which is better than a device of which a part hangs. */
-static void check_queues(struct server *s)
-{
-	struct ub_queue_status status;
-
-	for (unsigned i = 0; i < s->nr_queues; i++) {
-		ub_queue_get_status(s->queues[i], &status);
-		if (!status.ended || !status.error)
-			continue;
-		ub_log(&s->log, LOG_ERR, "queue %u died: %s", i, strerror(-status.error));
-		_exit(1);
-	}
-}
-
+/*
+ * Removes the device and its record. While this process still has the char device open, the number
+ * is not given to another one, so that what is asked is what is deleted; DEL_DEV would wait for
+ * that very descriptor, hence the variant that does not.
+ */
 static void remove_device(struct server *s)
 {
-	int ret = ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
+	struct ublksrv_ctrl_dev_info now;
+	int ret = ub_ctrl_get_info(s->ctrl, s->record.id, &now);
 
+	if (ret == 0 && now.ublksrv_flags == s->record.token)
+		ret = ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_DEL_DEV_ASYNC, 0, UNDO_MS);
 	if (ret != 0 && ret != -ENODEV)
 		ub_log(&s->log, LOG_ERR, "cannot remove the device: %s", strerror(-ret));
+	(void)ub_record_remove(s->record.id, s->record.token);
 }
 
-/* The driver has aborted every tag: somebody stopped the device, or it is to be handed over. */
+/* The driver has aborted every tag: somebody stopped the device. */
 static int ended_by_driver(struct server *s)
 {
 	struct ublksrv_ctrl_dev_info info;
@@ -115,9 +81,8 @@ static int ended_by_driver(struct server *s)
 static int ended_by_us(struct server *s)
 {
 	(void)server_join_queues(s, -1);
-	server_free_queues(s);
 	remove_device(s);
-	(void)ub_record_remove(s->record.id, s->record.token);
+	server_free_queues(s);
 	ub_tgt_close(&s->target);
 	ub_log(&s->log, LOG_NOTICE, "stopped and removed");
 	return 0;
@@ -129,7 +94,6 @@ int server_live(struct server *s)
 
 	ub_log(&s->log, LOG_INFO, "serving");
 	for (;;) {
-		check_queues(s);
 		if (s->queues_ended)
 			return ended_by_driver(s);
 		if (s->terms) {
@@ -148,15 +112,13 @@ void server_undo(struct server *s)
 	if (s->mode == UB_LAUNCH_RECOVER && s->fetching)
 		return;
 	if (s->fetching) {
-		(void)ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
+		(void)server_errand(s, ERRAND_STOP, UNDO_MS);
 		if (server_join_queues(s, UNDO_MS) != 0)
 			return; /* the command line removes what is left, when this process is gone */
 	}
-	server_free_queues(s);
-	if (s->mode == UB_LAUNCH_ADD && s->added) {
+	if (s->mode == UB_LAUNCH_ADD && s->added)
 		remove_device(s);
-		(void)ub_record_remove(s->record.id, s->record.token);
-	}
+	server_free_queues(s);
 	ub_tgt_undo(&s->target);
 	ub_tgt_close(&s->target);
 }

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -97,6 +98,7 @@ static void send_journal(struct ub_log *log, const char *line, size_t len)
 void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 {
 	char text[LINE_SIZE], line[LINE_SIZE + 128], stamp[40];
+	struct pollfd pfd = {.fd = log->fd, .events = POLLOUT};
 	time_t now = time(NULL);
 	struct tm tm;
 	va_list ap;
@@ -119,8 +121,9 @@ void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 		stamp[0] = '\0';
 		break;
 	}
-	n = snprintf(line, sizeof(line), "%s" IDENT "[%d]: %s: %s\n", stamp, (int)getpid(),
-		     log->name, text);
-	if (log->fd >= 0 && write(log->fd, line, (size_t)n) < 0)
-		return; /* a full disk takes no more lines: the device goes on */
+	n = snprintf(line, sizeof(line), "%s" IDENT "[%d]: %s%s%s\n", stamp, (int)getpid(),
+		     log->name, log->name[0] ? ": " : "", text);
+	/* A pipe that nobody reads and a full disk take no more lines: the device goes on. */
+	if (log->fd >= 0 && poll(&pfd, 1, 0) > 0)
+		(void)!write(log->fd, line, (size_t)n);
 }

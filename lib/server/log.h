@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server's log: the journal, a file, or standard error. Written by the main thread alone, and
- * never waited for: a log that can't take a line loses it, since the log may lie on the very device
- * that the server serves.
+ * not waited for where that can be helped: a log that can't take a line loses it, since it may lie
+ * on the very device that the server serves. A file's write can still block that thread, never the
+ * queues.
  */
 #pragma once
 

@@ -1,13 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* The server program: ublk-server HANDOVER_FD [CHANNEL_FD]. Started by `ublk`, not by people. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <syslog.h>
+#include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/parse.h"
 #include "server/server.h"
 
@@ -55,15 +58,27 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 		ret = server_init_signals(s, err);
 	if (ret)
 		return ret;
+	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
 	server_init_process(s);
 	ret = ub_log_open(&s->log, s->record.spec.log_file, s->foreground, err);
-	if (!ret)
-		ret = ub_ctrl_open(&s->ctrl, err);
 	if (!ret)
 		ret = s->mode == UB_LAUNCH_RECOVER ? server_recover(s, err) : server_add(s, err);
 	if (!ret)
 		ret = server_ready(s, err);
 	return ret;
+}
+
+/* What the starting process had open is none of ours: it would stay open as long as the device. */
+static void close_others(int a, int b)
+{
+	int low = a < b ? a : b, high = a < b ? b : a;
+
+	/* One of them may be -1. */
+	if (low > 3)
+		(void)close_range(3, (unsigned)low - 1, 0);
+	if (high > 3 && high - low > 1)
+		(void)close_range(low < 3 ? 3 : (unsigned)low + 1, (unsigned)high - 1, 0);
+	(void)close_range((unsigned)high + 1, ~0U, 0);
 }
 
 /* What is still there when everything has been told. */
@@ -79,10 +94,13 @@ static void done(struct server *s)
 
 int main(int argc, char **argv)
 {
-	struct server s = {.char_fd = -1, .signal_fd = -1, .event_fd = -1, .channel = -1};
+	struct server s = {
+		.char_fd = -1, .signal_fd = -1, .event_fd = -1, .channel = -1, .errand_fd = -1};
 	struct ub_error err = {0};
 	int handover_fd, ret;
 
+	if (argc == 6 && strcmp(argv[1], "errand") == 0)
+		return server_errand_main(argv + 2);
 	s.log.fd = -1;
 	if (argc < 2 || argc > 3 || parse_fd(argv[1], &handover_fd) != 0 ||
 	    (argc == 3 && parse_fd(argv[2], &s.channel) != 0)) {
@@ -90,12 +108,16 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	s.foreground = argc == 2;
+	close_others(handover_fd, s.channel);
+	if (s.channel >= 0)
+		(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
 	ret = start(&s, handover_fd, &err);
 	if (ret == 0) {
 		ret = server_live(&s);
 	} else {
 		server_undo(&s);
-		ub_log(&s.log, LOG_ERR, "%s", err.msg);
+		if (!s.foreground || s.log.kind != UB_LOG_STDERR)
+			ub_log(&s.log, LOG_ERR, "%s", err.msg);
 		server_send(&s, UB_MESSAGE_ERROR, &err, err.msg);
 		if (s.foreground)
 			(void)fprintf(stderr, "ublk: error: %s\n", err.msg);

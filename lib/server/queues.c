@@ -10,8 +10,10 @@
 #include "device/device.h"
 #include "server/server.h"
 
-static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, size_t cpus_size,
-		      struct ub_error *err)
+/* The driver wants room for every CPU that the machine could have, plugged in or not. */
+#define CPUS_MAX 8192
+
+static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_error *err)
 {
 	struct ub_queue_config config = {
 		.id = id,
@@ -20,32 +22,31 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, size_t cpu
 		.path = &ub_path_copy,
 		.event_fd = s->event_fd,
 	};
+	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
 	int ret = ub_queue_new(&s->queues[id], &config, err);
 
 	if (ret)
 		return ret;
 	s->nr_queues++;
 	/* The CPUs whose I/O the kernel sends to this queue; all of them, never one by chance. */
-	CPU_ZERO_S(cpus_size, cpus);
-	if (ub_ctrl_get_affinity(s->ctrl, s->info, id, cpus, (uint16_t)cpus_size) != 0 ||
-	    CPU_COUNT_S(cpus_size, cpus) == 0)
+	CPU_ZERO_S(size, cpus);
+	if (ub_ctrl_get_affinity(s->ctrl, s->info, id, cpus, (uint16_t)size) != 0 ||
+	    CPU_COUNT_S(size, cpus) == 0)
 		cpus = NULL;
-	return ub_queue_spawn(s->queues[id], cpus, cpus_size, err);
+	return ub_queue_spawn(s->queues[id], cpus, size, err);
 }
 
 int server_make_queues(struct server *s, struct ub_error *err)
 {
-	long cpus = sysconf(_SC_NPROCESSORS_CONF);
-	cpu_set_t *set = CPU_ALLOC((size_t)(cpus > 0 ? cpus : 1));
-	size_t set_size = CPU_ALLOC_SIZE((size_t)(cpus > 0 ? cpus : 1));
+	cpu_set_t *cpus = CPU_ALLOC(CPUS_MAX);
 	int ret = 0;
 
 	s->queues = calloc(s->info->nr_hw_queues, sizeof(*s->queues));
-	if (!s->queues || !set)
+	if (!s->queues || !cpus)
 		ret = ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate the queues");
 	for (unsigned i = 0; !ret && i < s->info->nr_hw_queues; i++)
-		ret = make_queue(s, i, set, set_size, err);
-	CPU_FREE(set);
+		ret = make_queue(s, i, cpus, err);
+	CPU_FREE(cpus);
 	return ret;
 }
 
@@ -75,11 +76,47 @@ int server_map_queues(struct server *s, struct ub_error *err)
 	return ret;
 }
 
-void server_fetch(struct server *s)
+/* Return: 1 when all are, 0 when some are not yet, or the error of one that ended. */
+static int have_fetched(struct server *s)
 {
+	struct ub_queue_status status;
+	unsigned fetched = 0;
+
+	for (unsigned i = 0; i < s->nr_queues; i++) {
+		ub_queue_get_status(s->queues[i], &status);
+		if (status.ended)
+			return status.error ? status.error : -ECANCELED;
+		fetched += status.fetched;
+	}
+	return fetched == s->nr_queues;
+}
+
+/*
+ * The driver could be told to start or recover the device first: it waits for the fetches. But it
+ * waits in a worker of io_uring, and a process that is killed just then, with fetches missing,
+ * can't end: io_wq_put_and_exit() waits for the worker, which has taken its signal already.
+ */
+int server_fetch(struct server *s, struct ub_error *err)
+{
+	int64_t deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
+	int ret;
+
 	s->fetching = true;
 	for (unsigned i = 0; i < s->nr_queues; i++)
 		ub_queue_go(s->queues[i]);
+	while ((ret = have_fetched(s)) == 0) {
+		if (ub_left_ms(deadline) == 0)
+			ret = -ETIMEDOUT;
+		else if (!s->irreversible && (s->terms || s->parent_gone))
+			ret = -EINTR;
+		if (ret)
+			break;
+		server_wait(s, ub_left_ms(deadline));
+	}
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_START, ret, "cannot fetch requests of ublkb%u",
+			       s->record.id);
+	return 0;
 }
 
 int server_join_queues(struct server *s, int timeout_ms)

@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/fs.h>
-#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/inotify.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 
 #include "base/clean.h"
@@ -18,47 +12,18 @@
 #include "device/device.h"
 #include "server/server.h"
 
-/* Waits until the node is there and opens. Return: a descriptor, or a negative errno. */
-static int open_node(struct server *s, const char *path)
-{
-	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	int64_t deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
-	struct pollfd pfd = {.fd = watch, .events = POLLIN};
-	char events[4096];
-	int fd, ret = ub_fault("node");
-
-	if (ret)
-		return ret;
-	if (watch >= 0)
-		(void)inotify_add_watch(watch, "/dev", IN_CREATE | IN_ATTRIB | IN_MOVED_TO);
-	for (;;) {
-		fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-		ret = -errno;
-		if ((ret != -ENOENT && ret != -EACCES && ret != -EPERM && ret != -ENXIO) ||
-		    ub_left_ms(deadline) == 0)
-			return ret;
-		if (poll(&pfd, 1, ub_left_ms(deadline)) > 0)
-			(void)!read(watch, events, sizeof(events));
-		server_wait(s, 0);
-		if (s->terms || s->parent_gone)
-			return -EINTR;
-	}
-}
-
 static int wait_node(struct server *s, struct ub_error *err)
 {
-	_cleanup_close_ int fd = -1;
+	bool scan = s->mode == UB_LAUNCH_ADD && (s->info->flags & UBLK_F_NO_AUTO_PART_SCAN) &&
+		    !s->record.spec.no_partition_scan;
 	char path[32];
+	int ret = ub_fault("node");
 
-	fd = open_node(s, ub_dev_block_path(s->record.id, path));
-	if (fd < 0)
-		return ub_fail(err, UB_STAGE_NODE, fd, "cannot open %s", path);
-	/* A disk without a partition table has nothing to scan: that is no failure. */
-	if (s->mode == UB_LAUNCH_ADD && (s->info->flags & UBLK_F_NO_AUTO_PART_SCAN) &&
-	    !s->record.spec.no_partition_scan)
-		(void)ioctl(fd, BLKRRPART);
+	if (!ret)
+		ret = server_errand(s, scan ? ERRAND_SCAN : ERRAND_OPEN, ub_left_ms(s->deadline));
+	if (ret)
+		return ub_fail(err, UB_STAGE_NODE, ret, "cannot open %s",
+			       ub_dev_block_path(s->record.id, path));
 	return 0;
 }
 
@@ -113,9 +78,9 @@ int server_ready(struct server *s, struct ub_error *err)
 	server_send(s, UB_MESSAGE_READY, NULL, NULL);
 	/* A recovered device serves, whoever hears of it; a new one only if its user does. */
 	while (s->mode == UB_LAUNCH_ADD && !s->committed) {
-		server_wait(s, -1);
 		if (s->parent_gone || s->terms)
 			return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
+		server_wait(s, -1);
 	}
 	return 0;
 }

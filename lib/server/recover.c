@@ -13,84 +13,88 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
-#include "device/device.h"
 #include "server/server.h"
 
 /* There is no event for "quiesced", nor for the old server's last reference: ask again. */
 #define RETRY_MS 20
+/* What the last step has at the least: there is no way back from it. */
+#define END_MS 5000
 
-static int check_interrupted(struct server *s, struct ub_error *err)
+/* Waits a moment. Return: 0, or -EINTR with a message. */
+static int wait_a_moment(struct server *s, int ms, struct ub_error *err)
 {
+	server_wait(s, ms);
 	if (s->terms || s->parent_gone)
 		return ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
 	return 0;
 }
 
-/* It lives, and by another server than the one that this recovery is about. */
-static bool is_recovered(const struct server *s, const struct ublksrv_ctrl_dev_info *now)
+/*
+ * Asks whether the device waits for a server. By errand: a command of this process would leave a
+ * kernel worker behind that stays in the mount namespace which is yet to be left.
+ * Return: 0, -EBUSY while it still has its old server, or why it can't be recovered; a message.
+ */
+static int check_state(struct server *s, struct ub_error *err)
 {
-	return now->state == UBLK_S_DEV_LIVE && now->ublksrv_pid > 0 &&
-	       now->ublksrv_pid != s->record.pid;
-}
-
-static int recovered_meanwhile(const struct server *s, struct ub_error *err)
-{
-	return ub_fail_text(err, UB_STAGE_RECOVER, -EBUSY,
-			    "cannot recover ublkb%u: another recovery was faster", s->record.id);
-}
-
-static int check_state(struct server *s, int64_t deadline, struct ub_error *err)
-{
+	int ret = server_errand(s, ERRAND_CHECK, ub_left_ms(s->deadline));
 	uint32_t id = s->record.id;
-	int ret;
 
-	for (;;) {
-		ret = ub_ctrl_get_info(s->ctrl, id, s->info);
-		if (ret)
-			return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", id);
-		if (s->info->ublksrv_flags != s->record.token)
-			return ub_fail_text(
-				err, UB_STAGE_RECOVER, -ESTALE,
-				"cannot recover ublkb%u: its record is of another device", id);
-		if (!(s->info->flags & UBLK_F_USER_RECOVERY) || s->info->state == UBLK_S_DEV_DEAD)
-			return ub_fail_text(
-				err, UB_STAGE_RECOVER, -EINVAL,
-				"cannot recover ublkb%u: it was not made to be recovered", id);
-		if (s->info->state == UBLK_S_DEV_QUIESCED || s->info->state == UBLK_S_DEV_FAIL_IO)
-			return 0;
-		if (is_recovered(s, s->info))
-			return recovered_meanwhile(s, err);
-		if (ub_left_ms(deadline) == 0)
-			return ub_fail_text(err, UB_STAGE_RECOVER, -EBUSY,
-					    "cannot recover ublkb%u: it still has a server", id);
-		server_wait(s, RETRY_MS);
-		ret = check_interrupted(s, err);
-		if (ret)
-			return ret;
+	switch (ret) {
+	case 0:
+		return 0;
+	case -EBUSY:
+		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
+				    "cannot recover ublkb%u: it still has a server", id);
+	case -EALREADY:
+		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
+				    "cannot recover ublkb%u: another recovery was faster", id);
+	case -EINVAL:
+		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
+				    "cannot recover ublkb%u: it was not made to be recovered", id);
+	default:
+		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", id);
 	}
+}
+
+static int wait_state(struct server *s, struct ub_error *err)
+{
+	int ret = check_state(s, err);
+
+	while (ret == -EBUSY && ub_left_ms(s->deadline) > 0) {
+		ret = wait_a_moment(s, RETRY_MS, err);
+		if (!ret)
+			ret = check_state(s, err);
+	}
+	return ret;
 }
 
 /*
  * The backing's lock first: the dead server's description held it, so having it proves that its
- * last write is over and can't land on newer data. It comes without an event.
+ * last write is over and can't land on newer data. It comes without an event, and meanwhile
+ * somebody else may recover the device.
  */
-static int open_locked(struct server *s, const struct ub_open_request *req, int64_t deadline,
-		       struct ub_error *err)
+static int open_backing(struct server *s, struct ub_error *err)
 {
+	const struct ub_spec *spec = &s->record.spec;
+	const struct ub_open_request req = {
+		.logical_block_size = spec->logical_block_size,
+		.read_only = spec->read_only,
+		.no_discard = spec->no_discard,
+		.no_lock = spec->no_lock,
+		.expect = &s->record.backing,
+		.write_error = s->record.write_error,
+	};
 	struct ub_notes old = s->record.notes;
-	struct ublksrv_ctrl_dev_info now;
 	int ret;
 
 	for (;;) {
 		s->record.notes.count = 0;
-		ret = server_open_target(s, req, err);
-		if (ret != -EBUSY || err->stage != UB_STAGE_LOCK || ub_left_ms(deadline) == 0)
+		ret = server_open_target(s, &req, err);
+		if (ret != -EBUSY || err->stage != UB_STAGE_LOCK || ub_left_ms(s->deadline) == 0)
 			break;
-		server_wait(s, RETRY_MS);
-		ret = check_interrupted(s, err);
-		if (!ret && ub_ctrl_get_info(s->ctrl, s->record.id, &now) == 0 &&
-		    is_recovered(s, &now))
-			ret = recovered_meanwhile(s, err);
+		ret = wait_a_moment(s, RETRY_MS, err);
+		if (!ret)
+			ret = check_state(s, err);
 		if (ret)
 			break;
 	}
@@ -99,37 +103,29 @@ static int open_locked(struct server *s, const struct ub_open_request *req, int6
 	return ret;
 }
 
-static int open_backing(struct server *s, int64_t deadline, struct ub_error *err)
+/* What the driver keeps of the device has to be what is about to be served. */
+static int compare(struct server *s, struct ub_error *err)
 {
-	const struct ub_spec *spec = &s->record.spec;
-	struct ub_open_request req = {
-		.read_only = spec->read_only,
-		.no_discard = spec->no_discard,
-		.no_lock = spec->no_lock,
-		.expect = &s->record.backing,
-		.write_error = s->record.write_error,
-	};
+	const struct ub_tgt *t = &s->target;
 	struct ublk_params params;
-	int ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
+	uint32_t id = s->record.id;
+	int ret = ub_ctrl_get_info(s->ctrl, id, s->info);
 
+	if (!ret && s->info->ublksrv_flags != s->record.token)
+		ret = -ENODEV;
+	if (!ret)
+		ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
 	if (ret)
-		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot read the parameters of ublkb%u",
-			       s->record.id);
-	req.logical_block_size = 1U << params.basic.logical_bs_shift;
-	req.read_only |= params.basic.attrs & UBLK_ATTR_READ_ONLY;
-	ret = open_locked(s, &req, deadline, err);
-	if (ret)
-		return ret;
-	if (s->target.size >> 9 != params.basic.dev_sectors ||
-	    s->target.logical_block_size != req.logical_block_size ||
-	    (s->target.read_only && !(params.basic.attrs & UBLK_ATTR_READ_ONLY)))
+		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", id);
+	if (t->size >> 9 != params.basic.dev_sectors ||
+	    t->logical_block_size != 1U << params.basic.logical_bs_shift ||
+	    (t->read_only && !(params.basic.attrs & UBLK_ATTR_READ_ONLY)))
 		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
-				    "cannot recover ublkb%u: what it serves has changed",
-				    s->record.id);
+				    "cannot recover ublkb%u: what it serves has changed", id);
 	return 0;
 }
 
-static int start_recovery(struct server *s, int64_t deadline, struct ub_error *err)
+static int start_recovery(struct server *s, struct ub_error *err)
 {
 	int ret = ub_fault("start-recovery");
 
@@ -141,10 +137,11 @@ static int start_recovery(struct server *s, int64_t deadline, struct ub_error *e
 			return 0;
 		if (ret != -EBUSY)
 			break;
-		if (ub_left_ms(deadline) == 0 || s->terms || s->parent_gone)
+		if (ub_left_ms(s->deadline) == 0)
 			break;
-		ret = 0;
-		server_wait(s, RETRY_MS);
+		ret = wait_a_moment(s, RETRY_MS, err);
+		if (ret)
+			return ret;
 	}
 	if (ret)
 		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
@@ -158,10 +155,11 @@ static int end_recovery(struct server *s, struct ub_error *err)
 		.dev_id = s->record.id,
 		.data = (uint64_t)getpid(),
 	};
+	int left = ub_left_ms(s->deadline);
 	int ret = ub_fault("end-recovery");
 
 	if (!ret)
-		ret = server_command(s, &cmd, (int)s->record.spec.timeout_s * 1000);
+		ret = server_command(s, &cmd, left < END_MS ? END_MS : left);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
 	s->live = true;
@@ -170,25 +168,28 @@ static int end_recovery(struct server *s, struct ub_error *err)
 
 int server_recover(struct server *s, struct ub_error *err)
 {
-	int64_t deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
 	int ret;
 
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
-	ret = check_state(s, deadline, err);
+	ret = wait_state(s, err);
 	if (!ret)
-		ret = open_backing(s, deadline, err);
+		ret = open_backing(s, err);
 	if (ret)
 		return ret;
 	server_leave_namespace(s);
-	ret = server_make_queues(s, err);
+	ret = ub_ctrl_open(&s->ctrl, err);
 	if (!ret)
-		ret = start_recovery(s, deadline, err);
+		ret = compare(s, err);
+	if (!ret)
+		ret = server_make_queues(s, err);
+	if (!ret)
+		ret = start_recovery(s, err);
 	if (!ret)
 		ret = server_write_record(s, err);
 	if (!ret)
 		ret = server_open_char(s, err);
 	if (!ret)
-		ret = check_interrupted(s, err);
+		ret = wait_a_moment(s, 0, err);
 	if (ret)
 		return ret;
 	s->recorded = true;
@@ -198,8 +199,9 @@ int server_recover(struct server *s, struct ub_error *err)
 	ret = server_map_queues(s, err);
 	if (ret)
 		return ret;
-	server_fetch(s);
-	ret = end_recovery(s, err);
+	ret = server_fetch(s, err);
+	if (!ret)
+		ret = end_recovery(s, err);
 	if (!ret)
 		ub_log(&s->log, LOG_NOTICE, "recovered");
 	return ret;

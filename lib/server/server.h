@@ -15,6 +15,7 @@
 #include "device/record.h"
 #include "kernel/ctrl.h"
 #include "queue/queue.h"
+#include "server/errand.h"
 #include "server/log.h"
 
 struct server {
@@ -30,8 +31,10 @@ struct server {
 	unsigned nr_queues;
 	int char_fd;
 	int signal_fd;
-	int event_fd; /* written by the queues */
-	int channel;  /* to the command line; -1 when it has gone, or never was */
+	int event_fd;     /* written by the queues */
+	int channel;      /* to the command line; -1 when it has gone, or never was */
+	int errand_fd;    /* of the errand that is under way, or -1 */
+	int64_t deadline; /* for the whole start, on ub_now_ms()'s clock */
 
 	/* What has been done, and has to be undone in reverse. */
 	bool added;
@@ -46,6 +49,7 @@ struct server {
 	bool parent_gone;
 	bool queues_ended;
 	uint32_t told_faults;
+	bool told_stop_error;
 };
 
 /* environ.c: the process itself. */
@@ -65,9 +69,12 @@ void server_fill_params(const struct server *s, struct ublk_params *params);
 
 /* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. */
 void server_wait(struct server *s, int timeout_ms);
-/* Runs a command while everything else goes on. Return: its result, -EINTR when the parent went
- * away or a SIGTERM came, -ETIMEDOUT, or the error of a queue that ended. */
+/* Runs a command while everything else goes on; one that may wait for I/O on the device is an
+ * errand. Return: its result, -ETIMEDOUT, or server_reason_to_stop(). */
 int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_ms);
+/* Why a start that is under way makes no sense any more: -EINTR when the parent went away or a
+ * SIGTERM came, or the error of a queue that ended. Return: 0 when it does. */
+int server_reason_to_stop(struct server *s);
 /* Tells the command line; does nothing without one. */
 void server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text);
@@ -76,7 +83,9 @@ void server_send(struct server *s, enum ub_message_type type, const struct ub_er
 int server_make_queues(struct server *s, struct ub_error *err);
 int server_open_char(struct server *s, struct ub_error *err);
 int server_map_queues(struct server *s, struct ub_error *err);
-void server_fetch(struct server *s);
+/* Fetches every tag of every queue. Return: 0 when the driver has them all, the error of a queue,
+ * -ETIMEDOUT, or -EINTR (not when there is no way back). */
+int server_fetch(struct server *s, struct ub_error *err);
 /* Waits until every queue has ended. Return: 0 or -ETIMEDOUT. */
 int server_join_queues(struct server *s, int timeout_ms);
 void server_free_queues(struct server *s);

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "device/process.h"
 #include "server/server.h"
@@ -20,9 +21,14 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	if (ret)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot open the target");
 	ret = spec->target->open(&s->target, spec->target_args, req, &s->record.notes, err);
-	if (ret)
+	if (ret) {
 		s->target.type = NULL;
-	return ret;
+		return ret;
+	}
+	/* As it is served: a recovery has to come to the same. */
+	spec->logical_block_size = s->target.logical_block_size;
+	spec->read_only = s->target.read_only;
+	return 0;
 }
 
 static bool is_there(void *arg, uint32_t id, uint64_t token)
@@ -75,9 +81,9 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    "cannot add a device with --recovery %s: this kernel's driver "
 				    "does not have it",
 				    ub_recovery_names[spec->recovery]);
-	/* With it the server asks for the scan itself, and `add` returns when partitions are there;
-	 * without, the driver scans while (6.12) or some time after (6.18) the device starts. */
-	if (features & UBLK_F_NO_AUTO_PART_SCAN)
+	/* With it the scan is asked for when the node is there, and `add` returns when partitions
+	 * are; without, the driver scans while (6.12) or some time after (6.18) it starts. */
+	if ((features & UBLK_F_NO_AUTO_PART_SCAN) && (spec->no_partition_scan || !spec->no_wait))
 		flags |= UBLK_F_NO_AUTO_PART_SCAN;
 	else if (spec->no_partition_scan)
 		ub_note(&s->record.notes,
@@ -139,7 +145,7 @@ static int add_device(struct server *s, struct ub_error *err)
 
 	ret = ub_fault("add");
 	if (!ret)
-		ret = server_command(s, &cmd, (int)spec->timeout_s * 1000);
+		ret = server_command(s, &cmd, ub_left_ms(s->deadline));
 	if (ret < 0 && spec->id >= 0)
 		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add device %d", spec->id);
 	if (ret < 0)
@@ -190,16 +196,10 @@ int server_write_record(struct server *s, struct ub_error *err)
 
 static int start_device(struct server *s, struct ub_error *err)
 {
-	struct ub_ctrl_cmd cmd = {
-		.op = UBLK_U_CMD_START_DEV,
-		.dev_id = s->record.id,
-		.data = (uint64_t)getpid(),
-		.unprivileged = s->info->flags & UBLK_F_UNPRIVILEGED_DEV,
-	};
 	int ret = ub_fault("start");
 
 	if (!ret)
-		ret = server_command(s, &cmd, (int)s->record.spec.timeout_s * 1000);
+		ret = server_errand(s, ERRAND_START, ub_left_ms(s->deadline));
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
 	s->live = true;
@@ -223,7 +223,9 @@ int server_add(struct server *s, struct ub_error *err)
 	if (ret)
 		return ret;
 	server_leave_namespace(s);
-	ret = check_claims(s, err);
+	ret = ub_ctrl_open(&s->ctrl, err);
+	if (!ret)
+		ret = check_claims(s, err);
 	if (!ret)
 		ret = add_device(s, err);
 	if (!ret)
@@ -239,6 +241,6 @@ int server_add(struct server *s, struct ub_error *err)
 	if (ret)
 		return ret;
 	s->recorded = true;
-	server_fetch(s);
-	return start_device(s, err);
+	ret = server_fetch(s, err);
+	return ret ? ret : start_device(s, err);
 }

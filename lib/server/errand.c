@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/errand.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/fs.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/parse.h"
+#include "device/claim.h"
+#include "device/device.h"
+#include "device/process.h"
+#include "device/users.h"
+#include "server/server.h"
+
+#define REAP_MS 1000
+
+struct errand {
+	struct ub_ctrl *ctrl;
+	struct ublksrv_ctrl_dev_info info;
+	int32_t pid; /* the server's, or the dead one's */
+};
+
+static int command(const struct errand *e, uint32_t op, uint64_t data)
+{
+	return ub_ctrl_simple(e->ctrl, &e->info, op, data, UB_CTRL_NO_TIMEOUT);
+}
+
+static int run_check(const struct errand *e)
+{
+	const struct ublksrv_ctrl_dev_info *info = &e->info;
+
+	if (!(info->flags & UBLK_F_USER_RECOVERY) || info->state == UBLK_S_DEV_DEAD)
+		return -EINVAL;
+	if (info->state != UBLK_S_DEV_LIVE)
+		return 0;
+	return info->ublksrv_pid > 0 && info->ublksrv_pid != e->pid ? -EALREADY : -EBUSY;
+}
+
+static int run_start(const struct errand *e)
+{
+	return command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
+}
+
+/* Waits for the node without a deadline: the server has one. Return: a descriptor or an errno. */
+static int open_node(uint32_t id)
+{
+	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC);
+	char path[32], events[4096];
+	int fd;
+
+	if (watch < 0 || inotify_add_watch(watch, "/dev", IN_CREATE | IN_ATTRIB | IN_MOVED_TO) < 0)
+		return -errno;
+	for (;;) {
+		fd = open(ub_dev_block_path(id, path), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd >= 0)
+			return fd;
+		if (errno != ENOENT && errno != EACCES && errno != EPERM && errno != ENXIO)
+			return -errno;
+		if (read(watch, events, sizeof(events)) < 0)
+			return -errno;
+	}
+}
+
+static int run_open(const struct errand *e)
+{
+	_cleanup_close_ int fd = open_node(e->info.dev_id);
+
+	return fd < 0 ? fd : 0;
+}
+
+static int run_scan(const struct errand *e)
+{
+	_cleanup_close_ int fd = open_node(e->info.dev_id);
+
+	if (fd < 0)
+		return fd;
+	/* A disk without a partition table has nothing to scan: that is no failure. */
+	(void)ioctl(fd, BLKRRPART);
+	return 0;
+}
+
+/*
+ * Before Linux 7.0 the driver does not refuse to stop a device in use: whoever has mounted it or
+ * built on it has claimed it, others that have it open are looked for. The claim is held until it
+ * is stopped, so that nobody mounts it in between.
+ */
+static int run_try_stop(const struct errand *e)
+{
+	_cleanup_(ub_users_done)
+	struct ub_users users = {0};
+	_cleanup_close_ int claim = -1;
+
+	if (e->info.flags & UBLK_F_SAFE_STOP_DEV)
+		return command(e, UBLK_U_CMD_TRY_STOP_DEV, 0);
+	claim = ub_claim_open(e->info.dev_id);
+	if (claim == -EBUSY)
+		return -EBUSY;
+	if (ub_users_find(e->info.dev_id, e->pid, &users) == 0 && users.count)
+		return -EBUSY;
+	return command(e, UBLK_U_CMD_STOP_DEV, 0);
+}
+
+static int run_stop(const struct errand *e)
+{
+	return command(e, UBLK_U_CMD_STOP_DEV, 0);
+}
+
+static const struct {
+	const char *name;
+	int (*run)(const struct errand *e);
+} errands[] = {
+	[ERRAND_CHECK] = {"check", run_check},
+	[ERRAND_START] = {"start", run_start},
+	[ERRAND_OPEN] = {"open", run_open},
+	[ERRAND_SCAN] = {"scan", run_scan},
+	[ERRAND_TRY_STOP] = {"try-stop", run_try_stop},
+	[ERRAND_STOP] = {"stop", run_stop},
+};
+
+static int run(size_t errand, uint32_t id, uint64_t token, int32_t pid)
+{
+	struct errand e = {.pid = pid};
+	int ret;
+
+	/* Without its server there is nothing to bring up or to stop. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	ret = ub_ctrl_open(&e.ctrl, NULL);
+	if (!ret)
+		ret = ub_ctrl_get_info(e.ctrl, id, &e.info);
+	if (!ret && e.info.ublksrv_flags != token)
+		ret = -ENODEV;
+	if (!ret)
+		ret = errands[errand].run(&e);
+	ub_ctrl_close(e.ctrl);
+	return ret < 0 ? -ret : 0;
+}
+
+int server_errand_main(char **argv)
+{
+	uint64_t id, token, pid;
+
+	if (ub_parse_u64(argv[1], UINT32_MAX, &id) != 0 ||
+	    ub_parse_u64(argv[2], UINT64_MAX, &token) != 0 ||
+	    ub_parse_u64(argv[3], INT32_MAX, &pid) != 0)
+		return EINVAL;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(errands); i++)
+		if (strcmp(argv[0], errands[i].name) == 0)
+			return run(i, (uint32_t)id, token, (int32_t)pid);
+	return EINVAL;
+}
+
+static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_pid)
+{
+	char id[12], token[24], pid[12];
+	char *argv[] = {(char *)"ublk-server",
+			(char *)"errand",
+			(char *)errands[errand].name,
+			id,
+			token,
+			pid,
+			NULL};
+	int32_t about = errand == ERRAND_CHECK ? s->record.pid : (int32_t)getpid();
+	posix_spawnattr_t attr;
+	sigset_t none;
+	int ret;
+
+	(void)snprintf(id, sizeof(id), "%u", s->record.id);
+	(void)snprintf(token, sizeof(token), "0x%llx", (unsigned long long)s->record.token);
+	(void)snprintf(pid, sizeof(pid), "%d", about);
+	ret = posix_spawnattr_init(&attr);
+	if (ret)
+		return -ret;
+	(void)sigemptyset(&none);
+	(void)posix_spawnattr_setsigmask(&attr, &none);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	ret = posix_spawn(ret_pid, "/proc/self/exe", NULL, &attr, argv, environ);
+	(void)posix_spawnattr_destroy(&attr);
+	return -ret;
+}
+
+/* Why this errand makes no sense any more; 0: it does. @terms: as they were when it began. */
+static int reason_to_end(struct server *s, enum server_errand errand, unsigned terms)
+{
+	switch (errand) {
+	case ERRAND_STOP:
+		return 0;
+	case ERRAND_TRY_STOP:
+		return s->terms > terms ? -EINTR : 0;
+	default:
+		return server_reason_to_stop(s);
+	}
+}
+
+static int collect(pid_t pid)
+{
+	int status;
+
+	if (waitpid(pid, &status, WNOHANG) != pid)
+		return -ECHILD;
+	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
+}
+
+int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
+{
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	unsigned terms = s->terms;
+	int ret, reason = reason_to_end(s, errand, terms);
+	pid_t pid;
+
+	ret = reason ? reason : spawn(s, errand, &pid);
+	if (ret)
+		return ret;
+	s->errand_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	while (!reason && ub_process_wait(s->errand_fd, 0) != 0) {
+		server_wait(s, timeout_ms < 0 ? -1 : ub_left_ms(deadline));
+		reason = reason_to_end(s, errand, terms);
+		if (!reason && timeout_ms >= 0 && ub_left_ms(deadline) == 0)
+			reason = -ETIMEDOUT;
+	}
+	/* One that has ended in the meantime has done what it was to do. */
+	if (ub_process_wait(s->errand_fd, 0) != 0) {
+		(void)ub_process_signal(s->errand_fd, SIGKILL);
+		(void)ub_process_wait(s->errand_fd, REAP_MS);
+	}
+	ret = collect(pid);
+	ub_close(&s->errand_fd);
+	return ret == -ECHILD || (ret == -EINTR && reason) ? reason : ret;
+}
