@@ -67,7 +67,7 @@ const struct ub_opt ub_spec_options[] = {
 	{ .name = "no-lock", .type = UB_OPT_FLAG, AT(no_lock),
 	  .help = "do not lock what lies behind the device" },
 	{ .name = "recovery", .type = UB_OPT_CHOICE, AT(recovery), .choices = ub_recovery_names,
-	  .help = "fate of I/O whose server dies (default: reissue, or none for mem)" },
+	  .help = "fate of I/O whose server dies (default: reissue where it is safe)" },
 	{ .name = "log-file", .type = UB_OPT_STRING, AT(log_file), .metavar = "FILE",
 	  .completer = "file", .help = "where the server writes its log (default: the journal)" },
 	{ .name = "strict", .type = UB_OPT_FLAG, AT(strict), .transient = 1,
@@ -180,13 +180,19 @@ static int check_recovery(struct ub_spec *spec, struct ub_error *err)
 	bool can = spec->target->recoverable;
 
 	if (spec->recovery == UB_RECOVERY_DEFAULT) {
-		spec->recovery = can ? UB_RECOVERY_REISSUE : UB_RECOVERY_NONE;
+		spec->recovery = !can            ? UB_RECOVERY_NONE
+				 : spec->no_lock ? UB_RECOVERY_REQUEUE
+						 : UB_RECOVERY_REISSUE;
 		return 0;
 	}
 	if (spec->recovery != UB_RECOVERY_NONE && !can)
 		return usage(err,
 			     "--recovery %s is not for target %s: its data dies with its server",
 			     ub_recovery_names[spec->recovery], spec->target->name);
+	/* What is sent again would be called done, and then overwritten by the older write. */
+	if (spec->recovery == UB_RECOVERY_REISSUE && spec->no_lock)
+		return usage(err, "--recovery reissue and --no-lock exclude each other: only the "
+				  "lock tells when a dead server's last write is over");
 	return 0;
 }
 

@@ -100,13 +100,16 @@ refused()
 	rm -f /run/ublk/4.json
 }
 
-@test "--no-lock serves what is served already" {
+@test "--no-lock serves what is served already, and then nothing is sent again in a recovery" {
 	make_image a.img 16M
-	ublk add -t loop -f a.img --recovery requeue
-	ublk add -t loop -f a.img --no-lock --recovery requeue
+	ublk add -t loop -f a.img
+	dev=$(ublk add -t loop -f a.img --no-lock)
+	[ "$(detail "$dev" .recovery)" = '"requeue"' ]
 	kill_server /dev/ublkb0
 	wait_for 10 is_state /dev/ublkb0 quiesced
 	ublk add -t loop -f a.img --no-lock --recovery none
+	run ublk add -t loop -f a.img --no-lock --recovery reissue
+	[ "$status" -eq 2 ]
 	ublk del 0 1 2
 }
 

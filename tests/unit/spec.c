@@ -69,6 +69,16 @@ static void a_target_whose_data_dies_cannot_be_recovered(void **state)
 	refused("--recovery reissue");
 }
 
+static void without_a_lock_nothing_is_sent_again(void **state)
+{
+	(void)state;
+	spec.no_lock = true;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	assert_int_equal(spec.recovery, UB_RECOVERY_REQUEUE);
+	spec.recovery = UB_RECOVERY_REISSUE;
+	refused("--no-lock");
+}
+
 static void names_are_plain_and_no_numbers(void **state)
 {
 	static const char *const good[] = {"a", "vol-1", "A.b_c+d", "ublk", "9lives"};
@@ -153,6 +163,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_defaults_are_the_documented_ones),
 		TEST(a_target_whose_data_dies_cannot_be_recovered),
+		TEST(without_a_lock_nothing_is_sent_again),
 		TEST(names_are_plain_and_no_numbers),
 		TEST(block_sizes_are_powers_of_two_that_fit),
 		TEST(what_a_record_may_hold_is_checked_like_options),
