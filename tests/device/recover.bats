@@ -159,7 +159,7 @@ quiesced()
 	at_end umount "$PWD/m"
 	dev=$(ublk add -t loop -f m/a.img --recovery requeue)
 	pid=$(server_of "$dev")
-	disk=$(readlink -f /dev/mapper/slow)
+	disk=$(dmsetup info -c --noheadings -o blkdevname slow)
 	wait_for 30 none_in_flight "$disk"
 	write_block "$dev" 2>/dev/null &
 	wait_for 20 in_flight "$disk" 1

@@ -1,0 +1,279 @@
+# SPDX-License-Identifier: MIT
+# Removing devices: in use, hung, parked, orphaned, and other programs'.
+# kernels: 6.12 newest
+
+load helpers
+load servers
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	exec 7<&-
+	[[ -z ${stopped-} ]] || kill -CONT "$stopped" 2>/dev/null || true
+	end_jobs
+	device_teardown
+}
+
+read_block()
+{
+	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
+}
+
+# refused DEV WORDS: del is refused with exit status 5, names the user, and changes nothing.
+refused()
+{
+	run ublk del "$1"
+	[[ $status -eq 5 && $output == *"in use"*"$2"* ]] || { printf '%s\n' "$status" "$output"; return 1; }
+	[[ $(state_of "$1") == live ]] && read_block "$1"
+}
+
+@test "a mounted device is refused, with its mount point and the way out" {
+	dev=$(ublk add -t mem --size 32M)
+	fs_on "$dev" ext4 'm p'
+	refused "$dev" "mounted on $PWD/m p"
+	[[ $output == *"hint: umount "* ]]
+	umount 'm p'
+	ublk del "$dev"
+}
+
+@test "a device that is held open is refused, with the process that does" {
+	dev=$(ublk add -t null)
+	sleep 1000 7<"$dev" &
+	sleeper=$!
+	refused "$dev" "open by sleep ($sleeper)"
+	kill "$sleeper"
+	wait "$sleeper" || true
+	ublk del "$dev"
+}
+
+@test "a device that is swapped on is refused" {
+	dev=$(ublk add -t mem --size 32M)
+	mkswap "$dev" >/dev/null
+	swapon "$dev"
+	at_end swapoff_if_on "$dev"
+	refused "$dev" "used as swap"
+	[[ $output == *"hint: swapoff $dev"* ]]
+	swapoff "$dev"
+	ublk del "$dev"
+}
+
+swapoff_if_on()
+{
+	! grep -q "^$1 " /proc/swaps || swapoff "$1"
+}
+
+@test "a device below a mapped one is refused, with the name of that" {
+	dev=$(ublk add -t null --size 16M)
+	dmsetup create above --table "0 32768 linear $dev 0"
+	refused "$dev" "used by dm-0, above"
+	dmsetup remove above
+	ublk del "$dev"
+}
+
+@test "a device with a mounted partition is refused" {
+	dev=$(ublk add -t mem --size 64M)
+	echo 'start=2048, size=65536' | sfdisk -q "$dev"
+	wait_for 10 test -b "${dev}p1"
+	fs_on "${dev}p1" ext4 m
+	refused "$dev" "mounted on $PWD/m (${dev#/dev/}p1)"
+	umount m
+	ublk del "$dev"
+}
+
+@test "a device that is mounted in another mount namespace alone is refused" {
+	dev=$(ublk add -t mem --size 32M)
+	mkfs.ext4 -q "$dev"
+	mkdir m
+	unshare -m bash -c 'mount "$0" m && touch mounted && exec sleep 1000' "$dev" &
+	holder=$!
+	wait_for 20 test -e mounted
+	run ublk del "$dev"
+	[ "$status" -eq 5 ]
+	[[ $output == *"in use"* ]]
+	[ "$(state_of "$dev")" = live ]
+	kill "$holder"
+	wait "$holder" || true
+	ublk del "$dev"
+}
+
+@test "--force takes a device from those who have it open, and says nothing" {
+	dev=$(ublk add -t null)
+	exec 7<"$dev"
+	run -0 ublk del --force "$dev"
+	[ ! -e "$dev" ]
+	no_server
+	run ! dd of=/dev/null bs=4096 count=1 skip=1000 status=none <&7
+	exec 7<&-
+	wait_for 5 nothing_left
+}
+
+@test "--force takes a mounted device, and the number is free after the unmount" {
+	dev=$(ublk add -n 3 -t mem --size 32M)
+	fs_on "$dev" ext4 m
+	ublk del --force "$dev"
+	[ ! -e "$dev" ]
+	no_server
+	umount m
+	wait_for 5 nothing_left
+	ublk add -n 3 -t null
+	ublk del 3
+}
+
+@test "--async of an unused device, and it is gone soon" {
+	dev=$(ublk add -t null)
+	run -0 ublk del --async "$dev"
+	[ -z "$output" ]
+	wait_for 10 nothing_left
+}
+
+# in_time SECONDS CMD...: runs it as `run` does, and fails if its process is not gone by then.
+in_time()
+{
+	local start=$SECONDS seconds=$1
+	shift
+	run "$@"
+	((SECONDS - start <= seconds)) || { printf 'took %s s: %s\n' $((SECONDS - start)) "$output"; return 1; }
+}
+
+# hang DEV: its server is stopped, with a request under way that it has seen.
+hang()
+{
+	stopped=$(server_of "$1")
+	kill -STOP "$stopped"
+	wait_for 5 is_stopped "$stopped"
+	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null &
+	reader=$!
+	wait_for 10 in_flight "$1" 1
+}
+
+@test "a hung server: del ends in time with status 7, its process too, and --force removes all" {
+	dev=$(ublk add -t null)
+	hang "$dev"
+	kill -KILL "$reader" || true
+	in_time 20 ublk del --force --timeout 4 "$dev"
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	wait_for 5 nothing_left
+}
+
+@test "a hung server without requests: del without force ends in time with status 7, and can be repeated" {
+	dev=$(ublk add -t null)
+	stopped=$(server_of "$dev")
+	kill -STOP "$stopped"
+	wait_for 5 is_stopped "$stopped"
+	in_time 15 ublk del --timeout 3 "$dev"
+	[ "$status" -eq 7 ] || { echo "$output"; false; }
+	[[ $output == *"$stopped"* && $output == *"--force"* ]]
+	kill -CONT "$stopped"
+	wait_for 10 is_gone "$stopped"
+	run ublk del --if-exists "$dev"
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+}
+
+@test "a hung server with requests: del without force ends in time with status 7, other devices live on" {
+	slow=$(make_slow_disk 20000 16)
+	dev=$(ublk add -t loop -f "$slow" --no-partition-scan)
+	other=$(ublk add -t null)
+	dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct status=none 2>/dev/null &
+	wait_for 15 in_flight "$slow" 1
+	# The device is held open by dd: only --force gets as far as to hang.
+	in_time 10 ublk del --timeout 3 "$dev"
+	[ "$status" -eq 5 ] || { echo "$output"; false; }
+	ublk del --force --timeout 40 "$dev" &
+	del=$!
+	in_time 10 ublk add -t null
+	[ "$status" -eq 0 ]
+	in_time 10 ublk del "$output"
+	[ "$status" -eq 0 ]
+	in_time 10 ublk list
+	[ "$status" -eq 0 ]
+	read_block "$other"
+	ublk del "$other"
+	ends_with 0 "$del"
+	wait_for 30 none_in_flight "$slow"
+}
+
+@test "what was written without a sync before is there after del" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	dd if=/dev/urandom of=data bs=1M count=4 status=none
+	dd if=data of="$dev" bs=1M status=none
+	ublk del "$dev"
+	cmp -n 4194304 data a.img
+}
+
+@test "a parked device: del answers the requests that wait with an error" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	pid=$(server_of "$dev")
+	kill -KILL "$pid"
+	wait_for 10 is_state "$dev" quiesced
+	dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct status=none 2>dd.err &
+	writer=$!
+	wait_for 10 is_waiting "$writer"
+	in_time 30 ublk del --force "$dev"
+	[ "$status" -eq 0 ] || { echo "$output"; false; }
+	ends_with 1 "$writer"
+	grep -q 'Input/output error' dd.err
+	wait_for 5 nothing_left
+}
+
+@test "a parked device that nobody uses is deleted at once, and its file is free" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	kill_server "$dev"
+	wait_for 10 is_state "$dev" quiesced
+	ublk del "$dev"
+	nothing_left
+	dev=$(ublk add -t loop -f a.img)
+	ublk del "$dev"
+}
+
+@test "a device of another program is listed as such; --all leaves it while it lives, by number it goes" {
+	dev=$(ublk add -t null)
+	rm /run/ublk/0.json
+	run -0 ublk list --json
+	[ "$(jq -c '.devices[0] | [.managed, .state, .target]' <<<"$output")" = '[false,"live",null]' ]
+	run -0 --separate-stderr ublk del --all
+	[[ $stderr == *"left alone"* ]]
+	[ "$(state_of "$dev")" = live ]
+	ublk del "$dev"
+	wait_for 5 nothing_left
+}
+
+@test "--all --force takes other programs' devices too" {
+	ublk add -t null
+	rm /run/ublk/0.json
+	ublk add -t null
+	ublk del --all --force
+	wait_for 5 nothing_left
+}
+
+@test "a record of another device under its number is not believed, and goes with neither" {
+	dev=$(ublk add -t null)
+	jq '.token = "0x3039"' /run/ublk/0.json >other.json
+	cp other.json /run/ublk/0.json
+	[ "$(ublk list --json | jq '.devices[0].managed')" = false ]
+	ublk del "$dev"
+	cmp other.json /run/ublk/0.json
+	rm /run/ublk/0.json
+}
+
+@test "two del at once: the device goes, and nobody fails for another reason than that" {
+	dev=$(ublk add -t null)
+	ublk del "$dev" >one.log 2>&1 &
+	one=$!
+	ublk del "$dev" >two.log 2>&1 &
+	two=$!
+	a=0 b=0
+	wait "$one" || a=$?
+	wait "$two" || b=$?
+	cat one.log two.log
+	[[ $a -eq 0 || $b -eq 0 ]]
+	[[ $a -eq 0 || $a -eq 4 ]]
+	[[ $b -eq 0 || $b -eq 4 ]]
+	nothing_left
+}

@@ -1,0 +1,295 @@
+# SPDX-License-Identifier: MIT
+# A server's life: what kind of process it is, and how it ends.
+# kernels: 6.12 newest
+
+load helpers
+load servers
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	exec 7<&-
+	end_jobs
+	device_teardown
+}
+
+PYTHON=/usr/bin/python3
+
+read_block()
+{
+	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
+}
+
+write_block()
+{
+	dd if=/dev/urandom of="$1" bs=4096 count=1 oflag=direct conv=notrunc status=none
+}
+
+# stat_field PID[/task/TID] N: of /proc/PID/stat, counted as proc_pid_stat(5) does.
+stat_field()
+{
+	local stat
+	read -r stat <"/proc/$1/stat"
+	# shellcheck disable=SC2086 # fields
+	set -- "$2" ${stat##*) }
+	shift $(($1 - 2))
+	printf '%s\n' "$1"
+}
+
+@test "SIGTERM: the server of an unused device removes it, and ends well" {
+	"$UBLK" add --foreground -t null >path.txt &
+	server=$!
+	wait_for 20 test -s path.txt
+	kill -TERM "$server"
+	ends_with 0 "$server"
+	nothing_left
+}
+
+@test "SIGTERM: the server of an unused device in the background removes it too" {
+	dev=$(ublk add -t null)
+	kill -TERM "$(server_of "$dev")"
+	wait_for 10 nothing_left
+}
+
+@test "SIGTERM: a device that is held open is served until its last user has gone, and the log says so" {
+	dev=$(ublk add -t mem --size 16M --log-file server.log)
+	server=$(server_of "$dev")
+	exec 7<"$dev"
+	kill -TERM "$server"
+	wait_for 10 grep -q 'in use' server.log
+	wait_for 10 grep -q "open by .*($$)" server.log
+	read_block "$dev"
+	write_block "$dev"
+	[ "$(state_of "$dev")" = live ]
+	exec 7<&-
+	wait_for 10 is_gone "$server"
+	nothing_left
+	grep -q 'stopped and removed' server.log
+}
+
+@test "SIGTERM: a mounted device is served until it is unmounted" {
+	dev=$(ublk add -t mem --size 32M --log-file server.log)
+	mkfs.ext4 -q "$dev"
+	mkdir m
+	mount "$dev" m
+	at_end unmount "$PWD/m"
+	kill -TERM "$(server_of "$dev")"
+	wait_for 10 grep -q "mounted on $PWD/m" server.log
+	dd if=/dev/urandom of=m/file bs=1M count=4 conv=fsync status=none
+	[ "$(state_of "$dev")" = live ]
+	umount m
+	wait_for 10 nothing_left
+}
+
+@test "SIGTERM: a second one stops at once, used or not" {
+	dev=$(ublk add -t null --log-file server.log)
+	server=$(server_of "$dev")
+	exec 7<"$dev"
+	kill -TERM "$server"
+	wait_for 10 grep -q 'in use' server.log
+	kill -TERM "$server"
+	wait_for 10 is_state "$dev" gone || wait_for 10 is_state "$dev" dead
+	run ! read_block "$dev"
+	exec 7<&-
+	wait_for 10 nothing_left
+}
+
+@test "SIGHUP: the server opens its log again, so that it can be rotated" {
+	dev=$(ublk add -t null --log-file server.log)
+	server=$(server_of "$dev")
+	wait_for 10 grep -q serving server.log
+	mv server.log server.log.1
+	kill -HUP "$server"
+	wait_for 10 grep -qs 'opened again' server.log
+	read_block "$dev"
+	run -1 grep -q 'opened again' server.log.1
+	ublk del "$dev"
+	wait_for 5 grep -q stopped server.log
+}
+
+@test "SIGHUP, SIGPIPE, SIGUSR1 and SIGUSR2 do not end a server" {
+	dev=$(ublk add -t null)
+	server=$(server_of "$dev")
+	for signal in HUP PIPE USR1 USR2; do
+		kill "-$signal" "$server"
+	done
+	read_block "$dev"
+	[ "$(server_of "$dev")" = "$server" ]
+	ublk del "$dev"
+}
+
+@test "a logout leaves the server alone" {
+	script -qec "'$UBLK' add -t null" typescript >/dev/null
+	grep -q /dev/ublkb0 typescript
+	read_block /dev/ublkb0
+	server=$(server_of /dev/ublkb0)
+	# No terminal, and a session of its own.
+	[ "$(stat_field "$server" 7)" -eq 0 ]
+	[ "$(stat_field "$server" 6)" -eq "$server" ]
+	ublk del 0
+}
+
+@test "the server holds nothing of its caller: descriptors, working directory, mount namespace" {
+	exec 7</etc/passwd
+	dev=$(ublk add -t null 7<&7)
+	server=$(server_of "$dev")
+	for fd in 0 1 2; do
+		[ "$(readlink "/proc/$server/fd/$fd")" = /dev/null ]
+	done
+	[ "$(readlink "/proc/$server/cwd")" = / ]
+	[ "$(readlink "/proc/$server/ns/mnt")" != "$(readlink /proc/self/ns/mnt)" ]
+	run -1 grep -q "$BATS_TEST_TMPDIR" "/proc/$server/mountinfo"
+	ublk del "$dev"
+}
+
+@test "the server inherits no descriptor of its caller" {
+	exec 7</etc/passwd
+	dev=$(ublk add -t null 7<&7)
+	run find "/proc/$(server_of "$dev")/fd" -lname /etc/passwd
+	[ -z "$output" ]
+	ublk del "$dev"
+}
+
+@test "the server is the last that the out-of-memory killer takes, and not beyond its reach" {
+	dev=$(ublk add -t null)
+	[ "$(<"/proc/$(server_of "$dev")/oom_score_adj")" -eq -999 ]
+	ublk del "$dev"
+}
+
+@test "every thread of the server is an I/O flusher" {
+	dev=$(ublk add -t null -q 2)
+	server=$(server_of "$dev")
+	# What prctl(PR_SET_IO_FLUSHER) adds to a process's flags.
+	bits=$("$PYTHON" -c '
+import ctypes
+flags = lambda: int(open("/proc/self/stat").read().rsplit(")", 1)[1].split()[6])
+before = flags()
+assert ctypes.CDLL(None).prctl(57, 1, 0, 0, 0) == 0
+print(flags() & ~before)')
+	[ "$bits" -gt 0 ]
+	for task in "/proc/$server/task"/*; do
+		flags=$(stat_field "$server/task/${task##*/}" 9)
+		[ $((flags & bits)) -eq "$bits" ]
+	done
+	ublk del "$dev"
+}
+
+# is_free DISK: nobody has claimed it.
+is_free()
+{
+	run ublk add -n 9 -t loop -f "$1"
+	[[ $status -eq 0 ]] || { echo "$output"; return 1; }
+	ublk del 9
+}
+
+@test "a file system that was mounted before add can be unmounted, and its disk is free" {
+	disk=$(make_ram_disk 32)
+	mkfs.ext4 -q "$disk"
+	mkdir m
+	for propagation in shared private; do
+		mount "$disk" m
+		mount "--make-$propagation" m
+		dev=$(ublk add -t null)
+		umount m
+		is_free "$disk" || { echo "$propagation"; return 1; }
+		ublk del "$dev"
+	done
+}
+
+@test "a file system mounted before add on a name with blanks is let go too" {
+	disk=$(make_ram_disk 32)
+	mkfs.ext4 -q "$disk"
+	mkdir 'a b\c'
+	mount "$disk" 'a b\c'
+	mount --make-private 'a b\c'
+	dev=$(ublk add -t null)
+	umount 'a b\c'
+	is_free "$disk"
+	ublk del "$dev"
+}
+
+@test "the file system that the file lies on stays busy as long as it is served, and no longer" {
+	disk=$(make_ram_disk 32)
+	fs_on "$disk" ext4 m
+	make_image m/a.img 8M
+	dev=$(ublk add -t loop -f m/a.img)
+	run ! umount m
+	read_block "$dev"
+	ublk del "$dev"
+	umount m
+	is_free "$disk"
+}
+
+@test "--foreground: no other process, the path on stdout, messages on stderr" {
+	"$UBLK" add --foreground -t null >path.txt 2>messages.txt &
+	server=$!
+	wait_for 20 test -s path.txt
+	[ "$(<path.txt)" = /dev/ublkb0 ]
+	[ "$(pgrep -x ublk-server)" = "$server" ]
+	read_block /dev/ublkb0
+	kill -TERM "$server"
+	ends_with 0 "$server"
+	nothing_left
+	grep -q 'stopped and removed' messages.txt
+}
+
+@test "--foreground: Ctrl-C ends it in order" {
+	env --default-signal=INT "$UBLK" add --foreground -t null >path.txt &
+	server=$!
+	wait_for 20 test -s path.txt
+	kill -INT "$server"
+	ends_with 0 "$server"
+	nothing_left
+}
+
+@test "--foreground: a failed add says so on stderr, exits with the same status and leaves nothing" {
+	run --separate-stderr ublk add --foreground -t loop -f none.img
+	[ "$status" -eq 1 ]
+	[ -z "$output" ]
+	[[ $stderr == "ublk: error: cannot open "*none.img* ]]
+	nothing_left
+}
+
+@test "--foreground: readiness is told to the supervisor once the node opens" {
+	cat >supervisor.py <<'END'
+import os, socket, subprocess, sys
+server = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+server.bind(sys.argv[1])
+server.settimeout(60)
+os.environ["NOTIFY_SOCKET"] = sys.argv[1]
+child = subprocess.Popen(sys.argv[2:], stdout=subprocess.DEVNULL)
+message = server.recv(100).decode()
+os.close(os.open("/dev/ublkb0", os.O_RDONLY))
+child.terminate()
+print(message, child.wait())
+END
+	run -0 --separate-stderr "$PYTHON" supervisor.py "$PWD/notify" "$UBLK" add --foreground -t null
+	[ "$output" = "READY=1 0" ]
+	nothing_left
+}
+
+@test "--foreground: stdout that is full undoes the device" {
+	run --separate-stderr bash -c '"$0" add --foreground -t null >/dev/full' "$UBLK"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"No space left"* ]]
+	wait_for 5 nothing_left
+}
+
+@test "add: stdout that is full undoes the device" {
+	run --separate-stderr bash -c '"$0" add -t null >/dev/full' "$UBLK"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"No space left"* ]]
+	nothing_left
+}
+
+@test "--no-wait: add ends without waiting for the node, which comes" {
+	run -0 ublk add -t null --no-wait
+	[ "$output" = /dev/ublkb0 ]
+	wait_for 10 test -b /dev/ublkb0
+	read_block /dev/ublkb0
+	ublk del 0
+}
