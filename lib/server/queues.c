@@ -12,6 +12,8 @@
 
 /* The driver wants room for every CPU that the machine could have, plugged in or not. */
 #define CPUS_MAX 8192
+/* What the fetches have at the least: in a recovery there is no way back from them. */
+#define FETCH_MS 5000
 
 static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_error *err)
 {
@@ -95,22 +97,23 @@ static int have_fetched(struct server *s)
  * The driver could be told to start or recover the device first: it waits for the fetches. But it
  * waits in a worker of io_uring, and a process that is killed just then, with fetches missing,
  * can't end: io_wq_put_and_exit() waits for the worker, which has taken its signal already.
+ * An interruption has to wait: Linux 6.12 complains of a process that ends half-fetched
+ * (ublk_uring_cmd_cancel_fn()).
  */
 int server_fetch(struct server *s, struct ub_error *err)
 {
-	int64_t deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
+	int64_t least = ub_now_ms() + FETCH_MS;
+	int64_t deadline = s->deadline > least ? s->deadline : least;
 	int ret;
 
 	s->fetching = true;
 	for (unsigned i = 0; i < s->nr_queues; i++)
 		ub_queue_go(s->queues[i]);
 	while ((ret = have_fetched(s)) == 0) {
-		if (ub_left_ms(deadline) == 0)
+		if (ub_left_ms(deadline) == 0) {
 			ret = -ETIMEDOUT;
-		else if (!s->irreversible && (s->terms || s->parent_gone))
-			ret = -EINTR;
-		if (ret)
 			break;
+		}
 		server_wait(s, ub_left_ms(deadline));
 	}
 	if (ret < 0)

@@ -84,7 +84,7 @@ int server_make_queues(struct server *s, struct ub_error *err);
 int server_open_char(struct server *s, struct ub_error *err);
 int server_map_queues(struct server *s, struct ub_error *err);
 /* Fetches every tag of every queue. Return: 0 when the driver has them all, the error of a queue,
- * -ETIMEDOUT, or -EINTR (not when there is no way back). */
+ * or -ETIMEDOUT. */
 int server_fetch(struct server *s, struct ub_error *err);
 /* Waits until every queue has ended. Return: 0 or -ETIMEDOUT. */
 int server_join_queues(struct server *s, int timeout_ms);
