@@ -37,7 +37,7 @@ verify_sizes()
 	write_and_verify "$1" \
 		--name=sectors --bs=512 --size=64K --iodepth=1 \
 		--name=pages --bs=4k --offset=1M --size=1M --iodepth=128 \
-		--name=large --bs=1M --offset=4M --size=8M --iodepth=8 \
+		--name=large --bs=1M --offset=4M --size=6M --iodepth=4 \
 		--name=mixed --bssplit=512/20:3k/10:4k/20:7k/10:60k/20:516k/10:1M/10 \
 		--offset=16M --size=4M --iodepth=32
 }
@@ -136,8 +136,8 @@ writes_of()
 	for kib in 4 1024; do
 		dev=$(ublk add -t mem --size 16M --max-io ${kib}K)
 		[ "$(cat "/sys/block/${dev#/dev/}/queue/max_hw_sectors_kb")" -eq $kib ]
-		write_and_verify "$dev" --name=large --bs=1M --size=4M --iodepth=4
-		[ "$(writes_of "$dev")" -ge $((4096 / kib)) ]
+		write_and_verify "$dev" --name=large --bs=1M --size=2M --iodepth=2
+		[ "$(writes_of "$dev")" -ge $((2048 / kib)) ]
 		ublk del "$dev"
 	done
 }
