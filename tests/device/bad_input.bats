@@ -3,6 +3,8 @@
 # and nothing is left behind.
 # kernels: 6.12 newest
 
+# shellcheck disable=SC2154 # bats sets stderr
+
 load helpers
 load servers
 load backings

@@ -2,6 +2,8 @@
 # Discard, write-zeroes and read-only: what a device offers, by what it then does to the data.
 # kernels: 6.12 newest
 
+# shellcheck disable=SC2154 # bats sets stderr
+
 load helpers
 load servers
 load backings

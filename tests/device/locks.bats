@@ -2,6 +2,8 @@
 # What lies behind a device is its own: whoever wants it too is refused.
 # kernels: 6.12 newest
 
+# shellcheck disable=SC2154 # bats sets stderr
+
 load helpers
 load servers
 load backings
