@@ -115,7 +115,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 		ret = start_server(call, dev, &err);
 	if (ret == -EINTR && ub_interrupt_is_there(&args->interrupt))
 		return UB_EXIT_FAILED;
-	if (ret < 0 && !(ret == -EBUSY && lives_now(ctrl, dev)))
+	if (ret < 0 && !lives_now(ctrl, dev))
 		return ub_device_fail(call, dev->id, NULL, &err);
 	if (ret < 0)
 		ub_out_note("ublkb%u was recovered by another command meanwhile", dev->id);

@@ -12,6 +12,7 @@
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -38,6 +39,22 @@ static int command(const struct errand *e, uint32_t op, uint64_t data)
 	return ub_ctrl_simple(e->ctrl, &e->info, op, data, UB_CTRL_NO_TIMEOUT);
 }
 
+/*
+ * Does it live by a server that is not the dead one? The record may name the new one by now, or
+ * still the old one; a dead one has no descriptors.
+ */
+static bool is_served(const struct errand *e)
+{
+	int32_t pid = e->info.ublksrv_pid;
+	char path[32];
+	struct stat st;
+
+	if (pid <= 0)
+		return false;
+	return pid != e->pid || (stat(ub_dev_char_path(e->info.dev_id, path), &st) == 0 &&
+				 ub_process_has_open(pid, st.st_rdev));
+}
+
 static int run_check(const struct errand *e)
 {
 	const struct ublksrv_ctrl_dev_info *info = &e->info;
@@ -46,7 +63,7 @@ static int run_check(const struct errand *e)
 		return -EINVAL;
 	if (info->state != UBLK_S_DEV_LIVE)
 		return 0;
-	return info->ublksrv_pid > 0 && info->ublksrv_pid != e->pid ? -EALREADY : -EBUSY;
+	return is_served(e) ? -EALREADY : -EBUSY;
 }
 
 static int run_start(const struct errand *e)

@@ -17,6 +17,8 @@
 
 /* There is no event for "quiesced", nor for the old server's last reference: ask again. */
 #define RETRY_MS 20
+/* What a question to the driver has at the least, so that the answer is the error that is told. */
+#define CHECK_MS 1000
 /* What the last step has at the least: there is no way back from it. */
 #define END_MS 5000
 
@@ -36,7 +38,8 @@ static int wait_a_moment(struct server *s, int ms, struct ub_error *err)
  */
 static int check_state(struct server *s, struct ub_error *err)
 {
-	int ret = server_errand(s, ERRAND_CHECK, ub_left_ms(s->deadline));
+	int left = ub_left_ms(s->deadline);
+	int ret = server_errand(s, ERRAND_CHECK, left < CHECK_MS ? CHECK_MS : left);
 	uint32_t id = s->record.id;
 
 	switch (ret) {
