@@ -1,0 +1,276 @@
+# SPDX-License-Identifier: MIT
+# Every step of add and of recover fails, dies or is interrupted in turn: nothing is left of an
+# add, and a device stays as recoverable as it was.
+# kernels: 6.12 newest
+# build: faults
+
+load helpers
+load servers
+
+setup()
+{
+	device_setup
+	make_image a.img 16M
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+# The steps of the server in their order; those that only a note tells of are not among them.
+ADD_STEPS='ctrl-ring target add added params ios arena ring thread char attach map record fetch-half
+	start started node ready'
+# Errands, the server's helpers, come to `ctrl-ring` too, and would stop themselves.
+STOP_STEPS=${ADD_STEPS#ctrl-ring }
+# Up to the mapping a recovery changes nothing.
+RECOVER_STEPS='target ios arena ring thread start-recovery record char attach'
+
+# server_steps: those at which a server is made to die. Linux 6.12 complains when one dies between
+# its fetches, even if it does no harm (WARN_ON_ONCE() in ublk_uring_cmd_cancel_fn()).
+server_steps()
+{
+	local step
+	for step in $ADD_STEPS; do
+		[[ $step == fetch-half ]] && ! kernel_at_least 6.16 || printf '%s\n' "$step"
+	done
+}
+
+add()
+{
+	UBLK_FAULT=$1 ublk add -t loop -f a.img -q 2 -d 16 --timeout 20
+}
+
+recover()
+{
+	UBLK_FAULT=$1 ublk recover 0 --timeout 20
+}
+
+# undone STEP: nothing is left of the add that failed at it.
+undone()
+{
+	wait_for 15 nothing_left || { echo "after $1:"; what_is_left; return 1; }
+}
+
+# add_again STEP: number and file are free at once.
+add_again()
+{
+	run ublk add -n 0 -t loop -f a.img
+	[[ $status -eq 0 ]] || { echo "after $1: $output"; return 1; }
+	ublk del 0
+}
+
+@test "add: whatever step fails, the error is told and nothing is left" {
+	for step in fork $ADD_STEPS; do
+		run add "$step:ENOMEM"
+		[[ $status -eq 1 && $output == *"ublk: error: "*"Cannot allocate memory"* ]] ||
+			{ echo "$step: $status $output"; return 1; }
+		nothing_left || { echo "$step:"; what_is_left; return 1; }
+	done
+	add_again all
+}
+
+@test "add: a failed step says its own errno" {
+	run add ring:EMFILE
+	[[ $status -eq 1 && $output == *"Too many open files"* ]]
+	run add start:EBUSY
+	[ "$status" -eq 5 ]
+	run add params:EPERM
+	[ "$status" -eq 3 ]
+}
+
+@test "add: a server killed at any step leaves nothing, and the command says so" {
+	for step in $(server_steps); do
+		run add "$step:kill"
+		[[ $status -eq 1 && $output == *"died without a word"* ]] ||
+			{ echo "$step: $status $output"; return 1; }
+		nothing_left || { echo "$step:"; what_is_left; return 1; }
+	done
+	add_again all
+}
+
+# Only with one queue: several would stop themselves again at their steps.
+# stop_at STEP VERB...: runs the command in the background until its server stops itself there.
+# Leaves the command's pid in $command, the server's in $server.
+stop_at()
+{
+	UBLK_FAULT=$1:stop env --default-signal=INT "$UBLK" "${@:2}" >out.log 2>&1 &
+	command=$!
+	wait_for 20 server_stopped || { echo "does not come to $1"; cat out.log; return 1; }
+}
+
+server_stopped()
+{
+	server=$(pgrep -nx ublk-server) && is_stopped "$server"
+}
+
+@test "add: the command killed at any step, the server undoes everything" {
+	for step in $STOP_STEPS; do
+		stop_at "$step" add -t loop -f a.img -d 16
+		kill -KILL "$command"
+		kill -CONT "$server"
+		undone "$step"
+	done
+	add_again all
+}
+
+@test "add: Ctrl-C at any step, and everything is undone before the command ends" {
+	for step in $STOP_STEPS; do
+		stop_at "$step" add -t loop -f a.img -d 16
+		kill -INT "$command"
+		kill -CONT "$server"
+		ends_with 130 "$command" || { echo "at $step"; return 1; }
+		[ ! -s out.log ] || grep -q interrupted out.log || { cat out.log; return 1; }
+		nothing_left || { echo "$step:"; what_is_left; return 1; }
+	done
+	add_again all
+}
+
+@test "add: Ctrl-C while the server hangs ends in time, and leaves nothing" {
+	stop_at added add -t loop -f a.img
+	kill -INT "$command"
+	ends_with 130 "$command"
+	nothing_left
+}
+
+@test "add: SIGTERM to the server at any step undoes it, and the command fails" {
+	for step in target added record start node; do
+		stop_at "$step" add -t loop -f a.img
+		kill -TERM "$server"
+		kill -CONT "$server"
+		ends_with 1 "$command" || { echo "at $step"; cat out.log; return 1; }
+		nothing_left || { echo "$step:"; what_is_left; return 1; }
+	done
+}
+
+@test "add: what --create made goes with a failed add" {
+	for step in add record start ready; do
+		run env UBLK_FAULT=$step "$UBLK" add -t loop -f new.img --create 8M
+		[ "$status" -eq 1 ]
+		[ ! -e new.img ] || { echo "after $step"; return 1; }
+		nothing_left
+	done
+}
+
+# orphaned_device QUEUES: number 0, on a.img, without a server.
+orphaned_device()
+{
+	local pid
+	run -0 ublk add -n 0 -t loop -f a.img -q "$1" -d 16
+	pid=$(server_of /dev/ublkb0)
+	kill -KILL "$pid"
+	wait_for 10 is_state 0 quiesced
+}
+
+# kill_again: the device of orphaned_device, when it has been recovered.
+kill_again()
+{
+	kill_server /dev/ublkb0
+	wait_for 10 is_state 0 quiesced
+}
+
+@test "recover: whatever step fails, the error is told and the device can be recovered" {
+	orphaned_device 2
+	for step in fork $RECOVER_STEPS; do
+		run recover "$step:ENOMEM"
+		[[ $status -eq 1 && $output == *"ublk: error: "*"Cannot allocate memory"* ]] ||
+			{ echo "$step: $status $output"; return 1; }
+		is_state 0 quiesced
+		no_server
+	done
+	ublk recover 0
+	dd if=/dev/ublkb0 of=/dev/null bs=4096 count=1 iflag=direct status=none
+	ublk del 0
+}
+
+@test "recover: a server killed at any step before the mapping leaves the device recoverable" {
+	orphaned_device 2
+	for step in $RECOVER_STEPS; do
+		run recover "$step:kill"
+		[ "$status" -eq 1 ] || { echo "$step: $status $output"; return 1; }
+		is_state 0 quiesced
+		no_server
+	done
+	ublk recover 0
+	dd if=/dev/ublkb0 of=/dev/null bs=4096 count=1 iflag=direct status=none
+	ublk del 0
+}
+
+@test "recover: one that dies at its end leaves the device recoverable" {
+	orphaned_device 2
+	for step in end-recovery ready; do
+		run recover "$step:kill"
+		[ "$status" -eq 1 ]
+		wait_for 10 no_server
+		wait_for 10 is_state 0 quiesced
+		run ublk recover 0
+		[ "$status" -eq 0 ] || { echo "$step: $output"; return 1; }
+		kill_again
+	done
+	ublk del 0
+}
+
+@test "recover: the command killed or interrupted at any step, the device is live or recoverable" {
+	orphaned_device 1
+	for step in target ring start-recovery record attach map fetch-half end-recovery ready; do
+		for signal in INT KILL; do
+			stop_at "$step" recover 0
+			kill "-$signal" "$command"
+			kill -CONT "$server"
+			wait "$command" || true
+			run ublk recover 0
+			[ "$status" -eq 0 ] || { echo "$signal at $step: $output"; return 1; }
+			is_state 0 live
+			[ "$(pgrep -cx ublk-server)" -eq 1 ]
+			kill_again
+		done
+	done
+	ublk del 0
+}
+
+@test "recover: from Linux 7.0 on, a server that dies half-fetched leaves the device recoverable" {
+	only_on_kernel 7.0 "recovery after a death in the middle of the fetches"
+	orphaned_device 2
+	for step in map fetch-half; do
+		for how in kill EIO; do
+			run recover "$step:$how"
+			[ "$status" -eq 1 ]
+			wait_for 10 no_server
+			run ublk recover 0
+			[ "$status" -eq 0 ] || { echo "$step:$how: $output"; return 1; }
+			kill_again
+		done
+	done
+	ublk del 0
+}
+
+@test "an added device whose server and command died before its start is listed as another's, and can be deleted" {
+	stop_at added add -n 0 -t loop -f a.img
+	kill -KILL "$command"
+	kill -KILL "$server"
+	wait_for 10 no_server
+	[ "$(ublk list --json | jq -c '.devices[0] | [.id, .state, .managed]')" = '[0,"dead",false]' ]
+	[ ! -e /dev/ublkb0 ]
+	run ublk recover 0
+	[ "$status" -eq 1 ]
+	ublk del 0
+	nothing_left
+}
+
+@test "del --all removes what was left before its start" {
+	stop_at params add -n 0 -t loop -f a.img
+	kill -KILL "$command"
+	kill -KILL "$server"
+	wait_for 10 no_server
+	run -0 ublk del --all
+	[ -z "$output" ]
+	nothing_left
+}
+
+@test "a device without a server that could not be recovered can be deleted" {
+	orphaned_device 2
+	run recover attach:kill
+	[ "$status" -eq 1 ]
+	ublk del 0
+}
