@@ -46,7 +46,8 @@ static void a_queue_maps_whole_pages_at_the_stride_of_the_deepest_queue(void **s
 static void a_queue_or_tag_out_of_range_is_refused(void **state)
 {
 	struct ublksrv_ctrl_dev_info info = {.nr_hw_queues = 2, .queue_depth = 8};
-	struct ublksrv_io_desc table[8] = {{.op_flags = 0x2001, .nr_sectors = 8}}, desc;
+	struct ublksrv_io_desc table[8] = {{.op_flags = 0x2001, .nr_sectors = 8}};
+	struct ublksrv_io_desc desc = {0};
 	struct ub_desc_map map = {
 		.base = (const char *)table, .size = sizeof(table), .desc_size = 24, .depth = 8};
 	struct ub_error err = {0};
