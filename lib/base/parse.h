@@ -26,3 +26,6 @@ int ub_parse_dev_id(const char *text, uint32_t *ret_id);
 
 /* "512K", "1.5G", "10G", "513": the shortest text that is right to one decimal. */
 const char *ub_format_size(uint64_t bytes, char *buf, size_t size);
+
+/* Takes the octal escapes ("\\040") of procfs's tables out of a word, in place. */
+void ub_unescape_octal(char *text);

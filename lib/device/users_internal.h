@@ -37,6 +37,3 @@ int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_use
 int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_holders(const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users);
-
-/* Replaces the "\040" of the kernel's tables by what they stand for, in place. */
-void ub_unescape_octal(char *text);

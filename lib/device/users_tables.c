@@ -8,28 +8,8 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "base/parse.h"
 #include "kernel/sysfs.h"
-
-static bool is_octal(char c)
-{
-	return c >= '0' && c <= '7';
-}
-
-void ub_unescape_octal(char *text)
-{
-	char *to = text;
-
-	for (const char *p = text; *p; to++) {
-		if (p[0] == '\\' && p[1] >= '0' && p[1] <= '3' && is_octal(p[2]) &&
-		    is_octal(p[3])) {
-			*to = (char)((p[1] - '0') * 64 + (p[2] - '0') * 8 + (p[3] - '0'));
-			p += 4;
-		} else {
-			*to = *p++;
-		}
-	}
-	*to = '\0';
-}
 
 /* Splits a line at its blanks. Return: how many fields there are, at most @max. */
 static size_t split(char *line, char *fields[], size_t max)

@@ -20,6 +20,7 @@
 
 #include "base/clean.h"
 #include "base/fault.h"
+#include "base/parse.h"
 #include "server/server.h"
 
 #ifndef PR_SET_IO_FLUSHER
@@ -127,22 +128,6 @@ static bool would_pin(const char *rest)
 	return true;
 }
 
-/* Takes the octal escapes out of a mount point, in place. */
-static void unescape(char *text)
-{
-	char *out = text;
-
-	for (; *text; text++) {
-		if (text[0] == '\\' && text[1] >= '0' && text[1] <= '3' && text[2] && text[3]) {
-			*out++ = (char)((text[1] - '0') * 64 + (text[2] - '0') * 8 + text[3] - '0');
-			text += 3;
-		} else {
-			*out++ = *text;
-		}
-	}
-	*out = '\0';
-}
-
 static bool is_below(const char *path, const char *mount_point)
 {
 	size_t len = strlen(mount_point);
@@ -171,7 +156,7 @@ static void drop_private_mounts(const struct server *s)
 		if (end <= start || line[end] != ' ' || !would_pin(line + end))
 			continue;
 		line[end] = '\0';
-		unescape(line + start);
+		ub_unescape_octal(line + start);
 		if (!is_below(records, line + start) &&
 		    !is_below(s->record.spec.log_file, line + start))
 			(void)umount2(line + start, MNT_DETACH | UMOUNT_NOFOLLOW);

@@ -13,6 +13,7 @@
 #include <cmocka.h>
 
 #include "base/clean.h"
+#include "base/parse.h"
 #include "device/users_internal.h"
 
 static struct ub_node list[] = {
