@@ -31,6 +31,7 @@ struct ub_record {
 	int32_t pid;
 	uint64_t start_time; /* of the process, clock ticks since boot, from /proc/PID/stat */
 	uint32_t threads;
+	bool taking_over; /* it recovers the device, and has not fetched everything yet */
 	struct ub_backing backing;
 	int write_error; /* negative errno of a failed write-back, or 0 */
 	struct ub_notes notes;

@@ -152,7 +152,8 @@ static bool add_server(struct json_object *obj, const struct ub_record *r)
 	struct json_object *part = add_object(obj, "server");
 
 	return part && add_int(part, "pid", r->pid) && add_u64(part, "start_time", r->start_time) &&
-	       add_u64(part, "threads", r->threads);
+	       add_u64(part, "threads", r->threads) &&
+	       add_bool(part, "taking_over", r->taking_over);
 }
 
 static bool add_backing(struct json_object *obj, const struct ub_backing *b)

@@ -58,16 +58,18 @@ static int read_granted(struct ub_json_in *p, struct json_object *obj, struct ub
 
 static int read_server(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
 {
-	struct json_object *part;
+	struct json_object *part, *taking_over;
 	uint32_t pid;
 	int ret;
 
 	if ((ret = ub_json_get_part(p, obj, "server", &part)) ||
 	    (ret = ub_json_get_u32(p, part, "pid", INT32_MAX, &pid)) ||
 	    (ret = ub_json_get_u64(p, part, "start_time", UINT64_MAX, &r->start_time)) ||
-	    (ret = ub_json_get_u32(p, part, "threads", UINT32_MAX, &r->threads)))
+	    (ret = ub_json_get_u32(p, part, "threads", UINT32_MAX, &r->threads)) ||
+	    (ret = ub_json_get(p, part, "taking_over", json_type_boolean, &taking_over)))
 		return ret;
 	r->pid = (int32_t)pid;
+	r->taking_over = json_object_get_boolean(taking_over);
 	return 0;
 }
 

@@ -71,6 +71,14 @@ static int wait_state(struct server *s, struct ub_error *err)
 	return ret;
 }
 
+static int taken_over_half(const struct server *s, int code, struct ub_error *err)
+{
+	return ub_fail_text(err, UB_STAGE_RECOVER, code,
+			    "cannot recover ublkb%u: an earlier recovery died in the middle, and "
+			    "before Linux 7.0 the driver can't begin again",
+			    s->record.id);
+}
+
 /*
  * The backing's lock first: the dead server's description held it, so having it proves that its
  * last write is over and can't land on newer data. It comes without an event, and meanwhile
@@ -103,6 +111,9 @@ static int open_backing(struct server *s, struct ub_error *err)
 	}
 	if (ret)
 		s->record.notes = old;
+	/* The kernel has not let go of the one that died in the middle. */
+	if (ret == -EBUSY && err->stage == UB_STAGE_LOCK && s->record.taking_over)
+		return taken_over_half(s, ret, err);
 	return ret;
 }
 
@@ -128,10 +139,15 @@ static int compare(struct server *s, struct ub_error *err)
 	return 0;
 }
 
-static int start_recovery(struct server *s, struct ub_error *err)
+/* @again: after a recovery that died between its mapping and the end of its fetches. */
+static int start_recovery(struct server *s, bool again, struct ub_error *err)
 {
 	int ret = ub_fault("start-recovery");
 
+	/* Linux 6.12 crashes if some queues were fetched and others not (ublk_queue_reinit()), and
+	 * else keeps the device for the dead process. */
+	if (again && !(ub_ctrl_features(s->ctrl) & UBLK_F_USER_RECOVERY_FAIL_IO))
+		return taken_over_half(s, -ENOTRECOVERABLE, err);
 	while (!ret) {
 		ret = ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_START_USER_RECOVERY, 0, -1);
 		/* Linux 6.12 says so when an earlier attempt got as far as here and no further:
@@ -146,9 +162,18 @@ static int start_recovery(struct server *s, struct ub_error *err)
 		if (ret)
 			return ret;
 	}
+	if (ret == -EBUSY && again)
+		return taken_over_half(s, ret, err);
 	if (ret)
 		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
 	return 0;
+}
+
+/* So that nobody begins again where the kernel can't. */
+static int note_take_over(struct server *s, bool taking_over, struct ub_error *err)
+{
+	s->record.taking_over = taking_over;
+	return server_write_record(s, err);
 }
 
 static int end_recovery(struct server *s, struct ub_error *err)
@@ -171,6 +196,7 @@ static int end_recovery(struct server *s, struct ub_error *err)
 
 int server_recover(struct server *s, struct ub_error *err)
 {
+	bool again = s->record.taking_over;
 	int ret;
 
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
@@ -186,13 +212,15 @@ int server_recover(struct server *s, struct ub_error *err)
 	if (!ret)
 		ret = server_make_queues(s, err);
 	if (!ret)
-		ret = start_recovery(s, err);
+		ret = start_recovery(s, again, err);
 	if (!ret)
-		ret = server_write_record(s, err);
+		ret = note_take_over(s, false, err);
 	if (!ret)
 		ret = server_open_char(s, err);
 	if (!ret)
 		ret = wait_a_moment(s, 0, err);
+	if (!ret)
+		ret = note_take_over(s, true, err);
 	if (ret)
 		return ret;
 	s->recorded = true;
@@ -203,8 +231,10 @@ int server_recover(struct server *s, struct ub_error *err)
 	if (ret)
 		return ret;
 	ret = server_fetch(s, err);
-	if (!ret)
-		ret = end_recovery(s, err);
+	if (ret)
+		return ret;
+	(void)note_take_over(s, false, NULL);
+	ret = end_recovery(s, err);
 	if (!ret)
 		ub_log(&s->log, LOG_NOTICE, "recovered");
 	return ret;

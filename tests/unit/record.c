@@ -77,6 +77,7 @@ static void everything_comes_back(void **state)
 	assert_int_equal(got.pid, 812);
 	assert_true(got.start_time == UINT64_MAX);
 	assert_int_equal(got.threads, 4);
+	assert_true(got.taking_over);
 	assert_string_equal(got.backing.path, ODD_PATH);
 	assert_true(got.backing.dev == UINT64_MAX && got.backing.ino == UINT64_MAX - 1);
 	assert_true(got.backing.size == INT64_MAX && got.backing.writable);

@@ -48,6 +48,7 @@ static inline struct ub_record make_record(uint32_t id, const char *path)
 		.pid = 812,
 		.start_time = UINT64_MAX,
 		.threads = 4,
+		.taking_over = true,
 		.backing =
 			{
 				.path = strdup(path),
