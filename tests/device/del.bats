@@ -69,7 +69,7 @@ swapoff_if_on()
 @test "a device below a mapped one is refused, with the name of that" {
 	dev=$(ublk add -t null --size 16M)
 	dmsetup create above --table "0 32768 linear $dev 0"
-	refused "$dev" "used by dm-0, above"
+	refused "$dev" "used by $(dmsetup info -c --noheadings -o blkdevname above), above"
 	dmsetup remove above
 	ublk del "$dev"
 }

@@ -157,7 +157,7 @@ quiesced()
 	map_disk slow "0 131072 delay $ram 0 0 $ram 0 3000"
 	mount /dev/mapper/slow m
 	at_end umount "$PWD/m"
-	dev=$(ublk add -t loop -f m/a.img --recovery requeue)
+	dev=$(ublk add -t loop -f m/a.img --direct on --recovery requeue)
 	pid=$(server_of "$dev")
 	disk=$(dmsetup info -c --noheadings -o blkdevname slow)
 	wait_for 30 none_in_flight "$disk"

@@ -4,14 +4,16 @@
 
 HARMLESS=$(dirname "${BASH_SOURCE[0]}")/../vm/harmless
 
+# For grep -E and for awk.
+KLOG_BAD='(^|[^A-Z_])BUG[: ]|WARNING: |Oops|[Kk]ernel panic|hung task|blocked for more than'
+KLOG_BAD+='|KASAN|UBSAN|KFENCE|general protection fault|double fault|lockup|detected .*stall'
+KLOG_BAD+='|refcount_t:|corruption|segfault at'
+
 # klog_complaints <LOG: prints the lines that tell of a fault.
 # Return: 0 if there are any.
 klog_complaints()
 {
-	local bad='\bBUG\b|WARNING: |Oops|[Kk]ernel panic|hung task|blocked for more than'
-	bad+='|KASAN|UBSAN|KFENCE|general protection fault|double fault|lockup|detected .*stall'
-	bad+='|refcount_t:|corruption|segfault at'
-	tr -d '\r' | grep -aE -- "$bad" |
+	tr -d '\r' | grep -aE -- "$KLOG_BAD" |
 		grep -avE -f <(grep -vE '^(#|$)' "$HARMLESS")
 }
 
