@@ -41,7 +41,7 @@ setup()
 			sleep 60
 		}
 	END
-	cat >write <<-'END'
+	cat >./write <<-'END'
 		set -e
 		. ./go_down
 		mkdir m
@@ -77,7 +77,7 @@ setup()
 }
 
 @test "a power cut loses nothing that was synced" {
-	cat >cut <<-'END'
+	cat >./cut <<-'END'
 		set -e
 		mkdir m
 		dev=$("$1" add -t loop -f /dev/vda)
