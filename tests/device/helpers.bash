@@ -21,8 +21,12 @@ ublk()
 	timeout --foreground -k 5 120 "$UBLK" "$@"
 }
 
+# bats traces each command, which costs more than most commands do: not below this function, and
+# the next. (`local -`: the option is as before when it returns.)
 device_setup()
 {
+	local -
+	set +T
 	requires "$UBLK"
 	undo=()
 	cd "$BATS_TEST_TMPDIR" || return
@@ -37,7 +41,8 @@ device_setup()
 # or a sanitizer complained. Whatever it finds, the next test starts from nothing.
 device_teardown()
 {
-	local result=0 i
+	local - result=0 i
+	set +T
 	# Out of the way of umount.
 	cd /
 	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
