@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# long
 # Many at once: commands for the same thing, devices, and a life under load.
 # kernels: 6.12 newest
 
@@ -26,9 +27,9 @@ read_block()
 at_once()
 {
 	local a b
-	eval "$1" >one.log 2>&1 &
+	(eval "$1" || exit $?) >one.log 2>&1 &
 	a=$!
-	eval "$2" >two.log 2>&1 &
+	(eval "$2" || exit $?) >two.log 2>&1 &
 	b=$!
 	one=0 two=0
 	wait "$a" || one=$?
@@ -83,7 +84,7 @@ one_wins()
 		read_block /dev/ublkb1
 		run -0 ublk del /dev/ublkb1
 	done
-	kill -INT "$load"
+	kill -TERM "$load"
 	wait "$load" || true
 	run ! grep -q 'err=[^ 0]' fio.log
 	ublk del "$busy"

@@ -32,7 +32,7 @@ teardown()
 		[ "$(pgrep -cx ublk-server)" -eq 1 ]
 		[ "$(find /run/ublk -type f | wc -l)" -eq 1 ]
 	done
-	kill -INT "$load"
+	kill -TERM "$load"
 	wait "$load" || true
 	run ! grep -q 'err=[^ 0]' fio.log
 	ublk del "$busy"

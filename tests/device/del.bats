@@ -68,9 +68,9 @@ swapoff_if_on()
 
 @test "a device below a mapped one is refused, with the name of that" {
 	dev=$(ublk add -t null --size 16M)
-	dmsetup create above --table "0 32768 linear $dev 0"
+	map_disk above "0 32768 linear $dev 0"
 	refused "$dev" "used by $(dmsetup info -c --noheadings -o blkdevname above), above"
-	dmsetup remove above
+	unmap_disk above
 	ublk del "$dev"
 }
 
@@ -174,7 +174,7 @@ hang()
 }
 
 @test "a hung server with requests: del without force ends in time with status 7, other devices live on" {
-	slow=$(make_slow_disk 20000 16)
+	slow=$(make_slow_disk 9000 16)
 	dev=$(ublk add -t loop -f "$slow" --no-partition-scan)
 	other=$(ublk add -t null)
 	dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct status=none 2>/dev/null &

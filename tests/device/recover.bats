@@ -159,14 +159,13 @@ quiesced()
 	at_end umount "$PWD/m"
 	dev=$(ublk add -t loop -f m/a.img --direct on --recovery requeue)
 	pid=$(server_of "$dev")
-	disk=$(dmsetup info -c --noheadings -o blkdevname slow)
-	wait_for 30 none_in_flight "$disk"
-	write_block "$dev" 2>/dev/null &
-	wait_for 20 in_flight "$disk" 1
+	dd if=/dev/urandom of=block bs=4096 count=1 status=none
+	dd if=block of="$dev" oflag=direct bs=4096 status=none 2>/dev/null &
+	wait_for 20 is_delayed slow
 	kill -KILL "$pid"
-	in_flight "$disk" 1
+	dd if=m/a.img iflag=direct bs=4096 count=1 status=none | cmp -n 4096 - /dev/zero
 	ublk recover "$dev"
-	none_in_flight "$disk"
+	dd if=m/a.img iflag=direct bs=4096 count=1 status=none | cmp - block
 	ublk del "$dev"
 }
 

@@ -93,7 +93,21 @@ make_slow_disk()
 map_disk()
 {
 	requires dmsetup && modprobe dm_mod && dmsetup create "$1" --table "$2" &&
-		at_end dmsetup remove "$1"
+		at_end unmap_disk "$1"
+}
+
+# is_delayed NAME: a write waits in a mapped disk of dm-delay.
+is_delayed()
+{
+	local status
+	read -ra status < <(dmsetup status "$1")
+	((status[4] > 0))
+}
+
+# unmap_disk NAME: if it is there.
+unmap_disk()
+{
+	[[ ! -e /dev/mapper/$1 ]] || dmsetup remove "$1"
 }
 
 # change_map NAME TABLE
