@@ -34,6 +34,7 @@ at_once()
 	one=0 two=0
 	wait "$a" || one=$?
 	wait "$b" || two=$?
+	echo "statuses $one and $two"
 	head one.log two.log
 }
 
@@ -75,7 +76,7 @@ one_wins()
 @test "add and del of other devices work under load, time and again" {
 	busy=$(ublk add -t null)
 	fio --name=load --filename="$busy" --rw=randrw --bs=4k --direct=1 --ioengine=libaio \
-		--iodepth=8 --time_based --runtime=600 --size=64M >fio.log 2>&1 &
+		--iodepth=8 --time_based --runtime=600 --size=64M --rate_iops=300 >fio.log 2>&1 &
 	load=$!
 	wait_for 30 has_written "$busy" 100
 	for ((i = 0; i < ${ROUNDS:-12}; i++)); do
