@@ -185,8 +185,9 @@ static int fetch_all(struct ub_queue *q)
 
 	for (unsigned tag = 0; tag < q->depth; tag++) {
 		io_command(q, &q->ios[tag], UBLK_U_IO_FETCH_REQ, 0);
-		/* The worst moment to die: half of the tags are in the kernel. */
-		if (tag == q->depth / 2 && ub_fault_is_wanted("fetch-half")) {
+		/* The worst moment to die: the driver has half of the last queue's tags. */
+		if (tag == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
+		    ub_fault_is_wanted("fetch-half")) {
 			(void)io_uring_submit(&q->ring);
 			ret = ub_fault("fetch-half");
 			if (ret)

@@ -1,5 +1,4 @@
 # SPDX-License-Identifier: MIT
-# long
 # Many at once: commands for the same thing, devices, and a life under load.
 # kernels: 6.12 newest
 
@@ -79,7 +78,7 @@ one_wins()
 		--iodepth=8 --time_based --runtime=600 --size=64M --rate_iops=300 >fio.log 2>&1 &
 	load=$!
 	wait_for 30 has_written "$busy" 100
-	for ((i = 0; i < ${ROUNDS:-12}; i++)); do
+	for ((round = 0; round < 8; round++)); do
 		run -0 ublk add -t null --size 16M
 		[ "$output" = /dev/ublkb1 ]
 		read_block /dev/ublkb1

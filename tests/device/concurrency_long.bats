@@ -21,10 +21,10 @@ teardown()
 	make_image a.img 16M
 	busy=$(ublk add -t null)
 	fio --name=load --filename="$busy" --rw=randrw --bs=4k --direct=1 --ioengine=libaio \
-		--iodepth=8 --time_based --runtime=1800 --size=64M >fio.log 2>&1 &
+		--iodepth=8 --time_based --runtime=1800 --size=64M --rate_iops=300 >fio.log 2>&1 &
 	load=$!
 	wait_for 30 has_written "$busy" 100
-	for ((i = 0; i < 50; i++)); do
+	for ((round = 0; round < 50; round++)); do
 		run -0 ublk add -t loop -f a.img
 		[ "$output" = /dev/ublkb1 ]
 		dd if=/dev/ublkb1 of=/dev/null bs=4096 count=1 iflag=direct status=none

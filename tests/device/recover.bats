@@ -45,9 +45,9 @@ quiesced()
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img --recovery reissue)
 	start_fio "$dev" 16
-	for ((i = 1; i <= 2; i++)); do
+	for ((round = 1; round <= 2; round++)); do
 		pid=$(server_of "$dev")
-		wait_for 30 has_written "$dev" $((i * 700))
+		wait_for 30 has_written "$dev" $((round * 700))
 		run -1 has_written "$dev" 4096
 		kill -KILL "$pid"
 		wait_for 10 quiesced "$dev"

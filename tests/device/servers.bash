@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Servers that are killed, stopped and started again, and backings that are slow or fail. Sourced
-# after helpers.bash.
+# after helpers.bash. Mind that bats' `run -N` sets the variable `i`.
 # shellcheck shell=bash
 
 # server_of DEV: the pid of its server.
