@@ -139,10 +139,14 @@ fails()
 	fails 1 'record' add -t null
 }
 
-# as_user ARGS...: `ublk ARGS` by nobody, who has no runtime directory.
+# as_user ARGS...: `ublk ARGS` by nobody, who has no runtime directory, and who may not enter the
+# folder of a clone in root's home: the programs are copied to where anyone may run them.
 as_user()
 {
-	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all env -u XDG_RUNTIME_DIR "$UBLK" "$@"
+	mkdir -p /tmp/programs
+	cp -u "$(dirname "$UBLK")"/{ublk,ublk-server} /tmp/programs
+	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
+		env -u XDG_RUNTIME_DIR /tmp/programs/ublk "$@"
 }
 
 @test "an ordinary user is told so, by one line, and changes nothing" {
