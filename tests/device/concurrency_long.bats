@@ -30,7 +30,7 @@ teardown()
 		dd if=/dev/ublkb1 of=/dev/null bs=4096 count=1 iflag=direct status=none
 		run -0 ublk del /dev/ublkb1
 		[ "$(pgrep -cx ublk-server)" -eq 1 ]
-		[ "$(find /run/ublk -type f | wc -l)" -eq 1 ]
+		[ "$(find /run/ublk -name '*.json' | wc -l)" -eq 1 ]
 	done
 	kill -TERM "$load"
 	wait "$load" || true
