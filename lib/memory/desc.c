@@ -7,12 +7,11 @@
 
 #include "base/clean.h"
 #include "base/fault.h"
+#include "memory/layout.h"
 
 static size_t round_page(size_t bytes)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-
-	return (bytes + page - 1) / page * page;
+	return ub_round_page(bytes, (uint64_t)sysconf(_SC_PAGESIZE));
 }
 
 uint32_t ub_desc_size(const struct ublksrv_ctrl_dev_info *info)

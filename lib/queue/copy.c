@@ -8,20 +8,16 @@
 
 #include "queue/internal.h"
 
-static int init(struct ub_queue *q, struct ub_error *err)
+/* The driver grants whole pages (ublk_ctrl_add_dev()), so that every buffer begins at one. */
+static uint64_t buffers(const struct ublksrv_ctrl_dev_info *info)
 {
-	int ret = ub_arena_init(&q->arena, q->depth, q->max_io, "ublk buffers", err);
-
-	if (ret)
-		return ret;
-	for (unsigned tag = 0; tag < q->depth; tag++)
-		q->ios[tag].data = ub_arena_slot(&q->arena, tag);
-	return 0;
+	return (uint64_t)info->queue_depth * info->max_io_buf_bytes;
 }
 
-static void done(struct ub_queue *q)
+static void init(struct ub_queue *q)
 {
-	ub_arena_done(&q->arena);
+	for (unsigned tag = 0; tag < q->depth; tag++)
+		q->ios[tag].data = q->buffers + (size_t)tag * q->max_io;
 }
 
 static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
@@ -66,8 +62,8 @@ static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *
 
 const struct ub_path ub_path_copy = {
 	.name = "copy",
+	.buffers = buffers,
 	.init = init,
-	.done = done,
 	.fetch_addr = fetch_addr,
 	.begin = ub_queue_submit,
 	.end = ub_queue_commit,

@@ -6,8 +6,8 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
-#include "memory/arena.h"
 #include "memory/desc.h"
+#include "memory/layout.h"
 #include "queue/io.h"
 #include "queue/queue.h"
 
@@ -29,8 +29,10 @@ enum {
 /* A way of moving data between the request and the server. */
 struct ub_path {
 	const char *name;
-	int (*init)(struct ub_queue *q, struct ub_error *err);
-	void (*done)(struct ub_queue *q);
+	/* Bytes of buffers that a queue needs. */
+	uint64_t (*buffers)(const struct ublksrv_ctrl_dev_info *info);
+	/* Puts the I/Os into the state that the first fetch finds. */
+	void (*init)(struct ub_queue *q);
 	/* What goes into `addr` of a tag's fetch. */
 	uint64_t (*fetch_addr)(struct ub_queue *q, struct ub_io *io);
 	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. */
@@ -61,8 +63,8 @@ struct ub_queue {
 	uint16_t id, depth;
 	uint16_t idle; /* tags that the driver has aborted */
 	bool told_write_error;
-	int refused; /* negative errno that the driver answered to a fetch or commit */
-	struct ub_arena arena;
+	int refused;   /* negative errno that the driver answered to a fetch or commit */
+	char *buffers; /* of this queue, or NULL */
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
@@ -79,7 +81,12 @@ struct ub_queue {
 	atomic_int tid;
 	atomic_bool fetched;
 	atomic_bool ended;
+	void *stack;
 };
+
+_Static_assert(sizeof(struct ub_queue) <= UB_QUEUE_STATE_SIZE,
+	       "memory/layout.h leaves it this room");
+_Static_assert(sizeof(struct ub_io) == UB_IO_STATE_SIZE, "memory/layout.h counts on it");
 
 /* An SQE, zeroed; what is queued is submitted first when the ring is full. */
 struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);

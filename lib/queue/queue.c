@@ -14,8 +14,6 @@
 #include "base/fault.h"
 #include "queue/internal.h"
 
-#define STACK_SIZE (128 * 1024)
-
 static unsigned ops_per_io(const struct ub_queue *q)
 {
 	return q->target->ops_per_io ? q->target->ops_per_io : 1;
@@ -50,33 +48,24 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 	return 0;
 }
 
-static int init_ios(struct ub_queue *q, struct ub_error *err)
+int ub_queue_layout(const struct ub_path *path, const struct ublksrv_ctrl_dev_info *info,
+		    struct ub_layout *ret_layout, struct ub_error *err)
 {
-	size_t size = q->depth * sizeof(struct ub_io);
-	int ret = ub_fault("ios");
+	int ret = ub_layout_make(ret_layout, info->nr_hw_queues, info->queue_depth,
+				 path->buffers(info), (uint64_t)sysconf(_SC_PAGESIZE));
 
-	if (!ret) {
-		q->ios = aligned_alloc(sizeof(struct ub_io), size);
-		ret = q->ios ? 0 : -ENOMEM;
-	}
-	if (ret)
-		return ub_fail(err, UB_STAGE_MEMORY, ret, "cannot allocate queue %u", q->id);
-	memset(q->ios, 0, size);
-	for (unsigned tag = 0; tag < q->depth; tag++)
-		q->ios[tag].tag = (uint16_t)tag;
-	return 0;
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot map the queues") : 0;
 }
 
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
 		 struct ub_error *err)
 {
-	struct ub_queue *q = aligned_alloc(64, (sizeof(*q) + 63) / 64 * 64);
+	struct ub_queue *q = ub_space_part(config->space, config->id, UB_PART_STATE);
 	int ret;
 
-	if (!q)
-		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate queue %u",
-			       config->id);
-	memset(q, 0, sizeof(*q));
+	q->ios = (struct ub_io *)((char *)q + UB_QUEUE_STATE_SIZE);
+	q->stack = ub_space_part(config->space, config->id, UB_PART_STACK);
+	q->buffers = ub_space_part(config->space, config->id, UB_PART_BUFFERS);
 	q->id = (uint16_t)config->id;
 	q->info = *config->info;
 	q->depth = q->info.queue_depth;
@@ -86,12 +75,11 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->event_fd = config->event_fd;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
+	for (unsigned tag = 0; tag < q->depth; tag++)
+		q->ios[tag].tag = (uint16_t)tag;
+	q->path->init(q);
 
-	ret = init_ios(q, err);
-	if (!ret)
-		ret = q->path->init(q, err);
-	if (!ret)
-		ret = init_ring(q, err);
+	ret = init_ring(q, err);
 	if (ret) {
 		ub_queue_free(q);
 		return ret;
@@ -149,7 +137,7 @@ int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struc
 	if (ret)
 		return ub_fail(err, UB_STAGE_THREAD, -ret, "cannot start the thread of queue %u",
 			       q->id);
-	(void)pthread_attr_setstacksize(&attr, STACK_SIZE);
+	(void)pthread_attr_setstack(&attr, q->stack, UB_STACK_SIZE);
 	ret = pthread_create(&q->thread, &attr, queue_thread, q);
 	(void)pthread_attr_destroy(&attr);
 	if (ret)
@@ -235,9 +223,6 @@ void ub_queue_free(struct ub_queue *q)
 	if (q->has_ring)
 		io_uring_queue_exit(&q->ring);
 	ub_desc_unmap(&q->desc);
-	q->path->done(q);
-	free(q->ios);
 	(void)pthread_cond_destroy(&q->opened);
 	(void)pthread_mutex_destroy(&q->lock);
-	free(q);
 }

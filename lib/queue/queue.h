@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "kernel/uapi.h"
+#include "memory/space.h"
 #include "target/target.h"
 
 struct ub_queue;
@@ -25,11 +26,16 @@ struct ub_queue_config {
 	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
 	struct ub_tgt *target;                    /* borrowed; shared by all queues */
 	const struct ub_path *path;
+	const struct ub_space *space; /* borrowed; the queue's stretch in it is zeroes */
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
 };
 
+/* How the memory of a device's queues lies. Return: 0, or -EOVERFLOW with a message. */
+int ub_queue_layout(const struct ub_path *path, const struct ublksrv_ctrl_dev_info *info,
+		    struct ub_layout *ret_layout, struct ub_error *err);
+
 /*
- * Allocates the queue: I/O state, buffers, and its ring, still disabled. Needs no device node.
+ * Makes the queue in its stretch of memory, and its ring, still disabled. Needs no device node.
  * Return: 0, or a negative errno with a message.
  */
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
@@ -60,6 +66,6 @@ void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
 
 /*
  * Ends and frees. A thread that waits for ub_queue_go() is sent home; one that serves has to have
- * ended. Takes NULL and half-built queues.
+ * ended. Takes NULL and half-built queues. Its memory may go then.
  */
 void ub_queue_free(struct ub_queue *q);

@@ -22,6 +22,7 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.info = s->info,
 		.target = &s->target,
 		.path = &ub_path_copy,
+		.space = &s->space,
 		.event_fd = s->event_fd,
 	};
 	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
@@ -41,11 +42,16 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 int server_make_queues(struct server *s, struct ub_error *err)
 {
 	cpu_set_t *cpus = CPU_ALLOC(CPUS_MAX);
+	struct ub_layout layout;
 	int ret = 0;
 
 	s->queues = calloc(s->info->nr_hw_queues, sizeof(*s->queues));
 	if (!s->queues || !cpus)
 		ret = ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate the queues");
+	if (!ret)
+		ret = ub_queue_layout(&ub_path_copy, s->info, &layout, err);
+	if (!ret)
+		ret = ub_space_init(&s->space, &layout, err);
 	for (unsigned i = 0; !ret && i < s->info->nr_hw_queues; i++)
 		ret = make_queue(s, i, cpus, err);
 	CPU_FREE(cpus);
@@ -140,6 +146,7 @@ void server_free_queues(struct server *s)
 		ub_queue_free(s->queues[i]);
 	free(s->queues);
 	s->queues = NULL;
+	ub_space_done(&s->space);
 	s->nr_queues = 0;
 	s->fetching = false;
 	ub_close(&s->char_fd);

@@ -27,6 +27,7 @@ struct server {
 	struct ub_log log;
 	struct ub_ctrl *ctrl;
 	struct ub_tgt target;
+	struct ub_space space;
 	struct ub_queue **queues;
 	unsigned nr_queues;
 	int char_fd;

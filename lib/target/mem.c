@@ -9,18 +9,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <unistd.h>
 
 #include "kernel/uapi.h"
+#include "memory/space.h"
 
 #define DEFAULT_BLOCK 512U
 
-/* From Linux 5.17 and 5.18, newer than some headers. */
-#ifndef PR_SET_VMA
-#define PR_SET_VMA 0x53564d41
-#define PR_SET_VMA_ANON_NAME 0
-#endif
+/* From Linux 5.18, newer than some headers. */
 #ifndef MADV_DONTNEED_LOCKED
 #define MADV_DONTNEED_LOCKED 24
 #endif
@@ -69,11 +65,8 @@ static int map(struct mem *m, uint64_t size, struct ub_error *err)
 			       (unsigned long long)size);
 	m->data = data;
 	m->size = (size_t)size;
-	/* Small pages: a write of 4 KiB takes 4 KiB, and a discard gives them back. Where these
-	 * three do not work, the device does all the same. */
-	(void)madvise(data, m->size, MADV_NOHUGEPAGE);
-	(void)madvise(data, m->size, MADV_DONTDUMP);
-	(void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, data, m->size, "ublk mem");
+	/* Small pages: a write of 4 KiB takes 4 KiB, and a discard gives them back. */
+	ub_memory_hint(data, m->size, "ublk mem");
 	return 0;
 }
 

@@ -45,11 +45,11 @@ only()
 }
 
 @test "targets see the queue through one small header" {
-	only target 'target/|base/|kernel/uapi\.h|queue/io\.h'
+	only target 'target/|base/|kernel/uapi\.h|memory/|queue/io\.h'
 }
 
 @test "device never includes the server or the queue" {
-	only device 'device/|base/|kernel/|target/'
+	only device 'device/|base/|kernel/|memory/|target/'
 }
 
 @test "json-c only in the record and the JSON output" {

@@ -20,12 +20,12 @@ teardown()
 }
 
 # The steps of the server in their order; those that only a note tells of are not among them.
-ADD_STEPS='ctrl-ring target add added params ios arena ring thread char attach map record fetch-half
+ADD_STEPS='ctrl-ring target add added params space protect ring thread char attach map record fetch-half
 	start started node ready'
 # Errands, the server's helpers, come to `ctrl-ring` too, and would stop themselves.
 STOP_STEPS=${ADD_STEPS#ctrl-ring }
 # Up to the mapping a recovery changes nothing.
-RECOVER_STEPS='target ios arena ring thread start-recovery record char attach'
+RECOVER_STEPS='target space protect ring thread start-recovery record char attach'
 
 # server_steps: those at which a server is made to die. Linux 6.12 complains when one dies between
 # its fetches, even if it does no harm (WARN_ON_ONCE() in ublk_uring_cmd_cancel_fn()).

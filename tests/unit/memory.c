@@ -14,8 +14,8 @@
 
 #include <cmocka.h>
 
-#include "memory/arena.h"
 #include "memory/desc.h"
+#include "memory/space.h"
 
 static void descriptors_are_24_bytes_unless_granted(void **state)
 {
@@ -63,44 +63,86 @@ static void a_queue_or_tag_out_of_range_is_refused(void **state)
 	assert_false(ub_desc_get(&map, UINT32_MAX, &desc));
 }
 
-static void slots_are_page_aligned_and_do_not_overlap(void **state)
+static void parts_are_whole_pages_with_one_between(void **state)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct ub_arena arena;
+	struct ub_layout layout;
+	uint64_t end = 0;
 
 	(void)state;
-	assert_int_equal(ub_arena_init(&arena, 5, page + 1, "test", NULL), 0);
-	assert_int_equal(arena.slot_size, 2 * page);
-	for (size_t i = 0; i < 5; i++) {
-		char *slot = ub_arena_slot(&arena, i);
-
-		assert_int_equal((uintptr_t)slot % page, 0);
-		memset(slot, (int)i + 1, arena.slot_size);
+	assert_int_equal(ub_layout_make(&layout, 3, 128, 5 * 4096 + 1, 4096), 0);
+	assert_int_equal(layout.size[UB_PART_STATE], 12288); /* 1024 + 128 * 64 */
+	assert_int_equal(layout.size[UB_PART_STACK], UB_STACK_SIZE);
+	assert_int_equal(layout.size[UB_PART_BUFFERS], 6 * 4096);
+	for (unsigned part = 0; part < UB_PART_COUNT; part++) {
+		assert_int_equal(layout.offset[part], end + 4096);
+		end = layout.offset[part] + layout.size[part];
 	}
-	for (size_t i = 0; i < 5; i++) {
-		char *slot = ub_arena_slot(&arena, i);
+	assert_int_equal(layout.stride, end);
+	assert_int_equal(ub_layout_total(&layout, 4096), 3 * end + 4096);
+	/* A part that a queue does not have takes no room, nor a page before it. */
+	assert_int_equal(ub_layout_make(&layout, 1, 1, 0, 4096), 0);
+	assert_int_equal(layout.size[UB_PART_BUFFERS], 0);
+	assert_int_equal(layout.stride, 4096 + 4096 + 4096 + UB_STACK_SIZE);
+}
 
-		assert_int_equal(slot[0], i + 1);
-		assert_int_equal(slot[arena.slot_size - 1], i + 1);
+static void a_layout_that_wraps_around_is_refused(void **state)
+{
+	struct ub_layout layout;
+
+	(void)state;
+	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX, 4096), -EOVERFLOW);
+	assert_int_equal(ub_layout_make(&layout, 4096, 1, UINT64_MAX / 4096, 4096), -EOVERFLOW);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX - 8191, 4096), -EOVERFLOW);
+}
+
+static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers)
+{
+	struct ub_layout layout;
+
+	assert_int_equal(
+		ub_layout_make(&layout, queues, 4, buffers, (uint64_t)sysconf(_SC_PAGESIZE)), 0);
+	assert_int_equal(ub_space_init(space, &layout, NULL), 0);
+}
+
+static void parts_are_zeroes_and_do_not_overlap(void **state)
+{
+	size_t page = (size_t)sysconf(_SC_PAGESIZE);
+	struct ub_space space;
+
+	(void)state;
+	make_space(&space, 3, 2 * page);
+	for (unsigned pass = 0; pass < 2; pass++) {
+		for (unsigned i = 0; i < 3 * UB_PART_COUNT; i++) {
+			char *part = ub_space_part(&space, i / UB_PART_COUNT, i % UB_PART_COUNT);
+			size_t size = space.layout.size[i % UB_PART_COUNT];
+			int want = pass ? (int)i + 1 : 0;
+
+			assert_int_equal((uintptr_t)part % page, 0);
+			assert_int_equal(part[0], want);
+			assert_int_equal(part[size - 1], want);
+			memset(part, (int)i + 1, size);
+		}
 	}
-	ub_arena_done(&arena);
-	assert_null(arena.base);
-	ub_arena_done(&arena); /* half-built and done ones are taken */
+	ub_space_done(&space);
+	assert_null(space.base);
+	ub_space_done(&space); /* half-built and done ones are taken */
 }
 
 static void nothing_is_touched_before_use(void **state)
 {
 	size_t page = (size_t)sysconf(_SC_PAGESIZE), pages = 64;
 	unsigned char resident[64];
-	struct ub_arena arena;
+	struct ub_space space;
+	char *buffers;
 
 	(void)state;
-	assert_int_equal(ub_arena_init(&arena, pages, page, "test", NULL), 0);
-	((char *)ub_arena_slot(&arena, 3))[0] = 1;
-	assert_int_equal(mincore(arena.base, pages * page, resident), 0);
+	make_space(&space, 1, pages * page);
+	buffers = ub_space_part(&space, 0, UB_PART_BUFFERS);
+	buffers[3 * page] = 1;
+	assert_int_equal(mincore(buffers, pages * page, resident), 0);
 	for (size_t i = 0; i < pages; i++)
 		assert_int_equal(resident[i] & 1, i == 3);
-	ub_arena_done(&arena);
+	ub_space_done(&space);
 }
 
 static int signal_of_write_at(const char *where)
@@ -117,30 +159,35 @@ static int signal_of_write_at(const char *where)
 	return WIFSIGNALED(status) ? WTERMSIG(status) : 0;
 }
 
-static void one_byte_past_either_end_hits_a_guard_page(void **state)
+static void one_byte_past_either_end_of_any_part_is_a_fault(void **state)
 {
-	size_t page = (size_t)sysconf(_SC_PAGESIZE);
-	struct ub_arena arena;
+	struct ub_space space;
 
 	(void)state;
-	assert_int_equal(ub_arena_init(&arena, 2, page, "test", NULL), 0);
-	assert_int_equal(signal_of_write_at(arena.base), 0);
-	assert_int_equal(signal_of_write_at(arena.base + 2 * page - 1), 0);
-	assert_int_equal(signal_of_write_at(arena.base - 1), SIGSEGV);
-	assert_int_equal(signal_of_write_at(arena.base + 2 * page), SIGSEGV);
-	ub_arena_done(&arena);
+	make_space(&space, 2, 4096);
+	for (unsigned i = 0; i < 2 * UB_PART_COUNT; i++) {
+		char *part = ub_space_part(&space, i / UB_PART_COUNT, i % UB_PART_COUNT);
+		size_t size = space.layout.size[i % UB_PART_COUNT];
+
+		assert_int_equal(signal_of_write_at(part), 0);
+		assert_int_equal(signal_of_write_at(part + size - 1), 0);
+		assert_int_equal(signal_of_write_at(part - 1), SIGSEGV);
+		assert_int_equal(signal_of_write_at(part + size), SIGSEGV);
+	}
+	ub_space_done(&space);
 }
 
-static void a_size_that_wraps_around_is_refused(void **state)
+static void more_than_the_address_space_is_refused(void **state)
 {
-	struct ub_arena arena;
 	struct ub_error err = {0};
+	struct ub_layout layout;
+	struct ub_space space;
 
 	(void)state;
-	assert_int_equal(ub_arena_init(&arena, SIZE_MAX / 4096, 8192, "test", &err), -EOVERFLOW);
-	assert_int_equal(ub_arena_init(&arena, 1, SIZE_MAX, "test", &err), -EOVERFLOW);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, (uint64_t)1 << 60, 4096), 0);
+	assert_int_equal(ub_space_init(&space, &layout, &err), -ENOMEM);
 	assert_int_equal(err.stage, UB_STAGE_MEMORY);
-	assert_null(arena.base);
+	assert_null(space.base);
 }
 
 int main(void)
@@ -149,10 +196,12 @@ int main(void)
 		cmocka_unit_test(descriptors_are_24_bytes_unless_granted),
 		cmocka_unit_test(a_queue_maps_whole_pages_at_the_stride_of_the_deepest_queue),
 		cmocka_unit_test(a_queue_or_tag_out_of_range_is_refused),
-		cmocka_unit_test(slots_are_page_aligned_and_do_not_overlap),
+		cmocka_unit_test(parts_are_whole_pages_with_one_between),
+		cmocka_unit_test(a_layout_that_wraps_around_is_refused),
+		cmocka_unit_test(parts_are_zeroes_and_do_not_overlap),
 		cmocka_unit_test(nothing_is_touched_before_use),
-		cmocka_unit_test(one_byte_past_either_end_hits_a_guard_page),
-		cmocka_unit_test(a_size_that_wraps_around_is_refused),
+		cmocka_unit_test(one_byte_past_either_end_of_any_part_is_a_fault),
+		cmocka_unit_test(more_than_the_address_space_is_refused),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

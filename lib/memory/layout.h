@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How the memory of a device's queues lies: one stretch of addresses for each queue, all alike, and
+ * in it one part after the other with a page between that nobody may touch. Arithmetic alone, from
+ * numbers to numbers: what is planned, what is mapped and what is found in a running server come
+ * from here.
+ */
+#pragma once
+
+#include <stdint.h>
+
+enum ub_part {
+	UB_PART_STATE,   /* the queue and its I/Os, a cache line each */
+	UB_PART_STACK,   /* of the thread that serves it */
+	UB_PART_BUFFERS, /* for I/O data */
+	UB_PART_COUNT
+};
+
+extern const char *const ub_part_names[UB_PART_COUNT];
+
+/* Bytes. What the queue itself and an I/O take (queue/internal.h and queue/io.h hold to it), and
+ * the stack that serving needs, generously. */
+#define UB_QUEUE_STATE_SIZE 1024U
+#define UB_IO_STATE_SIZE 64U
+#define UB_STACK_SIZE (128U * 1024)
+
+struct ub_layout {
+	uint32_t queues;
+	uint64_t stride;                /* from one queue's stretch to the next one's, bytes */
+	uint64_t offset[UB_PART_COUNT]; /* of a part in the stretch */
+	uint64_t size[UB_PART_COUNT];   /* whole pages; 0: the queue has no such part */
+};
+
+/*
+ * @depth: I/Os in a queue
+ * @buffers: bytes of buffers that a queue has; rounded up to pages
+ * @page: bytes, a power of two
+ * Return: 0, or -EOVERFLOW when 64 bits are not enough.
+ */
+int ub_layout_make(struct ub_layout *ret_layout, uint32_t queues, uint32_t depth, uint64_t buffers,
+		   uint64_t page);
+
+/* Bytes of addresses that all of it takes, the untouchable pages included. */
+static inline uint64_t ub_layout_total(const struct ub_layout *layout, uint64_t page)
+{
+	return layout->queues * layout->stride + page;
+}
+
+/* @bytes rounded up to whole pages. */
+static inline uint64_t ub_round_page(uint64_t bytes, uint64_t page)
+{
+	return (bytes + page - 1) & ~(page - 1);
+}

@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/space.h"
+
+#include <errno.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "base/fault.h"
+
+/* From Linux 5.17, newer than some headers; Debian's kernels do without it. */
+#ifndef PR_SET_VMA
+#define PR_SET_VMA 0x53564d41
+#define PR_SET_VMA_ANON_NAME 0
+#endif
+
+void ub_memory_hint(void *base, size_t size, const char *name)
+{
+	(void)madvise(base, size, MADV_NOHUGEPAGE);
+	(void)madvise(base, size, MADV_DONTDUMP);
+	(void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, base, size, name);
+}
+
+static int open_part(struct ub_space *space, unsigned queue, enum ub_part part)
+{
+	static const char *const names[UB_PART_COUNT] = {
+		[UB_PART_STATE] = "ublk state",
+		[UB_PART_STACK] = "ublk stack",
+		[UB_PART_BUFFERS] = "ublk buffers",
+	};
+	size_t size = space->layout.size[part];
+	void *base = ub_space_part(space, queue, part);
+	int ret = ub_fault("protect");
+
+	if (!size || ret)
+		return ret;
+	if (mprotect(base, size, PROT_READ | PROT_WRITE) != 0)
+		return -errno;
+	ub_memory_hint(base, size, names[part]);
+	return 0;
+}
+
+int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct ub_error *err)
+{
+	uint64_t total = ub_layout_total(layout, (uint64_t)sysconf(_SC_PAGESIZE));
+	char *base = MAP_FAILED;
+	int ret = total > SIZE_MAX ? -EOVERFLOW : ub_fault("space");
+
+	*space = (struct ub_space){.layout = *layout, .total = total};
+	if (!ret) {
+		base = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
+			    0);
+		ret = base == MAP_FAILED ? -errno : 0;
+	}
+	if (!ret)
+		space->base = base;
+	for (unsigned queue = 0; !ret && queue < layout->queues; queue++)
+		for (unsigned part = 0; !ret && part < UB_PART_COUNT; part++)
+			ret = open_part(space, queue, part);
+	if (!ret)
+		return 0;
+	ub_space_done(space);
+	return ub_fail(err, UB_STAGE_MEMORY, ret, "cannot map %llu bytes for the queues",
+		       (unsigned long long)total);
+}
+
+void ub_space_done(struct ub_space *space)
+{
+	if (space->base)
+		(void)munmap(space->base, space->total);
+	*space = (struct ub_space){0};
+}

@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All memory that a server makes for its queues, as a struct ub_layout says: one mapping, made at
+ * once and undone at once. Every page is touched on first use only, and every part ends at pages
+ * that can't be touched, so that an overrun is a fault and not a neighbour's data. Owns the
+ * mapping; knows nobody.
+ */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "memory/layout.h"
+
+struct ub_space {
+	struct ub_layout layout;
+	char *base; /* of the first queue's stretch; NULL: not mapped */
+	size_t total;
+};
+
+/* Return: 0, -EOVERFLOW, or the errno of mmap or mprotect. */
+int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct ub_error *err);
+void ub_space_done(struct ub_space *space);
+
+static inline void *ub_space_part(const struct ub_space *space, unsigned queue, enum ub_part part)
+{
+	return space->base + queue * space->layout.stride + space->layout.offset[part];
+}
+
+/*
+ * Hints for anonymous memory whose use is known: small pages (with transparent huge ones a few
+ * small requests would touch 2 MiB), not in core dumps, and @name in /proc/PID/smaps. A kernel that
+ * can't follow them works as well.
+ */
+void ub_memory_hint(void *base, size_t size, const char *name);
