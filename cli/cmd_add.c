@@ -121,6 +121,7 @@ static enum ub_exit print(struct ub_call *call, uint32_t id)
 		ret = ub_dev_get(ctrl, id, &dev, &err);
 	if (ret < 0)
 		return ub_call_fail(call, &err);
+	ub_dev_measure(&dev);
 	ub_doc_add(call->out.doc, ub_device_fields, &dev);
 	return ub_out_finish(&call->out);
 }

@@ -62,6 +62,9 @@ static enum ub_exit run(struct ub_call *call)
 		ret = ub_ctrl_open(&ctrl, &err);
 	if (ret == 0)
 		ret = ub_dev_list(ctrl, &devices.list, &devices.count, &err);
+	for (size_t i = 0; i < devices.count && (call->out.json || ub_columns_measured(&columns));
+	     i++)
+		ub_dev_measure(&devices.list[i]);
 	if (ret == 0) {
 		ret = print(call, &columns, &devices);
 		if (ret < 0)

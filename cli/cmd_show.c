@@ -35,12 +35,14 @@ static int print(struct ub_call *call, const struct ub_dev_detail *detail)
 
 static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
-	struct ub_dev_detail detail = {.dev = *dev}; /* borrows what dev owns */
+	struct ub_dev_detail detail; /* borrows what dev owns */
 	struct ub_error err = {0};
 	enum ub_exit status = UB_EXIT_DONE;
 	int ret;
 
 	(void)ctrl;
+	ub_dev_measure(dev);
+	detail = (struct ub_dev_detail){.dev = *dev};
 	ret = ub_users_find(dev->id, dev->pid, &detail.users);
 	if (ret < 0)
 		ub_out_note("cannot find out who uses ublkb%u: %s", dev->id, strerror(-ret));

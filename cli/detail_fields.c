@@ -213,6 +213,59 @@ static const void *note_at(const void *object, size_t index)
 	return dev_of(object)->record.notes.text[index];
 }
 
+/* The server's memory, piece by piece. */
+
+static const struct ub_footprint_region *region_of(const void *object)
+{
+	return object;
+}
+
+GETTER(regions)
+{
+	ub_value_number(value, dev_of(object)->memory.count);
+}
+
+static const void *region_at(const void *object, size_t index)
+{
+	return &dev_of(object)->memory.regions[index];
+}
+
+GETTER(region_name)
+{
+	ub_value_text(value, ub_region_names[region_of(object)->kind]);
+}
+
+GETTER(region_queue)
+{
+	if (region_of(object)->queue >= 0)
+		ub_value_number(value, (uint64_t)region_of(object)->queue);
+}
+
+GETTER(region_mapped)
+{
+	ub_value_number(value, region_of(object)->usage.mapped);
+}
+
+GETTER(region_resident)
+{
+	ub_value_number(value, region_of(object)->usage.resident);
+}
+
+GETTER(region_dirty)
+{
+	ub_value_number(value, region_of(object)->usage.dirty);
+}
+
+GETTER(region_locked)
+{
+	ub_value_number(value, region_of(object)->usage.locked);
+}
+
+GETTER(region_page_size)
+{
+	ub_value_number(value, region_of(object)->page_size);
+}
+
 /* Who uses it. */
 
 GETTER(users)
@@ -318,6 +371,17 @@ static const struct ub_field user_fields[] = {
 	UB_FIELD_END,
 };
 
+static const struct ub_field region_fields[] = {
+	{ .key = "name", .type = UB_FIELD_STRING, .get = get_region_name },
+	{ .key = "queue", .type = UB_FIELD_NUMBER, .get = get_region_queue },
+	{ .key = "mapped", .type = UB_FIELD_SIZE, .get = get_region_mapped },
+	{ .key = "resident", .type = UB_FIELD_SIZE, .get = get_region_resident },
+	{ .key = "dirty", .type = UB_FIELD_SIZE, .get = get_region_dirty },
+	{ .key = "locked", .type = UB_FIELD_SIZE, .get = get_region_locked },
+	{ .key = "page_size", .type = UB_FIELD_SIZE, .get = get_region_page_size },
+	UB_FIELD_END,
+};
+
 static const struct ub_field queue_fields[] = {
 	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_queue_id },
 	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_queue_tid },
@@ -334,6 +398,8 @@ const struct ub_field ub_detail_fields[] = {
 	  .fields = parameter_fields, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
 	  .fields = queue_fields, .at = queue_at, .describe = describe_queue },
+	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
+	  .at = region_at, .json_only = true },
 	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },
 	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .fields = user_fields,
 	  .at = user_at, .describe = describe_user },

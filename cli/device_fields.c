@@ -163,11 +163,47 @@ GETTER(backing)
 		ub_value_text(value, dev_of(object)->record.backing.path);
 }
 
-/* Not measured yet: unknown, which is not nothing. */
-GETTER(unknown)
+/* Memory: unknown, which is not nothing, as long as it is not measured. */
+
+static void set_memory(const void *object, struct ub_value *value, uint64_t bytes)
 {
-	(void)object;
-	(void)value;
+	if (dev_of(object)->memory.known)
+		ub_value_number(value, bytes);
+}
+
+GETTER(mapped)
+{
+	set_memory(object, value, dev_of(object)->memory.total.mapped);
+}
+
+GETTER(resident)
+{
+	set_memory(object, value, dev_of(object)->memory.total.resident);
+}
+
+GETTER(dirty)
+{
+	set_memory(object, value, dev_of(object)->memory.total.dirty);
+}
+
+GETTER(swapped)
+{
+	set_memory(object, value, dev_of(object)->memory.total.swapped);
+}
+
+GETTER(locked)
+{
+	set_memory(object, value, dev_of(object)->memory.total.locked);
+}
+
+GETTER(pinned)
+{
+	set_memory(object, value, dev_of(object)->memory.pinned);
+}
+
+GETTER(charged)
+{
+	set_memory(object, value, dev_of(object)->memory.charged);
 }
 
 static const char *remark_number(char *buf, size_t size, uint32_t asked, uint32_t granted)
@@ -215,12 +251,21 @@ static const struct ub_field server_fields[] = {
 	UB_FIELD_END,
 };
 
-static const struct ub_field memory_fields[] = {
-	{ .key = "mapped", .type = UB_FIELD_SIZE, .get = get_unknown },
-	{ .key = "resident", .type = UB_FIELD_SIZE, .get = get_unknown },
-	{ .key = "locked", .type = UB_FIELD_SIZE, .get = get_unknown },
-	{ .key = "pinned", .type = UB_FIELD_SIZE, .get = get_unknown },
-	{ .key = "charged", .type = UB_FIELD_SIZE, .get = get_unknown },
+const struct ub_field ub_memory_fields[] = {
+	{ .key = "mapped", .type = UB_FIELD_SIZE, .column = "MAPPED", .get = get_mapped,
+	  .measured = true, .help = "address space of the server" },
+	{ .key = "resident", .type = UB_FIELD_SIZE, .column = "RESIDENT", .get = get_resident,
+	  .measured = true, .help = "memory that the server has now" },
+	{ .key = "dirty", .type = UB_FIELD_SIZE, .column = "DIRTY", .get = get_dirty,
+	  .measured = true, .help = "of that, what is its alone and written" },
+	{ .key = "swapped", .type = UB_FIELD_SIZE, .column = "SWAPPED", .get = get_swapped,
+	  .measured = true, .help = "memory of the server that is swapped out" },
+	{ .key = "locked", .type = UB_FIELD_SIZE, .column = "LOCKED", .get = get_locked,
+	  .measured = true, .help = "memory that cannot be swapped out" },
+	{ .key = "pinned", .type = UB_FIELD_SIZE, .column = "PINNED", .get = get_pinned,
+	  .measured = true, .help = "memory that rings hold for registered buffers" },
+	{ .key = "charged", .type = UB_FIELD_SIZE, .column = "CHARGED", .get = get_charged,
+	  .measured = true, .help = "what counts against the limit of locked memory" },
 	UB_FIELD_END,
 };
 
@@ -275,7 +320,7 @@ const struct ub_field ub_device_fields[] = {
 	  .help = "what it serves" },
 	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", .get = get_backing,
 	  .help = "file or block device behind it" },
-	{ .key = "memory", .type = UB_FIELD_OBJECT, .fields = memory_fields },
+	{ .key = "memory", .type = UB_FIELD_OBJECT, .fields = ub_memory_fields },
 	UB_FIELD_END,
 };
 /* clang-format on */

@@ -15,6 +15,9 @@
 /* Of a struct ub_dev. */
 extern const struct ub_field ub_device_fields[];
 
+/* Of a struct ub_dev: what its server has in memory. */
+extern const struct ub_field ub_memory_fields[];
+
 /* Of a struct ub_dev that is no more: which one it was. */
 extern const struct ub_field ub_deleted_fields[];
 

@@ -51,6 +51,7 @@ struct ub_field {
 	/* What `show` adds to the value in parentheses, such as what was asked for; may be NULL.
 	 * Return: true if there is something to say. */
 	bool (*remark)(const void *object, char *buf, size_t size);
+	bool measured;  /* knowing it costs something: only where it is asked for */
 	bool json_only; /* not in `show`, which says it in another way */
 	bool flat;      /* of objects: in `show` the key is not put before the fields' keys */
 };

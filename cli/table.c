@@ -74,6 +74,14 @@ int ub_columns_choose(const struct ub_field *fields, const char *usual, const ch
 	return ret;
 }
 
+bool ub_columns_measured(const struct ub_columns *columns)
+{
+	for (size_t i = 0; i < columns->count; i++)
+		if (columns->fields[i]->measured)
+			return true;
+	return false;
+}
+
 /* The texts of a table, row by row, the heads first. */
 struct cells {
 	char **texts;

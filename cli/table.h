@@ -24,6 +24,9 @@ struct ub_columns {
 int ub_columns_choose(const struct ub_field *fields, const char *usual, const char *wanted,
 		      struct ub_columns *ret_columns, struct ub_error *err);
 
+/* Is there a column whose value has to be measured first? */
+bool ub_columns_measured(const struct ub_columns *columns);
+
 /* Prints @count objects of @size bytes each. Return: 0 or -ENOMEM; writing is checked later. */
 int ub_table_print(FILE *file, const struct ub_columns *columns, const void *objects, size_t count,
 		   size_t size, bool colour);

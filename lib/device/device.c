@@ -65,7 +65,17 @@ void ub_dev_done(struct ub_dev *dev)
 {
 	if (dev->managed)
 		ub_record_done(&dev->record);
+	ub_footprint_done(&dev->memory);
 	*dev = (struct ub_dev){0};
+}
+
+void ub_dev_measure(struct ub_dev *dev)
+{
+	const struct ub_record_memory *memory = dev->managed ? &dev->record.memory : NULL;
+
+	ub_footprint_done(&dev->memory);
+	if (dev->server_alive)
+		(void)ub_footprint_read(dev->pid, memory, &dev->memory);
 }
 
 /* Believes the record only if it has the token that the kernel keeps for this very device. */

@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "device/footprint.h"
 #include "device/record.h"
 #include "kernel/ctrl.h"
 
@@ -28,11 +29,15 @@ struct ub_dev {
 	bool server_alive; /* there is a pid */
 	uint64_t size;     /* bytes, as the block device says, else as its parameters say */
 	bool read_only;
+	struct ub_footprint memory; /* of the server; not known before ub_dev_measure() */
 };
 
 /* Return: 0, -ENODEV, -EACCES, or another negative errno. */
 int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err);
 void ub_dev_done(struct ub_dev *dev);
+
+/* Measures what the server has in memory, where it lives and this user may: else it stays unknown. */
+void ub_dev_measure(struct ub_dev *dev);
 
 /* All devices, by ascending id. Devices that vanish meanwhile are left out, as are those that this
  * user may not ask about. */

@@ -15,8 +15,16 @@
 #include "base/notes.h"
 #include "device/spec.h"
 #include "kernel/uapi.h"
+#include "memory/layout.h"
 
 #define UB_RECORD_SCHEMA "ublk.record/1"
+
+/* Where a server's own memory lies, so that it can be told apart from outside. */
+struct ub_record_memory {
+	uint64_t base; /* address of the first queue's stretch; 0: not known */
+	struct ub_layout layout;
+	uint64_t target_base, target_size; /* what the target maps; size 0: nothing */
+};
 
 struct ub_record {
 	char version[24]; /* of the server */
@@ -31,6 +39,7 @@ struct ub_record {
 	int32_t pid;
 	uint64_t start_time; /* of the process, clock ticks since boot, from /proc/PID/stat */
 	uint32_t threads;
+	struct ub_record_memory memory;
 	bool taking_over; /* it recovers the device, and has not fetched everything yet */
 	struct ub_backing backing;
 	int write_error; /* negative errno of a failed write-back, or 0 */

@@ -156,6 +156,29 @@ static bool add_server(struct json_object *obj, const struct ub_record *r)
 	       add_bool(part, "taking_over", r->taking_over);
 }
 
+static bool add_range(struct json_object *obj, const char *key, const char *at, uint64_t where,
+		      uint64_t size)
+{
+	struct json_object *part = add_object(obj, key);
+
+	return part && add_hex(part, at, where) && add_u64(part, "size", size);
+}
+
+static bool add_memory(struct json_object *obj, const struct ub_record_memory *m)
+{
+	struct json_object *part = add_object(obj, "memory");
+
+	if (!part || !add_hex(part, "base", m->base) ||
+	    !add_u64(part, "stride", m->layout.stride) ||
+	    !add_range(part, "target", "base", m->target_base, m->target_size))
+		return false;
+	for (unsigned i = 0; i < UB_PART_COUNT; i++)
+		if (!add_range(part, ub_part_names[i], "offset", m->layout.offset[i],
+			       m->layout.size[i]))
+			return false;
+	return true;
+}
+
 static bool add_backing(struct json_object *obj, const struct ub_backing *b)
 {
 	struct json_object *part;
@@ -195,7 +218,7 @@ char *ub_record_to_json(const struct ub_record *record, bool launch)
 	    !add_string(obj, "version", record->version) || !add_u64(obj, "id", record->id) ||
 	    !add_hex(obj, "token", record->token) || !add_spec(obj, &record->spec, launch) ||
 	    !add_granted(obj, record) || !add_server(obj, record) ||
-	    !add_backing(obj, &record->backing) ||
+	    !add_memory(obj, &record->memory) || !add_backing(obj, &record->backing) ||
 	    !add_int(obj, "write_error", record->write_error) || !add_notes(obj, &record->notes))
 		return NULL;
 	text = json_object_to_json_string_ext(obj, JSON_C_TO_STRING_PRETTY |

@@ -73,6 +73,36 @@ static int read_server(struct ub_json_in *p, struct json_object *obj, struct ub_
 	return 0;
 }
 
+static int read_range(struct ub_json_in *p, struct json_object *obj, const char *key,
+		      const char *at, uint64_t *ret_where, uint64_t *ret_size)
+{
+	struct json_object *part;
+	int ret;
+
+	if ((ret = ub_json_get_part(p, obj, key, &part)) ||
+	    (ret = ub_json_get_hex(p, part, at, ret_where)))
+		return ret;
+	return ub_json_get_u64(p, part, "size", INT64_MAX, ret_size);
+}
+
+static int read_memory(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
+{
+	struct ub_record_memory *m = &r->memory;
+	struct json_object *part;
+	int ret;
+
+	m->layout.queues = r->queues;
+	if ((ret = ub_json_get_part(p, obj, "memory", &part)) ||
+	    (ret = ub_json_get_hex(p, part, "base", &m->base)) ||
+	    (ret = ub_json_get_u64(p, part, "stride", INT64_MAX, &m->layout.stride)) ||
+	    (ret = read_range(p, part, "target", "base", &m->target_base, &m->target_size)))
+		return ret;
+	for (unsigned i = 0; i < UB_PART_COUNT && !ret; i++)
+		ret = read_range(p, part, ub_part_names[i], "offset", &m->layout.offset[i],
+				 &m->layout.size[i]);
+	return ret;
+}
+
 static int read_backing(struct ub_json_in *p, struct json_object *obj, struct ub_backing *b)
 {
 	struct json_object *part, *writable;
@@ -154,7 +184,7 @@ static int read_record(struct json_object *obj, struct ub_record *r, struct ub_e
 
 	if ((ret = read_head(&p, obj, r)) || (ret = read_spec(&p, obj, &r->spec)) ||
 	    (ret = read_granted(&p, obj, r)) || (ret = read_server(&p, obj, r)) ||
-	    (ret = read_backing(&p, obj, &r->backing)) ||
+	    (ret = read_memory(&p, obj, r)) || (ret = read_backing(&p, obj, &r->backing)) ||
 	    (ret = read_write_error(&p, obj, &r->write_error)))
 		return ret;
 	return read_notes(&p, obj, &r->notes);

@@ -89,6 +89,8 @@ static int mem_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 		ub_tgt_close(tgt);
 		return ret;
 	}
+	tgt->memory = m->data;
+	tgt->memory_size = m->size;
 	a->size = tgt->size;
 	m->page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tgt->physical_block_size = (uint32_t)m->page;

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/region.h"
+
+const char *const ub_region_names[UB_REGION_COUNT] = {
+	[UB_REGION_DESCRIPTORS] = "descriptors",
+	[UB_REGION_RINGS] = "rings",
+	[UB_REGION_STATE] = "state",
+	[UB_REGION_STACKS] = "stacks",
+	[UB_REGION_BUFFERS] = "buffers",
+	[UB_REGION_TARGET] = "target",
+	[UB_REGION_PROGRAM] = "program",
+};
