@@ -106,19 +106,20 @@ int server_live(struct server *s)
 	}
 }
 
-void server_undo(struct server *s)
+bool server_undo(struct server *s)
 {
 	/* Half-way into a recovery: the kernel takes back what this process holds when it ends. */
 	if (s->mode == UB_LAUNCH_RECOVER && s->fetching)
-		return;
+		return false;
 	if (s->fetching) {
 		(void)server_errand(s, ERRAND_STOP, UNDO_MS);
 		if (server_join_queues(s, UNDO_MS) != 0)
-			return; /* the command line removes what is left, when this process is gone */
+			return false; /* the command line removes the rest, when this process is gone */
 	}
 	if (s->mode == UB_LAUNCH_ADD && s->added)
 		remove_device(s);
 	server_free_queues(s);
 	ub_tgt_undo(&s->target);
 	ub_tgt_close(&s->target);
+	return true;
 }

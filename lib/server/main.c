@@ -97,6 +97,7 @@ int main(int argc, char **argv)
 	struct server s = {
 		.char_fd = -1, .signal_fd = -1, .event_fd = -1, .channel = -1, .errand_fd = -1};
 	struct ub_error err = {0};
+	bool undone = true;
 	int handover_fd, ret;
 
 	if (argc == 6 && strcmp(argv[1], "errand") == 0)
@@ -115,13 +116,16 @@ int main(int argc, char **argv)
 	if (ret == 0) {
 		ret = server_live(&s);
 	} else {
-		server_undo(&s);
+		undone = server_undo(&s);
 		if (!s.foreground || s.log.kind != UB_LOG_STDERR)
 			ub_log(&s.log, LOG_ERR, "%s", err.msg);
 		server_send(&s, UB_MESSAGE_ERROR, &err, err.msg);
 		if (s.foreground)
 			(void)fprintf(stderr, "ublk: error: %s\n", err.msg);
 	}
+	/* With threads that use what would be cleaned up. */
+	if (!undone)
+		_exit(1);
 	done(&s);
 	return ret ? 1 : 0;
 }

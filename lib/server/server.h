@@ -102,4 +102,6 @@ int server_ready(struct server *s, struct ub_error *err);
 
 /* life.c: serving, stopping, undoing. */
 int server_live(struct server *s);
-void server_undo(struct server *s);
+/* Takes back what a failed start has done. Return: false when queues still run, which go with the
+ * process. */
+bool server_undo(struct server *s);

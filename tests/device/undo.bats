@@ -217,6 +217,9 @@ kill_again()
 		for signal in INT KILL; do
 			stop_at "$step" recover 0
 			kill "-$signal" "$command"
+			# The record is written twice: a server that did not see the command's end yet
+			# would stop itself again.
+			[[ $signal == INT ]] || wait "$command" || true
 			kill -CONT "$server"
 			wait "$command" || true
 			run ublk recover 0
