@@ -5,7 +5,9 @@
  * A parked tag's buffer belongs to the kernel.
  */
 #include <string.h>
+#include <sys/mman.h>
 
+#include "base/fault.h"
 #include "queue/internal.h"
 
 /* The driver grants whole pages (ublk_ctrl_add_dev()), so that every buffer begins at one. */
@@ -24,6 +26,32 @@ static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
 {
 	(void)q;
 	return (uintptr_t)io->data;
+}
+
+/*
+ * A parked tag's buffer may go although it is the kernel's. The kernel writes a request's data into
+ * it in the task that fetched the tag (ublk_dispatch_req() refuses any other one), which is this
+ * thread, when it runs its task work in io_uring_enter(): before that happens the page may be a new
+ * one, after it there is a completion and the tag is no longer parked. And it reads a read's data
+ * out of it within the commit (ublk_unmap_io()), which is over when the tag is parked again and
+ * nothing is queued. Read in Linux 6.12 and 7.3. A tag that is busy is the target's, however long
+ * nothing has happened: its buffer stays.
+ */
+static void give_back(struct ub_queue *q)
+{
+	bool wrong = ub_fault_is_wanted("give-back-busy");
+	unsigned from = 0, tag;
+
+	for (tag = 0; tag < q->depth; tag++) {
+		if (q->ios[tag].state != IO_BUSY || wrong)
+			continue;
+		if (tag > from)
+			(void)madvise(q->ios[from].data, (size_t)(tag - from) * q->max_io,
+				      MADV_DONTNEED);
+		from = tag + 1;
+	}
+	if (tag > from)
+		(void)madvise(q->ios[from].data, (size_t)(tag - from) * q->max_io, MADV_DONTNEED);
 }
 
 static char *at(struct ub_io *io, uint32_t data)
@@ -71,4 +99,5 @@ const struct ub_path ub_path_copy = {
 	.prep_write = prep_write,
 	.copy_to = copy_to,
 	.copy_from = copy_from,
+	.give_back = give_back,
 };

@@ -18,8 +18,9 @@ enum {
 	IO_BUSY
 }; /* with us: it has to be ended exactly once */
 
-/* user_data: tag in bits 0 to 15, kind in bit 16. */
+/* user_data: tag in bits 0 to 15, kind above: none for a fetch, or one of these. */
 #define DATA_TARGET ((uint64_t)1 << 16)
+#define DATA_TIMER ((uint64_t)1 << 17)
 #define DATA_TAG(data) ((data)&0xffff)
 
 /* Registered files: the char device, then the target's. */
@@ -48,6 +49,11 @@ struct ub_path {
 		       uint32_t len);
 	int (*copy_from)(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
 			 uint32_t len);
+	/*
+	 * Returns the pages of buffers that hold nothing to the system. Called when nothing is queued
+	 * for the kernel and no completion waits. NULL: there is nothing that could go.
+	 */
+	void (*give_back)(struct ub_queue *q);
 };
 
 enum { GATE_SHUT, GATE_GO, GATE_HOME };
@@ -62,6 +68,9 @@ struct ub_queue {
 	uint32_t max_io; /* bytes */
 	uint16_t id, depth;
 	uint16_t idle; /* tags that the driver has aborted */
+	bool active;   /* an I/O has come since the timer was set */
+	bool has_timer;
+	bool timer_over;
 	bool told_write_error;
 	int refused;   /* negative errno that the driver answered to a fetch or commit */
 	char *buffers; /* of this queue, or NULL */

@@ -22,7 +22,8 @@ static unsigned ops_per_io(const struct ub_queue *q)
 /*
  * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
  * its failure is found before anything is fetched. A tag has either its fetch on the ring or its
- * target's operations: the completion queue is as large as all of them, and can't overflow.
+ * target's operations, and there is one timer: the completion queue is as large as all of them, and
+ * can't overflow.
  */
 static int init_ring(struct ub_queue *q, struct ub_error *err)
 {
@@ -34,14 +35,14 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 	unsigned entries = q->depth * ops_per_io(q);
 	int ret = ub_fault("ring");
 
-	params.cq_entries = entries;
+	params.cq_entries = entries + 1;
 	if (!ret)
 		ret = io_uring_queue_init_params(entries, &q->ring, &params);
 	if (ret)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up the ring of queue %u",
 			       q->id);
 	q->has_ring = true;
-	if (params.cq_entries < entries)
+	if (params.cq_entries < entries + 1)
 		return ub_fail_text(err, UB_STAGE_RING, -E2BIG,
 				    "cannot set up the ring of queue %u: %u entries are too many",
 				    q->id, entries);

@@ -13,6 +13,10 @@
 
 #define SECTOR_SHIFT 9
 
+/* A queue that sees no I/O from one expiry of its timer to the next gives its buffers' memory back:
+ * after four to eight seconds. */
+#define TIMER_S 4
+
 struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
 {
 	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
@@ -86,6 +90,42 @@ static int check(struct ub_queue *q, const struct ub_io *io, uint64_t sectors)
 	return 0;
 }
 
+static void set_timer(struct ub_queue *q)
+{
+	static const struct __kernel_timespec period = {.tv_sec = TIMER_S};
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(uintptr_t)&period, 0, 0);
+	sqe->user_data = DATA_TIMER;
+	q->active = false;
+	q->has_timer = true;
+}
+
+/*
+ * The timer is over. It runs only while there is something to give back, so that an idle device
+ * sleeps, and an I/O costs two tests of a flag.
+ *
+ * Why giving back is safe (lib/queue's paths say more): this thread is the ring's only submitter,
+ * and with IORING_SETUP_DEFER_TASKRUN the kernel works for it, and posts completions, only while it
+ * is in io_uring_enter(), where it is not now. Nothing queued means that every commit has been
+ * taken; no completion and no overflow, that no I/O has arrived which is not IO_BUSY.
+ */
+static void timer_over(struct ub_queue *q)
+{
+	bool quiet = !q->active && io_uring_sq_ready(&q->ring) == 0 &&
+		     io_uring_cq_ready(&q->ring) == 0 && !io_uring_cq_has_overflow(&q->ring);
+	unsigned busy = 0;
+
+	q->has_timer = false;
+	if (quiet)
+		q->path->give_back(q);
+	for (unsigned tag = 0; tag < q->depth; tag++)
+		busy += q->ios[tag].state == IO_BUSY;
+	/* What is still at the target keeps its buffer until a later time. */
+	if (!quiet || busy)
+		set_timer(q);
+}
+
 static void take(struct ub_queue *q, struct ub_io *io)
 {
 	struct ublksrv_io_desc desc = {0};
@@ -107,6 +147,9 @@ static void take(struct ub_queue *q, struct ub_io *io)
 	io->done = 0;
 	io->pending = 0;
 	io->state = IO_BUSY;
+	q->active = true;
+	if (__builtin_expect(!q->has_timer && q->path->give_back, 0))
+		set_timer(q);
 	ret = start > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
 	if (__builtin_expect(ret != 0, 0)) {
 		const char *name = ub_desc_op_name(io->op);
@@ -145,6 +188,11 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 	uint64_t data = cqe->user_data;
 	struct ub_io *io;
 
+	if (__builtin_expect(data == DATA_TIMER, 0)) {
+		q->timer_over = true;
+		return;
+	}
+
 	if (__builtin_expect(DATA_TAG(data) >= q->depth, 0)) {
 		ub_queue_fault(q, "completion of tag %llu, which does not exist",
 			       (unsigned long long)DATA_TAG(data));
@@ -170,6 +218,10 @@ static void drain(struct ub_queue *q)
 		n++;
 	}
 	io_uring_cq_advance(&q->ring, n);
+	if (__builtin_expect(q->timer_over, 0)) {
+		q->timer_over = false;
+		timer_over(q);
+	}
 	if (__builtin_expect(atomic_load_explicit(&q->target->write_error, memory_order_relaxed) &&
 				     !q->told_write_error,
 			     0)) {
