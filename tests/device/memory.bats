@@ -1,0 +1,74 @@
+# SPDX-License-Identifier: MIT
+# What a device has in memory, and what is told of it. The sanitizers' own would be measured.
+# kernels: 6.12 6.18 newest
+# no sanitizers
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	device_teardown
+}
+
+# rollup PID KEY: bytes, as the kernel sums them up.
+rollup()
+{
+	awk -v key="$2:" '$1 == key { print $2 * 1024 }' "/proc/$1/smaps_rollup"
+}
+
+@test "an idle device is small" {
+	make_image a.img 16M
+	for args in 'loop -f a.img' 'null' 'mem --size 16M'; do
+		# Several words.
+		# shellcheck disable=SC2086
+		dev=$(ublk add -t $args)
+		server=$(server_of "$dev")
+		echo "$args: $(rollup "$server" Rss) $(rollup "$server" Private_Dirty)"
+		[ "$(rollup "$server" Rss)" -lt $((1200 * 1024)) ]
+		[ "$(rollup "$server" Private_Dirty)" -lt $((400 * 1024)) ]
+		ublk del "$dev"
+	done
+}
+
+@test "reports agree with the kernel, in sum and in parts" {
+	dev=$(ublk add -t mem --size 16M -q 2 -d 64 --max-io 256K)
+	dd if=/dev/urandom of="$dev" bs=1M count=3 oflag=direct status=none
+	server=$(server_of "$dev")
+	ublk show --json "$dev" >show.json
+	memory='.devices[0].memory'
+	# Reading a process's memory map changes nothing in it, and nothing else happens here.
+	[ "$(jq "$memory.resident" show.json)" -eq "$(rollup "$server" Rss)" ]
+	[ "$(jq "$memory.dirty" show.json)" -eq "$(rollup "$server" Private_Dirty)" ]
+	[ "$(jq "$memory.locked" show.json)" -eq 0 ]
+	for key in mapped resident dirty locked; do
+		[ "$(jq "[.devices[0].regions[].$key] | add" show.json)" -eq "$(jq "$memory.$key" show.json)" ]
+	done
+	region() { jq -c "[.devices[0].regions[] | select(.name == \"$1\") | .$2]" show.json; }
+	[ "$(region target mapped)" = '[16777216]' ]
+	[ "$(region target resident)" = '[3145728]' ]
+	[ "$(region buffers mapped)" = '[16777216,16777216]' ]
+	[ "$(region buffers queue)" = '[0,1]' ]
+	[ "$(region state mapped)" = '[8192,8192]' ]
+	[ "$(region stacks mapped)" = '[131072,131072]' ]
+	[ "$(region descriptors mapped)" = '[8192]' ]
+	ublk del "$dev"
+}
+
+@test "list has the columns of memory, and a dead server has none" {
+	dev=$(ublk add -t null)
+	run -0 ublk list -o ID,MAPPED,RESIDENT,DIRTY,SWAPPED,LOCKED,PINNED,CHARGED
+	[[ ${lines[1]} =~ ^\ 0(\ +[0-9.]+[KM]){3}(\ +0){4}$ ]]
+	kill_server "$dev"
+	wait_for 10 no_server
+	run -0 ublk list -o ID,RESIDENT
+	[[ ${lines[1]} =~ ^\ 0\ +-$ ]]
+	[ "$(ublk list --json | jq -c '.devices[0].memory | [.[]] | unique')" = '[null]' ]
+	ublk del "$dev"
+}
