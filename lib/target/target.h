@@ -42,7 +42,7 @@ struct ub_tgt {
 	bool read_only;
 	bool rotational;
 	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
-	void *memory; /* what it maps for its data, told of in reports; NULL: nothing */
+	void *memory;        /* what it maps for its data, told of in reports; NULL: nothing */
 	uint64_t memory_size;
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;
