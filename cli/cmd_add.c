@@ -9,12 +9,14 @@
 #include "device/launch.h"
 #include "device_fields.h"
 #include "interrupt.h"
+#include "dry_run.h"
 #include "text.h"
 
 #define TARGETS_MAX (UB_OPTSETS_MAX - 4)
 
 struct add_args {
 	char *type;
+	bool dry_run;
 	struct ub_record record; /* only its spec counts */
 	struct ub_interrupt interrupt;
 	struct {
@@ -27,6 +29,8 @@ static const struct ub_opt options[] = {
 	{ .name = "type", .letter = 't', .type = UB_OPT_STRING,
 	  .offset = offsetof(struct add_args, type), .metavar = "TYPE", .required = 1,
 	  .completer = "target", .help = "target: what the device serves" },
+	{ .name = "dry-run", .type = UB_OPT_FLAG, .offset = offsetof(struct add_args, dry_run),
+	  .help = "print what it would have in memory, and make nothing" },
 	UB_OPT_END,
 };
 /* clang-format on */
@@ -168,6 +172,8 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call,
 				     "options '--json' and '--foreground' exclude each other");
 	ret = ub_spec_check(spec, &err);
+	if (ret == 0 && args->dry_run)
+		return ub_dry_run(call, spec);
 	if (ret == 0)
 		ret = resolve_log_file(spec, &err);
 	if (ret == 0 && spec->foreground)

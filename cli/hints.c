@@ -130,6 +130,11 @@ static const struct hint hints[] = {
 	 "make the file too: ublk add -t loop -f FILE --create SIZE"},
 	{UB_STAGE_LOCK, ANY_ERRNO, NULL, "see which device has it: ublk list"},
 	{UB_STAGE_RING, ENOMEM, NULL, "allow more locked memory: ulimit -l unlimited"},
+	{UB_STAGE_PLAN, ENOMEM, NULL,
+	 "ask for less (--queues, --depth, --max-io), or allow more: ulimit -l KIB, or "
+	 "LimitMEMLOCK= "
+	 "and MemoryMax= in the service's unit"},
+	{UB_STAGE_PLAN, ENOMEM, NULL, "see where it goes: ublk add --dry-run ..."},
 	{ANY_STAGE, EMFILE, NULL, "allow more open files: ulimit -n 4096"},
 	{UB_STAGE_NODE, ETIMEDOUT, NULL, "see whether udev is alive: udevadm settle"},
 	{UB_STAGE_SERVER, EPIPE, NULL, "see why it died: dmesg | tail"},

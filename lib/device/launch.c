@@ -83,6 +83,24 @@ static int find_server(char path[static PATH_MAX])
 	return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
+int ub_launch_open_server(void)
+{
+	char path[PATH_MAX];
+	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	const char *name;
+	int fd;
+
+	/* The server itself may have left the mount namespace that the path is of. */
+	path[len < 0 ? 0 : len] = '\0';
+	name = strrchr(path, '/');
+	if (name && strcmp(name + 1, SERVER_NAME) == 0)
+		(void)strcpy(path, "/proc/self/exe");
+	else if ((fd = find_server(path)) < 0)
+		return fd;
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
 /* In the child, or to become the server: only async-signal-safe calls. */
 static void exec_server(const char *path, int handover_fd, int channel_fd)
 {

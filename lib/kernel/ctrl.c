@@ -11,9 +11,10 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/retry.h"
 
+#define RING_MS 500
 #define CONTROL_NODE "/dev/ublk-control"
-#define RING_ENTRIES 4
 
 /* What every driver from Linux 6.12 on knows: get-data, recovery, reissue, ioctl encoding, user
  * copy. One without them is older or no driver of that family. */
@@ -57,6 +58,7 @@ int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err)
 {
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = calloc(1, sizeof(*ctrl));
+	struct ub_retry retry;
 	int ret;
 
 	if (!ctrl)
@@ -67,9 +69,14 @@ int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err)
 	if (ctrl->fd < 0)
 		return control_error(err, -errno);
 
-	ret = ub_fault("ctrl-ring");
-	if (!ret)
-		ret = io_uring_queue_init(RING_ENTRIES, &ctrl->ring, IORING_SETUP_SQE128);
+	/* Where rings are charged, what one that was just closed has cost comes back a little later. */
+	ub_retry_init(&retry, RING_MS);
+	do {
+		ret = ub_fault("ctrl-ring");
+		if (!ret)
+			ret = io_uring_queue_init(UB_CTRL_RING_ENTRIES, &ctrl->ring,
+						  IORING_SETUP_SQE128);
+	} while (ret == -ENOMEM && ub_retry_wait(&retry));
 	if (ret)
 		return ub_fail(err, UB_STAGE_CONTROL, ret, "cannot set up io_uring for commands");
 	ctrl->has_ring = true;

@@ -14,6 +14,8 @@
 
 struct ub_ctrl;
 
+#define UB_CTRL_RING_ENTRIES 4
+
 /*
  * Opens the control node. The error says what is missing: the module, the node, the permission, or
  * io_uring itself.

@@ -11,11 +11,6 @@
 #include "queue/internal.h"
 
 /* The driver grants whole pages (ublk_ctrl_add_dev()), so that every buffer begins at one. */
-static uint64_t buffers(const struct ublksrv_ctrl_dev_info *info)
-{
-	return (uint64_t)info->queue_depth * info->max_io_buf_bytes;
-}
-
 static void init(struct ub_queue *q)
 {
 	for (unsigned tag = 0; tag < q->depth; tag++)
@@ -90,7 +85,6 @@ static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *
 
 const struct ub_path ub_path_copy = {
 	.name = "copy",
-	.buffers = buffers,
 	.init = init,
 	.fetch_addr = fetch_addr,
 	.begin = ub_queue_submit,

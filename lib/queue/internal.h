@@ -30,8 +30,6 @@ enum {
 /* A way of moving data between the request and the server. */
 struct ub_path {
 	const char *name;
-	/* Bytes of buffers that a queue needs. */
-	uint64_t (*buffers)(const struct ublksrv_ctrl_dev_info *info);
 	/* Puts the I/Os into the state that the first fetch finds. */
 	void (*init)(struct ub_queue *q);
 	/* What goes into `addr` of a tag's fetch. */

@@ -12,12 +12,8 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "memory/plan.h"
 #include "queue/internal.h"
-
-static unsigned ops_per_io(const struct ub_queue *q)
-{
-	return q->target->ops_per_io ? q->target->ops_per_io : 1;
-}
 
 /*
  * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
@@ -32,30 +28,21 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 			 IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
 			 IORING_SETUP_CLAMP,
 	};
-	unsigned entries = q->depth * ops_per_io(q);
+	unsigned entries = ub_ring_submissions(q->depth, q->target->ops_per_io);
 	int ret = ub_fault("ring");
 
-	params.cq_entries = entries + 1;
+	params.cq_entries = ub_ring_completions(q->depth, q->target->ops_per_io);
 	if (!ret)
 		ret = io_uring_queue_init_params(entries, &q->ring, &params);
 	if (ret)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up the ring of queue %u",
 			       q->id);
 	q->has_ring = true;
-	if (params.cq_entries < entries + 1)
+	if (params.sq_entries < entries || params.cq_entries <= entries)
 		return ub_fail_text(err, UB_STAGE_RING, -E2BIG,
 				    "cannot set up the ring of queue %u: %u entries are too many",
 				    q->id, entries);
 	return 0;
-}
-
-int ub_queue_layout(const struct ub_path *path, const struct ublksrv_ctrl_dev_info *info,
-		    struct ub_layout *ret_layout, struct ub_error *err)
-{
-	int ret = ub_layout_make(ret_layout, info->nr_hw_queues, info->queue_depth,
-				 path->buffers(info), (uint64_t)sysconf(_SC_PAGESIZE));
-
-	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot map the queues") : 0;
 }
 
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,

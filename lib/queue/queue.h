@@ -30,10 +30,6 @@ struct ub_queue_config {
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
 };
 
-/* How the memory of a device's queues lies. Return: 0, or -EOVERFLOW with a message. */
-int ub_queue_layout(const struct ub_path *path, const struct ublksrv_ctrl_dev_info *info,
-		    struct ub_layout *ret_layout, struct ub_error *err);
-
 /*
  * Makes the queue in its stretch of memory, and its ring, still disabled. Needs no device node.
  * Return: 0, or a negative errno with a message.

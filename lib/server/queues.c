@@ -7,6 +7,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "device/budget.h"
 #include "device/device.h"
 #include "server/server.h"
 
@@ -39,21 +40,46 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 	return ub_queue_spawn(s->queues[id], cpus, size, err);
 }
 
+int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
+		struct ub_plan *ret_plan, struct ub_error *err)
+{
+	struct ub_allowance allowance;
+	struct ub_plan plan;
+	int ret;
+
+	ub_allowance_read(&allowance);
+	ret = ub_budget_plan(&s->record.spec, info, &s->target, &allowance, &plan, err);
+	if (ret)
+		return ret;
+	/* The test build can let the kernel have the last word. */
+	ret = ub_fault_is_wanted("plan-bypass")
+		      ? 0
+		      : ub_budget_check(&plan, &allowance, &s->record.notes, err);
+	if (ret)
+		ub_plan_done(&plan);
+	else
+		*ret_plan = plan;
+	return ret;
+}
+
 int server_make_queues(struct server *s, struct ub_error *err)
 {
 	cpu_set_t *cpus = CPU_ALLOC(CPUS_MAX);
-	struct ub_layout layout;
-	int ret = 0;
+	struct ub_plan plan = {0};
+	int ret = server_plan(s, s->info, &plan, err);
 
+	if (ret) {
+		CPU_FREE(cpus);
+		return ret;
+	}
 	s->queues = calloc(s->info->nr_hw_queues, sizeof(*s->queues));
 	if (!s->queues || !cpus)
 		ret = ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate the queues");
 	if (!ret)
-		ret = ub_queue_layout(&ub_path_copy, s->info, &layout, err);
-	if (!ret)
-		ret = ub_space_init(&s->space, &layout, err);
+		ret = ub_space_init(&s->space, &plan.layout, err);
 	for (unsigned i = 0; !ret && i < s->info->nr_hw_queues; i++)
 		ret = make_queue(s, i, cpus, err);
+	ub_plan_done(&plan);
 	CPU_FREE(cpus);
 	return ret;
 }

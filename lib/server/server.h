@@ -10,6 +10,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "device/budget.h"
 #include "device/handover.h"
 #include "device/launch.h"
 #include "device/record.h"
@@ -81,6 +82,10 @@ void server_send(struct server *s, enum ub_message_type type, const struct ub_er
 		 const char *text);
 
 /* queues.c: all queues at once. */
+/* Plans the memory of what was granted (@info NULL: asked for), and refuses what does not fit.
+ * Return: 0 with a plan to be freed, or a negative errno with a message. */
+int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
+		struct ub_plan *ret_plan, struct ub_error *err);
 int server_make_queues(struct server *s, struct ub_error *err);
 int server_open_char(struct server *s, struct ub_error *err);
 int server_map_queues(struct server *s, struct ub_error *err);

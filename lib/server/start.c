@@ -159,6 +159,20 @@ static int add_device(struct server *s, struct ub_error *err)
 	return check_granted(s, flags, err);
 }
 
+/* Before anything is made: the same again, with what was granted, when the queues are. */
+static int check_plan(struct server *s, struct ub_error *err)
+{
+	struct ub_plan plan;
+	int ret = ub_fault("plan");
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory");
+	ret = server_plan(s, NULL, &plan, err);
+	if (!ret)
+		ub_plan_done(&plan);
+	return ret;
+}
+
 static int set_params(struct server *s, struct ub_error *err)
 {
 	struct ublk_params params;
@@ -232,6 +246,8 @@ int server_add(struct server *s, struct ub_error *err)
 	ret = ub_ctrl_open(&s->ctrl, err);
 	if (!ret)
 		ret = check_claims(s, err);
+	if (!ret)
+		ret = check_plan(s, err);
 	if (!ret)
 		ret = add_device(s, err);
 	if (!ret)

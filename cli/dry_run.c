@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: MIT */
+#include "dry_run.h"
+
+#include <errno.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "device/budget.h"
+#include "table.h"
+
+#define SCHEMA "ublk.plan/1"
+#define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
+
+struct view {
+	const struct ub_spec *spec;
+	struct ub_tgt tgt;
+	struct ub_plan plan;
+	struct ub_limit limits[UB_LIMIT_COUNT];
+	bool fits;
+};
+
+static const struct ub_plan_region *region_of(const void *object)
+{
+	return object;
+}
+
+GETTER(name)
+{
+	ub_value_text(value, ub_region_names[region_of(object)->kind]);
+}
+
+GETTER(queue)
+{
+	if (region_of(object)->queue >= 0)
+		ub_value_number(value, (uint64_t)region_of(object)->queue);
+}
+
+GETTER(mapped)
+{
+	ub_value_number(value, region_of(object)->mapped);
+}
+
+GETTER(start)
+{
+	ub_value_number(value, region_of(object)->start);
+}
+
+GETTER(most)
+{
+	ub_value_number(value, region_of(object)->most);
+}
+
+GETTER(locked)
+{
+	ub_value_number(value, region_of(object)->locked);
+}
+
+GETTER(pinned)
+{
+	ub_value_number(value, region_of(object)->pinned);
+}
+
+GETTER(charged)
+{
+	ub_value_number(value, region_of(object)->charged);
+}
+
+GETTER(page_size)
+{
+	ub_value_number(value, region_of(object)->page_size);
+}
+
+/* clang-format off */
+static const struct ub_field amount_fields[] = {
+	{ .key = "mapped", .type = UB_FIELD_SIZE, .column = "MAPPED", .get = get_mapped },
+	{ .key = "start", .type = UB_FIELD_SIZE, .column = "START", .get = get_start },
+	{ .key = "most", .type = UB_FIELD_SIZE, .column = "MOST", .get = get_most },
+	{ .key = "locked", .type = UB_FIELD_SIZE, .column = "LOCKED", .get = get_locked },
+	{ .key = "pinned", .type = UB_FIELD_SIZE, .column = "PINNED", .get = get_pinned },
+	{ .key = "charged", .type = UB_FIELD_SIZE, .column = "CHARGED", .get = get_charged },
+	UB_FIELD_END,
+};
+
+static const struct ub_field region_fields[] = {
+	{ .key = "name", .type = UB_FIELD_STRING, .column = "REGION", .get = get_name },
+	{ .key = "queue", .type = UB_FIELD_NUMBER, .column = "QUEUE", .get = get_queue },
+	{ .key = "amounts", .type = UB_FIELD_INCLUDE, .fields = amount_fields },
+	{ .key = "page_size", .type = UB_FIELD_SIZE, .column = "PAGE", .get = get_page_size },
+	UB_FIELD_END,
+};
+/* clang-format on */
+
+static const struct ub_limit *limit_of(const void *object)
+{
+	return object;
+}
+
+GETTER(limit_name)
+{
+	ub_value_text(value, limit_of(object)->name);
+}
+
+GETTER(limit_need)
+{
+	ub_value_number(value, limit_of(object)->need);
+}
+
+/* Unknown is null in JSON: there is no limit. */
+GETTER(limit_have)
+{
+	if (limit_of(object)->have != UB_UNLIMITED)
+		ub_value_number(value, limit_of(object)->have);
+}
+
+GETTER(limit_fits)
+{
+	ub_value_number(value, ub_limit_fits(limit_of(object)));
+}
+
+static const char *describe_limit(const void *element, char *buf, size_t size)
+{
+	const struct ub_limit *limit = element;
+	char need[16], have[16];
+
+	(void)snprintf(buf, size, "%s: %s needed, %s allowed%s", limit->what,
+		       ub_format_size(limit->need, need, sizeof(need)),
+		       limit->have == UB_UNLIMITED
+			       ? "any amount"
+			       : ub_format_size(limit->have, have, sizeof(have)),
+		       ub_limit_fits(limit) ? "" : ": too little");
+	return buf;
+}
+
+static const struct view *view_of(const void *object)
+{
+	return object;
+}
+
+GETTER(queues)
+{
+	ub_value_number(value, view_of(object)->plan.layout.queues);
+}
+
+GETTER(depth)
+{
+	ub_value_number(value, view_of(object)->spec->depth);
+}
+
+GETTER(max_io)
+{
+	ub_value_number(value, view_of(object)->spec->max_io);
+}
+
+GETTER(regions)
+{
+	ub_value_number(value, view_of(object)->plan.count);
+}
+
+static const void *region_at(const void *object, size_t index)
+{
+	return &view_of(object)->plan.regions[index];
+}
+
+GETTER(limits)
+{
+	(void)object;
+	ub_value_number(value, UB_LIMIT_COUNT);
+}
+
+static const void *limit_at(const void *object, size_t index)
+{
+	return &view_of(object)->limits[index];
+}
+
+GETTER(total)
+{
+	(void)object;
+	value->known = true;
+}
+
+#define TOTAL(amount)                                                       \
+	GETTER(total_##amount)                                              \
+	{                                                                   \
+		ub_value_number(value, view_of(object)->plan.total.amount); \
+	}
+
+TOTAL(mapped)
+TOTAL(start)
+TOTAL(most)
+TOTAL(locked)
+TOTAL(pinned)
+TOTAL(charged)
+
+GETTER(fits)
+{
+	ub_value_number(value, view_of(object)->fits);
+}
+
+/* What only the driver can tell, and what the plan takes for it. */
+static const char *const assumed[] = {
+	"queues: not more than the machine's CPUs",
+	"depth and max_io: granted as asked for",
+	"descriptors: 24 bytes",
+};
+
+GETTER(assumed)
+{
+	(void)object;
+	ub_value_number(value, UB_ARRAY_SIZE(assumed));
+}
+
+static const void *assumed_at(const void *object, size_t index)
+{
+	(void)object;
+	return assumed[index];
+}
+
+/* clang-format off */
+static const struct ub_field limit_fields[] = {
+	{ .key = "name", .type = UB_FIELD_STRING, .get = get_limit_name },
+	{ .key = "need", .type = UB_FIELD_SIZE, .get = get_limit_need },
+	{ .key = "have", .type = UB_FIELD_SIZE, .get = get_limit_have },
+	{ .key = "fits", .type = UB_FIELD_BOOL, .get = get_limit_fits },
+	UB_FIELD_END,
+};
+
+static const struct ub_field total_fields[] = {
+	{ .key = "mapped", .type = UB_FIELD_SIZE, .get = get_total_mapped },
+	{ .key = "start", .type = UB_FIELD_SIZE, .get = get_total_start },
+	{ .key = "most", .type = UB_FIELD_SIZE, .get = get_total_most },
+	{ .key = "locked", .type = UB_FIELD_SIZE, .get = get_total_locked },
+	{ .key = "pinned", .type = UB_FIELD_SIZE, .get = get_total_pinned },
+	{ .key = "charged", .type = UB_FIELD_SIZE, .get = get_total_charged },
+	UB_FIELD_END,
+};
+
+static const struct ub_field plan_fields[] = {
+	{ .key = "queues", .type = UB_FIELD_NUMBER, .get = get_queues },
+	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_depth },
+	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_max_io },
+	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
+	  .at = region_at, .json_only = true },
+	{ .key = "total", .type = UB_FIELD_OBJECT, .get = get_total, .fields = total_fields },
+	{ .key = "limits", .type = UB_FIELD_LIST, .get = get_limits, .fields = limit_fields,
+	  .at = limit_at, .describe = describe_limit },
+	{ .key = "fits", .type = UB_FIELD_BOOL, .get = get_fits },
+	{ .key = "assumed", .type = UB_FIELD_LIST, .get = get_assumed, .at = assumed_at },
+	UB_FIELD_END,
+};
+/* clang-format on */
+
+static int print(struct ub_call *call, const struct view *view)
+{
+	struct ub_out *out = &call->out;
+	struct ub_columns columns;
+	int ret;
+
+	if (out->json) {
+		ret = ub_out_begin(out, SCHEMA, NULL);
+		if (ret == 0)
+			ub_doc_set(out->doc, plan_fields, view);
+		return ret;
+	}
+	ret = ub_columns_choose(region_fields,
+				"REGION,QUEUE,MAPPED,START,MOST,LOCKED,PINNED,CHARGED,PAGE", NULL,
+				&columns, NULL);
+	if (ret == 0)
+		ret = ub_table_print(out->file, &columns, view->plan.regions, view->plan.count,
+				     sizeof(*view->plan.regions), out->colour);
+	if (ret == 0) {
+		(void)fputc('\n', out->file);
+		ret = ub_block_print(out->file, plan_fields, view, out->colour);
+	}
+	return ret;
+}
+
+static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
+{
+	const struct ub_spec *spec = view->spec;
+	/* Read-only: asking a file what writes and discards it takes could touch it. */
+	const struct ub_open_request req = {
+		.logical_block_size = spec->logical_block_size,
+		.read_only = true,
+		.no_discard = true,
+		.no_lock = true,
+		.probe = true,
+	};
+	struct ub_allowance allowance;
+	int ret;
+
+	view->tgt.type = spec->target;
+	ret = spec->target->open(&view->tgt, spec->target_args, &req, notes, err);
+	if (ret) {
+		view->tgt.type = NULL;
+		return ret;
+	}
+	ub_allowance_read(&allowance);
+	ret = ub_budget_plan(spec, NULL, &view->tgt, &allowance, &view->plan, err);
+	if (ret)
+		return ret;
+	ub_budget_limits(&view->plan, &allowance, view->limits);
+	view->fits = true;
+	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++)
+		view->fits &= ub_limit_fits(&view->limits[i]);
+	return 0;
+}
+
+enum ub_exit ub_dry_run(struct ub_call *call, const struct ub_spec *spec)
+{
+	struct view view = {.spec = spec};
+	struct ub_notes notes = {0};
+	struct ub_error err = {0};
+	int ret = make(&view, &notes, &err);
+
+	if (ret == 0) {
+		ub_out_notes(&notes);
+		ret = print(call, &view);
+		if (ret < 0)
+			(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot print the plan");
+	}
+	ub_plan_done(&view.plan);
+	ub_tgt_close(&view.tgt);
+	return ret < 0 ? ub_call_fail(call, &err) : UB_EXIT_DONE;
+}

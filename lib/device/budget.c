@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/budget.h"
+
+#include <elf.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <linux/io_uring.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "device/launch.h"
+#include "kernel/ctrl.h"
+#include "kernel/sysfs.h"
+#include "memory/desc.h"
+#include "target/target.h"
+
+/* Of a program besides what its file says: the main stack, the heap, and the kernel's pages. */
+#define PROGRAM_EXTRA (512U * 1024)
+
+static bool has_ipc_lock(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[2] = {0};
+
+	return syscall(SYS_capget, &head, caps) == 0 && caps[0].effective & 1U << CAP_IPC_LOCK;
+}
+
+/* Is a ring refused to who may lock nothing? Tried in a child, which gives its privilege away. */
+static bool try_charge(void)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[2] = {0};
+	struct rlimit none = {0};
+	struct io_uring_params params = {0};
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		if (syscall(SYS_capset, &head, caps) != 0 || setrlimit(RLIMIT_MEMLOCK, &none) != 0)
+			_exit(0);
+		_exit(syscall(SYS_io_uring_setup, 1, &params) < 0 && errno == ENOMEM);
+	}
+	if (pid < 0 || waitpid(pid, &status, 0) != pid)
+		return false;
+	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
+}
+
+static uint64_t or_unlimited(rlim_t limit)
+{
+	return limit == RLIM_INFINITY ? UB_UNLIMITED : limit;
+}
+
+/* Of cgroup v2, for every level has a say. */
+static uint64_t read_cgroup(void)
+{
+	char path[4096], line[64], *slash;
+	uint64_t least = UB_UNLIMITED, value;
+
+	if (ub_sysfs_line(path, sizeof(path), "/proc/self/cgroup") < 0 ||
+	    strncmp(path, "0::", 3) != 0)
+		return least;
+	while ((slash = strrchr(path, '/'))) {
+		if (ub_sysfs_line(line, sizeof(line), "/sys/fs/cgroup%s/memory.max", path + 3) >=
+			    0 &&
+		    ub_parse_u64(line, UINT64_MAX, &value) == 0 && value < least)
+			least = value;
+		*slash = '\0';
+	}
+	return least;
+}
+
+void ub_allowance_read(struct ub_allowance *ret_allowance)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+	bool exempt = has_ipc_lock();
+
+	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
+	*ret_allowance = (struct ub_allowance){
+		.exempt = exempt,
+		.rings_charged = !exempt && try_charge(),
+		.locked_soft = or_unlimited(limit.rlim_cur),
+		.locked_hard = or_unlimited(limit.rlim_max),
+		.cgroup = read_cgroup(),
+	};
+}
+
+/* Address space that the server's program maps, by its file; 0 if it can't be read. */
+static uint64_t program_size(uint64_t page)
+{
+	_cleanup_close_ int fd = ub_launch_open_server();
+	uint64_t size = PROGRAM_EXTRA;
+	Elf64_Ehdr head;
+	Elf64_Phdr part;
+
+	if (fd < 0 || pread(fd, &head, sizeof(head), 0) != sizeof(head) ||
+	    memcmp(head.e_ident, ELFMAG, SELFMAG) != 0 || head.e_ident[EI_CLASS] != ELFCLASS64 ||
+	    head.e_phentsize != sizeof(part))
+		return 0;
+	for (unsigned i = 0; i < head.e_phnum; i++) {
+		if (pread(fd, &part, sizeof(part), (off_t)(head.e_phoff + i * sizeof(part))) !=
+		    sizeof(part))
+			return 0;
+		/* Where it begins and ends amid a page, both pages are mapped. */
+		if (part.p_type == PT_LOAD)
+			size += ub_round_page(part.p_vaddr % page + part.p_memsz, page);
+	}
+	return size;
+}
+
+int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
+		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
+		   struct ub_plan *ret_plan, struct ub_error *err)
+{
+	uint32_t cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+	struct ublksrv_ctrl_dev_info asked = {
+		.nr_hw_queues = (uint16_t)(spec->queues < cpus ? spec->queues : cpus),
+		.queue_depth = (uint16_t)spec->depth,
+		.max_io_buf_bytes = spec->max_io,
+	};
+	struct ub_plan_facts facts = {.page = (uint64_t)sysconf(_SC_PAGESIZE)};
+	int ret;
+
+	if (!info)
+		info = &asked;
+	facts.queues = info->nr_hw_queues;
+	facts.depth = info->queue_depth;
+	facts.ops_per_io = tgt->ops_per_io;
+	facts.desc_size = ub_desc_size(info);
+	facts.control_entries = UB_CTRL_RING_ENTRIES;
+	facts.buffers = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+	facts.target = tgt->memory_size;
+	facts.program = program_size(facts.page);
+	facts.rings_charged = allowance->rings_charged;
+	ret = ub_plan_make(ret_plan, &facts);
+	return ret ? ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory") : 0;
+}
+
+static struct ub_limit make_limit(const struct ub_plan *plan, const char *name, const char *what,
+				  uint64_t have,
+				  uint64_t (*get)(const struct ub_plan_region *region))
+{
+	struct ub_limit limit = {
+		.name = name, .what = what, .need = get(&plan->total), .have = have};
+
+	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++) {
+		struct ub_plan_region sum = ub_plan_of(plan, kind);
+
+		if (get(&sum) <= limit.part_need)
+			continue;
+		limit.part = kind;
+		limit.part_need = get(&sum);
+	}
+	return limit;
+}
+
+static uint64_t get_charged(const struct ub_plan_region *region)
+{
+	return region->charged;
+}
+
+static uint64_t get_most(const struct ub_plan_region *region)
+{
+	return region->most;
+}
+
+void ub_budget_limits(const struct ub_plan *plan, const struct ub_allowance *allowance,
+		      struct ub_limit ret_limits[UB_LIMIT_COUNT])
+{
+	ret_limits[UB_LIMIT_LOCKED] =
+		make_limit(plan, "memlock", "locked memory (RLIMIT_MEMLOCK)",
+			   allowance->exempt ? UB_UNLIMITED : allowance->locked_hard, get_charged);
+	ret_limits[UB_LIMIT_CGROUP] =
+		make_limit(plan, "cgroup", "memory of the control group (memory.max)",
+			   allowance->cgroup, get_most);
+}
+
+static int raise_soft(const struct ub_plan *plan, const struct ub_allowance *allowance,
+		      struct ub_notes *notes, struct ub_error *err)
+{
+	struct rlimit limit = {.rlim_cur = plan->total.charged,
+			       .rlim_max = allowance->locked_hard == UB_UNLIMITED
+						   ? RLIM_INFINITY
+						   : allowance->locked_hard};
+	char text[16];
+
+	if (allowance->exempt || plan->total.charged <= allowance->locked_soft)
+		return 0;
+	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
+		return ub_fail(err, UB_STAGE_PLAN, -errno,
+			       "cannot raise the limit of locked memory");
+	ub_note(notes, "the limit of locked memory was raised to %s, within what is allowed",
+		ub_format_size(plan->total.charged, text, sizeof(text)));
+	return 0;
+}
+
+int ub_budget_check(const struct ub_plan *plan, const struct ub_allowance *allowance,
+		    struct ub_notes *notes, struct ub_error *err)
+{
+	struct ub_limit limits[UB_LIMIT_COUNT];
+	char part[16];
+
+	ub_budget_limits(plan, allowance, limits);
+	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++) {
+		const struct ub_limit *l = &limits[i];
+
+		if (ub_limit_fits(l))
+			continue;
+		/* To the byte: "8M of 8M" would help nobody. */
+		return ub_fail_text(
+			err, UB_STAGE_PLAN, -ENOMEM,
+			"cannot add a device: it needs %llu bytes of %s, and %llu are "
+			"allowed; %s of it is for %s",
+			(unsigned long long)l->need, l->what, (unsigned long long)l->have,
+			ub_format_size(l->part_need, part, sizeof(part)), ub_region_names[l->part]);
+	}
+	return raise_soft(plan, allowance, notes, err);
+}

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A device's memory against what there is: the plan for a specification, the limits of this process
+ * and of its control group, and whether the one fits the other. Makes nothing.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/notes.h"
+#include "device/spec.h"
+#include "kernel/uapi.h"
+#include "memory/plan.h"
+
+#define UB_UNLIMITED UINT64_MAX
+
+/* What holds for this process; bytes, or UB_UNLIMITED. */
+struct ub_allowance {
+	bool exempt;                       /* CAP_IPC_LOCK: nothing is charged to RLIMIT_MEMLOCK */
+	bool rings_charged;                /* tried: not exempt, and this kernel charges rings */
+	uint64_t locked_soft, locked_hard; /* RLIMIT_MEMLOCK */
+	uint64_t cgroup;                   /* memory.max, the smallest up the tree */
+};
+
+void ub_allowance_read(struct ub_allowance *ret_allowance);
+
+/* One limit and what the plan needs of it. */
+struct ub_limit {
+	const char *name;         /* one word */
+	const char *what;         /* for people */
+	uint64_t need, have;      /* bytes; have may be UB_UNLIMITED */
+	enum ub_region_kind part; /* that needs most of it */
+	uint64_t part_need;
+};
+
+enum { UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_COUNT };
+
+static inline bool ub_limit_fits(const struct ub_limit *limit)
+{
+	return limit->need <= limit->have;
+}
+
+/*
+ * Plans for @spec.
+ * @info: what the driver granted, or NULL: what was asked for is assumed to be granted, but for
+ * more queues than the machine could have CPUs.
+ * @tgt: open, or probed
+ * Return: 0, or a negative errno with a message.
+ */
+int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
+		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
+		   struct ub_plan *ret_plan, struct ub_error *err);
+
+/* The plan against every limit. */
+void ub_budget_limits(const struct ub_plan *plan, const struct ub_allowance *allowance,
+		      struct ub_limit ret_limits[UB_LIMIT_COUNT]);
+
+/*
+ * Refuses a plan that does not fit, and raises the soft limit of locked memory where that is all
+ * it takes, with a note.
+ * Return: 0, or -ENOMEM with a message that says need, have and the part that causes it.
+ */
+int ub_budget_check(const struct ub_plan *plan, const struct ub_allowance *allowance,
+		    struct ub_notes *notes, struct ub_error *err);

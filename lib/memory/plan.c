@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+#include "memory/plan.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+/* struct io_rings begins with a cache line of heads, tails and masks; completions and the array of
+ * submissions follow. */
+#define RINGS_HEAD 64U
+#define CQE_SIZE 16U
+#define SQE_SIZE 64U
+#define CONTROL_SQE_SIZE 128U
+
+/* What a thread's stack has touched when it waits for the first time. */
+#define STACK_START (8U * 1024)
+
+/* Where the target has no operations, a tag still has its fetch on the ring. */
+uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io)
+{
+	return depth * (ops_per_io ? ops_per_io : 1);
+}
+
+uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io)
+{
+	return ub_ring_submissions(depth, ops_per_io) + 1;
+}
+
+static uint64_t power_of_two(uint64_t value)
+{
+	uint64_t power = 1;
+
+	while (power < value)
+		power *= 2;
+	return power;
+}
+
+uint64_t ub_ring_size(uint32_t submissions, uint32_t completions, uint32_t sqe_size, uint64_t page)
+{
+	uint64_t sq = power_of_two(submissions), cq = power_of_two(completions);
+	uint64_t rings = RINGS_HEAD + cq * CQE_SIZE;
+
+	rings = ub_round_page(rings, 64) + sq * sizeof(uint32_t);
+	return ub_round_page(rings, page) + ub_round_page(sq * sqe_size, page);
+}
+
+static void add_to(struct ub_plan_region *sum, const struct ub_plan_region *region)
+{
+	sum->mapped += region->mapped;
+	sum->start += region->start;
+	sum->most += region->most;
+	sum->locked += region->locked;
+	sum->pinned += region->pinned;
+	sum->charged += region->charged;
+	if (region->page_size > sum->page_size)
+		sum->page_size = region->page_size;
+}
+
+static void add(struct ub_plan *plan, const struct ub_plan_region *region)
+{
+	if (!region->mapped)
+		return;
+	plan->regions[plan->count++] = *region;
+	add_to(&plan->total, region);
+}
+
+/* One kind of memory of one queue. */
+static struct ub_plan_region region_of(const struct ub_plan *plan,
+				       const struct ub_plan_facts *facts, enum ub_region_kind kind)
+{
+	const struct ub_layout *layout = &plan->layout;
+	struct ub_plan_region r = {.kind = kind, .page_size = facts->page};
+
+	switch (kind) {
+	case UB_REGION_DESCRIPTORS:
+		/* The driver's pages: mapped as they are, counted for nobody. */
+		r.mapped = ub_round_page((uint64_t)facts->depth * facts->desc_size, facts->page);
+		break;
+	case UB_REGION_RINGS:
+		/* The kernel's pages, all of them mapped at once. */
+		r.mapped = ub_ring_size(ub_ring_submissions(facts->depth, facts->ops_per_io),
+					ub_ring_completions(facts->depth, facts->ops_per_io),
+					SQE_SIZE, facts->page);
+		r.start = r.most = r.mapped;
+		r.charged = facts->rings_charged ? r.mapped : 0;
+		break;
+	case UB_REGION_STATE:
+		r.mapped = r.start = r.most = layout->size[UB_PART_STATE];
+		break;
+	case UB_REGION_STACKS:
+		r.mapped = r.most = layout->size[UB_PART_STACK];
+		r.start = STACK_START;
+		break;
+	case UB_REGION_BUFFERS:
+		r.mapped = r.most = layout->size[UB_PART_BUFFERS];
+		break;
+	default:
+		break;
+	}
+	return r;
+}
+
+static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
+{
+	struct ub_plan_region target = {.kind = UB_REGION_TARGET,
+					.queue = -1,
+					.mapped = ub_round_page(facts->target, facts->page),
+					.page_size = facts->page};
+	struct ub_plan_region program = {.kind = UB_REGION_PROGRAM,
+					 .queue = -1,
+					 .mapped = facts->program,
+					 .start = facts->program,
+					 .most = facts->program,
+					 .page_size = facts->page};
+
+	target.most = target.mapped;
+	add(plan, &target);
+	add(plan, &program);
+}
+
+static void add_control_ring(struct ub_plan *plan, const struct ub_plan_facts *facts)
+{
+	struct ub_plan_region ring = {.kind = UB_REGION_RINGS,
+				      .queue = -1,
+				      .mapped = ub_ring_size(facts->control_entries,
+							     2 * facts->control_entries,
+							     CONTROL_SQE_SIZE, facts->page),
+				      .page_size = facts->page};
+
+	ring.start = ring.most = ring.mapped;
+	/* And an errand's, which is as large, in a process of its own. */
+	ring.charged = facts->rings_charged ? 2 * ring.mapped : 0;
+	add(plan, &ring);
+}
+
+int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
+{
+	struct ub_plan plan = {.total = {.queue = -1}};
+	size_t most = (size_t)facts->queues * UB_REGION_COUNT + 3;
+	int ret = ub_layout_make(&plan.layout, facts->queues, facts->depth, facts->buffers,
+				 facts->page);
+
+	if (ret)
+		return ret;
+	plan.regions = calloc(most, sizeof(*plan.regions));
+	if (!plan.regions)
+		return -ENOMEM;
+	for (unsigned kind = 0; kind < UB_REGION_TARGET; kind++) {
+		if (kind == UB_REGION_RINGS)
+			add_control_ring(&plan, facts);
+		for (uint32_t queue = 0; queue < facts->queues; queue++) {
+			struct ub_plan_region region = region_of(&plan, facts, kind);
+
+			region.queue = (int32_t)queue;
+			add(&plan, &region);
+		}
+	}
+	add_common(&plan, facts);
+	*ret_plan = plan;
+	return 0;
+}
+
+void ub_plan_done(struct ub_plan *plan)
+{
+	free(plan->regions);
+	*plan = (struct ub_plan){0};
+}
+
+struct ub_plan_region ub_plan_of(const struct ub_plan *plan, enum ub_region_kind kind)
+{
+	struct ub_plan_region sum = {.kind = kind, .queue = -1};
+
+	for (size_t i = 0; i < plan->count; i++)
+		if (plan->regions[i].kind == kind)
+			add_to(&sum, &plan->regions[i]);
+	return sum;
+}

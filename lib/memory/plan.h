@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The plan of a device's memory, before anything of it is made: every region with what it maps,
+ * what of that is touched at the start and at the most, and what the limit of locked memory is
+ * charged. Arithmetic alone, from facts to numbers; the kernel's part of it is stated with its
+ * source. Knows layouts, and neither devices nor the machine.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "memory/layout.h"
+#include "memory/region.h"
+
+struct ub_plan_facts {
+	uint32_t queues, depth;
+	uint32_t ops_per_io;      /* operations that one I/O has on the ring at once */
+	uint32_t desc_size;       /* bytes of one descriptor */
+	uint32_t control_entries; /* of the control commands' ring */
+	uint64_t buffers;         /* bytes of buffers in a queue */
+	uint64_t target;          /* bytes that the target keeps */
+	uint64_t program;         /* bytes that the program maps for itself */
+	uint64_t page;            /* bytes */
+	bool rings_charged;       /* this kernel charges rings to this user */
+};
+
+struct ub_plan_region {
+	enum ub_region_kind kind;
+	int32_t queue; /* -1: of the whole device */
+	/* Bytes. */
+	uint64_t mapped, start, most, locked, pinned, charged;
+	uint64_t page_size;
+};
+
+struct ub_plan {
+	struct ub_layout layout;
+	struct ub_plan_region *regions; /* by kind, then by queue; owned */
+	size_t count;
+	struct ub_plan_region total; /* its kind and queue mean nothing */
+};
+
+/* Return: 0, -EOVERFLOW, -ENOMEM. */
+int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts);
+void ub_plan_done(struct ub_plan *plan);
+
+/* The sum over all queues. */
+struct ub_plan_region ub_plan_of(const struct ub_plan *plan, enum ub_region_kind kind);
+
+/* Entries of a queue's ring: submissions, and completions, which also have the timer's. The kernel
+ * rounds both up to powers of two. */
+uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io);
+uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io);
+
+/*
+ * Bytes of a ring: both queues in one mapping, the SQEs in another (rings_size() and
+ * io_allocate_scq_urings() of Linux 6.12 to 7.3).
+ * @sqe_size: 64, or 128 with IORING_SETUP_SQE128
+ */
+uint64_t ub_ring_size(uint32_t submissions, uint32_t completions, uint32_t sqe_size, uint64_t page);
