@@ -277,11 +277,10 @@ static int print(struct ub_call *call, const struct view *view)
 static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 {
 	const struct ub_spec *spec = view->spec;
-	/* Read-only: asking a file what writes and discards it takes could touch it. */
 	const struct ub_open_request req = {
 		.logical_block_size = spec->logical_block_size,
-		.read_only = true,
-		.no_discard = true,
+		.read_only = spec->read_only,
+		.no_discard = spec->no_discard,
 		.no_lock = true,
 		.probe = true,
 	};

@@ -209,12 +209,16 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 		    struct ub_notes *notes, struct ub_error *err)
 {
 	struct ub_loop *loop;
+	struct ub_backing backing;
 	struct ub_probe p;
 	int ret = ub_backing_open(tgt, a->create, req, notes, err);
 
 	if (ret < 0)
 		return ret;
-	ret = ub_probe_backing(tgt->files[0], &tgt->backing, &p, err);
+	/* Asking whether holes can be punched would change the file's times. */
+	backing = tgt->backing;
+	backing.writable &= !req->probe;
+	ret = ub_probe_backing(tgt->files[0], &backing, &p, err);
 	if (ret < 0)
 		return ret;
 	ret = choose_io(tgt, a, req, &p, notes, err);

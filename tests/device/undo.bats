@@ -20,7 +20,7 @@ teardown()
 }
 
 # The steps of the server in their order; those that only a note tells of are not among them.
-ADD_STEPS='ctrl-ring target add added params space protect ring thread char attach map record fetch-half
+ADD_STEPS='ctrl-ring target plan add added params space protect ring thread char attach map record fetch-half
 	start started node ready'
 # Errands, the server's helpers, come to `ctrl-ring` too, and would stop themselves.
 STOP_STEPS=${ADD_STEPS#ctrl-ring }
