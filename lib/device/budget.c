@@ -125,6 +125,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 		.queue_depth = (uint16_t)spec->depth,
 		.max_io_buf_bytes = spec->max_io,
 	};
+	int path = info ? ub_path_granted(info->flags) : ub_spec_path(spec);
 	struct ub_plan_facts facts = {.page = (uint64_t)sysconf(_SC_PAGESIZE)};
 	int ret;
 
@@ -135,12 +136,28 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
 	facts.control_entries = UB_CTRL_RING_ENTRIES;
-	facts.buffers = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+	if (path != UB_PATH_USER_COPY || !tgt->type->in_memory)
+		facts.buffers = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
 	facts.program = program_size(facts.page);
 	facts.rings_charged = allowance->rings_charged;
 	ret = ub_plan_make(ret_plan, &facts);
 	return ret ? ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory") : 0;
+}
+
+uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info)
+{
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+
+	if (!spec->buffer_memory)
+		return (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+	return spec->buffer_memory / info->nr_hw_queues / page * page;
+}
+
+int ub_path_granted(uint64_t flags)
+{
+	return flags & UBLK_F_USER_COPY ? UB_PATH_USER_COPY : UB_PATH_COPY;
 }
 
 static struct ub_limit make_limit(const struct ub_plan *plan, const char *name, const char *what,

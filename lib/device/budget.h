@@ -53,6 +53,12 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
 		   struct ub_plan *ret_plan, struct ub_error *err);
 
+/* Bytes of buffers that one queue may have in memory at once. */
+uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info);
+
+/* The data path that a device's flags mean. */
+int ub_path_granted(uint64_t flags);
+
 /* The plan against every limit. */
 void ub_budget_limits(const struct ub_plan *plan, const struct ub_allowance *allowance,
 		      struct ub_limit ret_limits[UB_LIMIT_COUNT]);

@@ -18,6 +18,7 @@
 const char *const ub_data_path_names[] = {
 	[UB_PATH_AUTO] = "auto",
 	[UB_PATH_COPY] = "copy",
+	[UB_PATH_USER_COPY] = "user-copy",
 	NULL,
 };
 
@@ -46,6 +47,9 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "largest request, a multiple of the page (default: 512K)" },
 	{ .name = "data-path", .type = UB_OPT_CHOICE, AT(data_path), .choices = ub_data_path_names,
 	  .help = "how data reaches the server (default: auto)" },
+	{ .name = "buffer-memory", .type = UB_OPT_SIZE, AT(buffer_memory), .metavar = "SIZE",
+	  .min = 4 * KIB,
+	  .help = "most memory for I/O data at once; user-copy (default: no limit)" },
 	{ .name = "logical-block-size", .type = UB_OPT_SIZE32, AT(logical_block_size),
 	  .metavar = "SIZE", .min = 512, .max = 64 * KIB,
 	  .help = "smallest unit of I/O (default: the target's)" },
@@ -136,6 +140,33 @@ static int check_name(const char *name, struct ub_error *err)
 				  "and no . or - at the start");
 	if (ub_parse_dev_id(name, &id) == 0 || strspn(name, "0123456789") == len)
 		return usage(err, "--name %s would be taken for a device's number", name);
+	return 0;
+}
+
+int ub_spec_path(const struct ub_spec *spec)
+{
+	if (spec->data_path != UB_PATH_AUTO)
+		return spec->data_path;
+	return spec->buffer_memory ? UB_PATH_USER_COPY : UB_PATH_COPY;
+}
+
+static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
+{
+	uint64_t least = (uint64_t)spec->queues * spec->max_io;
+
+	if (!spec->buffer_memory)
+		return 0;
+	if (ub_spec_path(spec) != UB_PATH_USER_COPY)
+		return usage(err,
+			     "--buffer-memory is for --data-path user-copy: on path %s every "
+			     "request has its buffer",
+			     ub_data_path_names[ub_spec_path(spec)]);
+	if (spec->buffer_memory < least)
+		return usage(err,
+			     "--buffer-memory %llu is too little: %u queues, each with one request "
+			     "of %u bytes, need %llu",
+			     (unsigned long long)spec->buffer_memory, spec->queues, spec->max_io,
+			     (unsigned long long)least);
 	return 0;
 }
 
@@ -258,6 +289,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 		r = check_name(spec->name, err);
 	if (r == 0)
 		r = check_blocks(spec, err);
+	if (r == 0)
+		r = check_buffers(spec, err);
 	if (r == 0 && spec->foreground && spec->no_wait)
 		r = usage(err, "--foreground and --no-wait exclude each other");
 	if (r == 0 && spec->target->check)

@@ -13,7 +13,7 @@
 #include "base/opt.h"
 #include "target/target.h"
 
-enum ub_data_path { UB_PATH_AUTO, UB_PATH_COPY };
+enum ub_data_path { UB_PATH_AUTO, UB_PATH_COPY, UB_PATH_USER_COPY };
 
 enum ub_recovery {
 	UB_RECOVERY_NONE,
@@ -27,9 +27,10 @@ struct ub_spec {
 	int id; /* -1: the kernel chooses */
 	char *name;
 	uint32_t queues, depth;
-	uint32_t max_io; /* bytes in one request, at the most */
-	int data_path;   /* enum ub_data_path */
-	int recovery;    /* enum ub_recovery */
+	uint32_t max_io;        /* bytes in one request, at the most */
+	int data_path;          /* enum ub_data_path */
+	uint64_t buffer_memory; /* bytes that buffers of all queues may take at once; 0: no limit */
+	int recovery;           /* enum ub_recovery */
 	uint32_t logical_block_size, physical_block_size, io_min, io_opt; /* 0: the target's */
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock;
 	char *log_file; /* absolute; NULL: the journal */
@@ -51,6 +52,9 @@ void ub_spec_init(struct ub_spec *spec);
 
 /* Chooses the target: allocates its arguments with their defaults. Return: 0 or -ENOMEM. */
 int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
+
+/* The data path that "auto" stands for. */
+int ub_spec_path(const struct ub_spec *spec);
 
 /*
  * Checks what can be checked without a system call (ranges, combinations, names), and replaces

@@ -13,7 +13,8 @@ int ub_layout_make(struct ub_layout *ret_layout, uint32_t queues, uint32_t depth
 		   uint64_t page)
 {
 	const uint64_t sizes[UB_PART_COUNT] = {
-		[UB_PART_STATE] = UB_QUEUE_STATE_SIZE + (uint64_t)depth * UB_IO_STATE_SIZE,
+		[UB_PART_STATE] = UB_QUEUE_STATE_SIZE +
+				  (uint64_t)depth * (UB_IO_STATE_SIZE + UB_POOL_SLOT_SIZE),
 		[UB_PART_STACK] = UB_STACK_SIZE,
 		[UB_PART_BUFFERS] = buffers,
 	};

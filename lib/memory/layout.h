@@ -10,7 +10,7 @@
 #include <stdint.h>
 
 enum ub_part {
-	UB_PART_STATE,   /* the queue and its I/Os, a cache line each */
+	UB_PART_STATE,   /* the queue, its I/Os, a cache line each, and their pool's slots */
 	UB_PART_STACK,   /* of the thread that serves it */
 	UB_PART_BUFFERS, /* for I/O data */
 	UB_PART_COUNT
@@ -22,6 +22,7 @@ extern const char *const ub_part_names[UB_PART_COUNT];
  * the stack that serving needs, generously. */
 #define UB_QUEUE_STATE_SIZE 1024U
 #define UB_IO_STATE_SIZE 64U
+#define UB_POOL_SLOT_SIZE 8U
 #define UB_STACK_SIZE (128U * 1024)
 
 struct ub_layout {

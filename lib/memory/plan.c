@@ -91,7 +91,8 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		r.start = STACK_START;
 		break;
 	case UB_REGION_BUFFERS:
-		r.mapped = r.most = layout->size[UB_PART_BUFFERS];
+		r.mapped = layout->size[UB_PART_BUFFERS];
+		r.most = facts->buffers_most < r.mapped ? facts->buffers_most : r.mapped;
 		break;
 	default:
 		break;

@@ -19,7 +19,8 @@ struct ub_plan_facts {
 	uint32_t ops_per_io;      /* operations that one I/O has on the ring at once */
 	uint32_t desc_size;       /* bytes of one descriptor */
 	uint32_t control_entries; /* of the control commands' ring */
-	uint64_t buffers;         /* bytes of buffers in a queue */
+	uint64_t buffers;         /* bytes of buffers in a queue, as addresses */
+	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */
 	uint64_t program;         /* bytes that the program maps for itself */
 	uint64_t page;            /* bytes */

@@ -54,15 +54,15 @@ static char *at(struct ub_io *io, uint32_t data)
 	return (char *)io->data + data;
 }
 
-static void prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-		      uint32_t data, uint32_t len, uint64_t offset)
+void ub_buffer_prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+			 uint32_t data, uint32_t len, uint64_t offset)
 {
 	(void)q;
 	io_uring_prep_read(sqe, file, at(io, data), len, offset);
 }
 
-static void prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-		       uint32_t data, uint32_t len, uint64_t offset)
+void ub_buffer_prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+			  uint32_t data, uint32_t len, uint64_t offset)
 {
 	(void)q;
 	io_uring_prep_write(sqe, file, at(io, data), len, offset);
@@ -89,8 +89,8 @@ const struct ub_path ub_path_copy = {
 	.fetch_addr = fetch_addr,
 	.begin = ub_queue_submit,
 	.end = ub_queue_commit,
-	.prep_read = prep_read,
-	.prep_write = prep_write,
+	.prep_read = ub_buffer_prep_read,
+	.prep_write = ub_buffer_prep_write,
 	.copy_to = copy_to,
 	.copy_from = copy_from,
 	.give_back = give_back,

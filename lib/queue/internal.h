@@ -8,6 +8,7 @@
 
 #include "memory/desc.h"
 #include "memory/layout.h"
+#include "memory/pool.h"
 #include "queue/io.h"
 #include "queue/queue.h"
 
@@ -70,8 +71,15 @@ struct ub_queue {
 	bool has_timer;
 	bool timer_over;
 	bool told_write_error;
-	int refused;   /* negative errno that the driver answered to a fetch or commit */
-	char *buffers; /* of this queue, or NULL */
+	int refused;         /* negative errno that the driver answered to a fetch or commit */
+	char *buffers;       /* of this queue */
+	uint64_t buffer_cap; /* bytes of them that may be in memory at once */
+	int char_fd;         /* borrowed */
+
+	/* Of paths where an I/O takes a buffer when it needs one. */
+	struct ub_pool pool;
+	struct ub_io *waiting, **last_waiting; /* for a buffer, in their order */
+	bool serving_waiting;
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
@@ -94,6 +102,12 @@ struct ub_queue {
 _Static_assert(sizeof(struct ub_queue) <= UB_QUEUE_STATE_SIZE,
 	       "memory/layout.h leaves it this room");
 _Static_assert(sizeof(struct ub_io) == UB_IO_STATE_SIZE, "memory/layout.h counts on it");
+
+/* For paths on which io->data is a buffer. */
+void ub_buffer_prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+			 uint32_t data, uint32_t len, uint64_t offset);
+void ub_buffer_prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
+			  uint32_t data, uint32_t len, uint64_t offset);
 
 /* An SQE, zeroed; what is queued is submitted first when the ring is full. */
 struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);

@@ -31,8 +31,9 @@ struct ub_io {
 	uint8_t reserved;
 	uint16_t pending; /* operations on the ring */
 	uint32_t reserved2;
-	void *data; /* the buffer, on data paths that have one */
-	uint64_t reserved3[2];
+	void *data;         /* the buffer, on data paths that have one */
+	struct ub_io *next; /* that waits for a buffer too */
+	uint64_t reserved3;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");

@@ -60,6 +60,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;
 	q->path = config->path;
+	q->buffer_cap = config->buffer_cap;
 	q->event_fd = config->event_fd;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
@@ -143,6 +144,7 @@ int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 	int files[FILE_TARGET + UB_TARGET_FILES_MAX] = {[FILE_CHAR] = char_fd};
 	int ret = ub_fault("attach");
 
+	q->char_fd = char_fd;
 	for (unsigned i = 0; i < q->target->nr_files; i++)
 		files[FILE_TARGET + i] = q->target->files[i];
 	if (!ret)

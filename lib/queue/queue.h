@@ -19,13 +19,15 @@
 struct ub_queue;
 struct ub_path;
 
-extern const struct ub_path ub_path_copy;
+extern const struct ub_path ub_path_copy, ub_path_user_copy;
 
 struct ub_queue_config {
 	unsigned id;
 	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
 	struct ub_tgt *target;                    /* borrowed; shared by all queues */
 	const struct ub_path *path;
+	uint64_t
+		buffer_cap; /* bytes of buffers that may be in memory at once, where there is a pool */
 	const struct ub_space *space; /* borrowed; the queue's stretch in it is zeroes */
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
 };

@@ -22,7 +22,9 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.id = id,
 		.info = s->info,
 		.target = &s->target,
-		.path = &ub_path_copy,
+		.path = ub_path_granted(s->info->flags) == UB_PATH_USER_COPY ? &ub_path_user_copy
+									     : &ub_path_copy,
+		.buffer_cap = ub_budget_buffers(&s->record.spec, s->info),
 		.space = &s->space,
 		.event_fd = s->event_fd,
 	};

@@ -81,6 +81,8 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    "cannot add a device with --recovery %s: this kernel's driver "
 				    "does not have it",
 				    ub_recovery_names[spec->recovery]);
+	if (ub_spec_path(spec) == UB_PATH_USER_COPY)
+		flags |= UBLK_F_USER_COPY;
 	/* With it the scan is asked for when the node is there, and `add` returns when partitions
 	 * are; without, the driver scans while (6.12) or some time after (6.18) it starts. */
 	if ((features & UBLK_F_NO_AUTO_PART_SCAN) && (spec->no_partition_scan || !spec->no_wait))
@@ -200,7 +202,7 @@ int server_write_record(struct server *s, struct ub_error *err)
 	r.depth = s->info->queue_depth;
 	r.max_io = s->info->max_io_buf_bytes;
 	r.flags = s->info->flags;
-	r.data_path = UB_PATH_COPY;
+	r.data_path = ub_path_granted(r.flags);
 	r.pid = getpid();
 	(void)ub_process_start_time(r.pid, &r.start_time);
 	r.threads = s->nr_queues;

@@ -171,6 +171,7 @@ const struct ub_target ub_target_mem = {
 	.summary = "memory of the server; its data dies with it",
 	.options = options,
 	.args_size = sizeof(struct mem_args),
+	.in_memory = true,
 	.check = mem_check,
 	.open = mem_open,
 	.submit = mem_submit,

@@ -68,6 +68,7 @@ struct ub_target {
 	const struct ub_opt *options;
 	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
 	bool recoverable; /* its data outlives its server */
+	bool in_memory;   /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
 	/* Sets the defaults that are not zero; may be NULL. */
 	void (*defaults)(void *args);
 	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */

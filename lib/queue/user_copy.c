@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The data path `user-copy`: the server itself reads and writes the request, through the char
+ * device, so that only an I/O under way has a buffer, and a target in memory needs none.
+ *
+ * By pread() and pwrite(), which copy at once and never wait. The ring would be no better: the char
+ * device can't tell io_uring that it does not block (ublk_ch_open() sets no FMODE_NOWAIT, Linux 6.12
+ * to 7.3), so that each such operation would go through a worker thread.
+ */
+#include <errno.h>
+#include <unistd.h>
+
+#include "queue/internal.h"
+
+/* Where a request's data begins (ublk_pos_to_hwq(), ublk_pos_to_tag()). Added, not or-ed: the queue
+ * has bits above the tag's, and the sum carries into them. */
+static off_t position(const struct ub_queue *q, const struct ub_io *io, uint32_t data)
+{
+	return (off_t)(UBLKSRV_IO_BUF_OFFSET + ((uint64_t)q->id << UBLK_QID_OFF) +
+		       ((uint64_t)io->tag << UBLK_TAG_OFF) + data);
+}
+
+/* A part of it is no success: the pages that were to take the rest could not be had. */
+static int whole(ssize_t n, uint32_t len)
+{
+	if (n < 0)
+		return -errno;
+	return (uint32_t)n == len ? 0 : -EIO;
+}
+
+static int copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		   uint32_t len)
+{
+	return whole(pwrite(q->char_fd, from, len, position(q, io, data)), len);
+}
+
+static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
+{
+	return whole(pread(q->char_fd, to, len, position(q, io, data)), len);
+}
+
+static bool has_data(const struct ub_io *io)
+{
+	return io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
+}
+
+/* The I/O has its buffer. */
+static void go_on(struct ub_queue *q, struct ub_io *io)
+{
+	int ret = io->op == UBLK_IO_OP_WRITE ? copy_from(q, io, 0, io->data, io->len) : 0;
+
+	if (__builtin_expect(ret != 0, 0))
+		ub_io_end(q, io, ret);
+	else
+		ub_queue_submit(q, io);
+}
+
+/* In the order in which they came, so that none waits for ever: a small one does not overtake. */
+static void wait_for_buffer(struct ub_queue *q, struct ub_io *io)
+{
+	io->next = NULL;
+	*q->last_waiting = io;
+	q->last_waiting = &io->next;
+}
+
+static void begin(struct ub_queue *q, struct ub_io *io)
+{
+	io->data = NULL;
+	if (!has_data(io) || q->target->type->in_memory) {
+		ub_queue_submit(q, io);
+		return;
+	}
+	if (!q->waiting)
+		io->data = ub_pool_take(&q->pool, io->len);
+	if (__builtin_expect(!io->data, 0))
+		wait_for_buffer(q, io);
+	else
+		go_on(q, io);
+}
+
+/* Those that waited for the buffer that was just put back; ending one of them may come here again,
+ * which then finds that it is being done. */
+static void serve_waiting(struct ub_queue *q)
+{
+	if (q->serving_waiting)
+		return;
+	q->serving_waiting = true;
+	while (q->waiting) {
+		struct ub_io *io = q->waiting;
+
+		io->data = ub_pool_take(&q->pool, io->len);
+		if (!io->data)
+			break;
+		q->waiting = io->next;
+		if (!q->waiting)
+			q->last_waiting = &q->waiting;
+		go_on(q, io);
+	}
+	q->serving_waiting = false;
+}
+
+static void end(struct ub_queue *q, struct ub_io *io, int result)
+{
+	if (io->data) {
+		if (io->op == UBLK_IO_OP_READ && result > 0) {
+			int ret = copy_to(q, io, 0, io->data, io->len);
+
+			result = ret ? ret : result;
+		}
+		ub_pool_put(&q->pool, io->data);
+		io->data = NULL;
+	}
+	ub_queue_commit(q, io, result);
+	if (__builtin_expect(q->waiting != NULL, 0))
+		serve_waiting(q);
+}
+
+static void init(struct ub_queue *q)
+{
+	ub_pool_init(&q->pool, q->buffers, q->max_io, q->depth, q->buffer_cap,
+		     (struct ub_pool_slot *)(q->ios + q->depth));
+	q->last_waiting = &q->waiting;
+}
+
+static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
+{
+	(void)q;
+	(void)io;
+	return 0;
+}
+
+/* The kernel knows of no buffer but those of operations under way, whose slots are not free. */
+static void give_back(struct ub_queue *q)
+{
+	ub_pool_trim(&q->pool);
+}
+
+const struct ub_path ub_path_user_copy = {
+	.name = "user-copy",
+	.init = init,
+	.fetch_addr = fetch_addr,
+	.begin = begin,
+	.end = end,
+	.prep_read = ub_buffer_prep_read,
+	.prep_write = ub_buffer_prep_write,
+	.copy_to = copy_to,
+	.copy_from = copy_from,
+	.give_back = give_back,
+};
