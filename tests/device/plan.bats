@@ -56,6 +56,8 @@ agree()
 	agree -t loop -f a.img
 	agree -t loop -f a.img -q 2 -d 100 --max-io 64K
 	agree -t mem --size 8M -d 1 --max-io 4K
+	agree -t loop -f a.img -q 2 --buffer-memory 1M
+	agree -t mem --size 8M --data-path user-copy
 	agree -t null -d 1024 --max-io 1M
 }
 

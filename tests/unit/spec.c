@@ -113,6 +113,21 @@ static void block_sizes_are_powers_of_two_that_fit(void **state)
 	assert_int_equal(ub_spec_check(&spec, NULL), 0);
 }
 
+static void a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one(void **state)
+{
+	(void)state;
+	spec.queues = 4;
+	assert_int_equal(ub_spec_path(&spec), UB_PATH_COPY);
+	spec.buffer_memory = 4 * (512 << 10);
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	assert_int_equal(ub_spec_path(&spec), UB_PATH_USER_COPY);
+	spec.buffer_memory--;
+	refused("--buffer-memory");
+	spec.buffer_memory++;
+	spec.data_path = UB_PATH_COPY;
+	refused("--data-path user-copy");
+}
+
 static void what_a_record_may_hold_is_checked_like_options(void **state)
 {
 	(void)state;
@@ -166,6 +181,7 @@ int main(void)
 		TEST(without_a_lock_nothing_is_sent_again),
 		TEST(names_are_plain_and_no_numbers),
 		TEST(block_sizes_are_powers_of_two_that_fit),
+		TEST(a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one),
 		TEST(what_a_record_may_hold_is_checked_like_options),
 		TEST(a_specification_without_target_is_refused),
 	};

@@ -1,0 +1,112 @@
+/* SPDX-License-Identifier: MIT */
+/* The plan's arithmetic. What the kernel makes of it, tests/device/plan.bats sees. */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "memory/plan.h"
+
+static const struct ub_plan_facts facts = {
+	.queues = 2,
+	.depth = 128,
+	.ops_per_io = 1,
+	.desc_size = 24,
+	.control_entries = 4,
+	.buffers = 64 << 20,
+	.buffers_most = 64 << 20,
+	.program = 1 << 20,
+	.page = 4096,
+	.rings_charged = true,
+};
+
+/* As measured on kernels that charge them: depth 128 16 KiB, 512 52 KiB, 4096 404 KiB. */
+static void rings_are_as_large_as_the_kernel_makes_them(void **state)
+{
+	(void)state;
+	assert_int_equal(ub_ring_size(128, 256, 64, 4096), 16 << 10);
+	assert_int_equal(ub_ring_size(256, 512, 64, 4096), 28 << 10);
+	assert_int_equal(ub_ring_size(512, 1024, 64, 4096), 52 << 10);
+	assert_int_equal(ub_ring_size(1024, 2048, 64, 4096), 104 << 10);
+	assert_int_equal(ub_ring_size(4096, 8192, 64, 4096), 404 << 10);
+	assert_int_equal(ub_ring_size(32, 64, 128, 4096), 8 << 10);
+	/* Rounded up to powers of two. */
+	assert_int_equal(ub_ring_size(100, 129, 64, 4096), ub_ring_size(128, 256, 64, 4096));
+}
+
+static void regions_are_there_for_each_queue_and_sum_up(void **state)
+{
+	struct ub_plan plan;
+
+	(void)state;
+	assert_int_equal(ub_plan_make(&plan, &facts), 0);
+	assert_int_equal(plan.count, 2 * 5 + 2); /* and the control ring, and the program */
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_DESCRIPTORS).mapped, 2 * 4096);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_DESCRIPTORS).most, 0);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_RINGS).mapped, 2 * (16 << 10) + (8 << 10));
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).most, 128 << 20);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).start, 0);
+	/* An errand has a ring as well, in its own process. */
+	assert_int_equal(plan.total.charged, 2 * (16 << 10) + 2 * (8 << 10));
+	ub_plan_done(&plan);
+	assert_null(plan.regions);
+	ub_plan_done(&plan);
+}
+
+static void nothing_is_charged_where_nothing_is(void **state)
+{
+	struct ub_plan_facts none = facts;
+	struct ub_plan plan;
+
+	(void)state;
+	none.rings_charged = false;
+	assert_int_equal(ub_plan_make(&plan, &none), 0);
+	assert_int_equal(plan.total.charged, 0);
+	ub_plan_done(&plan);
+}
+
+static void a_capped_pool_is_mapped_whole_and_touched_to_its_cap(void **state)
+{
+	struct ub_plan_facts capped = facts;
+	struct ub_plan plan;
+
+	(void)state;
+	capped.buffers_most = 1 << 20;
+	assert_int_equal(ub_plan_make(&plan, &capped), 0);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).mapped, 128 << 20);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).most, 2 << 20);
+	ub_plan_done(&plan);
+	/* A target in memory needs none. */
+	capped.buffers = 0;
+	capped.target = 12345;
+	assert_int_equal(ub_plan_make(&plan, &capped), 0);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).mapped, 0);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_TARGET).most, 4 * 4096);
+	ub_plan_done(&plan);
+}
+
+static void a_plan_that_wraps_around_is_refused(void **state)
+{
+	struct ub_plan_facts huge = facts;
+	struct ub_plan plan;
+
+	(void)state;
+	huge.buffers = UINT64_MAX / 2;
+	assert_int_equal(ub_plan_make(&plan, &huge), -EOVERFLOW);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(rings_are_as_large_as_the_kernel_makes_them),
+		cmocka_unit_test(regions_are_there_for_each_queue_and_sum_up),
+		cmocka_unit_test(nothing_is_charged_where_nothing_is),
+		cmocka_unit_test(a_capped_pool_is_mapped_whole_and_touched_to_its_cap),
+		cmocka_unit_test(a_plan_that_wraps_around_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
