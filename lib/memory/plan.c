@@ -84,7 +84,11 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		r.charged = facts->rings_charged ? r.mapped : 0;
 		break;
 	case UB_REGION_STATE:
-		r.mapped = r.start = r.most = layout->size[UB_PART_STATE];
+		/* The pool's slots are touched where there is a pool. */
+		r.mapped = r.most = layout->size[UB_PART_STATE];
+		r.start = ub_round_page(UB_QUEUE_STATE_SIZE +
+						(uint64_t)facts->depth * UB_IO_STATE_SIZE,
+					facts->page);
 		break;
 	case UB_REGION_STACKS:
 		r.mapped = r.most = layout->size[UB_PART_STACK];
