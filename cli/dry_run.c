@@ -12,7 +12,7 @@
 #define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
 
 struct view {
-	const struct ub_spec *spec;
+	struct ub_spec *spec;
 	struct ub_tgt tgt;
 	struct ub_plan plan;
 	struct ub_limit limits[UB_LIMIT_COUNT];
@@ -151,6 +151,11 @@ GETTER(max_io)
 	ub_value_number(value, view_of(object)->spec->max_io);
 }
 
+GETTER(data_path)
+{
+	ub_value_text(value, ub_data_path_names[ub_spec_path(view_of(object)->spec)]);
+}
+
 GETTER(regions)
 {
 	ub_value_number(value, view_of(object)->plan.count);
@@ -238,6 +243,7 @@ static const struct ub_field plan_fields[] = {
 	{ .key = "queues", .type = UB_FIELD_NUMBER, .get = get_queues },
 	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_depth },
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_max_io },
+	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_data_path },
 	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
 	  .at = region_at, .json_only = true },
 	{ .key = "total", .type = UB_FIELD_OBJECT, .get = get_total, .fields = total_fields },
@@ -276,7 +282,7 @@ static int print(struct ub_call *call, const struct view *view)
 
 static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 {
-	const struct ub_spec *spec = view->spec;
+	struct ub_spec *spec = view->spec;
 	const struct ub_open_request req = {
 		.logical_block_size = spec->logical_block_size,
 		.read_only = spec->read_only,
@@ -294,17 +300,20 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 		return ret;
 	}
 	ub_allowance_read(&allowance);
+	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
+	if (ret)
+		return ret;
 	ret = ub_budget_plan(spec, NULL, &view->tgt, &allowance, &view->plan, err);
 	if (ret)
 		return ret;
-	ub_budget_limits(&view->plan, &allowance, view->limits);
+	ub_budget_limits(spec, &view->plan, &allowance, view->limits);
 	view->fits = true;
 	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++)
 		view->fits &= ub_limit_fits(&view->limits[i]);
 	return 0;
 }
 
-enum ub_exit ub_dry_run(struct ub_call *call, const struct ub_spec *spec)
+enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec)
 {
 	struct view view = {.spec = spec};
 	struct ub_notes notes = {0};

@@ -6,4 +6,4 @@
 #include "device/spec.h"
 
 /* Opens the target only to ask it. Return: the exit status, an error told. */
-enum ub_exit ub_dry_run(struct ub_call *call, const struct ub_spec *spec);
+enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec);

@@ -188,9 +188,13 @@ static uint64_t get_most(const struct ub_plan_region *region)
 	return region->most;
 }
 
-void ub_budget_limits(const struct ub_plan *plan, const struct ub_allowance *allowance,
+void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
+		      const struct ub_allowance *allowance,
 		      struct ub_limit ret_limits[UB_LIMIT_COUNT])
 {
+	ret_limits[UB_LIMIT_DEVICE] =
+		make_limit(plan, "memory-limit", "memory (--memory-limit)",
+			   spec->memory_limit ? spec->memory_limit : UB_UNLIMITED, get_most);
 	ret_limits[UB_LIMIT_LOCKED] =
 		make_limit(plan, "memlock", "locked memory (RLIMIT_MEMLOCK)",
 			   allowance->exempt ? UB_UNLIMITED : allowance->locked_hard, get_charged);
@@ -218,13 +222,47 @@ static int raise_soft(const struct ub_plan *plan, const struct ub_allowance *all
 	return 0;
 }
 
-int ub_budget_check(const struct ub_plan *plan, const struct ub_allowance *allowance,
-		    struct ub_notes *notes, struct ub_error *err)
+int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
+		  const struct ub_allowance *allowance, struct ub_notes *notes,
+		  struct ub_error *err)
+{
+	struct ub_spec fitted = *spec;
+	struct ub_plan plan;
+	uint64_t rest, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	char text[16];
+	int ret;
+
+	if (!spec->memory_limit || spec->data_path != UB_PATH_AUTO || spec->buffer_memory ||
+	    tgt->type->in_memory)
+		return 0;
+	ret = ub_budget_plan(spec, NULL, tgt, allowance, &plan, err);
+	if (ret)
+		return ret;
+	rest = plan.total.most - ub_plan_of(&plan, UB_REGION_BUFFERS).most;
+	rest = spec->memory_limit > rest ? spec->memory_limit - rest : 0;
+	rest = rest / page * page;
+	if (plan.total.most > spec->memory_limit) {
+		fitted.buffer_memory = rest;
+		if (rest && ub_spec_check(&fitted, NULL) == 0) {
+			spec->buffer_memory = rest;
+			ub_note(notes,
+				"data path user-copy, with %s of buffers, to stay within "
+				"--memory-limit",
+				ub_format_size(rest, text, sizeof(text)));
+		}
+	}
+	ub_plan_done(&plan);
+	return 0;
+}
+
+int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
+		    const struct ub_allowance *allowance, struct ub_notes *notes,
+		    struct ub_error *err)
 {
 	struct ub_limit limits[UB_LIMIT_COUNT];
 	char part[16];
 
-	ub_budget_limits(plan, allowance, limits);
+	ub_budget_limits(spec, plan, allowance, limits);
 	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++) {
 		const struct ub_limit *l = &limits[i];
 

@@ -35,7 +35,7 @@ struct ub_limit {
 	uint64_t part_need;
 };
 
-enum { UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_COUNT };
+enum { UB_LIMIT_DEVICE, UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_COUNT };
 
 static inline bool ub_limit_fits(const struct ub_limit *limit)
 {
@@ -53,6 +53,15 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
 		   struct ub_plan *ret_plan, struct ub_error *err);
 
+/*
+ * Fits a specification into its own --memory-limit: where the data path is free to choose and copy
+ * would be too large, it becomes user-copy with a pool of what is left, which is noted.
+ * Return: 0, also when there is no limit or nothing helps; or a negative errno with a message.
+ */
+int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
+		  const struct ub_allowance *allowance, struct ub_notes *notes,
+		  struct ub_error *err);
+
 /* Bytes of buffers that one queue may have in memory at once. */
 uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info);
 
@@ -60,7 +69,8 @@ uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl
 int ub_path_granted(uint64_t flags);
 
 /* The plan against every limit. */
-void ub_budget_limits(const struct ub_plan *plan, const struct ub_allowance *allowance,
+void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
+		      const struct ub_allowance *allowance,
 		      struct ub_limit ret_limits[UB_LIMIT_COUNT]);
 
 /*
@@ -68,5 +78,6 @@ void ub_budget_limits(const struct ub_plan *plan, const struct ub_allowance *all
  * it takes, with a note.
  * Return: 0, or -ENOMEM with a message that says need, have and the part that causes it.
  */
-int ub_budget_check(const struct ub_plan *plan, const struct ub_allowance *allowance,
-		    struct ub_notes *notes, struct ub_error *err);
+int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
+		    const struct ub_allowance *allowance, struct ub_notes *notes,
+		    struct ub_error *err);

@@ -30,6 +30,7 @@ struct ub_spec {
 	uint32_t max_io;        /* bytes in one request, at the most */
 	int data_path;          /* enum ub_data_path */
 	uint64_t buffer_memory; /* bytes that buffers of all queues may take at once; 0: no limit */
+	uint64_t memory_limit;  /* bytes that the device may have in memory at the most; 0: none */
 	int recovery;           /* enum ub_recovery */
 	uint32_t logical_block_size, physical_block_size, io_min, io_opt; /* 0: the target's */
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock;

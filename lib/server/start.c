@@ -164,12 +164,16 @@ static int add_device(struct server *s, struct ub_error *err)
 /* Before anything is made: the same again, with what was granted, when the queues are. */
 static int check_plan(struct server *s, struct ub_error *err)
 {
+	struct ub_allowance allowance;
 	struct ub_plan plan;
 	int ret = ub_fault("plan");
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory");
-	ret = server_plan(s, NULL, &plan, err);
+	ub_allowance_read(&allowance);
+	ret = ub_budget_fit(&s->record.spec, &s->target, &allowance, &s->record.notes, err);
+	if (!ret)
+		ret = server_plan(s, NULL, &plan, err);
 	if (!ret)
 		ub_plan_done(&plan);
 	return ret;

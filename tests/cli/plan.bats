@@ -47,6 +47,21 @@ planned()
 	says 'none.img'
 }
 
+@test "a memory limit chooses the data path, and the buffers, that fit" {
+	ub add -t null --memory-limit 100M --dry-run --json
+	[ "$(planned '[.data_path, .fits]')" = '["copy",true]' ]
+	ub add -t null --memory-limit 8M --dry-run --json
+	[ "$(planned '[.data_path, .fits]')" = '["user-copy",true]' ]
+	[ "$(planned '.total.most <= 8388608 and .total.most > 8300000')" = true ]
+	says 'note: data path user-copy, with '
+	ub add -t null --memory-limit 8M --data-path copy --dry-run --json
+	[ "$(planned '[.data_path, .fits]')" = '["copy",false]' ]
+	ub add -t null --memory-limit 1M --dry-run --json
+	[ "$(planned '.fits')" = false ]
+	ub add -t mem --size 16M --memory-limit 8M --dry-run --json
+	[ "$(planned '.fits')" = false ]
+}
+
 @test "bad specifications are refused as without --dry-run" {
 	ub add -t null --dry-run --depth 0
 	exits 2

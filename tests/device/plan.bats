@@ -109,6 +109,20 @@ charged_as_planned()
 	[ "$("$UBLK" add -t null -q 2 --dry-run --json | jq .total.charged)" -eq 0 ]
 }
 
+@test "a device stays within its memory limit, and one that cannot is refused" {
+	make_image a.img 64M
+	run --separate-stderr -0 "$UBLK" add -t loop -f a.img --memory-limit 8M
+	[[ $stderr == *"note: data path user-copy, with "* ]]
+	fio --filename=/dev/ublkb0 --name=load --rw=write --bs=512k --iodepth=64 --ioengine=libaio \
+		--direct=1 --size=64M --output=fio.log
+	[ "$(detail 0 .memory.resident)" -le $((8 << 20)) ]
+	ublk del 0
+	run --separate-stderr "$UBLK" add -t loop -f a.img --memory-limit 8M --data-path copy
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"bytes of memory (--memory-limit), and 8388608 are allowed; 64M of it is for buffers"* ]]
+	nothing_left
+}
+
 @test "a plan over the control group's limit is refused, with need and have" {
 	mkdir /sys/fs/cgroup/small
 	at_end rmdir /sys/fs/cgroup/small
