@@ -13,8 +13,8 @@
 #include "text.h"
 
 const struct ub_command *const ub_commands[] = {
-	&ub_cmd_add,      &ub_cmd_list, &ub_cmd_show,    &ub_cmd_del, &ub_cmd_recover,
-	&ub_cmd_features, &ub_cmd_help, &ub_cmd_version, NULL,
+	&ub_cmd_add,     &ub_cmd_list,     &ub_cmd_show, &ub_cmd_memory,  &ub_cmd_del,
+	&ub_cmd_recover, &ub_cmd_features, &ub_cmd_help, &ub_cmd_version, NULL,
 };
 
 const struct ub_command *ub_command_find(const char *name)

@@ -10,9 +10,10 @@
 #define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
 #define SECTOR 512ULL
 
+/* Of a detail, which begins with its device, or of a device alone. */
 static const struct ub_dev *dev_of(const void *object)
 {
-	return &((const struct ub_dev_detail *)object)->dev;
+	return object;
 }
 
 static const struct ub_spec *spec_of(const void *object)
@@ -382,6 +383,12 @@ static const struct ub_field region_fields[] = {
 	UB_FIELD_END,
 };
 
+const struct ub_field ub_region_list_fields[] = {
+	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
+	  .at = region_at, .json_only = true },
+	UB_FIELD_END,
+};
+
 static const struct ub_field queue_fields[] = {
 	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_queue_id },
 	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_queue_tid },
@@ -398,8 +405,7 @@ const struct ub_field ub_detail_fields[] = {
 	  .fields = parameter_fields, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
 	  .fields = queue_fields, .at = queue_at, .describe = describe_queue },
-	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
-	  .at = region_at, .json_only = true },
+	{ .key = "regions", .type = UB_FIELD_INCLUDE, .fields = ub_region_list_fields },
 	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },
 	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .fields = user_fields,
 	  .at = user_at, .describe = describe_user },

@@ -18,6 +18,9 @@ extern const struct ub_field ub_device_fields[];
 /* Of a struct ub_dev: what its server has in memory. */
 extern const struct ub_field ub_memory_fields[];
 
+/* Of a struct ub_dev: the same, piece by piece. */
+extern const struct ub_field ub_region_list_fields[];
+
 /* Of a struct ub_dev that is no more: which one it was. */
 extern const struct ub_field ub_deleted_fields[];
 

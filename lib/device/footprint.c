@@ -86,25 +86,16 @@ static void classify(const struct mapping *m, const struct ub_record_memory *mem
 		region->kind = UB_REGION_TARGET;
 }
 
-static void add_usage(struct ub_usage *to, const struct ub_usage *from)
-{
-	to->mapped += from->mapped;
-	to->resident += from->resident;
-	to->dirty += from->dirty;
-	to->locked += from->locked;
-	to->swapped += from->swapped;
-}
-
 /* Neighbours of a kind come one after the other, mostly: what is known is looked for from the end. */
 static int add_region(struct ub_footprint *f, const struct ub_footprint_region *region)
 {
 	struct ub_footprint_region *more;
 
-	add_usage(&f->total, &region->usage);
+	ub_usage_add(&f->total, &region->usage);
 	for (size_t i = f->count; i-- > 0;) {
 		if (f->regions[i].kind != region->kind || f->regions[i].queue != region->queue)
 			continue;
-		add_usage(&f->regions[i].usage, &region->usage);
+		ub_usage_add(&f->regions[i].usage, &region->usage);
 		if (region->page_size > f->regions[i].page_size)
 			f->regions[i].page_size = region->page_size;
 		return 0;
@@ -237,6 +228,6 @@ struct ub_usage ub_footprint_of(const struct ub_footprint *footprint, enum ub_re
 
 	for (size_t i = 0; i < footprint->count; i++)
 		if (footprint->regions[i].kind == kind)
-			add_usage(&usage, &footprint->regions[i].usage);
+			ub_usage_add(&usage, &footprint->regions[i].usage);
 	return usage;
 }

@@ -10,3 +10,12 @@ const char *const ub_region_names[UB_REGION_COUNT] = {
 	[UB_REGION_TARGET] = "target",
 	[UB_REGION_PROGRAM] = "program",
 };
+
+void ub_usage_add(struct ub_usage *to, const struct ub_usage *from)
+{
+	to->mapped += from->mapped;
+	to->resident += from->resident;
+	to->dirty += from->dirty;
+	to->locked += from->locked;
+	to->swapped += from->swapped;
+}

@@ -25,3 +25,5 @@ struct ub_usage {
 	uint64_t locked;   /* can't be swapped: mlock() */
 	uint64_t swapped;
 };
+
+void ub_usage_add(struct ub_usage *to, const struct ub_usage *from);

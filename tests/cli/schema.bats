@@ -22,6 +22,8 @@ validate()
 	validate <<<"$out"
 	without_driver ub list --json
 	validate <<<"$out"
+	without_driver ub memory --json
+	validate <<<"$out"
 	ub add -t null --dry-run --json
 	validate <<<"$out"
 	ub add -t null --json --bogus

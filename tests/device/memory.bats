@@ -42,6 +42,7 @@ rollup()
 	dd if=/dev/urandom of="$dev" bs=1M count=3 oflag=direct status=none
 	server=$(server_of "$dev")
 	ublk show --json "$dev" >show.json
+	"$TOP/tests/cli/validate" show.json
 	memory='.devices[0].memory'
 	# Reading a process's memory map changes nothing in it, and nothing else happens here.
 	[ "$(jq "$memory.resident" show.json)" -eq "$(rollup "$server" Rss)" ]
@@ -71,4 +72,31 @@ rollup()
 	[[ ${lines[1]} =~ ^\ 0\ +-$ ]]
 	[ "$(ublk list --json | jq -c '.devices[0].memory | [.[]] | unique')" = '[null]' ]
 	ublk del "$dev"
+}
+
+@test "memory adds up all devices, by device and by part" {
+	ublk add -t mem --size 8M
+	dd if=/dev/urandom of=/dev/ublkb0 bs=1M count=2 oflag=direct status=none
+	ublk add -t null
+	ublk add -t null
+	kill_server /dev/ublkb2
+	wait_for 10 is_state 2 quiesced
+	ublk memory --json >memory.json
+	"$TOP/tests/cli/validate" memory.json
+	[ "$(jq -c '[.measured, (.devices | length)]' memory.json)" = '[2,3]' ]
+	for key in mapped resident dirty swapped locked pinned charged; do
+		[ "$(jq "[.devices[].memory.$key // 0] | add" memory.json)" -eq "$(jq ".total.$key" memory.json)" ]
+	done
+	for key in mapped resident dirty swapped locked; do
+		[ "$(jq "[.parts[].$key] | add" memory.json)" -eq "$(jq ".total.$key" memory.json)" ]
+	done
+	[ "$(jq '.parts[] | select(.name == "target") | .resident' memory.json)" -eq $((2 << 20)) ]
+	sum=0
+	for server in $(servers); do
+		sum=$((sum + $(rollup "$server" Rss)))
+	done
+	[ "$(jq .total.resident memory.json)" -eq "$sum" ]
+	run -0 ublk memory
+	[[ $output == *RESIDENT*total\ resident:* ]]
+	ublk del --all
 }
