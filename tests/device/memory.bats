@@ -42,7 +42,6 @@ rollup()
 	dd if=/dev/urandom of="$dev" bs=1M count=3 oflag=direct status=none
 	server=$(server_of "$dev")
 	ublk show --json "$dev" >show.json
-	"$TOP/tests/cli/validate" show.json
 	memory='.devices[0].memory'
 	# Reading a process's memory map changes nothing in it, and nothing else happens here.
 	[ "$(jq "$memory.resident" show.json)" -eq "$(rollup "$server" Rss)" ]
@@ -82,7 +81,6 @@ rollup()
 	kill_server /dev/ublkb2
 	wait_for 10 is_state 2 quiesced
 	ublk memory --json >memory.json
-	"$TOP/tests/cli/validate" memory.json
 	[ "$(jq -c '[.measured, (.devices | length)]' memory.json)" = '[2,3]' ]
 	for key in mapped resident dirty swapped locked pinned charged; do
 		[ "$(jq "[.devices[].memory.$key // 0] | add" memory.json)" -eq "$(jq ".total.$key" memory.json)" ]
