@@ -211,17 +211,29 @@ kill_again()
 	ublk del 0
 }
 
+# end_with_server SIGNAL: lets the stopped server see its command's end. The record is written twice:
+# a server that has not seen it by then stops itself again.
+end_with_server()
+{
+	[[ $1 == INT ]] || wait "$command" || true
+	kill -CONT "$server"
+	wait_for 60 has_ended_after_all
+	wait "$command" || true
+}
+
+has_ended_after_all()
+{
+	kill -CONT "$server" 2>/dev/null || true
+	is_gone "$command"
+}
+
 @test "recover: the command killed or interrupted at any step, the device is live or recoverable" {
 	orphaned_device 1
 	for step in target ring start-recovery record attach map fetch-half end-recovery ready; do
 		for signal in INT KILL; do
 			stop_at "$step" recover 0
 			kill "-$signal" "$command"
-			# The record is written twice: a server that did not see the command's end yet
-			# would stop itself again.
-			[[ $signal == INT ]] || wait "$command" || true
-			kill -CONT "$server"
-			wait "$command" || true
+			end_with_server "$signal"
 			run ublk recover 0
 			[ "$status" -eq 0 ] || { echo "$signal at $step: $output"; return 1; }
 			is_state 0 live
