@@ -115,6 +115,19 @@ static uint64_t program_size(uint64_t page)
 	return size;
 }
 
+/* Addresses for the buffers of a queue: one for each request. Locked, what is mapped is in memory:
+ * then a pool has no more than it may. */
+static uint64_t buffer_space(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
+			     int path)
+{
+	uint64_t all = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+	uint64_t cap = ub_budget_buffers(spec, info);
+
+	if (path != UB_PATH_USER_COPY || !spec->mlock || cap > all)
+		return all;
+	return cap / info->max_io_buf_bytes * info->max_io_buf_bytes;
+}
+
 int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
 		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
 		   struct ub_plan *ret_plan, struct ub_error *err)
@@ -137,10 +150,12 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.desc_size = ub_desc_size(info);
 	facts.control_entries = UB_CTRL_RING_ENTRIES;
 	if (path != UB_PATH_USER_COPY || !tgt->type->in_memory)
-		facts.buffers = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+		facts.buffers = buffer_space(spec, info, path);
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
 	facts.program = program_size(facts.page);
+	facts.lock = spec->mlock;
+	facts.lock_charged = !allowance->exempt;
 	facts.rings_charged = allowance->rings_charged;
 	ret = ub_plan_make(ret_plan, &facts);
 	return ret ? ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory") : 0;

@@ -53,6 +53,8 @@ const struct ub_opt ub_spec_options[] = {
 	{ .name = "memory-limit", .type = UB_OPT_SIZE, AT(memory_limit), .metavar = "SIZE",
 	  .min = 4 * KIB,
 	  .help = "most memory that the device may have in all (default: no limit)" },
+	{ .name = "mlock", .type = UB_OPT_FLAG, AT(mlock),
+	  .help = "keep all of the server in memory, as swap on the device needs it" },
 	{ .name = "logical-block-size", .type = UB_OPT_SIZE32, AT(logical_block_size),
 	  .metavar = "SIZE", .min = 512, .max = 64 * KIB,
 	  .help = "smallest unit of I/O (default: the target's)" },

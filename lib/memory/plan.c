@@ -55,10 +55,26 @@ static void add_to(struct ub_plan_region *sum, const struct ub_plan_region *regi
 		sum->page_size = region->page_size;
 }
 
-static void add(struct ub_plan *plan, const struct ub_plan_region *region)
+/*
+ * mlockall() locks what is memory of the process's own (mlock_fixup() passes over the mappings of
+ * drivers), and wants the limit to allow for its whole address space (apply_mlockall_flags() and
+ * its caller, Linux 6.12 to 7.3): descriptors, rings and guards count too.
+ */
+static void lock(struct ub_plan_region *region, const struct ub_plan_facts *facts)
+{
+	if (region->kind != UB_REGION_DESCRIPTORS && region->kind != UB_REGION_RINGS)
+		region->locked = region->start = region->most = region->mapped;
+	if (facts->lock_charged)
+		region->charged += region->mapped;
+}
+
+static void add(struct ub_plan *plan, const struct ub_plan_facts *facts,
+		struct ub_plan_region *region)
 {
 	if (!region->mapped)
 		return;
+	if (facts->lock)
+		lock(region, facts);
 	plan->regions[plan->count++] = *region;
 	add_to(&plan->total, region);
 }
@@ -104,6 +120,16 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 	return r;
 }
 
+/* Address space between the parts. */
+static uint64_t guards(const struct ub_layout *layout, uint64_t page)
+{
+	uint64_t used = 0;
+
+	for (unsigned part = 0; part < UB_PART_COUNT; part++)
+		used += layout->size[part];
+	return ub_layout_total(layout, page) - layout->queues * used;
+}
+
 static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
 {
 	struct ub_plan_region target = {.kind = UB_REGION_TARGET,
@@ -118,8 +144,10 @@ static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
 					 .page_size = facts->page};
 
 	target.most = target.mapped;
-	add(plan, &target);
-	add(plan, &program);
+	if (facts->lock && facts->lock_charged)
+		program.charged = guards(&plan->layout, facts->page);
+	add(plan, facts, &target);
+	add(plan, facts, &program);
 }
 
 static void add_control_ring(struct ub_plan *plan, const struct ub_plan_facts *facts)
@@ -134,7 +162,7 @@ static void add_control_ring(struct ub_plan *plan, const struct ub_plan_facts *f
 	ring.start = ring.most = ring.mapped;
 	/* And an errand's, which is as large, in a process of its own. */
 	ring.charged = facts->rings_charged ? 2 * ring.mapped : 0;
-	add(plan, &ring);
+	add(plan, facts, &ring);
 }
 
 int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
@@ -156,7 +184,7 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 			struct ub_plan_region region = region_of(&plan, facts, kind);
 
 			region.queue = (int32_t)queue;
-			add(&plan, &region);
+			add(&plan, facts, &region);
 		}
 	}
 	add_common(&plan, facts);

@@ -24,6 +24,8 @@ struct ub_plan_facts {
 	uint64_t target;          /* bytes that the target keeps */
 	uint64_t program;         /* bytes that the program maps for itself */
 	uint64_t page;            /* bytes */
+	bool lock;                /* all of it is touched and locked at the start */
+	bool lock_charged;        /* and that counts for this user */
 	bool rings_charged;       /* this kernel charges rings to this user */
 };
 

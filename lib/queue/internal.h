@@ -50,7 +50,7 @@ struct ub_path {
 			 uint32_t len);
 	/*
 	 * Returns the pages of buffers that hold nothing to the system. Called when nothing is queued
-	 * for the kernel and no completion waits. NULL: there is nothing that could go.
+	 * for the kernel and no completion waits.
 	 */
 	void (*give_back)(struct ub_queue *q);
 };
@@ -69,10 +69,12 @@ struct ub_queue {
 	uint16_t idle; /* tags that the driver has aborted */
 	bool active;   /* an I/O has come since the timer was set */
 	bool has_timer;
+	bool keeps; /* its buffers stay in memory */
 	bool timer_over;
 	bool told_write_error;
-	int refused;         /* negative errno that the driver answered to a fetch or commit */
-	char *buffers;       /* of this queue */
+	int refused;   /* negative errno that the driver answered to a fetch or commit */
+	char *buffers; /* of this queue */
+	uint64_t buffers_size;
 	uint64_t buffer_cap; /* bytes of them that may be in memory at once */
 	int char_fd;         /* borrowed */
 

@@ -60,7 +60,9 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;
 	q->path = config->path;
+	q->buffers_size = config->space->layout.size[UB_PART_BUFFERS];
 	q->buffer_cap = config->buffer_cap;
+	q->keeps = config->keep;
 	q->event_fd = config->event_fd;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);

@@ -26,8 +26,9 @@ struct ub_queue_config {
 	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
 	struct ub_tgt *target;                    /* borrowed; shared by all queues */
 	const struct ub_path *path;
-	uint64_t
-		buffer_cap; /* bytes of buffers that may be in memory at once, where there is a pool */
+	/* Bytes of buffers that may be in memory at once, where there is a pool. */
+	uint64_t buffer_cap;
+	bool keep;                    /* give no memory of buffers back */
 	const struct ub_space *space; /* borrowed; the queue's stretch in it is zeroes */
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
 };

@@ -148,7 +148,7 @@ static void take(struct ub_queue *q, struct ub_io *io)
 	io->pending = 0;
 	io->state = IO_BUSY;
 	q->active = true;
-	if (__builtin_expect(!q->has_timer && q->path->give_back, 0))
+	if (__builtin_expect(!q->has_timer && !q->keeps, 0))
 		set_timer(q);
 	ret = start > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
 	if (__builtin_expect(ret != 0, 0)) {

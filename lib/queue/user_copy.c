@@ -117,8 +117,8 @@ static void end(struct ub_queue *q, struct ub_io *io, int result)
 
 static void init(struct ub_queue *q)
 {
-	ub_pool_init(&q->pool, q->buffers, q->max_io, q->depth, q->buffer_cap,
-		     (struct ub_pool_slot *)(q->ios + q->depth));
+	ub_pool_init(&q->pool, q->buffers, q->max_io, (uint32_t)(q->buffers_size / q->max_io),
+		     q->buffer_cap, (struct ub_pool_slot *)(q->ios + q->depth));
 	q->last_waiting = &q->waiting;
 }
 

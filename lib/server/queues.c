@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
@@ -24,6 +25,7 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.target = &s->target,
 		.path = ub_path_granted(s->info->flags) == UB_PATH_USER_COPY ? &ub_path_user_copy
 									     : &ub_path_copy,
+		.keep = s->record.spec.mlock,
 		.buffer_cap = ub_budget_buffers(&s->record.spec, s->info),
 		.space = &s->space,
 		.event_fd = s->event_fd,
@@ -64,6 +66,17 @@ int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 	return ret;
 }
 
+/* Everything that is there: also the program, whose text alone can bring a server to a halt that
+ * the machine swaps to. What a thread's stack or the heap takes later is locked as it comes. */
+static int lock_memory(struct ub_error *err)
+{
+	int ret = ub_fault("mlock");
+
+	if (!ret && mlockall(MCL_CURRENT) != 0)
+		ret = -errno;
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot lock the server's memory") : 0;
+}
+
 int server_make_queues(struct server *s, struct ub_error *err)
 {
 	cpu_set_t *cpus = CPU_ALLOC(CPUS_MAX);
@@ -83,6 +96,8 @@ int server_make_queues(struct server *s, struct ub_error *err)
 		ret = make_queue(s, i, cpus, err);
 	ub_plan_done(&plan);
 	CPU_FREE(cpus);
+	if (!ret && s->record.spec.mlock)
+		ret = lock_memory(err);
 	return ret;
 }
 

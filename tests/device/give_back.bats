@@ -82,6 +82,16 @@ has_less_than()
 	ublk del "$dev"
 }
 
+@test "under --mlock nothing is given back" {
+	dev=$(ublk add -t mem --size 8M -d 8 --max-io 64K --mlock)
+	dd if=/dev/zero of="$dev" bs=64K count=8 oflag=direct status=none
+	[ "$(buffers_of "$dev")" -eq $((8 * 64 * 1024)) ]
+	# Longer than the longest time after which an idle queue gives back.
+	sleep 9
+	[ "$(buffers_of "$dev")" -eq $((8 * 64 * 1024)) ]
+	ublk del "$dev"
+}
+
 @test "the check itself sees a buffer that is taken away too early" {
 	export UBLK_FAULT=give-back-busy
 	read_from_a_stalled_disk

@@ -37,6 +37,7 @@ agree()
 	dd if=/dev/zero of="$dev" bs=64K count=16 oflag=direct status=none
 	ublk show --json "$dev" >show.json
 	[ "$(sums plan.json .regions mapped)" = "$(sums show.json "$regions" mapped)" ]
+	[ "$(sums plan.json .regions locked)" = "$(sums show.json "$regions" locked)" ]
 	for name in descriptors rings state stacks buffers target program; do
 		jq -en --arg name "$name" --slurpfile plan plan.json --slurpfile show show.json '
 			def sum(key): map(select(.name == $name) | .[key]) | add // 0;
@@ -58,6 +59,9 @@ agree()
 	agree -t mem --size 8M -d 1 --max-io 4K
 	agree -t loop -f a.img -q 2 --buffer-memory 1M
 	agree -t mem --size 8M --data-path user-copy
+	agree -t loop -f a.img -d 16 --mlock
+	agree -t loop -f a.img -q 2 --mlock --buffer-memory 2M
+	agree -t mem --size 8M -d 16 --mlock
 	agree -t null -d 1024 --max-io 1M
 }
 
@@ -101,6 +105,22 @@ charged_as_planned()
 	charged_as_planned -t null
 	sleep 1
 	charged_as_planned -t null -q 2 -d 512
+}
+
+@test "without CAP_IPC_LOCK, --mlock is planned or refused, and keeps its memory" {
+	need=$(bound unlimited "$UBLK" add -t null -d 16 --mlock --dry-run --json | jq .total.charged)
+	run -0 bound "$need:$need" "$UBLK" add -t null -d 16 --mlock
+	[ "$(detail 0 '.memory.locked > 8388608 and .memory.charged >= .memory.locked')" = true ]
+	dd if=/dev/ublkb0 of=/dev/null bs=512K count=16 iflag=direct status=none
+	ublk del 0
+	run --separate-stderr bound $((need - 4096)) "$UBLK" add -t null -d 16 --mlock
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"needs $need bytes of locked memory"*"8M of it is for buffers"* ]]
+	nothing_left
+	UBLK_FAULT=plan-bypass run --separate-stderr bound $((8 << 20)) "$UBLK" add -t null -d 16 --mlock
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"cannot lock the server's memory: Cannot allocate memory"* ]]
+	nothing_left
 }
 
 @test "who may lock at will needs no limit" {

@@ -71,6 +71,13 @@ add_again()
 	add_again all
 }
 
+@test "add: memory that cannot be locked is told, and nothing is left" {
+	UBLK_FAULT=mlock:EPERM run ublk add -t loop -f a.img --mlock
+	[ "$status" -ne 0 ]
+	[[ $output == *"cannot lock the server's memory: Operation not permitted"* ]]
+	nothing_left
+}
+
 @test "add: a failed step says its own errno" {
 	run add ring:EMFILE
 	[[ $status -eq 1 && $output == *"Too many open files"* ]]

@@ -88,6 +88,28 @@ static void a_capped_pool_is_mapped_whole_and_touched_to_its_cap(void **state)
 	ub_plan_done(&plan);
 }
 
+static void locked_memory_is_touched_and_charged_guards_and_all(void **state)
+{
+	struct ub_plan_facts locked = facts;
+	struct ub_plan plan;
+
+	(void)state;
+	locked.rings_charged = false;
+	locked.lock = true;
+	assert_int_equal(ub_plan_make(&plan, &locked), 0);
+	assert_int_equal(plan.total.charged, 0);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).locked, 128 << 20);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_BUFFERS).start, 128 << 20);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_RINGS).locked, 0);
+	assert_int_equal(ub_plan_of(&plan, UB_REGION_DESCRIPTORS).locked, 0);
+	ub_plan_done(&plan);
+	locked.lock_charged = true;
+	assert_int_equal(ub_plan_make(&plan, &locked), 0);
+	/* All that is mapped, and seven pages between the parts of two queues. */
+	assert_int_equal(plan.total.charged, plan.total.mapped + 7 * 4096);
+	ub_plan_done(&plan);
+}
+
 static void a_plan_that_wraps_around_is_refused(void **state)
 {
 	struct ub_plan_facts huge = facts;
@@ -105,6 +127,7 @@ int main(void)
 		cmocka_unit_test(regions_are_there_for_each_queue_and_sum_up),
 		cmocka_unit_test(nothing_is_charged_where_nothing_is),
 		cmocka_unit_test(a_capped_pool_is_mapped_whole_and_touched_to_its_cap),
+		cmocka_unit_test(locked_memory_is_touched_and_charged_guards_and_all),
 		cmocka_unit_test(a_plan_that_wraps_around_is_refused),
 	};
 
