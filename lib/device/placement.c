@@ -11,8 +11,6 @@
 #include "base/parse.h"
 #include "kernel/sysfs.h"
 
-#define NODES_MAX 1024
-
 /* The driver writes "0, 1, 2": without the blanks it is the kernel's usual list. */
 static void find_cpus(const struct ub_dev *dev, struct ub_placement *p)
 {
@@ -29,7 +27,7 @@ static void find_cpus(const struct ub_dev *dev, struct ub_placement *p)
 
 static void find_node(struct ub_placement *p)
 {
-	char first[12], path[80];
+	char first[12];
 	size_t len = strcspn(p->cpus, ",-");
 	uint64_t cpu;
 
@@ -39,12 +37,9 @@ static void find_node(struct ub_placement *p)
 	(void)snprintf(first, sizeof(first), "%.*s", (int)len, p->cpus);
 	if (ub_parse_u64(first, UINT32_MAX, &cpu) != 0)
 		return;
-	for (int node = 0; node < NODES_MAX && p->numa_node < 0; node++) {
-		(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u/node%d",
-			       (unsigned)cpu, node);
-		if (access(path, F_OK) == 0)
-			p->numa_node = node;
-	}
+	p->numa_node = ub_sysfs_cpu_node((unsigned)cpu);
+	if (p->numa_node < 0)
+		p->numa_node = -1;
 }
 
 /* A server of ours names its threads after their queues. */

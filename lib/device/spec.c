@@ -13,6 +13,7 @@
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
 #define NAME_LENGTH_MAX 64
+#define NODE_MAX 1023
 #define DEV_ID_MAX ((1U << 20) - 1) /* minors have 20 bits */
 
 const char *const ub_data_path_names[] = {
@@ -55,6 +56,8 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "most memory that the device may have in all (default: no limit)" },
 	{ .name = "mlock", .type = UB_OPT_FLAG, AT(mlock),
 	  .help = "keep all of the server in memory, as swap on the device needs it" },
+	{ .name = "numa-node", .type = UB_OPT_INT, AT(numa_node), .metavar = "N", .max = NODE_MAX,
+	  .help = "node whose memory is used (default: that of each queue's CPUs)" },
 	{ .name = "logical-block-size", .type = UB_OPT_SIZE32, AT(logical_block_size),
 	  .metavar = "SIZE", .min = 512, .max = 64 * KIB,
 	  .help = "smallest unit of I/O (default: the target's)" },
@@ -100,6 +103,7 @@ void ub_spec_init(struct ub_spec *spec)
 		.max_io = 512 * KIB,
 		.data_path = UB_PATH_AUTO,
 		.recovery = UB_RECOVERY_DEFAULT,
+		.numa_node = -1,
 		.timeout_s = 60,
 	};
 }
@@ -274,6 +278,9 @@ static int check_ranges(const struct ub_spec *spec, struct ub_error *err)
 {
 	if (spec->id < -1 || spec->id > (int)DEV_ID_MAX)
 		return usage(err, "--id %d is out of range: 0 to %u", spec->id, DEV_ID_MAX);
+	if (spec->numa_node < -1 || spec->numa_node > NODE_MAX)
+		return usage(err, "--numa-node %d is out of range: 0 to %d", spec->numa_node,
+			     NODE_MAX);
 	for (const struct ub_opt *opt = ub_spec_options; opt->name; opt++) {
 		int r = check_range(spec, opt, err);
 

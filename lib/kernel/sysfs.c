@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "kernel/sysfs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -54,6 +55,35 @@ int ub_sysfs_u64(uint64_t *ret_value, const char *fmt, ...)
 	ret = read_line(text, sizeof(text), fmt, ap);
 	va_end(ap);
 	return ret < 0 ? ret : ub_parse_u64(text, UINT64_MAX, ret_value);
+}
+
+int ub_sysfs_cpu_node(unsigned cpu)
+{
+	struct dirent *entry;
+	uint64_t node;
+	int ret = -ENOENT;
+	char path[64];
+	DIR *dir;
+
+	(void)snprintf(path, sizeof(path), "/sys/devices/system/cpu/cpu%u", cpu);
+	dir = opendir(path);
+	if (!dir)
+		return -errno;
+	while (ret < 0 && (entry = readdir(dir)))
+		if (strncmp(entry->d_name, "node", 4) == 0 &&
+		    ub_parse_u64(entry->d_name + 4, INT32_MAX, &node) == 0)
+			ret = (int)node;
+	(void)closedir(dir);
+	return ret;
+}
+
+bool ub_sysfs_has_nodes(void)
+{
+	char nodes[64];
+
+	/* "0", or "0-1", "0,2". */
+	return ub_sysfs_line(nodes, sizeof(nodes), "/sys/devices/system/node/online") > 0 &&
+	       strpbrk(nodes, ",-");
 }
 
 int ub_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor)

@@ -2,6 +2,7 @@
 /* Reading one attribute out of sysfs or procfs. Knows no device. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -18,6 +19,11 @@ int ub_sysfs_u64(uint64_t *ret_value, const char *fmt, ...) __attribute__((forma
 /* A "major:minor", as in /sys/block/NAME/dev. Return: 0 or a negative errno. */
 int ub_sysfs_devt(uint32_t *ret_major, uint32_t *ret_minor, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* The NUMA node of a CPU. Return: it, or a negative errno. */
+int ub_sysfs_cpu_node(unsigned cpu);
+/* Has the machine more than one NUMA node? */
+bool ub_sysfs_has_nodes(void);
 
 /* "259:3", alone. Return: 0 or -EINVAL. */
 int ub_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor);

@@ -2,8 +2,10 @@
 #include "memory/space.h"
 
 #include <errno.h>
+#include <linux/mempolicy.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -62,6 +64,24 @@ int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct
 	ub_space_done(space);
 	return ub_fail(err, UB_STAGE_MEMORY, ret, "cannot map %llu bytes for the queues",
 		       (unsigned long long)total);
+}
+
+int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node)
+{
+	enum { NODES = 1024, BITS = 8 * sizeof(unsigned long) };
+	unsigned long mask[NODES / BITS] = {0};
+	char *base = space->base + queue * space->layout.stride;
+	int ret = ub_fault("mbind");
+
+	if (ret || node >= NODES)
+		return ret ? ret : -EINVAL;
+	mask[node / BITS] = 1UL << node % BITS;
+	/* Preferred, not bound: a full node is no reason to be killed. The kernel counts one bit
+	 * more than it reads. Without libnuma, whose size every server would carry. */
+	return syscall(SYS_mbind, base, space->layout.stride, MPOL_PREFERRED, mask,
+		       (unsigned long)NODES + 1, 0) == 0
+		       ? 0
+		       : -errno;
 }
 
 void ub_space_done(struct ub_space *space)

@@ -28,6 +28,12 @@ static inline void *ub_space_part(const struct ub_space *space, unsigned queue, 
 }
 
 /*
+ * Has a queue's memory come from NUMA node @node as long as that has any; before it is touched.
+ * Return: 0 or a negative errno (-EINVAL: there is no such node).
+ */
+int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node);
+
+/*
  * Hints for anonymous memory whose use is known: small pages (with transparent huge ones a few
  * small requests would touch 2 MiB), not in core dumps, and @name in /proc/PID/smaps. A kernel that
  * can't follow them works as well.

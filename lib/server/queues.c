@@ -10,12 +10,34 @@
 #include "base/fault.h"
 #include "device/budget.h"
 #include "device/device.h"
+#include "kernel/sysfs.h"
 #include "server/server.h"
 
 /* The driver wants room for every CPU that the machine could have, plugged in or not. */
 #define CPUS_MAX 8192
 /* What the fetches have at the least: in a recovery there is no way back from them. */
 #define FETCH_MS 5000
+
+/* On a machine with one node there is nothing to choose. */
+static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, size_t size,
+		       struct ub_error *err)
+{
+	int node = s->record.spec.numa_node, ret;
+
+	if (node < 0) {
+		if (!cpus || !s->has_nodes)
+			return 0;
+		for (unsigned cpu = 0; cpu < CPUS_MAX && node < 0; cpu++)
+			if (CPU_ISSET_S(cpu, size, cpus))
+				node = ub_sysfs_cpu_node(cpu);
+		if (node < 0)
+			return 0;
+	}
+	ret = ub_space_bind(&s->space, id, (unsigned)node);
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret,
+			     "cannot take the memory of queue %u from node %d", id, node)
+		   : 0;
+}
 
 static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_error *err)
 {
@@ -31,16 +53,20 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.event_fd = s->event_fd,
 	};
 	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
-	int ret = ub_queue_new(&s->queues[id], &config, err);
+	int ret;
 
-	if (ret)
-		return ret;
-	s->nr_queues++;
 	/* The CPUs whose I/O the kernel sends to this queue; all of them, never one by chance. */
 	CPU_ZERO_S(size, cpus);
 	if (ub_ctrl_get_affinity(s->ctrl, s->info, id, cpus, (uint16_t)size) != 0 ||
 	    CPU_COUNT_S(size, cpus) == 0)
 		cpus = NULL;
+	/* Before the queue touches its memory. */
+	ret = bind_memory(s, id, cpus, size, err);
+	if (!ret)
+		ret = ub_queue_new(&s->queues[id], &config, err);
+	if (ret)
+		return ret;
+	s->nr_queues++;
 	return ub_queue_spawn(s->queues[id], cpus, size, err);
 }
 
@@ -92,6 +118,7 @@ int server_make_queues(struct server *s, struct ub_error *err)
 		ret = ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate the queues");
 	if (!ret)
 		ret = ub_space_init(&s->space, &plan.layout, err);
+	s->has_nodes = ub_sysfs_has_nodes();
 	for (unsigned i = 0; !ret && i < s->info->nr_hw_queues; i++)
 		ret = make_queue(s, i, cpus, err);
 	ub_plan_done(&plan);

@@ -31,6 +31,7 @@ struct server {
 	struct ub_space space;
 	struct ub_queue **queues;
 	unsigned nr_queues;
+	bool has_nodes; /* the machine: more than one, of NUMA */
 	int char_fd;
 	int signal_fd;
 	int event_fd;     /* written by the queues */
