@@ -51,7 +51,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	struct ub_queue *q = ub_space_part(config->space, config->id, UB_PART_STATE);
 	int ret;
 
-	q->ios = (struct ub_io *)((char *)q + UB_QUEUE_STATE_SIZE);
+	q->ios = (void *)((char *)q + UB_QUEUE_STATE_SIZE);
 	q->stack = ub_space_part(config->space, config->id, UB_PART_STACK);
 	q->buffers = ub_space_part(config->space, config->id, UB_PART_BUFFERS);
 	q->id = (uint16_t)config->id;

@@ -37,15 +37,21 @@ rollup()
 	done
 }
 
+# agrees SERVER: what show tells is what the kernel sums up. Both again and again, for an idle server
+# gives memory back in between.
+agrees()
+{
+	ublk show --json "$dev" >show.json
+	[ "$(jq .devices[0].memory.resident show.json)" -eq "$(rollup "$1" Rss)" ] &&
+		[ "$(jq .devices[0].memory.dirty show.json)" -eq "$(rollup "$1" Private_Dirty)" ]
+}
+
 @test "reports agree with the kernel, in sum and in parts" {
 	dev=$(ublk add -t mem --size 16M -q 2 -d 64 --max-io 256K)
 	dd if=/dev/urandom of="$dev" bs=1M count=3 oflag=direct status=none
 	server=$(server_of "$dev")
-	ublk show --json "$dev" >show.json
+	wait_for 20 agrees "$server"
 	memory='.devices[0].memory'
-	# Reading a process's memory map changes nothing in it, and nothing else happens here.
-	[ "$(jq "$memory.resident" show.json)" -eq "$(rollup "$server" Rss)" ]
-	[ "$(jq "$memory.dirty" show.json)" -eq "$(rollup "$server" Private_Dirty)" ]
 	[ "$(jq "$memory.locked" show.json)" -eq 0 ]
 	for key in mapped resident dirty locked; do
 		[ "$(jq "[.devices[0].regions[].$key] | add" show.json)" -eq "$(jq "$memory.$key" show.json)" ]
@@ -73,6 +79,17 @@ rollup()
 	ublk del "$dev"
 }
 
+# sum_agrees: the same for all devices.
+sum_agrees()
+{
+	local sum=0 server
+	ublk memory --json >memory.json
+	for server in $(servers); do
+		sum=$((sum + $(rollup "$server" Rss)))
+	done
+	[ "$(jq .total.resident memory.json)" -eq "$sum" ]
+}
+
 @test "memory adds up all devices, by device and by part" {
 	ublk add -t mem --size 8M
 	dd if=/dev/urandom of=/dev/ublkb0 bs=1M count=2 oflag=direct status=none
@@ -89,11 +106,7 @@ rollup()
 		[ "$(jq "[.parts[].$key] | add" memory.json)" -eq "$(jq ".total.$key" memory.json)" ]
 	done
 	[ "$(jq '.parts[] | select(.name == "target") | .resident' memory.json)" -eq $((2 << 20)) ]
-	sum=0
-	for server in $(servers); do
-		sum=$((sum + $(rollup "$server" Rss)))
-	done
-	[ "$(jq .total.resident memory.json)" -eq "$sum" ]
+	wait_for 20 sum_agrees
 	run -0 ublk memory
 	[[ $output == *RESIDENT*total\ resident:* ]]
 	ublk del --all

@@ -160,6 +160,9 @@ quiesced()
 	dev=$(ublk add -t loop -f m/a.img --direct on --recovery requeue)
 	pid=$(server_of "$dev")
 	dd if=/dev/urandom of=block bs=4096 count=1 status=none
+	# The file system's own writes first: the next one is the device's.
+	sync -f m
+	wait_for 20 is_not_delayed slow
 	dd if=block of="$dev" oflag=direct bs=4096 status=none 2>/dev/null &
 	wait_for 20 is_delayed slow
 	kill -KILL "$pid"

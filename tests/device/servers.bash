@@ -104,6 +104,11 @@ is_delayed()
 	((status[4] > 0))
 }
 
+is_not_delayed()
+{
+	! is_delayed "$1"
+}
+
 # unmap_disk NAME: if it is there.
 unmap_disk()
 {
