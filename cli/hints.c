@@ -135,6 +135,9 @@ static const struct hint hints[] = {
 	 "LimitMEMLOCK= "
 	 "and MemoryMax= in the service's unit"},
 	{UB_STAGE_PLAN, ENOMEM, NULL, "see where it goes: ublk add --dry-run ..."},
+	{UB_STAGE_PLAN, ENOSPC, NULL,
+	 "set more of them aside: sysctl vm.nr_hugepages=N (those there are: grep Huge "
+	 "/proc/meminfo)"},
 	{ANY_STAGE, EMFILE, NULL, "allow more open files: ulimit -n 4096"},
 	{UB_STAGE_NODE, ETIMEDOUT, NULL, "see whether udev is alive: udevadm settle"},
 	{UB_STAGE_SERVER, EPIPE, NULL, "see why it died: dmesg | tail"},

@@ -77,6 +77,44 @@ static uint64_t read_cgroup(void)
 	return least;
 }
 
+/* A number of the pool of huge pages of @kib KiB each. */
+static uint64_t read_huge(uint64_t kib, const char *name)
+{
+	char line[64];
+	uint64_t value;
+
+	if (ub_sysfs_line(line, sizeof(line), "/sys/kernel/mm/hugepages/hugepages-%llukB/%s",
+			  (unsigned long long)kib, name) < 0 ||
+	    ub_parse_u64(line, UINT64_MAX, &value) < 0)
+		return 0;
+	return value;
+}
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+	return a > b ? a - b : 0;
+}
+
+/* Of the pool for the default size: what is free and not reserved, and what may still be added. */
+static void read_huge_pages(struct ub_allowance *allowance)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/meminfo", "re");
+	_cleanup_free_ char *line = NULL;
+	unsigned long long kib = 0;
+	uint64_t pages;
+	size_t size = 0;
+
+	while (file && !kib && getline(&line, &size, file) > 0)
+		(void)sscanf(line, "Hugepagesize: %llu kB", &kib);
+	if (!kib)
+		return;
+	pages = minus(read_huge(kib, "free_hugepages"), read_huge(kib, "resv_hugepages")) +
+		minus(read_huge(kib, "nr_overcommit_hugepages"),
+		      read_huge(kib, "surplus_hugepages"));
+	allowance->huge_page = kib << 10;
+	allowance->huge_free = pages * allowance->huge_page;
+}
+
 void ub_allowance_read(struct ub_allowance *ret_allowance)
 {
 	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
@@ -90,6 +128,7 @@ void ub_allowance_read(struct ub_allowance *ret_allowance)
 		.locked_hard = or_unlimited(limit.rlim_max),
 		.cgroup = read_cgroup(),
 	};
+	read_huge_pages(ret_allowance);
 }
 
 /* Address space that the server's program maps, by its file; 0 if it can't be read. */
@@ -115,17 +154,31 @@ static uint64_t program_size(uint64_t page)
 	return size;
 }
 
-/* Addresses for the buffers of a queue: one for each request. Locked, what is mapped is in memory:
- * then a pool has no more than it may. */
+/* Addresses for the buffers of a queue: one for each request. Locked, or in huge pages, what is
+ * mapped is in memory: then a pool has no more than it may. */
 static uint64_t buffer_space(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
-			     int path)
+			     int path, uint64_t page)
 {
 	uint64_t all = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
-	uint64_t cap = ub_budget_buffers(spec, info);
+	uint64_t cap = ub_budget_buffers(spec, info) / page * page;
 
-	if (path != UB_PATH_USER_COPY || !spec->mlock || cap > all)
+	if (path != UB_PATH_USER_COPY || !(spec->mlock || spec->huge_pages) || cap > all)
 		return all;
 	return cap / info->max_io_buf_bytes * info->max_io_buf_bytes;
+}
+
+/* The pages of buffers. */
+static int choose_page(const struct ub_spec *spec, const struct ub_allowance *allowance,
+		       struct ub_plan_facts *facts, struct ub_error *err)
+{
+	facts->buffer_page = facts->page;
+	if (!spec->huge_pages)
+		return 0;
+	if (!allowance->huge_page)
+		return ub_fail_text(err, UB_STAGE_PLAN, -EOPNOTSUPP,
+				    "cannot add a device: this kernel has no huge pages");
+	facts->buffer_page = allowance->huge_page;
+	return 0;
 }
 
 int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
@@ -149,8 +202,19 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
 	facts.control_entries = UB_CTRL_RING_ENTRIES;
-	if (path != UB_PATH_USER_COPY || !tgt->type->in_memory)
-		facts.buffers = buffer_space(spec, info, path);
+	ret = choose_page(spec, allowance, &facts, err);
+	if (ret)
+		return ret;
+	if (path != UB_PATH_USER_COPY || !tgt->type->in_memory) {
+		facts.buffers = buffer_space(spec, info, path, facts.buffer_page);
+		if (!facts.buffers)
+			return ub_fail_text(
+				err, UB_STAGE_USAGE, -EINVAL,
+				"--buffer-memory %llu is too little: in pages of %llu "
+				"bytes, no request of %u fits into a queue's part of it",
+				(unsigned long long)spec->buffer_memory,
+				(unsigned long long)facts.buffer_page, info->max_io_buf_bytes);
+	}
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
 	facts.program = program_size(facts.page);
@@ -198,6 +262,17 @@ static uint64_t get_charged(const struct ub_plan_region *region)
 	return region->charged;
 }
 
+/* The kernel counts huge pages for themselves. */
+static uint64_t get_huge(const struct ub_plan_region *region)
+{
+	return region->huge;
+}
+
+static uint64_t get_counted(const struct ub_plan_region *region)
+{
+	return region->most - region->huge;
+}
+
 static uint64_t get_most(const struct ub_plan_region *region)
 {
 	return region->most;
@@ -215,7 +290,9 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 			   allowance->exempt ? UB_UNLIMITED : allowance->locked_hard, get_charged);
 	ret_limits[UB_LIMIT_CGROUP] =
 		make_limit(plan, "cgroup", "memory of the control group (memory.max)",
-			   allowance->cgroup, get_most);
+			   allowance->cgroup, get_counted);
+	ret_limits[UB_LIMIT_HUGE] =
+		make_limit(plan, "huge-pages", "huge pages", allowance->huge_free, get_huge);
 }
 
 static int raise_soft(const struct ub_plan *plan, const struct ub_allowance *allowance,
@@ -285,10 +362,11 @@ int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 			continue;
 		/* To the byte: "8M of 8M" would help nobody. */
 		return ub_fail_text(
-			err, UB_STAGE_PLAN, -ENOMEM,
+			err, UB_STAGE_PLAN, i == UB_LIMIT_HUGE ? -ENOSPC : -ENOMEM,
 			"cannot add a device: it needs %llu bytes of %s, and %llu are "
-			"allowed; %s of it is for %s",
+			"%s; %s of it is for %s",
 			(unsigned long long)l->need, l->what, (unsigned long long)l->have,
+			i == UB_LIMIT_HUGE ? "free" : "allowed",
 			ub_format_size(l->part_need, part, sizeof(part)), ub_region_names[l->part]);
 	}
 	return raise_soft(plan, allowance, notes, err);

@@ -22,6 +22,8 @@ struct ub_allowance {
 	bool rings_charged;                /* tried: not exempt, and this kernel charges rings */
 	uint64_t locked_soft, locked_hard; /* RLIMIT_MEMLOCK */
 	uint64_t cgroup;                   /* memory.max, the smallest up the tree */
+	uint64_t huge_page;                /* of the default size; 0: there are none */
+	uint64_t huge_free;                /* neither used nor promised */
 };
 
 void ub_allowance_read(struct ub_allowance *ret_allowance);
@@ -35,7 +37,7 @@ struct ub_limit {
 	uint64_t part_need;
 };
 
-enum { UB_LIMIT_DEVICE, UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_COUNT };
+enum { UB_LIMIT_DEVICE, UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_HUGE, UB_LIMIT_COUNT };
 
 static inline bool ub_limit_fits(const struct ub_limit *limit)
 {
@@ -76,7 +78,8 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 /*
  * Refuses a plan that does not fit, and raises the soft limit of locked memory where that is all
  * it takes, with a note.
- * Return: 0, or -ENOMEM with a message that says need, have and the part that causes it.
+ * Return: 0, or -ENOMEM (-ENOSPC: too few huge pages) with a message that says need, have and the
+ * part that causes it.
  */
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 		    const struct ub_allowance *allowance, struct ub_notes *notes,

@@ -124,7 +124,11 @@ static void parse_field(const char *line, const struct mapping *m, struct ub_foo
 		r->usage.resident = kib << 10;
 	else if (strcmp(key, "Private_Dirty") == 0)
 		r->usage.dirty = kib << 10;
-	else if (strcmp(key, "Locked") == 0)
+	else if (strcmp(key, "Private_Hugetlb") == 0) {
+		/* The kernel has these in no other sum. */
+		r->usage.resident += kib << 10;
+		r->usage.dirty += kib << 10;
+	} else if (strcmp(key, "Locked") == 0)
 		r->usage.locked = kib << 10;
 	else if (strcmp(key, "Swap") == 0)
 		r->usage.swapped = kib << 10;

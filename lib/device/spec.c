@@ -56,6 +56,8 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "most memory that the device may have in all (default: no limit)" },
 	{ .name = "mlock", .type = UB_OPT_FLAG, AT(mlock),
 	  .help = "keep all of the server in memory, as swap on the device needs it" },
+	{ .name = "huge-pages", .type = UB_OPT_FLAG, AT(huge_pages),
+	  .help = "have buffers in huge pages of the default size, taken at the start" },
 	{ .name = "numa-node", .type = UB_OPT_INT, AT(numa_node), .metavar = "N", .max = NODE_MAX,
 	  .help = "node whose memory is used (default: that of each queue's CPUs)" },
 	{ .name = "logical-block-size", .type = UB_OPT_SIZE32, AT(logical_block_size),
@@ -163,6 +165,9 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 {
 	uint64_t least = (uint64_t)spec->queues * spec->max_io;
 
+	if (spec->huge_pages && spec->target->in_memory && ub_spec_path(spec) == UB_PATH_USER_COPY)
+		return usage(err, "--huge-pages is for buffers, and target %s has none on path %s",
+			     spec->target->name, ub_data_path_names[ub_spec_path(spec)]);
 	if (!spec->buffer_memory)
 		return 0;
 	if (ub_spec_path(spec) != UB_PATH_USER_COPY)

@@ -34,7 +34,7 @@ struct ub_spec {
 	int recovery;           /* enum ub_recovery */
 	uint32_t logical_block_size, physical_block_size, io_min, io_opt; /* 0: the target's */
 	int numa_node; /* that buffers and state come from; -1: that of each queue's CPUs */
-	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock;
+	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock, huge_pages;
 	char *log_file; /* absolute; NULL: the journal */
 	/* Of one call, not of the device: */
 	bool foreground, no_wait, strict;

@@ -30,18 +30,20 @@ struct ub_layout {
 	uint64_t stride;                /* from one queue's stretch to the next one's, bytes */
 	uint64_t offset[UB_PART_COUNT]; /* of a part in the stretch */
 	uint64_t size[UB_PART_COUNT];   /* whole pages; 0: the queue has no such part */
+	uint64_t buffer_page;           /* bytes; larger than the others in huge pages */
 };
 
 /*
  * @depth: I/Os in a queue
  * @buffers: bytes of buffers that a queue has; rounded up to pages
- * @page: bytes, a power of two
+ * @page, @buffer_page: bytes, powers of two; the latter, of buffers alone, not the smaller one
  * Return: 0, or -EOVERFLOW when 64 bits are not enough.
  */
 int ub_layout_make(struct ub_layout *ret_layout, uint32_t queues, uint32_t depth, uint64_t buffers,
-		   uint64_t page);
+		   uint64_t page, uint64_t buffer_page);
 
-/* Bytes of addresses that all of it takes, the untouchable pages included. */
+/* Bytes of addresses that all of it takes, from an address that @buffer_page divides on, the
+ * untouchable pages included. */
 static inline uint64_t ub_layout_total(const struct ub_layout *layout, uint64_t page)
 {
 	return layout->queues * layout->stride + page;

@@ -51,18 +51,20 @@ static void add_to(struct ub_plan_region *sum, const struct ub_plan_region *regi
 	sum->locked += region->locked;
 	sum->pinned += region->pinned;
 	sum->charged += region->charged;
+	sum->huge += region->huge;
 	if (region->page_size > sum->page_size)
 		sum->page_size = region->page_size;
 }
 
 /*
  * mlockall() locks what is memory of the process's own (mlock_fixup() passes over the mappings of
- * drivers), and wants the limit to allow for its whole address space (apply_mlockall_flags() and
+ * drivers and over huge pages, which are never swapped), and wants the limit to allow for its whole address space (apply_mlockall_flags() and
  * its caller, Linux 6.12 to 7.3): descriptors, rings and guards count too.
  */
 static void lock(struct ub_plan_region *region, const struct ub_plan_facts *facts)
 {
-	if (region->kind != UB_REGION_DESCRIPTORS && region->kind != UB_REGION_RINGS)
+	if (region->kind != UB_REGION_DESCRIPTORS && region->kind != UB_REGION_RINGS &&
+	    region->page_size == facts->page)
 		region->locked = region->start = region->most = region->mapped;
 	if (facts->lock_charged)
 		region->charged += region->mapped;
@@ -113,6 +115,10 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 	case UB_REGION_BUFFERS:
 		r.mapped = layout->size[UB_PART_BUFFERS];
 		r.most = facts->buffers_most < r.mapped ? facts->buffers_most : r.mapped;
+		r.page_size = facts->buffer_page;
+		/* Huge pages are taken at once: ub_space_touch_huge(). */
+		if (r.page_size > facts->page)
+			r.start = r.most = r.huge = r.mapped;
 		break;
 	default:
 		break;
@@ -170,7 +176,7 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 	struct ub_plan plan = {.total = {.queue = -1}};
 	size_t most = (size_t)facts->queues * UB_REGION_COUNT + 3;
 	int ret = ub_layout_make(&plan.layout, facts->queues, facts->depth, facts->buffers,
-				 facts->page);
+				 facts->page, facts->buffer_page);
 
 	if (ret)
 		return ret;

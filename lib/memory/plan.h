@@ -24,6 +24,7 @@ struct ub_plan_facts {
 	uint64_t target;          /* bytes that the target keeps */
 	uint64_t program;         /* bytes that the program maps for itself */
 	uint64_t page;            /* bytes */
+	uint64_t buffer_page;     /* of buffers: @page, or a huge page */
 	bool lock;                /* all of it is touched and locked at the start */
 	bool lock_charged;        /* and that counts for this user */
 	bool rings_charged;       /* this kernel charges rings to this user */
@@ -34,6 +35,7 @@ struct ub_plan_region {
 	int32_t queue; /* -1: of the whole device */
 	/* Bytes. */
 	uint64_t mapped, start, most, locked, pinned, charged;
+	uint64_t huge; /* of most, in huge pages */
 	uint64_t page_size;
 };
 

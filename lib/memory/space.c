@@ -11,6 +11,9 @@
 #include "base/fault.h"
 
 /* From Linux 5.17, newer than some headers; Debian's kernels do without it. */
+#ifndef MADV_POPULATE_WRITE
+#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41
 #define PR_SET_VMA_ANON_NAME 0
@@ -21,6 +24,30 @@ void ub_memory_hint(void *base, size_t size, const char *name)
 	(void)madvise(base, size, MADV_NOHUGEPAGE);
 	(void)madvise(base, size, MADV_DONTDUMP);
 	(void)prctl(PR_SET_VMA, PR_SET_VMA_ANON_NAME, base, size, name);
+}
+
+static size_t small_page(void)
+{
+	return (size_t)sysconf(_SC_PAGESIZE);
+}
+
+static bool has_huge(const struct ub_space *space)
+{
+	return space->layout.buffer_page > small_page();
+}
+
+/* Of the size that the system has by default. */
+static int open_huge(void *base, size_t size)
+{
+	int ret = ub_fault("huge");
+
+	if (!ret &&
+	    mmap(base, size, PROT_READ | PROT_WRITE,
+		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_HUGETLB | MAP_FIXED, -1, 0) == MAP_FAILED)
+		ret = -errno;
+	if (!ret)
+		(void)madvise(base, size, MADV_DONTDUMP);
+	return ret;
 }
 
 static int open_part(struct ub_space *space, unsigned queue, enum ub_part part)
@@ -36,26 +63,42 @@ static int open_part(struct ub_space *space, unsigned queue, enum ub_part part)
 
 	if (!size || ret)
 		return ret;
+	if (part == UB_PART_BUFFERS && has_huge(space))
+		return open_huge(base, size);
 	if (mprotect(base, size, PROT_READ | PROT_WRITE) != 0)
 		return -errno;
 	ub_memory_hint(base, size, names[part]);
 	return 0;
 }
 
+/* Addresses that nobody may touch yet, the first of them at a multiple of @align. */
+static int reserve(struct ub_space *space, uint64_t align)
+{
+	size_t more = align - small_page(), before, size;
+	int ret = ub_fault("space");
+	char *base;
+
+	if (ret || __builtin_add_overflow(space->total, more, &size))
+		return ret ? ret : -EOVERFLOW;
+	base = mmap(NULL, size, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	if (base == MAP_FAILED)
+		return -errno;
+	before = -(uintptr_t)base & (align - 1);
+	if (before)
+		(void)munmap(base, before);
+	space->base = base + before;
+	if (more > before)
+		(void)munmap(space->base + space->total, more - before);
+	return 0;
+}
+
 int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct ub_error *err)
 {
-	uint64_t total = ub_layout_total(layout, (uint64_t)sysconf(_SC_PAGESIZE));
-	char *base = MAP_FAILED;
-	int ret = total > SIZE_MAX ? -EOVERFLOW : ub_fault("space");
+	uint64_t total = ub_layout_total(layout, small_page());
+	int ret;
 
 	*space = (struct ub_space){.layout = *layout, .total = total};
-	if (!ret) {
-		base = mmap(NULL, total, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-			    0);
-		ret = base == MAP_FAILED ? -errno : 0;
-	}
-	if (!ret)
-		space->base = base;
+	ret = total > SIZE_MAX ? -EOVERFLOW : reserve(space, layout->buffer_page);
 	for (unsigned queue = 0; !ret && queue < layout->queues; queue++)
 		for (unsigned part = 0; !ret && part < UB_PART_COUNT; part++)
 			ret = open_part(space, queue, part);
@@ -80,6 +123,18 @@ int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node)
 	 * more than it reads. Without libnuma, whose size every server would carry. */
 	return syscall(SYS_mbind, base, space->layout.stride, MPOL_PREFERRED, mask,
 		       (unsigned long)NODES + 1, 0) == 0
+		       ? 0
+		       : -errno;
+}
+
+int ub_space_touch_huge(struct ub_space *space, unsigned queue)
+{
+	size_t size = space->layout.size[UB_PART_BUFFERS];
+	int ret = ub_fault("huge-touch");
+
+	if (ret || !size || !has_huge(space))
+		return ret;
+	return madvise(ub_space_part(space, queue, UB_PART_BUFFERS), size, MADV_POPULATE_WRITE) == 0
 		       ? 0
 		       : -errno;
 }

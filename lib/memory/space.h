@@ -3,7 +3,8 @@
  * All memory that a server makes for its queues, as a struct ub_layout says: one mapping, made at
  * once and undone at once. Every page is touched on first use only, and every part ends at pages
  * that can't be touched, so that an overrun is a fault and not a neighbour's data. Owns the
- * mapping; knows nobody.
+ * mapping; knows nobody. Huge pages are reserved with the mapping, or refused: later none can be
+ * missing.
  */
 #pragma once
 
@@ -18,7 +19,7 @@ struct ub_space {
 	size_t total;
 };
 
-/* Return: 0, -EOVERFLOW, or the errno of mmap or mprotect. */
+/* Return: 0, -EOVERFLOW, or the errno of mmap or mprotect (-ENOMEM: too few huge pages are free). */
 int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct ub_error *err);
 void ub_space_done(struct ub_space *space);
 
@@ -32,6 +33,13 @@ static inline void *ub_space_part(const struct ub_space *space, unsigned queue, 
  * Return: 0 or a negative errno (-EINVAL: there is no such node).
  */
 int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node);
+
+/*
+ * Touches a queue's huge pages: reserved, they are nobody else's in any case; and what a control
+ * group refuses is refused now, not with SIGBUS at some request. After ub_space_bind().
+ * Return: 0, or the errno of madvise (-EFAULT, -ENOMEM: refused).
+ */
+int ub_space_touch_huge(struct ub_space *space, unsigned queue);
 
 /*
  * Hints for anonymous memory whose use is known: small pages (with transparent huge ones a few

@@ -8,8 +8,10 @@
  * to 7.3), so that each such operation would go through a worker thread.
  */
 #include <errno.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "queue/internal.h"
 
 /* Where a request's data begins (ublk_pos_to_hwq(), ublk_pos_to_tag()). Added, not or-ed: the queue
@@ -133,6 +135,9 @@ static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
 static void give_back(struct ub_queue *q)
 {
 	ub_pool_trim(&q->pool);
+	/* The test build's mistake. */
+	if (ub_fault_is_wanted("give-back-busy"))
+		(void)madvise(q->buffers, q->buffers_size, MADV_DONTNEED);
 }
 
 const struct ub_path ub_path_user_copy = {

@@ -39,6 +39,15 @@ static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, siz
 		   : 0;
 }
 
+static int touch_huge(struct server *s, unsigned id, struct ub_error *err)
+{
+	int ret = ub_space_touch_huge(&s->space, id);
+
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take the huge pages of queue %u",
+			     id)
+		   : 0;
+}
+
 static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_error *err)
 {
 	struct ub_queue_config config = {
@@ -47,7 +56,7 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.target = &s->target,
 		.path = ub_path_granted(s->info->flags) == UB_PATH_USER_COPY ? &ub_path_user_copy
 									     : &ub_path_copy,
-		.keep = s->record.spec.mlock,
+		.keep = s->record.spec.mlock || s->record.spec.huge_pages,
 		.buffer_cap = ub_budget_buffers(&s->record.spec, s->info),
 		.space = &s->space,
 		.event_fd = s->event_fd,
@@ -62,6 +71,8 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		cpus = NULL;
 	/* Before the queue touches its memory. */
 	ret = bind_memory(s, id, cpus, size, err);
+	if (!ret)
+		ret = touch_huge(s, id, err);
 	if (!ret)
 		ret = ub_queue_new(&s->queues[id], &config, err);
 	if (ret)

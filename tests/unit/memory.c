@@ -69,7 +69,7 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	uint64_t end = 0;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 3, 128, 5 * 4096 + 1, 4096), 0);
+	assert_int_equal(ub_layout_make(&layout, 3, 128, 5 * 4096 + 1, 4096, 4096), 0);
 	assert_int_equal(layout.size[UB_PART_STATE], 12288); /* 1024 + 128 * 64 */
 	assert_int_equal(layout.size[UB_PART_STACK], UB_STACK_SIZE);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 6 * 4096);
@@ -80,9 +80,33 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	assert_int_equal(layout.stride, end);
 	assert_int_equal(ub_layout_total(&layout, 4096), 3 * end + 4096);
 	/* A part that a queue does not have takes no room, nor a page before it. */
-	assert_int_equal(ub_layout_make(&layout, 1, 1, 0, 4096), 0);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, 0, 4096, 4096), 0);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 0);
 	assert_int_equal(layout.stride, 4096 + 4096 + 4096 + UB_STACK_SIZE);
+}
+
+static void huge_pages_begin_at_huge_pages(void **state)
+{
+	const uint64_t huge = 2 << 20;
+	struct ub_layout layout;
+	struct ub_space space;
+
+	(void)state;
+	assert_int_equal(ub_layout_make(&layout, 3, 128, huge + 1, 4096, huge), 0);
+	assert_int_equal(layout.offset[UB_PART_BUFFERS], huge);
+	assert_int_equal(layout.size[UB_PART_BUFFERS], 2 * huge);
+	assert_int_equal(layout.stride, 3 * huge);
+	assert_int_equal(ub_layout_total(&layout, 4096), 9 * huge + 4096);
+	/* As far as the machine has none, they are refused at once, and nothing stays mapped. */
+	if (ub_space_init(&space, &layout, NULL) != 0)
+		assert_null(space.base);
+	else
+		assert_int_equal((uintptr_t)ub_space_part(&space, 2, UB_PART_BUFFERS) % huge, 0);
+	ub_space_done(&space);
+	/* Without buffers nothing needs the room. */
+	assert_int_equal(ub_layout_make(&layout, 3, 128, 0, 4096, huge), 0);
+	assert_true(layout.stride < huge);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX - 8191, 4096, huge), -EOVERFLOW);
 }
 
 static void a_layout_that_wraps_around_is_refused(void **state)
@@ -90,17 +114,18 @@ static void a_layout_that_wraps_around_is_refused(void **state)
 	struct ub_layout layout;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX, 4096), -EOVERFLOW);
-	assert_int_equal(ub_layout_make(&layout, 4096, 1, UINT64_MAX / 4096, 4096), -EOVERFLOW);
-	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX - 8191, 4096), -EOVERFLOW);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX, 4096, 4096), -EOVERFLOW);
+	assert_int_equal(ub_layout_make(&layout, 4096, 1, UINT64_MAX / 4096, 4096, 4096),
+			 -EOVERFLOW);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX - 8191, 4096, 4096), -EOVERFLOW);
 }
 
 static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers)
 {
+	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct ub_layout layout;
 
-	assert_int_equal(
-		ub_layout_make(&layout, queues, 4, buffers, (uint64_t)sysconf(_SC_PAGESIZE)), 0);
+	assert_int_equal(ub_layout_make(&layout, queues, 4, buffers, page, page), 0);
 	assert_int_equal(ub_space_init(space, &layout, NULL), 0);
 }
 
@@ -184,7 +209,7 @@ static void more_than_the_address_space_is_refused(void **state)
 	struct ub_space space;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 1, 1, (uint64_t)1 << 60, 4096), 0);
+	assert_int_equal(ub_layout_make(&layout, 1, 1, (uint64_t)1 << 60, 4096, 4096), 0);
 	assert_int_equal(ub_space_init(&space, &layout, &err), -ENOMEM);
 	assert_int_equal(err.stage, UB_STAGE_MEMORY);
 	assert_null(space.base);
@@ -197,6 +222,7 @@ int main(void)
 		cmocka_unit_test(a_queue_maps_whole_pages_at_the_stride_of_the_deepest_queue),
 		cmocka_unit_test(a_queue_or_tag_out_of_range_is_refused),
 		cmocka_unit_test(parts_are_whole_pages_with_one_between),
+		cmocka_unit_test(huge_pages_begin_at_huge_pages),
 		cmocka_unit_test(a_layout_that_wraps_around_is_refused),
 		cmocka_unit_test(parts_are_zeroes_and_do_not_overlap),
 		cmocka_unit_test(nothing_is_touched_before_use),

@@ -20,6 +20,7 @@ static const struct ub_plan_facts facts = {
 	.buffers_most = 64 << 20,
 	.program = 1 << 20,
 	.page = 4096,
+	.buffer_page = 4096,
 	.rings_charged = true,
 };
 
@@ -110,6 +111,30 @@ static void locked_memory_is_touched_and_charged_guards_and_all(void **state)
 	ub_plan_done(&plan);
 }
 
+static void huge_pages_are_taken_at_once_and_never_locked(void **state)
+{
+	struct ub_plan_facts huge = facts;
+	struct ub_plan_region buffers;
+	struct ub_plan plan;
+
+	(void)state;
+	huge.buffer_page = 2 << 20;
+	huge.buffers = huge.buffers_most = (2 << 20) + 1;
+	huge.lock = huge.lock_charged = true;
+	assert_int_equal(ub_plan_make(&plan, &huge), 0);
+	buffers = ub_plan_of(&plan, UB_REGION_BUFFERS);
+	assert_int_equal(buffers.mapped, 2 * (4 << 20));
+	assert_int_equal(buffers.start, buffers.mapped);
+	assert_int_equal(buffers.most, buffers.mapped);
+	assert_int_equal(buffers.huge, buffers.mapped);
+	assert_int_equal(buffers.locked, 0);
+	/* mlockall() counts addresses. */
+	assert_int_equal(buffers.charged, buffers.mapped);
+	assert_int_equal(buffers.page_size, 2 << 20);
+	assert_int_equal(plan.total.huge, buffers.mapped);
+	ub_plan_done(&plan);
+}
+
 static void a_plan_that_wraps_around_is_refused(void **state)
 {
 	struct ub_plan_facts huge = facts;
@@ -127,6 +152,7 @@ int main(void)
 		cmocka_unit_test(regions_are_there_for_each_queue_and_sum_up),
 		cmocka_unit_test(nothing_is_charged_where_nothing_is),
 		cmocka_unit_test(a_capped_pool_is_mapped_whole_and_touched_to_its_cap),
+		cmocka_unit_test(huge_pages_are_taken_at_once_and_never_locked),
 		cmocka_unit_test(locked_memory_is_touched_and_charged_guards_and_all),
 		cmocka_unit_test(a_plan_that_wraps_around_is_refused),
 	};

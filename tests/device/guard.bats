@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT
+# A server that writes one byte too many dies of it before it can do harm to anybody's data.
+# kernels: 6.12 newest
+# build: faults
+# no sanitizers
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+# dies_of_an_overrun ARGS...: a buffer's end is the guard page's beginning; the client's I/O waits for
+# the next server, which finds all as it was.
+dies_of_an_overrun()
+{
+	local dev=/dev/ublkb0 pid writer
+	# The kernel's line about it would be taken for a complaint.
+	echo 0 >/proc/sys/debug/exception-trace
+	at_end sh -c 'echo 1 >/proc/sys/debug/exception-trace'
+	make_image a.img 1M
+	UBLK_FAULT=overrun "$UBLK" add -t loop -f a.img -q 2 -d 1 --recovery reissue --foreground \
+		--no-partition-scan "$@" >add.log 2>&1 3>&- &
+	pid=$!
+	wait_for 20 test -b "$dev"
+	dd if=/dev/urandom of=want bs=4096 count=1 status=none
+	dd if=want of="$dev" bs=4096 oflag=direct status=none 3>&- &
+	writer=$!
+	ends_with $((128 + 11)) "$pid"
+	cmp -n 4096 a.img /dev/zero
+	ublk recover "$dev"
+	ends_with 0 "$writer"
+	cmp -n 4096 "$dev" want
+	ublk del "$dev"
+}
+
+@test "copy: one byte past a buffer is a fault, and the device goes on with the next server" {
+	dies_of_an_overrun --data-path copy
+}
+
+@test "user-copy: one byte past a buffer is a fault, and the device goes on with the next server" {
+	dies_of_an_overrun --data-path user-copy
+}
+
+@test "huge pages: one byte past a buffer is a fault, and the device goes on with the next server" {
+	echo 8 >/proc/sys/vm/nr_hugepages
+	at_end sh -c 'echo 0 >/proc/sys/vm/nr_hugepages'
+	dies_of_an_overrun --huge-pages --max-io 2M
+}
