@@ -9,6 +9,7 @@
 #include "device/launch.h"
 #include "device_fields.h"
 #include "interrupt.h"
+#include "kernel/ctrl.h"
 #include "dry_run.h"
 #include "text.h"
 
@@ -171,6 +172,7 @@ static enum ub_exit run(struct ub_call *call)
 	if (call->out.json && spec->foreground)
 		return ub_call_usage(call,
 				     "options '--json' and '--foreground' exclude each other");
+	spec->unprivileged = ub_ctrl_is_unprivileged();
 	ret = ub_spec_check(spec, &err);
 	if (ret == 0 && args->dry_run)
 		return ub_dry_run(call, spec);

@@ -2,6 +2,7 @@
 /* ublk del: stops and removes devices. */
 #include <errno.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "commands.h"
 #include "device/stop.h"
@@ -39,7 +40,8 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 
 	if (dev->managed || args->force || !dev->server_alive)
 		return true;
-	ub_out_note("ublkb%u is left alone: it lives, and is another program's", dev->id);
+	ub_out_note("ublkb%u is left alone: it lives, and is another %s", dev->id,
+		    dev->info.owner_uid == geteuid() ? "program's" : "user's");
 	return false;
 }
 

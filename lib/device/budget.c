@@ -4,7 +4,6 @@
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/capability.h>
 #include <linux/io_uring.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,8 +13,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/clean.h"
 #include "base/parse.h"
+#include "device/charged.h"
 #include "device/launch.h"
 #include "kernel/ctrl.h"
 #include "kernel/sysfs.h"
@@ -24,14 +25,6 @@
 
 /* Of a program besides what its file says: the main stack, the heap, and the kernel's pages. */
 #define PROGRAM_EXTRA (512U * 1024)
-
-static bool has_ipc_lock(void)
-{
-	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
-	struct __user_cap_data_struct caps[2] = {0};
-
-	return syscall(SYS_capget, &head, caps) == 0 && caps[0].effective & 1U << CAP_IPC_LOCK;
-}
 
 /* Is a ring refused to who may lock nothing? Tried in a child, which gives its privilege away. */
 static bool try_charge(void)
@@ -118,7 +111,7 @@ static void read_huge_pages(struct ub_allowance *allowance)
 void ub_allowance_read(struct ub_allowance *ret_allowance)
 {
 	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
-	bool exempt = has_ipc_lock();
+	bool exempt = ub_has_cap(CAP_IPC_LOCK);
 
 	(void)getrlimit(RLIMIT_MEMLOCK, &limit);
 	*ret_allowance = (struct ub_allowance){
@@ -128,6 +121,8 @@ void ub_allowance_read(struct ub_allowance *ret_allowance)
 		.locked_hard = or_unlimited(limit.rlim_max),
 		.cgroup = read_cgroup(),
 	};
+	if (ret_allowance->rings_charged)
+		ret_allowance->locked_used = ub_charged_rings();
 	read_huge_pages(ret_allowance);
 }
 
@@ -278,6 +273,13 @@ static uint64_t get_most(const struct ub_plan_region *region)
 	return region->most;
 }
 
+static uint64_t may_lock(const struct ub_allowance *allowance)
+{
+	if (allowance->exempt || allowance->locked_hard == UB_UNLIMITED)
+		return UB_UNLIMITED;
+	return minus(allowance->locked_hard, allowance->locked_used);
+}
+
 void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 		      const struct ub_allowance *allowance,
 		      struct ub_limit ret_limits[UB_LIMIT_COUNT])
@@ -286,8 +288,11 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 		make_limit(plan, "memory-limit", "memory (--memory-limit)",
 			   spec->memory_limit ? spec->memory_limit : UB_UNLIMITED, get_most);
 	ret_limits[UB_LIMIT_LOCKED] =
-		make_limit(plan, "memlock", "locked memory (RLIMIT_MEMLOCK)",
-			   allowance->exempt ? UB_UNLIMITED : allowance->locked_hard, get_charged);
+		make_limit(plan, "memlock",
+			   allowance->locked_used ? "locked memory (RLIMIT_MEMLOCK, less what this "
+						    "user's other rings have)"
+						  : "locked memory (RLIMIT_MEMLOCK)",
+			   may_lock(allowance), get_charged);
 	ret_limits[UB_LIMIT_CGROUP] =
 		make_limit(plan, "cgroup", "memory of the control group (memory.max)",
 			   allowance->cgroup, get_counted);
@@ -298,19 +303,20 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 static int raise_soft(const struct ub_plan *plan, const struct ub_allowance *allowance,
 		      struct ub_notes *notes, struct ub_error *err)
 {
-	struct rlimit limit = {.rlim_cur = plan->total.charged,
+	uint64_t want = plan->total.charged + allowance->locked_used;
+	struct rlimit limit = {.rlim_cur = want,
 			       .rlim_max = allowance->locked_hard == UB_UNLIMITED
 						   ? RLIM_INFINITY
 						   : allowance->locked_hard};
 	char text[16];
 
-	if (allowance->exempt || plan->total.charged <= allowance->locked_soft)
+	if (allowance->exempt || !plan->total.charged || want <= allowance->locked_soft)
 		return 0;
 	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
 		return ub_fail(err, UB_STAGE_PLAN, -errno,
 			       "cannot raise the limit of locked memory");
 	ub_note(notes, "the limit of locked memory was raised to %s, within what is allowed",
-		ub_format_size(plan->total.charged, text, sizeof(text)));
+		ub_format_size(want, text, sizeof(text)));
 	return 0;
 }
 

@@ -21,6 +21,7 @@ struct ub_allowance {
 	bool exempt;                       /* CAP_IPC_LOCK: nothing is charged to RLIMIT_MEMLOCK */
 	bool rings_charged;                /* tried: not exempt, and this kernel charges rings */
 	uint64_t locked_soft, locked_hard; /* RLIMIT_MEMLOCK */
+	uint64_t locked_used;              /* of it, by this user's rings so far */
 	uint64_t cgroup;                   /* memory.max, the smallest up the tree */
 	uint64_t huge_page;                /* of the default size; 0: there are none */
 	uint64_t huge_free;                /* neither used nor promised */

@@ -161,10 +161,20 @@ int ub_spec_path(const struct ub_spec *spec)
 	return spec->buffer_memory ? UB_PATH_USER_COPY : UB_PATH_COPY;
 }
 
+/* ublk_ctrl_add_dev() refuses user copy, and takes recovery away in silence. */
+static int needs_root(struct ub_error *err, const char *option, const char *value)
+{
+	return ub_fail_text(err, UB_STAGE_ADD, -EPERM,
+			    "cannot add a device with %s %s: an ordinary user's has none of that",
+			    option, value);
+}
+
 static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 {
 	uint64_t least = (uint64_t)spec->queues * spec->max_io;
 
+	if (spec->unprivileged && ub_spec_path(spec) == UB_PATH_USER_COPY)
+		return needs_root(err, "data path", ub_data_path_names[UB_PATH_USER_COPY]);
 	if (spec->huge_pages && spec->target->in_memory && ub_spec_path(spec) == UB_PATH_USER_COPY)
 		return usage(err, "--huge-pages is for buffers, and target %s has none on path %s",
 			     spec->target->name, ub_data_path_names[ub_spec_path(spec)]);
@@ -225,15 +235,17 @@ static int check_recovery(struct ub_spec *spec, struct ub_error *err)
 	bool can = spec->target->recoverable;
 
 	if (spec->recovery == UB_RECOVERY_DEFAULT) {
-		spec->recovery = !can            ? UB_RECOVERY_NONE
-				 : spec->no_lock ? UB_RECOVERY_REQUEUE
-						 : UB_RECOVERY_REISSUE;
+		spec->recovery = !can || spec->unprivileged ? UB_RECOVERY_NONE
+				 : spec->no_lock            ? UB_RECOVERY_REQUEUE
+							    : UB_RECOVERY_REISSUE;
 		return 0;
 	}
 	if (spec->recovery != UB_RECOVERY_NONE && !can)
 		return usage(err,
 			     "--recovery %s is not for target %s: its data dies with its server",
 			     ub_recovery_names[spec->recovery], spec->target->name);
+	if (spec->recovery != UB_RECOVERY_NONE && spec->unprivileged)
+		return needs_root(err, "--recovery", ub_recovery_names[spec->recovery]);
 	/* What is sent again would be called done, and then overwritten by the older write. */
 	if (spec->recovery == UB_RECOVERY_REISSUE && spec->no_lock)
 		return usage(err, "--recovery reissue and --no-lock exclude each other: only the "

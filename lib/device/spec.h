@@ -38,6 +38,7 @@ struct ub_spec {
 	char *log_file; /* absolute; NULL: the journal */
 	/* Of one call, not of the device: */
 	bool foreground, no_wait, strict;
+	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */
 	uint32_t timeout_s;
 	const struct ub_target *target;
 	void *target_args; /* owned; target->args_size bytes */

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
@@ -103,6 +104,11 @@ void ub_ctrl_close(struct ub_ctrl *ctrl)
 		io_uring_queue_exit(&ctrl->ring);
 	ub_close(&ctrl->fd);
 	free(ctrl);
+}
+
+bool ub_ctrl_is_unprivileged(void)
+{
+	return !ub_has_cap(CAP_SYS_ADMIN) && access(CONTROL_NODE, R_OK | W_OK) == 0;
 }
 
 uint64_t ub_ctrl_features(const struct ub_ctrl *ctrl)

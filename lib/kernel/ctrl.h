@@ -29,6 +29,10 @@ static inline void ub_ctrl_closep(struct ub_ctrl **ctrl)
 	ub_ctrl_close(*ctrl);
 }
 
+/* May this process use the driver, but for devices of an ordinary user only? Without CAP_SYS_ADMIN
+ * the driver gives few rights on them (UBLK_F_UNPRIVILEGED_DEV). */
+bool ub_ctrl_is_unprivileged(void);
+
 /* What the driver knows: UBLK_F_* bits, asked when the control node was opened. */
 uint64_t ub_ctrl_features(const struct ub_ctrl *ctrl);
 

@@ -59,7 +59,7 @@ void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
 {
 	/* The test build's overrun, by one byte. */
-	if (ub_fault_is_wanted("overrun") && io->data)
+	if (ub_fault_is_wanted("overrun") && io->op == UBLK_IO_OP_WRITE && io->data)
 		((volatile char *)io->data)[q->max_io] = 1;
 	q->target->type->submit(q, io);
 }

@@ -102,9 +102,15 @@ void server_init_process(struct server *s)
 	if (!s->foreground)
 		(void)setsid();
 	null_descriptors(s);
+	raise_descriptor_limit();
+	if (s->record.spec.unprivileged) {
+		ub_note(&s->record.notes,
+			"an ordinary user's device: no recovery, no partitions, not for swap; its "
+			"server is killed after 30 s without an answer, or when memory is short");
+		return;
+	}
 	protect_from_oom(s);
 	set_io_flusher(s);
-	raise_descriptor_limit();
 }
 
 /*
@@ -169,6 +175,8 @@ void server_leave_namespace(struct server *s)
 
 	if (chdir("/") != 0 && !ret)
 		ret = -errno;
+	if (s->record.spec.unprivileged)
+		return;
 	if (!ret && unshare(CLONE_NEWNS) != 0)
 		ret = -errno;
 	if (!ret && mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)

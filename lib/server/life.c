@@ -48,15 +48,22 @@ static bool try_stop(struct server *s, bool force)
 /*
  * Removes the device and its record. While this process still has the char device open, the number
  * is not given to another one, so that what is asked is what is deleted; DEL_DEV would wait for
- * that very descriptor, hence the variant that does not.
+ * that very descriptor, hence the variant that does not. An ordinary user's device does not have
+ * that one: then the descriptor goes first.
  */
 static void remove_device(struct server *s)
 {
+	uint32_t del = UBLK_U_CMD_DEL_DEV_ASYNC;
 	struct ublksrv_ctrl_dev_info now;
-	int ret = ub_ctrl_get_info(s->ctrl, s->record.id, &now);
+	int ret;
 
+	if (s->info->flags & UBLK_F_UNPRIVILEGED_DEV) {
+		server_free_queues(s);
+		del = UBLK_U_CMD_DEL_DEV;
+	}
+	ret = ub_ctrl_get_info(s->ctrl, s->record.id, &now);
 	if (ret == 0 && now.ublksrv_flags == s->record.token)
-		ret = ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_DEL_DEV_ASYNC, 0, UNDO_MS);
+		ret = ub_ctrl_simple(s->ctrl, s->info, del, 0, UNDO_MS);
 	if (ret != 0 && ret != -ENODEV)
 		ub_log(&s->log, LOG_ERR, "cannot remove the device: %s", strerror(-ret));
 	(void)ub_record_remove(s->record.id, s->record.token);

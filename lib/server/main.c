@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The server program: ublk-server HANDOVER_FD [CHANNEL_FD]. Started by `ublk`, not by people. */
+/*
+ * The server program: ublk-server HANDOVER_FD [CHANNEL_FD]. Started by `ublk`, not by people; by
+ * itself for errands, and by udev to open a node to its owner.
+ */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,6 +15,8 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "server/errand.h"
+#include "server/own.h"
 #include "server/server.h"
 
 static int parse_fd(const char *text, int *ret_fd)
@@ -46,6 +51,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	s->info = &map->info;
 	s->mode = (enum ub_launch_mode)map->mode;
 	ret = ub_record_from_json(map->text, map->text_len, &s->record, err);
+	s->record.spec.unprivileged = ub_ctrl_is_unprivileged();
 	/* A record that was read back has been checked in its parts only. */
 	return ret ? ret : ub_spec_check(&s->record.spec, err);
 }
@@ -102,6 +108,8 @@ int main(int argc, char **argv)
 
 	if (argc == 6 && strcmp(argv[1], "errand") == 0)
 		return server_errand_main(argv + 2);
+	if (argc == 3 && strcmp(argv[1], "own") == 0)
+		return server_own_main(argv[2]);
 	s.log.fd = -1;
 	if (argc < 2 || argc > 3 || parse_fd(argv[1], &handover_fd) != 0 ||
 	    (argc == 3 && parse_fd(argv[2], &s.channel) != 0)) {

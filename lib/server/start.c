@@ -9,8 +9,13 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "device/device.h"
 #include "device/process.h"
 #include "server/server.h"
+
+/* How long udev may take for a node, and how often to look. */
+#define UDEV_MS 20000
+#define POLL_MS 10
 
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
 {
@@ -83,6 +88,11 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    ub_recovery_names[spec->recovery]);
 	if (ub_spec_path(spec) == UB_PATH_USER_COPY)
 		flags |= UBLK_F_USER_COPY;
+	*ret_flags = flags;
+	if (spec->unprivileged) {
+		*ret_flags |= UBLK_F_UNPRIVILEGED_DEV;
+		return 0;
+	}
 	/* With it the scan is asked for when the node is there, and `add` returns when partitions
 	 * are; without, the driver scans while (6.12) or some time after (6.18) it starts. */
 	if ((features & UBLK_F_NO_AUTO_PART_SCAN) && (spec->no_partition_scan || !spec->no_wait))
@@ -159,6 +169,31 @@ static int add_device(struct server *s, struct ub_error *err)
 	if (ret)
 		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add a device");
 	return check_granted(s, flags, err);
+}
+
+/* An ordinary user's node is root's until udev has opened it to him, and every command needs it. */
+static int wait_for_char(struct server *s, struct ub_error *err)
+{
+	int64_t deadline = ub_now_ms() + UDEV_MS;
+	char path[32];
+	int ret;
+
+	if (!s->record.spec.unprivileged)
+		return 0;
+	if (deadline > s->deadline)
+		deadline = s->deadline;
+	while (access(ub_dev_char_path(s->record.id, path), R_OK | W_OK) != 0) {
+		ret = server_reason_to_stop(s);
+		if (ret)
+			return ub_fail(err, UB_STAGE_CHAR, ret, "cannot add a device");
+		if (ub_left_ms(deadline) == 0)
+			return ub_fail_text(err, UB_STAGE_CHAR, -EACCES,
+					    "cannot use %s: udev has not opened it to user %u; "
+					    "root may delete it",
+					    path, getuid());
+		server_wait(s, POLL_MS);
+	}
+	return 0;
 }
 
 /* Before anything is made: the same again, with what was granted, when the queues are. */
@@ -256,6 +291,8 @@ int server_add(struct server *s, struct ub_error *err)
 		ret = check_plan(s, err);
 	if (!ret)
 		ret = add_device(s, err);
+	if (!ret)
+		ret = wait_for_char(s, err);
 	if (!ret)
 		ret = set_params(s, err);
 	if (!ret)

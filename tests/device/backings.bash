@@ -13,3 +13,9 @@ detail()
 {
 	ublk show --json "$1" | jq -c ".devices[0] | $2"
 }
+
+# buffers_of DEV KEY: bytes of its buffers that are resident, mapped, ...
+buffers_of()
+{
+	detail "$1" "[.regions[] | select(.name == \"buffers\") | .$2] | add // 0"
+}

@@ -18,16 +18,10 @@ teardown()
 	device_teardown
 }
 
-# buffers_of DEV: bytes of buffers that are in memory.
-buffers_of()
-{
-	detail "$1" '[.regions[] | select(.name == "buffers") | .resident] | add'
-}
-
 # has_given_back DEV
 has_given_back()
 {
-	[ "$(buffers_of "$1")" -eq 0 ]
+	[ "$(buffers_of "$1" resident)" -eq 0 ]
 }
 
 # write_pattern FILE_OR_DEV: 8 MiB in which every 4 KiB differ.
@@ -41,7 +35,7 @@ write_pattern()
 	dev=$(ublk add -t loop -f a.img -q 2)
 	fio --name=load --filename="$dev" --rw=randwrite --bs=512k --iodepth=64 --ioengine=libaio \
 		--direct=1 --size=64M --verify=crc32c --do_verify=0 --output=fio.log
-	[ "$(buffers_of "$dev")" -gt 4000000 ]
+	[ "$(buffers_of "$dev" resident)" -gt 4000000 ]
 	wait_for 10 has_given_back "$dev"
 	fio --name=load --filename="$dev" --rw=randwrite --bs=512k --iodepth=64 --ioengine=libaio \
 		--direct=1 --size=64M --verify=crc32c --verify_only --output=fio.log
@@ -59,7 +53,7 @@ read_from_a_stalled_disk()
 	write_pattern "$dev"
 	write_pattern want
 	change_map slow "0 $sectors delay $disk 0 12000 $disk 0 0"
-	[ "$(buffers_of "$dev")" -gt 0 ]
+	[ "$(buffers_of "$dev" resident)" -gt 0 ]
 	dd if="$dev" of=got bs=512K count=16 iflag=direct status=none 3>&- &
 	reader=$!
 	wait_for 5 in_flight "$dev" 1
@@ -73,22 +67,12 @@ read_from_a_stalled_disk()
 # has_less_than DEV BYTES: of buffers.
 has_less_than()
 {
-	[ "$(buffers_of "$1")" -lt "$2" ]
+	[ "$(buffers_of "$1" resident)" -lt "$2" ]
 }
 
 @test "a request that the backing is slow to answer keeps its buffer" {
 	read_from_a_stalled_disk
 	cmp got want
-	ublk del "$dev"
-}
-
-@test "under --mlock nothing is given back" {
-	dev=$(ublk add -t mem --size 8M -d 8 --max-io 64K --mlock)
-	dd if=/dev/zero of="$dev" bs=64K count=8 oflag=direct status=none
-	[ "$(buffers_of "$dev")" -eq $((8 * 64 * 1024)) ]
-	# Longer than the longest time after which an idle queue gives back.
-	sleep 9
-	[ "$(buffers_of "$dev")" -eq $((8 * 64 * 1024)) ]
 	ublk del "$dev"
 }
 

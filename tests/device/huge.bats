@@ -11,7 +11,9 @@ load backings
 setup()
 {
 	device_setup
+	before=$(cat /proc/sys/vm/nr_hugepages)
 	echo 40 >/proc/sys/vm/nr_hugepages
+	at_end sh -c "echo $before >/proc/sys/vm/nr_hugepages"
 	all=$(free_huge)
 	[ "$all" -eq 40 ]
 }
@@ -20,7 +22,6 @@ teardown()
 {
 	end_jobs
 	device_teardown
-	echo 0 >/proc/sys/vm/nr_hugepages
 }
 
 # Of 2 MiB each, those that are promised left out.
@@ -32,12 +33,6 @@ free_huge()
 all_are_free()
 {
 	[ "$(free_huge)" -eq "$all" ]
-}
-
-# buffers DEV KEY: of its regions of that kind.
-buffers()
-{
-	detail "$1" "[.regions[] | select(.name == \"buffers\") | .$2] | add"
 }
 
 # holds_data DEV: a verified load of 512 KiB requests.
@@ -58,8 +53,8 @@ served_in_huge_pages()
 	[ "$(jq '.limits[] | select(.name == "huge-pages") | .need' plan.json)" -eq "$want" ]
 	dev=$(ublk add "$@" --huge-pages)
 	[ "$(free_huge)" -eq $((all - want / (2 << 20))) ]
-	[ "$(buffers "$dev" mapped)" -eq "$want" ]
-	[ "$(buffers "$dev" resident)" -eq "$want" ]
+	[ "$(buffers_of "$dev" mapped)" -eq "$want" ]
+	[ "$(buffers_of "$dev" resident)" -eq "$want" ]
 	[ "$(detail "$dev" .memory.resident)" -ge "$want" ]
 	holds_data "$dev"
 	[ "$(free_huge)" -eq $((all - want / (2 << 20))) ]
@@ -89,7 +84,7 @@ served_in_huge_pages()
 	echo 40 >/proc/sys/vm/nr_overcommit_hugepages
 	at_end sh -c 'echo 0 >/proc/sys/vm/nr_overcommit_hugepages'
 	dev=$(ublk add -t null -q 2 --huge-pages)
-	[ "$(buffers "$dev" resident)" -eq $((128 << 20)) ]
+	[ "$(buffers_of "$dev" resident)" -eq $((128 << 20)) ]
 	ublk del "$dev"
 	# Nobody asks us: the kernel refuses, and nothing stays.
 	echo 0 >/proc/sys/vm/nr_overcommit_hugepages
@@ -139,7 +134,7 @@ served_in_huge_pages()
 	kill_server "$dev"
 	wait_for 10 is_state "$dev" quiesced
 	ublk recover "$dev"
-	[ "$(buffers "$dev" resident)" -eq $((64 << 20)) ]
+	[ "$(buffers_of "$dev" resident)" -eq $((64 << 20)) ]
 	holds_data "$dev"
 	ublk del "$dev"
 }

@@ -79,6 +79,16 @@ agrees()
 	ublk del "$dev"
 }
 
+@test "under --mlock nothing is given back" {
+	dev=$(ublk add -t mem --size 8M -d 8 --max-io 64K --mlock)
+	dd if=/dev/zero of="$dev" bs=64K count=8 oflag=direct status=none
+	[ "$(buffers_of "$dev" resident)" -eq $((8 * 64 * 1024)) ]
+	# Longer than the longest time after which an idle queue gives back.
+	sleep 9
+	[ "$(buffers_of "$dev" resident)" -eq $((8 * 64 * 1024)) ]
+	ublk del "$dev"
+}
+
 # sum_agrees: the same for all devices.
 sum_agrees()
 {

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: MIT
-# On a machine with several nodes, each queue's memory is on the node of its CPUs.
+# On a machine with several nodes, each queue's memory is on the node of its CPUs. (The sanitizers do not
+# let mlock() be.)
 # kernels: 6.12 newest
 # cpus: 4
 # vm: --numa 2
+# no sanitizers
 
 load helpers
 load servers

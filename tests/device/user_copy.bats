@@ -26,12 +26,6 @@ load_and_verify()
 		--name=load --output=fio.log "${@:2}" || { cat fio.log && return 1; }
 }
 
-# buffers_of DEV KEY: the sum over its queues.
-buffers_of()
-{
-	detail "$1" "[.regions[] | select(.name == \"buffers\") | .$2] | add // 0"
-}
-
 has_no_buffers_in_memory()
 {
 	[ "$(buffers_of "$1" resident)" -eq 0 ]

@@ -1,0 +1,13 @@
+/* SPDX-License-Identifier: MIT */
+#include "base/caps.h"
+
+#include <sys/syscall.h>
+#include <unistd.h>
+
+bool ub_has_cap(unsigned cap)
+{
+	struct __user_cap_header_struct head = {.version = _LINUX_CAPABILITY_VERSION_3};
+	struct __user_cap_data_struct caps[_LINUX_CAPABILITY_U32S_3] = {0};
+
+	return syscall(SYS_capget, &head, caps) == 0 && caps[cap / 32].effective & 1U << cap % 32;
+}

@@ -1,0 +1,12 @@
+/* SPDX-License-Identifier: MIT */
+/* What counts against this user's limit of locked memory already. */
+#pragma once
+
+#include <stdint.h>
+
+/*
+ * Bytes of the rings of all processes of this user, as far as they can be seen, whatever program
+ * they run: where rings are charged (ub_allowance), it is to the user and not to the process, and
+ * the kernel tells the sum nowhere.
+ */
+uint64_t ub_charged_rings(void);

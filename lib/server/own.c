@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "server/own.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/posix_acl.h>
+#include <linux/posix_acl_xattr.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "kernel/ctrl.h"
+
+#define READ_WRITE (ACL_READ | ACL_WRITE)
+
+/* The owner beside root and the group; ordered as the kernel wants it (posix_acl_valid()). An entry
+ * of a list, not the node's owner: that one udev sets again at every change of the device, and the
+ * user would have no access for a while. */
+static int let_in(int node, uint32_t uid)
+{
+	struct {
+		struct posix_acl_xattr_header head;
+		struct posix_acl_xattr_entry entries[5];
+	} acl = {
+		.head = {.a_version = POSIX_ACL_XATTR_VERSION},
+		.entries =
+			{
+				{ACL_USER_OBJ, READ_WRITE, ACL_UNDEFINED_ID},
+				{ACL_USER, READ_WRITE, uid},
+				{ACL_GROUP_OBJ, READ_WRITE, ACL_UNDEFINED_ID},
+				{ACL_MASK, READ_WRITE, ACL_UNDEFINED_ID},
+				{ACL_OTHER, 0, ACL_UNDEFINED_ID},
+			},
+	};
+	char path[32];
+
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", node);
+	return setxattr(path, "system.posix_acl_access", &acl, sizeof(acl), 0) == 0 ? 0 : -errno;
+}
+
+static int own(const char *path)
+{
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
+	_cleanup_close_ int node = -1;
+	struct ublksrv_ctrl_dev_info info;
+	struct stat st;
+	uint32_t id;
+	int ret;
+
+	if (ub_parse_dev_id(path, &id) != 0)
+		return -EINVAL;
+	/*
+	 * The node first, then whose device it is: if another device takes the number in between, it
+	 * is a node that nobody can reach any more that is opened to somebody, never another user's.
+	 */
+	node = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	if (node < 0 || fstat(node, &st) != 0)
+		return -errno;
+	if (!S_ISCHR(st.st_mode) && !S_ISBLK(st.st_mode))
+		return -ENOTBLK;
+	ret = ub_ctrl_open(&ctrl, NULL);
+	if (!ret)
+		ret = ub_ctrl_get_info(ctrl, id, &info);
+	if (ret < 0)
+		return ret;
+	return info.flags & UBLK_F_UNPRIVILEGED_DEV ? let_in(node, info.owner_uid) : 0;
+}
+
+int server_own_main(const char *path)
+{
+	int ret = own(path);
+
+	/* One that has gone in the meantime is nobody's. */
+	if (ret == 0 || ret == -ENOENT || ret == -ENODEV)
+		return 0;
+	(void)fprintf(stderr, "ublk-server: error: cannot open %s to its owner: %s\n", path,
+		      strerror(-ret));
+	return 1;
+}

@@ -1,0 +1,214 @@
+# SPDX-License-Identifier: MIT
+# Devices of ordinary users: installed as by an administrator, with the real udev.
+# kernels: 6.12 6.18 newest
+# build: faults
+# no sanitizers
+
+load helpers
+load servers
+load backings
+
+USER_ID=4242
+OTHER_ID=4343
+RULES=/run/udev/rules.d/60-ublk.rules
+
+# What is installed, lies where any user may read it; the rules, where they are gone at the next boot.
+setup()
+{
+	device_setup
+	requires setpriv udevadm
+	root=$(mktemp -d)
+	chmod 755 "$root"
+	at_end rm -rf "$root"
+	DESTDIR=$root cmake --install "$(dirname "$UBLK")" --prefix /usr/local >install.log
+	bin=$root/usr/local/sbin
+	ln -s ../libexec/ublk/ublk-server "$bin/ublk-server"
+	for id in "$USER_ID" "$OTHER_ID"; do
+		install -d -o "$id" -g "$id" "/run/user/$id" "$root/$id"
+		at_end rm -rf "/run/user/$id"
+	done
+	mkdir -p "${RULES%/*}"
+	sed "s|/usr/local/|$root&|" "$root/usr/local/lib/udev/rules.d/60-ublk.rules" >"$RULES"
+	if ! udevadm control --ping --timeout=2 2>/dev/null; then
+		/usr/lib/systemd/systemd-udevd --daemon
+		at_end udevadm control --exit
+	fi
+	at_end forget_rules
+	udevadm control --reload
+	udevadm trigger --action=add /dev/ublk-control
+	udevadm settle
+}
+
+forget_rules()
+{
+	rm -f "$RULES"
+	chmod 600 /dev/ublk-control
+	udevadm control --reload
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+# as USER CMD...: as this ordinary user, who may lock 64 KiB, in his folder.
+as()
+{
+	(
+		cd "$root/$1" &&
+			exec prlimit --memlock=65536:65536 setpriv --reuid "$1" --regid "$1" --clear-groups \
+				--inh-caps=-all env "XDG_RUNTIME_DIR=/run/user/$1" "${@:2}"
+	)
+}
+
+# user_ublk ARGS...
+user_ublk()
+{
+	as "$USER_ID" timeout --foreground -k 5 60 "$bin/ublk" "$@"
+}
+
+user_image()
+{
+	as "$USER_ID" truncate -s 32M a.img
+}
+
+@test "an ordinary user has devices of his own: added, verified, shown and deleted" {
+	user_image
+	run --separate-stderr -0 user_ublk add -t loop -f a.img
+	dev=$output
+	[[ $stderr == "ublk: note: an ordinary user's device: "* ]]
+	[ "$(wc -l <<<"$stderr")" -eq 1 ]
+	as "$USER_ID" fio --name=verify --filename="$dev" --size=16M --rw=randwrite --bsrange=4k-256k \
+		--direct=1 --ioengine=psync --verify=crc32c >fio.log
+	as "$USER_ID" /usr/sbin/mkfs.ext4 -q "$dev"
+	user_ublk show --json "$dev" >show.json
+	[ "$(jq -r '.devices[0] | .managed, .data_path, .recovery' show.json | xargs)" = 'true copy none' ]
+	[ "$(jq '.devices[0].memory.resident > 0' show.json)" = true ]
+	user_ublk list | grep -q live
+	[ -e "/run/user/$USER_ID/ublk/0.json" ]
+	user_ublk del "$dev"
+	nothing_left
+	[ ! -e "/run/user/$USER_ID/ublk/0.json" ]
+	blkid -p "$root/$USER_ID/a.img" | grep -q ext4
+}
+
+@test "nobody else gets at a user's device, but root" {
+	user_image
+	dev=$(user_ublk add -t loop -f a.img)
+	run ! as "$OTHER_ID" dd if="$dev" of=/dev/null bs=4096 count=1
+	run ! as "$OTHER_ID" sh -c ": <${dev/ublkb/ublkc}"
+	run ! as "$OTHER_ID" "$bin/ublk" del "$dev"
+	run as "$OTHER_ID" "$bin/ublk" list
+	[[ $output != *ublkb0* ]]
+	[ "$(column_of "$dev" STATE)" = live ]
+	ublk del "$dev"
+	nothing_left
+}
+
+@test "a user's access outlives every change that udev hears of" {
+	user_image
+	dev=$(user_ublk add -t loop -f a.img)
+	for ((round = 0; round < 20; round++)); do
+		udevadm trigger --action=change "$dev" "${dev/ublkb/ublkc}"
+		as "$USER_ID" sh -c "for i in 1 2 3 4 5 6 7 8 9 10; do : <>$dev || exit; done"
+	done
+	udevadm settle
+	user_ublk del "$dev"
+}
+
+@test "numbers that change hands again and again never open a node to the wrong user" {
+	user_image
+	as "$OTHER_ID" truncate -s 1M b.img
+	for ((round = 0; round < 10; round++)); do
+		user_ublk add -n 0 -t loop -f a.img >/dev/null
+		getfacl_of /dev/ublkb0 "$USER_ID"
+		getfacl_of /dev/ublkc0 "$USER_ID"
+		user_ublk del 0
+		as "$OTHER_ID" "$bin/ublk" add -n 0 -t loop -f b.img >/dev/null
+		getfacl_of /dev/ublkb0 "$OTHER_ID"
+		getfacl_of /dev/ublkc0 "$OTHER_ID"
+		as "$OTHER_ID" "$bin/ublk" del 0
+	done
+}
+
+# getfacl_of NODE USER: only this user is let in, beside root and the group.
+getfacl_of()
+{
+	[ "$(python3 - "$1" <<'END'
+import os, struct, sys
+acl = os.getxattr(sys.argv[1], 'system.posix_acl_access')
+entries = [struct.unpack_from('<HHI', acl, at) for at in range(4, len(acl), 8)]
+print([e[2] for e in entries if e[0] == 2], [e[1] for e in entries if e[0] == 0x20])
+END
+)" = "[$2] [0]" ]
+}
+
+@test "a server that is killed leaves a dead device, which its user deletes" {
+	user_image
+	dev=$(user_ublk add -t loop -f a.img)
+	kill_server "$dev"
+	wait_for 30 is_state "$dev" dead
+	run user_ublk recover "$dev"
+	[ "$status" -ne 0 ]
+	user_ublk del "$dev"
+	nothing_left
+	run -0 user_ublk add -t loop -f a.img
+	user_ublk del 0
+}
+
+@test "SIGTERM to a user's server stops and removes the device" {
+	user_image
+	dev=$(user_ublk add -t loop -f a.img)
+	as "$USER_ID" kill -TERM "$(server_of "$dev")"
+	wait_for 20 nothing_left
+}
+
+@test "what an ordinary user's device cannot have is refused, with the reason" {
+	user_image
+	run --separate-stderr user_ublk add -t loop -f a.img --recovery requeue
+	[ "$status" -eq 3 ]
+	[[ $stderr == *"cannot add a device with --recovery requeue: an ordinary user's has none of that"* ]]
+	[[ $stderr == *"hint: run it as root"* ]]
+	run --separate-stderr user_ublk add -t loop -f a.img --buffer-memory 8M
+	[[ $stderr == *"with data path user-copy: an ordinary user's has none of that"* ]]
+	run --separate-stderr user_ublk add -t loop -f a.img --mlock
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"bytes of locked memory (RLIMIT_MEMLOCK"*"of it is for buffers"* ]]
+	run --separate-stderr user_ublk add -t loop -f /etc/shadow
+	[ "$status" -ne 0 ]
+	nothing_left
+}
+
+@test "with 64 KiB to lock, devices are added as long as they fit, and refused by us" {
+	as "$USER_ID" truncate -s 1M 0.img 1.img 2.img 3.img 4.img
+	fitted=0
+	for ((n = 0; n < 5; n++)); do
+		run --separate-stderr user_ublk add -t loop -f "$n.img"
+		[ "$status" -eq 0 ] || break
+		fitted=$((fitted + 1))
+	done
+	echo "$fitted fitted; $stderr"
+	if kernel_at_least 6.14 && ! kernel_at_least 7.2; then
+		[ "$fitted" -eq 2 ]
+		[[ $stderr == *"bytes of locked memory (RLIMIT_MEMLOCK, less what this user's other rings have)"* ]]
+	else
+		[ "$fitted" -eq 5 ]
+	fi
+	run -0 --separate-stderr ublk del --all
+	[[ $stderr == *"note: ublkb0 is left alone: it lives, and is another user's"* ]]
+	user_ublk del --all
+}
+
+@test "without the rule the device is refused, and root can remove what stays" {
+	user_image
+	rm "$RULES"
+	udevadm control --reload
+	chmod 666 /dev/ublk-control
+	run --separate-stderr user_ublk add -t loop -f a.img --timeout 3
+	[ "$status" -ne 0 ]
+	[[ $stderr == *"cannot use /dev/ublkc0: udev has not opened it to user $USER_ID; root may delete it"* ]]
+	[[ $stderr == *"hint: "*"60-ublk.rules"* ]]
+	ublk del --force 0
+	nothing_left
+}
