@@ -6,6 +6,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "device/budget.h"
+#include "kernel/ctrl.h"
 #include "table.h"
 
 #define SCHEMA "ublk.plan/1"
@@ -290,6 +291,8 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 		.no_lock = true,
 		.probe = true,
 	};
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
 	struct ub_allowance allowance;
 	int ret;
 
@@ -299,6 +302,9 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 		view->tgt.type = NULL;
 		return ret;
 	}
+	/* Without the driver "auto" is what every driver has. */
+	if (ub_ctrl_open(&ctrl, NULL) == 0)
+		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl));
 	ub_allowance_read(&allowance);
 	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
 	if (ret)

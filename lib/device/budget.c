@@ -200,7 +200,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	ret = choose_page(spec, allowance, &facts, err);
 	if (ret)
 		return ret;
-	if (path != UB_PATH_USER_COPY || !tgt->type->in_memory) {
+	if (path != UB_PATH_ZERO_COPY && (path != UB_PATH_USER_COPY || !tgt->type->in_memory)) {
 		facts.buffers = buffer_space(spec, info, path, facts.buffer_page);
 		if (!facts.buffers)
 			return ub_fail_text(
@@ -231,6 +231,8 @@ uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl
 
 int ub_path_granted(uint64_t flags)
 {
+	if (flags & UBLK_F_AUTO_BUF_REG)
+		return UB_PATH_ZERO_COPY;
 	return flags & UBLK_F_USER_COPY ? UB_PATH_USER_COPY : UB_PATH_COPY;
 }
 

@@ -20,6 +20,7 @@ const char *const ub_data_path_names[] = {
 	[UB_PATH_AUTO] = "auto",
 	[UB_PATH_COPY] = "copy",
 	[UB_PATH_USER_COPY] = "user-copy",
+	[UB_PATH_ZERO_COPY] = "zero-copy",
 	NULL,
 };
 
@@ -172,19 +173,24 @@ static int needs_root(struct ub_error *err, const char *option, const char *valu
 static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 {
 	uint64_t least = (uint64_t)spec->queues * spec->max_io;
+	int path = ub_spec_path(spec);
 
-	if (spec->unprivileged && ub_spec_path(spec) == UB_PATH_USER_COPY)
-		return needs_root(err, "data path", ub_data_path_names[UB_PATH_USER_COPY]);
-	if (spec->huge_pages && spec->target->in_memory && ub_spec_path(spec) == UB_PATH_USER_COPY)
+	if (spec->unprivileged && path != UB_PATH_COPY)
+		return needs_root(err, "data path", ub_data_path_names[path]);
+	if (path == UB_PATH_ZERO_COPY && !spec->target->zero_copy)
+		return usage(err, "--data-path zero-copy is not for target %s: it has no file",
+			     spec->target->name);
+	if (spec->huge_pages &&
+	    (path == UB_PATH_ZERO_COPY || (path == UB_PATH_USER_COPY && spec->target->in_memory)))
 		return usage(err, "--huge-pages is for buffers, and target %s has none on path %s",
-			     spec->target->name, ub_data_path_names[ub_spec_path(spec)]);
+			     spec->target->name, ub_data_path_names[path]);
 	if (!spec->buffer_memory)
 		return 0;
-	if (ub_spec_path(spec) != UB_PATH_USER_COPY)
-		return usage(err,
-			     "--buffer-memory is for --data-path user-copy: on path %s every "
-			     "request has its buffer",
-			     ub_data_path_names[ub_spec_path(spec)]);
+	if (path != UB_PATH_USER_COPY)
+		return usage(err, "--buffer-memory is for --data-path user-copy: on path %s %s",
+			     ub_data_path_names[path],
+			     path == UB_PATH_COPY ? "every request has its buffer"
+						  : "there are no buffers");
 	if (spec->buffer_memory < least)
 		return usage(err,
 			     "--buffer-memory %llu is too little: %u queues, each with one request "
@@ -192,6 +198,30 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 			     (unsigned long long)spec->buffer_memory, spec->queues, spec->max_io,
 			     (unsigned long long)least);
 	return 0;
+}
+
+uint64_t ub_spec_path_flags(const struct ub_spec *spec)
+{
+	switch (ub_spec_path(spec)) {
+	case UB_PATH_USER_COPY:
+		return UBLK_F_USER_COPY;
+	case UB_PATH_ZERO_COPY:
+		/* The second for what the driver fails to register by itself. */
+		return UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY;
+	default:
+		return 0;
+	}
+}
+
+void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
+{
+	struct ub_spec faster = *spec;
+
+	faster.data_path = UB_PATH_ZERO_COPY;
+	/* A client aligns its memory to logical blocks, and to more only if it is very careful. */
+	if (spec->data_path == UB_PATH_AUTO && tgt->memory_align <= tgt->logical_block_size &&
+	    !(ub_spec_path_flags(&faster) & ~features) && check_buffers(&faster, NULL) == 0)
+		spec->data_path = UB_PATH_ZERO_COPY;
 }
 
 static bool is_power_of_two(uint32_t value)

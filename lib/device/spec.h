@@ -13,7 +13,7 @@
 #include "base/opt.h"
 #include "target/target.h"
 
-enum ub_data_path { UB_PATH_AUTO, UB_PATH_COPY, UB_PATH_USER_COPY };
+enum ub_data_path { UB_PATH_AUTO, UB_PATH_COPY, UB_PATH_USER_COPY, UB_PATH_ZERO_COPY };
 
 enum ub_recovery {
 	UB_RECOVERY_NONE,
@@ -56,8 +56,15 @@ void ub_spec_init(struct ub_spec *spec);
 /* Chooses the target: allocates its arguments with their defaults. Return: 0 or -ENOMEM. */
 int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 
-/* The data path that "auto" stands for. */
+/* The data path that "auto" stands for, as long as nothing is known of the driver. */
 int ub_spec_path(const struct ub_spec *spec);
+
+/* Replaces "auto" by a faster path, where the driver (@features: UBLK_F_*), the open target and what
+ * else is asked for let it, and no client sees a difference. */
+void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features);
+
+/* What ADD_DEV has to ask for, UBLK_F_*. */
+uint64_t ub_spec_path_flags(const struct ub_spec *spec);
 
 /*
  * Checks what can be checked without a system call (ranges, combinations, names), and replaces

@@ -7,7 +7,7 @@
 
 /* clang-format off */
 const struct ub_feature ub_features[] = {
-	{ .name = "support_zero_copy", .bit = UBLK_F_SUPPORT_ZERO_COPY, .since = "6.15",
+	{ .name = "support_zero_copy", .bit = UBLK_F_SUPPORT_ZERO_COPY, .since = "6.15", .used = true,
 	  .summary = "a request's pages can be registered as a buffer of the server's ring" },
 	{ .name = "uring_cmd_comp_in_task", .bit = UBLK_F_URING_CMD_COMP_IN_TASK, .since = "6.0",
 	  .summary = "commands complete in the server's task; always on" },
@@ -31,7 +31,7 @@ const struct ub_feature ub_features[] = {
 	  .summary = "I/O fails at once instead of waiting while there is no server" },
 	{ .name = "update_size", .bit = UBLK_F_UPDATE_SIZE, .since = "6.16",
 	  .summary = "a live device's size can change" },
-	{ .name = "auto_buf_reg", .bit = UBLK_F_AUTO_BUF_REG, .since = "6.16",
+	{ .name = "auto_buf_reg", .bit = UBLK_F_AUTO_BUF_REG, .since = "6.16", .used = true,
 	  .summary = "the driver registers zero-copy buffers by itself" },
 	{ .name = "quiesce", .bit = UBLK_F_QUIESCE, .since = "6.16",
 	  .summary = "a device can be parked for a change of its server" },

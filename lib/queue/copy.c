@@ -17,10 +17,12 @@ static void init(struct ub_queue *q)
 		q->ios[tag].data = q->buffers + (size_t)tag * q->max_io;
 }
 
-static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
+static void prep_fetch(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
+		       struct ublksrv_io_cmd *cmd)
 {
 	(void)q;
-	return (uintptr_t)io->data;
+	(void)sqe;
+	cmd->addr = (uintptr_t)io->data;
 }
 
 /*
@@ -86,7 +88,7 @@ static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *
 const struct ub_path ub_path_copy = {
 	.name = "copy",
 	.init = init,
-	.fetch_addr = fetch_addr,
+	.prep_fetch = prep_fetch,
 	.begin = ub_queue_submit,
 	.end = ub_queue_commit,
 	.prep_read = ub_buffer_prep_read,

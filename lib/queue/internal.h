@@ -22,6 +22,8 @@ enum {
 /* user_data: tag in bits 0 to 15, kind above: none for a fetch, or one of these. */
 #define DATA_TARGET ((uint64_t)1 << 16)
 #define DATA_TIMER ((uint64_t)1 << 17)
+#define DATA_REGISTER ((uint64_t)1 << 18)
+#define DATA_UNREGISTER ((uint64_t)1 << 19)
 #define DATA_TAG(data) ((data)&0xffff)
 
 /* Registered files: the char device, then the target's. */
@@ -31,12 +33,16 @@ enum {
 /* A way of moving data between the request and the server. */
 struct ub_path {
 	const char *name;
+	bool slots; /* each tag has a slot in the ring's table of buffers, empty at first */
 	/* Puts the I/Os into the state that the first fetch finds. */
 	void (*init)(struct ub_queue *q);
-	/* What goes into `addr` of a tag's fetch. */
-	uint64_t (*fetch_addr)(struct ub_queue *q, struct ub_io *io);
+	/* Says in a tag's fetch where its data is to be; may be NULL: it is not asked. */
+	void (*prep_fetch)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
+			   struct ublksrv_io_cmd *cmd);
 	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. */
 	void (*begin)(struct ub_queue *q, struct ub_io *io);
+	/* A buffer command of the I/O's has ended; NULL: there are none. */
+	void (*registered)(struct ub_queue *q, struct ub_io *io, int res);
 	/* The target is done with it: the data goes out, then it is committed. */
 	void (*end)(struct ub_queue *q, struct ub_io *io, int result);
 	/* Points a read or write of a file at the I/O's data. */
@@ -44,13 +50,14 @@ struct ub_path {
 			  uint32_t data, uint32_t len, uint64_t offset);
 	void (*prep_write)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
 			   uint32_t data, uint32_t len, uint64_t offset);
+	/* NULL where only files can reach the data. */
 	int (*copy_to)(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
 		       uint32_t len);
 	int (*copy_from)(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
 			 uint32_t len);
 	/*
 	 * Returns the pages of buffers that hold nothing to the system. Called when nothing is queued
-	 * for the kernel and no completion waits.
+	 * for the kernel and no completion waits. NULL: there are none.
 	 */
 	void (*give_back)(struct ub_queue *q);
 };
@@ -116,6 +123,10 @@ struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);
 
 /* Hands the I/O to the target. */
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io);
+
+/* Puts the I/O's data into its tag's slot, or takes it out (UBLK_U_IO_REGISTER_IO_BUF and its
+ * counterpart). */
+void ub_queue_buffer_command(struct ub_queue *q, struct ub_io *io, uint32_t op);
 
 /* Commits @result and fetches the tag's next I/O, with one command. */
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);

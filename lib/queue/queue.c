@@ -62,7 +62,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->path = config->path;
 	q->buffers_size = config->space->layout.size[UB_PART_BUFFERS];
 	q->buffer_cap = config->buffer_cap;
-	q->keeps = config->keep;
+	q->keeps = config->keep || !q->path->give_back;
 	q->event_fd = config->event_fd;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
@@ -141,6 +141,17 @@ int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struc
 	return 0;
 }
 
+static int make_slots(struct ub_queue *q, struct ub_error *err)
+{
+	int ret = ub_fault("slots");
+
+	if (!ret)
+		ret = io_uring_register_buffers_sparse(&q->ring, q->depth);
+	return ret < 0 ? ub_fail(err, UB_STAGE_RING, ret,
+				 "cannot make the table of buffers of queue %u", q->id)
+		       : 0;
+}
+
 int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 {
 	int files[FILE_TARGET + UB_TARGET_FILES_MAX] = {[FILE_CHAR] = char_fd};
@@ -154,7 +165,7 @@ int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot register the files of queue %u",
 			       q->id);
-	return 0;
+	return q->path->slots ? make_slots(q, err) : 0;
 }
 
 int ub_queue_map(struct ub_queue *q, int char_fd, struct ub_error *err)

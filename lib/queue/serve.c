@@ -39,7 +39,6 @@ static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int re
 		.q_id = q->id,
 		.tag = io->tag,
 		.result = result,
-		.addr = q->path->fetch_addr(q, io),
 	};
 
 	sqe->opcode = IORING_OP_URING_CMD;
@@ -47,8 +46,25 @@ static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int re
 	sqe->fd = FILE_CHAR;
 	sqe->cmd_op = op;
 	sqe->user_data = io->tag;
+	if (q->path->prep_fetch)
+		q->path->prep_fetch(q, io, sqe, &cmd);
 	memcpy(sqe->cmd, &cmd, sizeof(cmd));
 	io->state = IO_PARKED;
+}
+
+void ub_queue_buffer_command(struct ub_queue *q, struct ub_io *io, uint32_t op)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+	const struct ublksrv_io_cmd cmd = {.q_id = q->id, .tag = io->tag, .addr = io->tag};
+	bool out = op == UBLK_U_IO_UNREGISTER_IO_BUF;
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = IOSQE_FIXED_FILE | (out ? IOSQE_CQE_SKIP_SUCCESS : 0);
+	sqe->fd = FILE_CHAR;
+	sqe->cmd_op = op;
+	sqe->user_data = (out ? DATA_UNREGISTER : DATA_REGISTER) | io->tag;
+	memcpy(sqe->cmd, &cmd, sizeof(cmd));
+	io->pending += !out;
 }
 
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
@@ -202,11 +218,20 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 		return;
 	}
 	io = &q->ios[DATA_TAG(data)];
-	if (!(data & DATA_TARGET)) {
+	if (!(data & ~(uint64_t)UINT16_MAX)) {
 		fetched(q, io, cqe->res);
 		return;
 	}
+	if (__builtin_expect(data & DATA_UNREGISTER, 0)) {
+		ub_queue_fault(q, "tag %u cannot be taken out of its slot: %s", io->tag,
+			       strerror(-cqe->res));
+		return;
+	}
 	io->pending--;
+	if (__builtin_expect(data & DATA_REGISTER, 0)) {
+		q->path->registered(q, io, cqe->res);
+		return;
+	}
 	q->target->type->complete(q, io, cqe->res);
 }
 

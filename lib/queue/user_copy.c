@@ -124,13 +124,6 @@ static void init(struct ub_queue *q)
 	q->last_waiting = &q->waiting;
 }
 
-static uint64_t fetch_addr(struct ub_queue *q, struct ub_io *io)
-{
-	(void)q;
-	(void)io;
-	return 0;
-}
-
 /* The kernel knows of no buffer but those of operations under way, whose slots are not free. */
 static void give_back(struct ub_queue *q)
 {
@@ -143,7 +136,6 @@ static void give_back(struct ub_queue *q)
 const struct ub_path ub_path_user_copy = {
 	.name = "user-copy",
 	.init = init,
-	.fetch_addr = fetch_addr,
 	.begin = begin,
 	.end = end,
 	.prep_read = ub_buffer_prep_read,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include "device/budget.h"
 #include "server/server.h"
 
 #define SECTOR_SHIFT 9
@@ -43,6 +44,11 @@ void server_fill_params(const struct server *s, struct ublk_params *params)
 	/* Without a volatile cache the kernel sends no flush, and FUA means nothing to it. */
 	if (t->volatile_cache)
 		params->basic.attrs |= UBLK_ATTR_VOLATILE_CACHE | UBLK_ATTR_FUA;
+	/* The client's own pages go to the backing: they have to lie as that wants them. */
+	if (ub_path_granted(s->info->flags) == UB_PATH_ZERO_COPY && t->memory_align > 1) {
+		params->types |= UBLK_PARAM_TYPE_DMA_ALIGN;
+		params->dma.alignment = t->memory_align - 1;
+	}
 	if (t->discard_granularity || t->write_zeroes) {
 		params->types |= UBLK_PARAM_TYPE_DISCARD;
 		params->discard.discard_granularity = larger(t->discard_granularity, block);

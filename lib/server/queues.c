@@ -39,6 +39,12 @@ static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, siz
 		   : 0;
 }
 
+static const struct ub_path *const paths[] = {
+	[UB_PATH_COPY] = &ub_path_copy,
+	[UB_PATH_USER_COPY] = &ub_path_user_copy,
+	[UB_PATH_ZERO_COPY] = &ub_path_zero_copy,
+};
+
 static int touch_huge(struct server *s, unsigned id, struct ub_error *err)
 {
 	int ret = ub_space_touch_huge(&s->space, id);
@@ -54,8 +60,7 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.id = id,
 		.info = s->info,
 		.target = &s->target,
-		.path = ub_path_granted(s->info->flags) == UB_PATH_USER_COPY ? &ub_path_user_copy
-									     : &ub_path_copy,
+		.path = paths[ub_path_granted(s->info->flags)],
 		.keep = s->record.spec.mlock || s->record.spec.huge_pages,
 		.buffer_cap = ub_budget_buffers(&s->record.spec, s->info),
 		.space = &s->space,

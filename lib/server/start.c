@@ -86,8 +86,12 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    "cannot add a device with --recovery %s: this kernel's driver "
 				    "does not have it",
 				    ub_recovery_names[spec->recovery]);
-	if (ub_spec_path(spec) == UB_PATH_USER_COPY)
-		flags |= UBLK_F_USER_COPY;
+	flags |= ub_spec_path_flags(spec);
+	if (flags & ~features)
+		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
+				    "cannot add a device with data path %s: this kernel's driver "
+				    "does not have it",
+				    ub_data_path_names[ub_spec_path(spec)]);
 	*ret_flags = flags;
 	if (spec->unprivileged) {
 		*ret_flags |= UBLK_F_UNPRIVILEGED_DEV;
@@ -285,8 +289,10 @@ int server_add(struct server *s, struct ub_error *err)
 		return ret;
 	server_leave_namespace(s);
 	ret = ub_ctrl_open(&s->ctrl, err);
-	if (!ret)
-		ret = check_claims(s, err);
+	if (ret)
+		return ret;
+	ub_spec_choose_path(&s->record.spec, &s->target, ub_ctrl_features(s->ctrl));
+	ret = check_claims(s, err);
 	if (!ret)
 		ret = check_plan(s, err);
 	if (!ret)

@@ -238,6 +238,7 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	atomic_init(&loop->can_punch, p.block || p.granularity);
 	atomic_init(&loop->can_discard, p.block);
 	tgt->state = loop;
+	tgt->memory_align = loop->direct ? p.direct_memory : 0;
 	atomic_init(&tgt->write_error, req->write_error);
 	return 0;
 }
@@ -292,6 +293,7 @@ const struct ub_target ub_target_loop = {
 	.options = options,
 	.args_size = sizeof(struct loop_args),
 	.recoverable = true,
+	.zero_copy = true,
 	.defaults = loop_defaults,
 	.check = loop_check,
 	.open = loop_open,

@@ -41,8 +41,9 @@ struct ub_tgt {
 	bool volatile_cache;          /* the client is told to send flushes, and FUA works */
 	bool read_only;
 	bool rotational;
-	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
-	void *memory;        /* what it maps for its data, told of in reports; NULL: nothing */
+	uint32_t memory_align; /* of data in memory, for operations on its files; bytes; 0: none */
+	unsigned ops_per_io;   /* operations that one I/O has on the ring at once, at the most */
+	void *memory;          /* what it maps for its data, told of in reports; NULL: nothing */
 	uint64_t memory_size;
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;
@@ -68,6 +69,7 @@ struct ub_target {
 	const struct ub_opt *options;
 	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
 	bool recoverable; /* its data outlives its server */
+	bool zero_copy;   /* it moves data by operations on files alone */
 	bool in_memory;   /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
 	/* Sets the defaults that are not zero; may be NULL. */
 	void (*defaults)(void *args);

@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: MIT
+# The data path on which nobody copies: the backing reads and writes the request's own pages.
+# kernels: 6.12 6.18 newest
+# build: faults
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+has_zero_copy()
+{
+	only_on_kernel 6.16 'automatic registration of buffers'
+}
+
+# load_and_verify DEV OPTIONS...: requests of every size, many at once, read back and compared.
+load_and_verify()
+{
+	fio --filename="$1" --ioengine=libaio --direct=1 --rw=randwrite --randrepeat=1 \
+		--bsrange=512-512k --iodepth=64 --size=32M --verify=crc32c --verify_fatal=1 \
+		--name=load --output=fio.log "${@:2}" || { cat fio.log && return 1; }
+}
+
+@test "a file and a block device keep every block, in requests of every size" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for backing in e/a.img "$(make_ram_disk 64)"; do
+		dev=$(ublk add -t loop -f "$backing" -q 2)
+		[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+		load_and_verify "$dev"
+		load_and_verify "$dev" --bsrange=4k-4k --fsync=16
+		ublk del "$dev"
+	done
+}
+
+@test "what is written is in the file, and what is in the file is read" {
+	has_zero_copy
+	dd if=/dev/urandom of=want bs=1M count=8 status=none
+	for direct in on off; do
+		truncate -s 0 a.img
+		truncate -s 16M a.img
+		dev=$(ublk add -t loop -f a.img --data-path zero-copy --direct "$direct")
+		dd if=want of="$dev" bs=1M oflag=direct status=none
+		cmp -n 8388608 a.img want
+		cmp -n 8388608 "$dev" want
+		blkdiscard -z -o 1M -l 1M "$dev"
+		cmp -n 1048576 -i 1048576:0 a.img /dev/zero
+		ublk del "$dev"
+	done
+}
+
+@test "there are no buffers, and nothing stays after a load" {
+	has_zero_copy
+	make_image a.img 64M
+	dev=$(ublk add -t loop -f a.img --direct off)
+	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+	load_and_verify "$dev"
+	[ "$(buffers_of "$dev" mapped)" -eq 0 ]
+	[ "$(detail "$dev" .memory.resident)" -lt $((1400 * 1024)) ]
+	ublk del "$dev"
+}
+
+@test "what the driver fails to register, we register" {
+	has_zero_copy
+	make_image a.img 64M
+	dev=$(UBLK_FAULT=auto-buffer ublk add -t loop -f a.img --direct off)
+	load_and_verify "$dev"
+	dd if="$dev" of=/dev/null bs=64K count=16 iflag=direct status=none
+	blkdiscard "$dev"
+	kill_server "$dev"
+	ublk recover "$dev"
+	load_and_verify "$dev"
+	ublk del "$dev"
+}
+
+@test "a killed server's requests are served whole by the next one" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	dev=$(ublk add -t loop -f e/a.img --recovery reissue)
+	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+	fio --name=verified --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
+		--rw=randwrite --bsrange=4k-64k --loops=3 --verify=crc32c --verify_fatal=1 >fio.log 2>&1 3>&- &
+	fio=$!
+	for ((round = 0; round < 5; round++)); do
+		sleep 0.5
+		kill_server "$dev"
+		ublk recover "$dev"
+	done
+	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	ublk del "$dev"
+}
+
+@test "a server that dies while its disk works leaves no request's pages to it" {
+	has_zero_copy
+	disk=$(make_slow_disk 1000 64)
+	dev=$(ublk add -t loop -f "$disk" --recovery reissue --no-partition-scan)
+	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+	dd if=/dev/urandom of=want bs=64K count=1 status=none
+	dd if=want of="$dev" bs=64K oflag=direct status=none 3>&- &
+	writer=$!
+	wait_for 10 in_flight "$disk" 1
+	kill_server "$dev"
+	ublk recover "$dev"
+	ends_with 0 "$writer"
+	cmp -n 65536 "$dev" want
+	ublk del "$dev"
+}
+
+@test "errors of the backing reach the client" {
+	has_zero_copy
+	disk=$(make_ram_disk 32)
+	map_disk broken "0 8192 linear $disk 0
+8192 8192 error
+16384 8192 linear $disk 16384"
+	dev=$(ublk add -t loop -f /dev/mapper/broken --no-partition-scan)
+	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+	dd if=/dev/zero of="$dev" bs=64K count=8 oflag=direct status=none
+	run dd if="$dev" of=/dev/null bs=64K skip=64 count=1 iflag=direct
+	[[ $output == *'Input/output error'* ]]
+	run dd if=/dev/zero of="$dev" bs=64K seek=64 count=1 oflag=direct
+	[[ $output == *'Input/output error'* ]]
+	dd if="$dev" of=/dev/null bs=64K skip=128 count=8 iflag=direct status=none
+	ublk del "$dev"
+}
+
+@test "auto takes it where clients see no difference, and only there" {
+	has_zero_copy
+	make_image a.img 16M
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 16M
+	path_of()
+	{
+		dev=$(ublk add "$@") && detail "$dev" .data_path && ublk del "$dev" >&2
+	}
+	[ "$(path_of -t loop -f e/a.img)" = '"zero-copy"' ]
+	[ "$(path_of -t loop -f e/a.img --buffer-memory 8M)" = '"user-copy"' ]
+	[ "$(path_of -t loop -f e/a.img --data-path copy)" = '"copy"' ]
+	[ "$(path_of -t null)" = '"copy"' ]
+	[ "$(path_of -t mem --size 8M)" = '"copy"' ]
+	[ "$(ublk add -t loop -f e/a.img --dry-run --json | jq -r .data_path)" = zero-copy ]
+	# This one asks for memory that lies at whole pages.
+	[ "$(stat -f -c %T .)" = tmpfs ]
+	[ "$(path_of -t loop -f a.img)" = '"copy"' ]
+}
+
+@test "what makes no sense with it is refused" {
+	for args in '-t null' '-t mem --size 8M'; do
+		# Several words.
+		# shellcheck disable=SC2086
+		run --separate-stderr "$UBLK" add $args --data-path zero-copy
+		[ "$status" -eq 2 ]
+		[[ $stderr == *"--data-path zero-copy is not for target "*": it has no file"* ]]
+	done
+	make_image a.img 1M
+	run --separate-stderr "$UBLK" add -t loop -f a.img --data-path zero-copy --buffer-memory 8M
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"on path zero-copy there are no buffers"* ]]
+	run --separate-stderr "$UBLK" add -t loop -f a.img --data-path zero-copy --huge-pages
+	[ "$status" -eq 2 ]
+	nothing_left
+}
+
+@test "where the driver does not have it, auto is copy and asking for it is exit 6" {
+	only_before_kernel 6.16 'automatic registration of buffers'
+	make_image a.img 1M
+	dev=$(ublk add -t loop -f a.img)
+	[ "$(detail "$dev" .data_path)" = '"copy"' ]
+	ublk del "$dev"
+	run --separate-stderr "$UBLK" add -t loop -f a.img --data-path zero-copy
+	[ "$status" -eq 6 ]
+	[[ $stderr == *"cannot add a device with data path zero-copy: this kernel's driver does not have it"* ]]
+	nothing_left
+}
+
+@test "a failure to make the table of buffers leaves nothing" {
+	has_zero_copy
+	make_image a.img 1M
+	UBLK_FAULT=slots:ENOMEM run --separate-stderr "$UBLK" add -t loop -f a.img --data-path zero-copy
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"cannot make the table of buffers of queue 0: Cannot allocate memory"* ]]
+	nothing_left
+}
