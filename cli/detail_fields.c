@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "kernel/uapi.h"
+#include "plan_fields.h"
 
 #define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
 #define SECTOR 512ULL
@@ -267,6 +268,19 @@ GETTER(region_page_size)
 	ub_value_number(value, region_of(object)->page_size);
 }
 
+/* And as it was planned. */
+
+GETTER(planned)
+{
+	if (dev_of(object)->managed)
+		ub_value_number(value, UB_REGION_COUNT);
+}
+
+static const void *planned_at(const void *object, size_t index)
+{
+	return &dev_of(object)->record.memory.plan[index];
+}
+
 /* Who uses it. */
 
 GETTER(users)
@@ -406,6 +420,8 @@ const struct ub_field ub_detail_fields[] = {
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
 	  .fields = queue_fields, .at = queue_at, .describe = describe_queue },
 	{ .key = "regions", .type = UB_FIELD_INCLUDE, .fields = ub_region_list_fields },
+	{ .key = "plan", .type = UB_FIELD_LIST, .get = get_planned, .fields = ub_plan_sum_fields,
+	  .at = planned_at, .json_only = true },
 	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },
 	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .fields = user_fields,
 	  .at = user_at, .describe = describe_user },

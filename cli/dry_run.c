@@ -7,6 +7,7 @@
 #include "base/parse.h"
 #include "device/budget.h"
 #include "kernel/ctrl.h"
+#include "plan_fields.h"
 #include "table.h"
 
 #define SCHEMA "ublk.plan/1"
@@ -19,77 +20,6 @@ struct view {
 	struct ub_limit limits[UB_LIMIT_COUNT];
 	bool fits;
 };
-
-static const struct ub_plan_region *region_of(const void *object)
-{
-	return object;
-}
-
-GETTER(name)
-{
-	ub_value_text(value, ub_region_names[region_of(object)->kind]);
-}
-
-GETTER(queue)
-{
-	if (region_of(object)->queue >= 0)
-		ub_value_number(value, (uint64_t)region_of(object)->queue);
-}
-
-GETTER(mapped)
-{
-	ub_value_number(value, region_of(object)->mapped);
-}
-
-GETTER(start)
-{
-	ub_value_number(value, region_of(object)->start);
-}
-
-GETTER(most)
-{
-	ub_value_number(value, region_of(object)->most);
-}
-
-GETTER(locked)
-{
-	ub_value_number(value, region_of(object)->locked);
-}
-
-GETTER(pinned)
-{
-	ub_value_number(value, region_of(object)->pinned);
-}
-
-GETTER(charged)
-{
-	ub_value_number(value, region_of(object)->charged);
-}
-
-GETTER(page_size)
-{
-	ub_value_number(value, region_of(object)->page_size);
-}
-
-/* clang-format off */
-static const struct ub_field amount_fields[] = {
-	{ .key = "mapped", .type = UB_FIELD_SIZE, .column = "MAPPED", .get = get_mapped },
-	{ .key = "start", .type = UB_FIELD_SIZE, .column = "START", .get = get_start },
-	{ .key = "most", .type = UB_FIELD_SIZE, .column = "MOST", .get = get_most },
-	{ .key = "locked", .type = UB_FIELD_SIZE, .column = "LOCKED", .get = get_locked },
-	{ .key = "pinned", .type = UB_FIELD_SIZE, .column = "PINNED", .get = get_pinned },
-	{ .key = "charged", .type = UB_FIELD_SIZE, .column = "CHARGED", .get = get_charged },
-	UB_FIELD_END,
-};
-
-static const struct ub_field region_fields[] = {
-	{ .key = "name", .type = UB_FIELD_STRING, .column = "REGION", .get = get_name },
-	{ .key = "queue", .type = UB_FIELD_NUMBER, .column = "QUEUE", .get = get_queue },
-	{ .key = "amounts", .type = UB_FIELD_INCLUDE, .fields = amount_fields },
-	{ .key = "page_size", .type = UB_FIELD_SIZE, .column = "PAGE", .get = get_page_size },
-	UB_FIELD_END,
-};
-/* clang-format on */
 
 static const struct ub_limit *limit_of(const void *object)
 {
@@ -245,7 +175,7 @@ static const struct ub_field plan_fields[] = {
 	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_depth },
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_data_path },
-	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
+	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = ub_plan_region_fields,
 	  .at = region_at, .json_only = true },
 	{ .key = "total", .type = UB_FIELD_OBJECT, .get = get_total, .fields = total_fields },
 	{ .key = "limits", .type = UB_FIELD_LIST, .get = get_limits, .fields = limit_fields,
@@ -268,7 +198,7 @@ static int print(struct ub_call *call, const struct view *view)
 			ub_doc_set(out->doc, plan_fields, view);
 		return ret;
 	}
-	ret = ub_columns_choose(region_fields,
+	ret = ub_columns_choose(ub_plan_region_fields,
 				"REGION,QUEUE,MAPPED,START,MOST,LOCKED,PINNED,CHARGED,PAGE", NULL,
 				&columns, NULL);
 	if (ret == 0)

@@ -3,6 +3,8 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <linux/capability.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +31,24 @@ static uint64_t rings_of(uint64_t pid)
 	return sum;
 }
 
+/* With CAP_IPC_LOCK nothing is charged. */
+static bool is_exempt(uint64_t pid)
+{
+	_cleanup_fclose_ FILE *file = NULL;
+	_cleanup_free_ char *line = NULL;
+	uint64_t caps = 0;
+	char path[32];
+	size_t size = 0;
+
+	(void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", pid);
+	file = fopen(path, "re");
+	while (file && getline(&line, &size, file) > 0)
+		if (sscanf(line, "CapEff: %" SCNx64, &caps) == 1)
+			break;
+	return caps & (uint64_t)1 << CAP_IPC_LOCK;
+}
+
+/* This process's own are part of the plan. */
 uint64_t ub_charged_rings(void)
 {
 	DIR *dir = opendir("/proc");
@@ -37,8 +57,9 @@ uint64_t ub_charged_rings(void)
 	struct stat st;
 
 	while (dir && (entry = readdir(dir)))
-		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) == 0 &&
-		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_uid == geteuid())
+		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) == 0 && (pid_t)pid != getpid() &&
+		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_uid == geteuid() &&
+		    !is_exempt(pid))
 			sum += rings_of(pid);
 	if (dir)
 		(void)closedir(dir);

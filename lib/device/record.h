@@ -16,6 +16,7 @@
 #include "device/spec.h"
 #include "kernel/uapi.h"
 #include "memory/layout.h"
+#include "memory/plan.h"
 
 #define UB_RECORD_SCHEMA "ublk.record/1"
 
@@ -23,7 +24,8 @@
 struct ub_record_memory {
 	uint64_t base; /* address of the first queue's stretch; 0: not known */
 	struct ub_layout layout;
-	uint64_t target_base, target_size; /* what the target maps; size 0: nothing */
+	uint64_t target_base, target_size;           /* what the target maps; size 0: nothing */
+	struct ub_plan_region plan[UB_REGION_COUNT]; /* as it was planned; sums over all queues */
 };
 
 struct ub_record {

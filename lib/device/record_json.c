@@ -164,6 +164,26 @@ static bool add_range(struct json_object *obj, const char *key, const char *at, 
 	return part && add_hex(part, at, where) && add_u64(part, "size", size);
 }
 
+static bool add_plan(struct json_object *obj, const struct ub_plan_region plan[UB_REGION_COUNT])
+{
+	struct json_object *part = add_object(obj, "plan"), *region;
+
+	if (!part)
+		return false;
+	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++) {
+		const struct ub_plan_region *r = &plan[kind];
+
+		region = add_object(part, ub_region_names[kind]);
+		if (!region || !add_u64(region, "mapped", r->mapped) ||
+		    !add_u64(region, "start", r->start) || !add_u64(region, "most", r->most) ||
+		    !add_u64(region, "locked", r->locked) ||
+		    !add_u64(region, "pinned", r->pinned) ||
+		    !add_u64(region, "charged", r->charged))
+			return false;
+	}
+	return true;
+}
+
 static bool add_memory(struct json_object *obj, const struct ub_record_memory *m)
 {
 	struct json_object *part = add_object(obj, "memory");
@@ -176,7 +196,7 @@ static bool add_memory(struct json_object *obj, const struct ub_record_memory *m
 		if (!add_range(part, ub_part_names[i], "offset", m->layout.offset[i],
 			       m->layout.size[i]))
 			return false;
-	return true;
+	return add_plan(part, m->plan);
 }
 
 static bool add_backing(struct json_object *obj, const struct ub_backing *b)

@@ -85,6 +85,28 @@ static int read_range(struct ub_json_in *p, struct json_object *obj, const char 
 	return ub_json_get_u64(p, part, "size", INT64_MAX, ret_size);
 }
 
+static int read_plan(struct ub_json_in *p, struct json_object *obj,
+		     struct ub_plan_region plan[UB_REGION_COUNT])
+{
+	struct json_object *part, *region;
+	int ret = ub_json_get_part(p, obj, "plan", &part);
+
+	for (unsigned kind = 0; kind < UB_REGION_COUNT && !ret; kind++) {
+		struct ub_plan_region *r = &plan[kind];
+
+		*r = (struct ub_plan_region){.kind = kind, .queue = -1};
+		if ((ret = ub_json_get_part(p, part, ub_region_names[kind], &region)) ||
+		    (ret = ub_json_get_u64(p, region, "mapped", INT64_MAX, &r->mapped)) ||
+		    (ret = ub_json_get_u64(p, region, "start", INT64_MAX, &r->start)) ||
+		    (ret = ub_json_get_u64(p, region, "most", INT64_MAX, &r->most)) ||
+		    (ret = ub_json_get_u64(p, region, "locked", INT64_MAX, &r->locked)) ||
+		    (ret = ub_json_get_u64(p, region, "pinned", INT64_MAX, &r->pinned)))
+			return ret;
+		ret = ub_json_get_u64(p, region, "charged", INT64_MAX, &r->charged);
+	}
+	return ret;
+}
+
 static int read_memory(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
 {
 	struct ub_record_memory *m = &r->memory;
@@ -100,7 +122,7 @@ static int read_memory(struct ub_json_in *p, struct json_object *obj, struct ub_
 	for (unsigned i = 0; i < UB_PART_COUNT && !ret; i++)
 		ret = read_range(p, part, ub_part_names[i], "offset", &m->layout.offset[i],
 				 &m->layout.size[i]);
-	return ret;
+	return ret ? ret : read_plan(p, part, m->plan);
 }
 
 static int read_backing(struct ub_json_in *p, struct json_object *obj, struct ub_backing *b)

@@ -286,6 +286,9 @@ int ub_queue_serve(struct ub_queue *q)
 
 	if (ret < 0)
 		return ret;
+	/* This thread finds the ring by an index from now on, without counting references to it. A
+	 * kernel that can't is served by the descriptor. */
+	(void)io_uring_register_ring_fd(&q->ring);
 	ret = fetch_all(q);
 	if (ret)
 		return ret;

@@ -137,6 +137,8 @@ int server_make_queues(struct server *s, struct ub_error *err)
 	s->has_nodes = ub_sysfs_has_nodes();
 	for (unsigned i = 0; !ret && i < s->info->nr_hw_queues; i++)
 		ret = make_queue(s, i, cpus, err);
+	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++)
+		s->record.memory.plan[kind] = ub_plan_of(&plan, kind);
 	ub_plan_done(&plan);
 	CPU_FREE(cpus);
 	if (!ret && s->record.spec.mlock)

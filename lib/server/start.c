@@ -249,12 +249,10 @@ int server_write_record(struct server *s, struct ub_error *err)
 	r.pid = getpid();
 	(void)ub_process_start_time(r.pid, &r.start_time);
 	r.threads = s->nr_queues;
-	r.memory = (struct ub_record_memory){
-		.base = (uintptr_t)s->space.base,
-		.layout = s->space.layout,
-		.target_base = (uintptr_t)s->target.memory,
-		.target_size = s->target.memory_size,
-	};
+	r.memory.base = (uintptr_t)s->space.base;
+	r.memory.layout = s->space.layout;
+	r.memory.target_base = (uintptr_t)s->target.memory;
+	r.memory.target_size = s->target.memory_size;
 	r.backing = s->target.backing;
 	return ub_record_write(&r, err);
 }

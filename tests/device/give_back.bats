@@ -32,7 +32,7 @@ write_pattern()
 
 @test "after a load the buffers go back, and the device works on" {
 	make_image a.img 64M
-	dev=$(ublk add -t loop -f a.img -q 2)
+	dev=$(ublk add -t loop -f a.img -q 2 --data-path copy)
 	fio --name=load --filename="$dev" --rw=randwrite --bs=512k --iodepth=64 --ioengine=libaio \
 		--direct=1 --size=64M --verify=crc32c --do_verify=0 --output=fio.log
 	[ "$(buffers_of "$dev" resident)" -gt 4000000 ]
@@ -49,7 +49,7 @@ read_from_a_stalled_disk()
 	local disk sectors=65536 reader
 	disk=$(make_ram_disk 32)
 	map_disk slow "0 $sectors linear $disk 0"
-	dev=$(ublk add -t loop -f /dev/mapper/slow --direct on)
+	dev=$(ublk add -t loop -f /dev/mapper/slow --direct on --data-path copy)
 	write_pattern "$dev"
 	write_pattern want
 	change_map slow "0 $sectors delay $disk 0 12000 $disk 0 0"

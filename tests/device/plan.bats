@@ -31,13 +31,18 @@ sums()
 # agree ARGS...: adds a device as planned, loads it, and compares.
 agree()
 {
-	local dev regions='.devices[0].regions' name
+	local dev regions='.devices[0].regions' name key
 	"$UBLK" add "$@" --dry-run --json >plan.json
 	dev=$(ublk add "$@")
 	dd if=/dev/zero of="$dev" bs=64K count=16 oflag=direct status=none
 	ublk show --json "$dev" >show.json
 	[ "$(sums plan.json .regions mapped)" = "$(sums show.json "$regions" mapped)" ]
 	[ "$(sums plan.json .regions locked)" = "$(sums show.json "$regions" locked)" ]
+	# The plan stands beside it, made again with what was granted: here the same.
+	for key in mapped start most locked pinned charged; do
+		[ "$(sums plan.json .regions "$key")" = \
+			"$(sums show.json '(.devices[0].plan | map(select(.mapped > 0)))' "$key")" ]
+	done
 	for name in descriptors rings state stacks buffers target program; do
 		jq -en --arg name "$name" --slurpfile plan plan.json --slurpfile show show.json '
 			def sum(key): map(select(.name == $name) | .[key]) | add // 0;
@@ -54,7 +59,8 @@ agree()
 
 @test "a device has what was planned: mapped to the byte, resident between start and most" {
 	make_image a.img 16M
-	agree -t loop -f a.img
+	agree -t loop -f a.img --data-path copy
+	agree -t loop -f a.img --direct off
 	agree -t loop -f a.img -q 2 -d 100 --max-io 64K
 	agree -t mem --size 8M -d 1 --max-io 4K
 	agree -t loop -f a.img -q 2 --buffer-memory 1M

@@ -14,7 +14,7 @@ load servers
 load backings
 
 MINUTES=${UBLK_TORTURE_MINUTES:-20}
-PATHS=3
+PATHS=4
 
 setup()
 {
@@ -109,6 +109,10 @@ torture()
 
 @test "user-copy with a small pool: no byte is lost" {
 	torture $((MINUTES * 60 / PATHS)) --buffer-memory 2M -q 2
+}
+
+@test "zero-copy: no byte is lost" {
+	torture $((MINUTES * 60 / PATHS)) --data-path zero-copy
 }
 
 # sees_the_mistake ARGS...: of the build that gives busy buffers back. Whether fio has ended by it or

@@ -176,7 +176,7 @@ move_out_of_cgroup()
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 	mkdir "$cgroup"
 	dd if=/dev/urandom of=data bs=1M count=32 status=none
-	dev=$(ublk add -t loop -f "$disk" -b 1M -d 16 --no-partition-scan)
+	dev=$(ublk add -t loop -f "$disk" -b 1M -d 16 --no-partition-scan --data-path copy)
 	server=$(server_of "$dev")
 	[ "$(<"/proc/$server/oom_score_adj")" -eq -999 ]
 	echo "$server" >"$cgroup/cgroup.procs"

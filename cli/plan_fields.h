@@ -1,0 +1,10 @@
+/* SPDX-License-Identifier: MIT */
+/* What a plan says of a region (struct ub_plan_region), or of all regions of a kind. */
+#pragma once
+
+#include "field.h"
+
+/* Its kind's name and its bytes. */
+extern const struct ub_field ub_plan_sum_fields[];
+/* And its queue and page size. */
+extern const struct ub_field ub_plan_region_fields[];
