@@ -23,7 +23,11 @@ extern const char *const ub_part_names[UB_PART_COUNT];
 #define UB_QUEUE_STATE_SIZE 1024U
 #define UB_IO_STATE_SIZE 64U
 #define UB_POOL_SLOT_SIZE 8U
+#ifdef __SANITIZE_THREAD__ /* which keeps its own there */
+#define UB_STACK_SIZE (2U * 1024 * 1024)
+#else
 #define UB_STACK_SIZE (128U * 1024)
+#endif
 
 struct ub_layout {
 	uint32_t queues;

@@ -31,6 +31,7 @@ device_setup()
 	undo=()
 	cd "$BATS_TEST_TMPDIR" || return
 	export ASAN_OPTIONS=log_path=$PWD/sanitizer UBSAN_OPTIONS=log_path=$PWD/sanitizer
+	export TSAN_OPTIONS=log_path=$PWD/sanitizer
 	[[ -e /dev/ublk-control ]] || modprobe ublk_drv
 	nothing_left || { what_is_left; return 1; }
 	klog_marker="test $BATS_TEST_NUMBER of ${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION"

@@ -23,14 +23,6 @@ has_zero_copy()
 	only_on_kernel 6.16 'automatic registration of buffers'
 }
 
-# load_and_verify DEV OPTIONS...: requests of every size, many at once, read back and compared.
-load_and_verify()
-{
-	fio --filename="$1" --ioengine=libaio --direct=1 --rw=randwrite --randrepeat=1 \
-		--bsrange=512-512k --iodepth=64 --size=32M --verify=crc32c --verify_fatal=1 \
-		--name=load --output=fio.log "${@:2}" || { cat fio.log && return 1; }
-}
-
 @test "a file and a block device keep every block, in requests of every size" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 128)" ext4 e
@@ -38,8 +30,8 @@ load_and_verify()
 	for backing in e/a.img "$(make_ram_disk 64)"; do
 		dev=$(ublk add -t loop -f "$backing" -q 2)
 		[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
-		load_and_verify "$dev"
-		load_and_verify "$dev" --bsrange=4k-4k --fsync=16
+		fio_verify "$dev" --bsrange=512-512k --iodepth=64 --size=32M
+		fio_verify "$dev" --fsync=16
 		ublk del "$dev"
 	done
 }
@@ -65,7 +57,7 @@ load_and_verify()
 	make_image a.img 64M
 	dev=$(ublk add -t loop -f a.img --direct off)
 	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
-	load_and_verify "$dev"
+	fio_verify "$dev" --bsrange=512-512k --iodepth=64 --size=32M
 	[ "$(buffers_of "$dev" mapped)" -eq 0 ]
 	[ "$(detail "$dev" .memory.resident)" -lt $((1400 * 1024)) ]
 	ublk del "$dev"
@@ -75,12 +67,12 @@ load_and_verify()
 	has_zero_copy
 	make_image a.img 64M
 	dev=$(UBLK_FAULT=auto-buffer ublk add -t loop -f a.img --direct off)
-	load_and_verify "$dev"
+	fio_verify "$dev" --bsrange=512-512k --iodepth=64 --size=32M
 	dd if="$dev" of=/dev/null bs=64K count=16 iflag=direct status=none
 	blkdiscard "$dev"
 	kill_server "$dev"
 	ublk recover "$dev"
-	load_and_verify "$dev"
+	fio_verify "$dev" --bsrange=512-512k --iodepth=64 --size=32M
 	ublk del "$dev"
 }
 
