@@ -150,14 +150,15 @@ static uint64_t program_size(uint64_t page)
 }
 
 /* Addresses for the buffers of a queue: one for each request. Locked, or in huge pages, what is
- * mapped is in memory: then a pool has no more than it may. */
+ * mapped is in memory: then a capped pool has no more than it may. */
 static uint64_t buffer_space(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
 			     int path, uint64_t page)
 {
 	uint64_t all = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
 	uint64_t cap = ub_budget_buffers(spec, info) / page * page;
 
-	if (path != UB_PATH_USER_COPY || !(spec->mlock || spec->huge_pages) || cap > all)
+	if (path != UB_PATH_USER_COPY || !spec->buffer_memory ||
+	    !(spec->mlock || spec->huge_pages) || cap > all)
 		return all;
 	return cap / info->max_io_buf_bytes * info->max_io_buf_bytes;
 }

@@ -68,6 +68,8 @@ served_in_huge_pages()
 	served_in_huge_pages $((8 << 20)) -t loop -f a.img -q 2 -d 5
 	served_in_huge_pages $((32 << 20)) -t mem --size 32M -d 64
 	served_in_huge_pages $((64 << 20)) -t loop -f a.img --data-path user-copy
+	served_in_huge_pages $((4 << 20)) -t loop -f a.img -d 5 --data-path user-copy
+	served_in_huge_pages $((2 << 20)) -t loop -f a.img -d 1 --data-path user-copy
 	served_in_huge_pages $((8 << 20)) -t loop -f a.img --buffer-memory 9M
 	served_in_huge_pages $((8 << 20)) -t loop -f a.img -q 2 --buffer-memory 8M --mlock
 	served_in_huge_pages $((16 << 20)) -t loop -f a.img -d 32 --mlock --numa-node 0
