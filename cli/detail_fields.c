@@ -49,6 +49,11 @@ GETTER(asked_data_path)
 	ub_value_text(value, ub_data_path_names[spec_of(object)->data_path]);
 }
 
+GETTER(asked_batch)
+{
+	ub_value_text(value, ub_batch_names[spec_of(object)->batch]);
+}
+
 GETTER(asked_recovery)
 {
 	if (spec_of(object)->recovery != UB_RECOVERY_DEFAULT)
@@ -358,6 +363,7 @@ static const struct ub_field asked_fields[] = {
 	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_asked_depth },
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_asked_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_asked_data_path },
+	{ .key = "batch", .type = UB_FIELD_STRING, .get = get_asked_batch },
 	{ .key = "recovery", .type = UB_FIELD_STRING, .get = get_asked_recovery },
 	UB_FIELD_END,
 };

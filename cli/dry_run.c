@@ -87,6 +87,11 @@ GETTER(data_path)
 	ub_value_text(value, ub_data_path_names[ub_spec_path(view_of(object)->spec)]);
 }
 
+GETTER(batch)
+{
+	ub_value_number(value, view_of(object)->spec->batch == UB_BATCH_ON);
+}
+
 GETTER(regions)
 {
 	ub_value_number(value, view_of(object)->plan.count);
@@ -137,6 +142,7 @@ static const char *const assumed[] = {
 	"queues: not more than the machine's CPUs",
 	"depth and max_io: granted as asked for",
 	"descriptors: 24 bytes",
+	"node: predicted, where --numa-node does not say it",
 };
 
 GETTER(assumed)
@@ -175,6 +181,7 @@ static const struct ub_field plan_fields[] = {
 	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_depth },
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_data_path },
+	{ .key = "batch", .type = UB_FIELD_BOOL, .get = get_batch },
 	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = ub_plan_region_fields,
 	  .at = region_at, .json_only = true },
 	{ .key = "total", .type = UB_FIELD_OBJECT, .get = get_total, .fields = total_fields },
@@ -199,8 +206,8 @@ static int print(struct ub_call *call, const struct view *view)
 		return ret;
 	}
 	ret = ub_columns_choose(ub_plan_region_fields,
-				"REGION,QUEUE,MAPPED,START,MOST,LOCKED,PINNED,CHARGED,PAGE", NULL,
-				&columns, NULL);
+				"REGION,QUEUE,MAPPED,START,MOST,LOCKED,PINNED,CHARGED,PAGE,NODE",
+				NULL, &columns, NULL);
 	if (ret == 0)
 		ret = ub_table_print(out->file, &columns, view->plan.regions, view->plan.count,
 				     sizeof(*view->plan.regions), out->colour);

@@ -51,6 +51,12 @@ GETTER(charged)
 	ub_value_number(value, region_of(object)->charged);
 }
 
+GETTER(node)
+{
+	if (region_of(object)->node >= 0)
+		ub_value_number(value, (uint64_t)region_of(object)->node);
+}
+
 GETTER(page_size)
 {
 	ub_value_number(value, region_of(object)->page_size);
@@ -78,6 +84,7 @@ const struct ub_field ub_plan_region_fields[] = {
 	{ .key = "queue", .type = UB_FIELD_NUMBER, .column = "QUEUE", .get = get_queue },
 	{ .key = "amounts", .type = UB_FIELD_INCLUDE, .fields = amount_fields },
 	{ .key = "page_size", .type = UB_FIELD_SIZE, .column = "PAGE", .get = get_page_size },
+	{ .key = "node", .type = UB_FIELD_NUMBER, .column = "NODE", .get = get_node },
 	UB_FIELD_END,
 };
 /* clang-format on */

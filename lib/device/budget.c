@@ -157,8 +157,8 @@ static uint64_t buffer_space(const struct ub_spec *spec, const struct ublksrv_ct
 	uint64_t all = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
 	uint64_t cap = ub_budget_buffers(spec, info) / page * page;
 
-	if (path != UB_PATH_USER_COPY || !spec->buffer_memory ||
-	    !(spec->mlock || spec->huge_pages) || cap > all)
+	if (!ub_path_has_pool(path) || !spec->buffer_memory || !(spec->mlock || spec->huge_pages) ||
+	    cap > all)
 		return all;
 	return cap / info->max_io_buf_bytes * info->max_io_buf_bytes;
 }
@@ -177,6 +177,39 @@ static int choose_page(const struct ub_spec *spec, const struct ub_allowance *al
 	return 0;
 }
 
+static int by_node(const void *a, const void *b)
+{
+	const int32_t *x = a, *y = b;
+
+	return *x < *y ? -1 : *x > *y;
+}
+
+/* The node that each queue's memory is likely to come from: the driver is to say which CPUs a queue
+ * serves, and deals them out node by node (group_cpus_evenly()). */
+static void predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
+{
+	long count = sysconf(_SC_NPROCESSORS_CONF);
+	_cleanup_free_ int32_t *nodes = calloc((size_t)count, sizeof(*nodes));
+
+	for (long cpu = 0; nodes && cpu < count; cpu++)
+		nodes[cpu] = ub_sysfs_cpu_node((unsigned)cpu);
+	if (nodes)
+		qsort(nodes, (size_t)count, sizeof(*nodes), by_node);
+	for (size_t i = 0; i < plan->count; i++) {
+		struct ub_plan_region *r = &plan->regions[i];
+
+		if (r->queue < 0 || r->kind == UB_REGION_DESCRIPTORS ||
+		    r->kind == UB_REGION_RINGS || r->kind == UB_REGION_TABLE)
+			continue;
+		if (spec->numa_node >= 0)
+			r->node = spec->numa_node;
+		else if (nodes)
+			r->node = nodes[r->queue * count / plan->layout.queues];
+		if (r->node < 0)
+			r->node = -1;
+	}
+}
+
 int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
 		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
 		   struct ub_plan *ret_plan, struct ub_error *err)
@@ -186,6 +219,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 		.nr_hw_queues = (uint16_t)(spec->queues < cpus ? spec->queues : cpus),
 		.queue_depth = (uint16_t)spec->depth,
 		.max_io_buf_bytes = spec->max_io,
+		.flags = ub_spec_path_flags(spec),
 	};
 	int path = info ? ub_path_granted(info->flags) : ub_spec_path(spec);
 	struct ub_plan_facts facts = {.page = (uint64_t)sysconf(_SC_PAGESIZE)};
@@ -197,6 +231,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.depth = info->queue_depth;
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
+	facts.batch = info->flags & UBLK_F_BATCH_IO;
 	facts.control_entries = UB_CTRL_RING_ENTRIES;
 	ret = choose_page(spec, allowance, &facts, err);
 	if (ret)
@@ -211,6 +246,11 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 				(unsigned long long)spec->buffer_memory,
 				(unsigned long long)facts.buffer_page, info->max_io_buf_bytes);
 	}
+	if (path == UB_PATH_ZERO_COPY) {
+		facts.slots = info->queue_depth;
+		/* And one more, for it need not begin at a page. */
+		facts.slot_pages = (uint32_t)(info->max_io_buf_bytes / facts.page) + 1;
+	}
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
 	facts.program = program_size(facts.page);
@@ -218,6 +258,8 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.lock_charged = !allowance->exempt;
 	facts.rings_charged = allowance->rings_charged;
 	ret = ub_plan_make(ret_plan, &facts);
+	if (!ret)
+		predict_nodes(spec, ret_plan);
 	return ret ? ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory") : 0;
 }
 
@@ -234,7 +276,9 @@ int ub_path_granted(uint64_t flags)
 {
 	if (flags & UBLK_F_AUTO_BUF_REG)
 		return UB_PATH_ZERO_COPY;
-	return flags & UBLK_F_USER_COPY ? UB_PATH_USER_COPY : UB_PATH_COPY;
+	if (flags & UBLK_F_USER_COPY)
+		return UB_PATH_USER_COPY;
+	return flags & UBLK_F_NEED_GET_DATA ? UB_PATH_GET_DATA : UB_PATH_COPY;
 }
 
 static struct ub_limit make_limit(const struct ub_plan *plan, const char *name, const char *what,
@@ -347,8 +391,8 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 		if (rest && ub_spec_check(&fitted, NULL) == 0) {
 			spec->buffer_memory = rest;
 			ub_note(notes,
-				"data path user-copy, with %s of buffers, to stay within "
-				"--memory-limit",
+				"data path %s, with %s of buffers, to stay within --memory-limit",
+				ub_data_path_names[ub_spec_path(spec)],
 				ub_format_size(rest, text, sizeof(text)));
 		}
 	}

@@ -58,7 +58,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 
 /*
  * Fits a specification into its own --memory-limit: where the data path is free to choose and copy
- * would be too large, it becomes user-copy with a pool of what is left, which is noted.
+ * would be too large, it becomes one with a pool of what is left, which is noted.
  * Return: 0, also when there is no limit or nothing helps; or a negative errno with a message.
  */
 int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,

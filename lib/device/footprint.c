@@ -46,6 +46,7 @@ static bool find_part(const struct mapping *m, const struct ub_record_memory *me
 {
 	static const enum ub_region_kind kinds[UB_PART_COUNT] = {
 		[UB_PART_STATE] = UB_REGION_STATE,
+		[UB_PART_BATCH] = UB_REGION_STATE,
 		[UB_PART_STACK] = UB_REGION_STACKS,
 		[UB_PART_BUFFERS] = UB_REGION_BUFFERS,
 	};

@@ -17,10 +17,15 @@
 #define DEV_ID_MAX ((1U << 20) - 1) /* minors have 20 bits */
 
 const char *const ub_data_path_names[] = {
-	[UB_PATH_AUTO] = "auto",
-	[UB_PATH_COPY] = "copy",
-	[UB_PATH_USER_COPY] = "user-copy",
-	[UB_PATH_ZERO_COPY] = "zero-copy",
+	[UB_PATH_AUTO] = "auto",           [UB_PATH_COPY] = "copy",
+	[UB_PATH_USER_COPY] = "user-copy", [UB_PATH_GET_DATA] = "get-data",
+	[UB_PATH_ZERO_COPY] = "zero-copy", NULL,
+};
+
+const char *const ub_batch_names[] = {
+	[UB_BATCH_AUTO] = "auto",
+	[UB_BATCH_ON] = "on",
+	[UB_BATCH_OFF] = "off",
 	NULL,
 };
 
@@ -49,9 +54,11 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "largest request, a multiple of the page (default: 512K)" },
 	{ .name = "data-path", .type = UB_OPT_CHOICE, AT(data_path), .choices = ub_data_path_names,
 	  .help = "how data reaches the server (default: auto)" },
+	{ .name = "batch", .type = UB_OPT_CHOICE, AT(batch), .choices = ub_batch_names,
+	  .help = "many requests with one command, Linux 7.0 (default: auto: off)" },
 	{ .name = "buffer-memory", .type = UB_OPT_SIZE, AT(buffer_memory), .metavar = "SIZE",
 	  .min = 4 * KIB,
-	  .help = "most memory for I/O data at once; user-copy (default: no limit)" },
+	  .help = "most memory for I/O data at once; user-copy, get-data (default: no limit)" },
 	{ .name = "memory-limit", .type = UB_OPT_SIZE, AT(memory_limit), .metavar = "SIZE",
 	  .min = 4 * KIB,
 	  .help = "most memory that the device may have in all (default: no limit)" },
@@ -159,7 +166,14 @@ int ub_spec_path(const struct ub_spec *spec)
 {
 	if (spec->data_path != UB_PATH_AUTO)
 		return spec->data_path;
-	return spec->buffer_memory ? UB_PATH_USER_COPY : UB_PATH_COPY;
+	if (!spec->buffer_memory)
+		return UB_PATH_COPY;
+	return spec->unprivileged ? UB_PATH_GET_DATA : UB_PATH_USER_COPY;
+}
+
+bool ub_path_has_pool(int path)
+{
+	return path == UB_PATH_USER_COPY || path == UB_PATH_GET_DATA;
 }
 
 /* ublk_ctrl_add_dev() refuses user copy, and takes recovery away in silence. */
@@ -175,7 +189,7 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 	uint64_t least = (uint64_t)spec->queues * spec->max_io;
 	int path = ub_spec_path(spec);
 
-	if (spec->unprivileged && path != UB_PATH_COPY)
+	if (spec->unprivileged && path != UB_PATH_COPY && path != UB_PATH_GET_DATA)
 		return needs_root(err, "data path", ub_data_path_names[path]);
 	if (path == UB_PATH_ZERO_COPY && !spec->target->zero_copy)
 		return usage(err, "--data-path zero-copy is not for target %s: it has no file",
@@ -184,10 +198,18 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 	    (path == UB_PATH_ZERO_COPY || (path == UB_PATH_USER_COPY && spec->target->in_memory)))
 		return usage(err, "--huge-pages is for buffers, and target %s has none on path %s",
 			     spec->target->name, ub_data_path_names[path]);
+	/* Its queue of tags has to have two places (kfifo_alloc()). */
+	if (spec->depth < 2 && spec->batch == UB_BATCH_ON)
+		return usage(err, "--batch on needs a --depth of 2 or more");
+	if (path == UB_PATH_GET_DATA && spec->batch == UB_BATCH_ON)
+		return usage(err, "--batch on is not for --data-path get-data: a write's data is "
+				  "asked for one by one there");
 	if (!spec->buffer_memory)
 		return 0;
-	if (path != UB_PATH_USER_COPY)
-		return usage(err, "--buffer-memory is for --data-path user-copy: on path %s %s",
+	if (!ub_path_has_pool(path))
+		return usage(err,
+			     "--buffer-memory is for --data-path user-copy and get-data: on path "
+			     "%s %s",
 			     ub_data_path_names[path],
 			     path == UB_PATH_COPY ? "every request has its buffer"
 						  : "there are no buffers");
@@ -202,14 +224,18 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 
 uint64_t ub_spec_path_flags(const struct ub_spec *spec)
 {
+	uint64_t flags = spec->batch == UB_BATCH_ON ? UBLK_F_BATCH_IO : 0;
+
 	switch (ub_spec_path(spec)) {
 	case UB_PATH_USER_COPY:
-		return UBLK_F_USER_COPY;
+		return flags | UBLK_F_USER_COPY;
+	case UB_PATH_GET_DATA:
+		return flags | UBLK_F_NEED_GET_DATA;
 	case UB_PATH_ZERO_COPY:
 		/* The second for what the driver fails to register by itself. */
-		return UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY;
+		return flags | UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY;
 	default:
-		return 0;
+		return flags;
 	}
 }
 

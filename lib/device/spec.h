@@ -13,7 +13,16 @@
 #include "base/opt.h"
 #include "target/target.h"
 
-enum ub_data_path { UB_PATH_AUTO, UB_PATH_COPY, UB_PATH_USER_COPY, UB_PATH_ZERO_COPY };
+enum ub_data_path {
+	UB_PATH_AUTO,
+	UB_PATH_COPY,
+	UB_PATH_USER_COPY,
+	UB_PATH_GET_DATA,
+	UB_PATH_ZERO_COPY
+};
+
+/* "auto" is off: at depth 32 a batch saves 3 % of the instructions, at depth 1 it costs 5 %. */
+enum ub_batch_choice { UB_BATCH_AUTO, UB_BATCH_ON, UB_BATCH_OFF };
 
 enum ub_recovery {
 	UB_RECOVERY_NONE,
@@ -29,6 +38,7 @@ struct ub_spec {
 	uint32_t queues, depth;
 	uint32_t max_io;        /* bytes in one request, at the most */
 	int data_path;          /* enum ub_data_path */
+	int batch;              /* enum ub_batch_choice */
 	uint64_t buffer_memory; /* bytes that buffers of all queues may take at once; 0: no limit */
 	uint64_t memory_limit;  /* bytes that the device may have in memory at the most; 0: none */
 	int recovery;           /* enum ub_recovery */
@@ -48,6 +58,7 @@ struct ub_spec {
 extern const struct ub_opt ub_spec_options[];
 
 extern const char *const ub_data_path_names[]; /* by enum ub_data_path, NULL-terminated */
+extern const char *const ub_batch_names[];     /* by enum ub_batch_choice, NULL-terminated */
 extern const char *const ub_recovery_names[];  /* by enum ub_recovery; "default" is no choice */
 
 /* Sets the defaults; no target yet. */
@@ -58,6 +69,9 @@ int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 
 /* The data path that "auto" stands for, as long as nothing is known of the driver. */
 int ub_spec_path(const struct ub_spec *spec);
+
+/* Has a path a pool, whose buffers only I/Os under way take? */
+bool ub_path_has_pool(int path);
 
 /* Replaces "auto" by a faster path, where the driver (@features: UBLK_F_*), the open target and what
  * else is asked for let it, and no client sees a difference. */

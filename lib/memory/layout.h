@@ -7,10 +7,12 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 enum ub_part {
 	UB_PART_STATE,   /* the queue, its I/Os, a cache line each, and their pool's slots */
+	UB_PART_BATCH,   /* tags that come and results that go many at a time */
 	UB_PART_STACK,   /* of the thread that serves it */
 	UB_PART_BUFFERS, /* for I/O data */
 	UB_PART_COUNT
@@ -23,6 +25,8 @@ extern const char *const ub_part_names[UB_PART_COUNT];
 #define UB_QUEUE_STATE_SIZE 1024U
 #define UB_IO_STATE_SIZE 64U
 #define UB_POOL_SLOT_SIZE 8U
+#define UB_BATCH_SIZE 2304U
+#define UB_BATCH_ELEMENT_SIZE 16U
 #ifdef __SANITIZE_THREAD__ /* which keeps its own there */
 #define UB_STACK_SIZE (2U * 1024 * 1024)
 #else
@@ -37,14 +41,16 @@ struct ub_layout {
 	uint64_t buffer_page;           /* bytes; larger than the others in huge pages */
 };
 
-/*
- * @depth: I/Os in a queue
- * @buffers: bytes of buffers that a queue has; rounded up to pages
- * @page, @buffer_page: bytes, powers of two; the latter, of buffers alone, not the smaller one
- * Return: 0, or -EOVERFLOW when 64 bits are not enough.
- */
-int ub_layout_make(struct ub_layout *ret_layout, uint32_t queues, uint32_t depth, uint64_t buffers,
-		   uint64_t page, uint64_t buffer_page);
+struct ub_layout_facts {
+	uint32_t queues;
+	uint32_t depth;             /* I/Os in a queue */
+	bool batch;                 /* its requests come and go in batches */
+	uint64_t buffers;           /* bytes that a queue has of them; rounded up to pages */
+	uint64_t page, buffer_page; /* bytes, powers of two; the latter not the smaller one */
+};
+
+/* Return: 0, or -EOVERFLOW when 64 bits are not enough. */
+int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *facts);
 
 /* Bytes of addresses that all of it takes, from an address that @buffer_page divides on, the
  * untouchable pages included. */

@@ -11,6 +11,15 @@
 #define SQE_SIZE 64U
 #define CONTROL_SQE_SIZE 128U
 
+/* What the kernel takes for an entry of a ring's table, for a request that is registered in it, and
+ * for each of its pages (io_rsrc_data, io_mapped_ubuf and bio_vec of Linux 6.16 to 7.3). */
+#define SLOT_SIZE 8U
+#define SLOT_USED 128U
+#define SLOT_PAGE 16U
+
+/* Completions besides: of the timer, and of a batch the commit and the end of the fetch. */
+#define RING_SPARE 3U
+
 /* What a thread's stack has touched when it waits for the first time. */
 #define STACK_START (8U * 1024)
 
@@ -22,7 +31,7 @@ uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io)
 
 uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io)
 {
-	return ub_ring_submissions(depth, ops_per_io) + 1;
+	return ub_ring_submissions(depth, ops_per_io) + RING_SPARE;
 }
 
 static uint64_t power_of_two(uint64_t value)
@@ -64,7 +73,7 @@ static void add_to(struct ub_plan_region *sum, const struct ub_plan_region *regi
 static void lock(struct ub_plan_region *region, const struct ub_plan_facts *facts)
 {
 	if (region->kind != UB_REGION_DESCRIPTORS && region->kind != UB_REGION_RINGS &&
-	    region->page_size == facts->page)
+	    region->kind != UB_REGION_TABLE && region->page_size == facts->page)
 		region->locked = region->start = region->most = region->mapped;
 	if (facts->lock_charged)
 		region->charged += region->mapped;
@@ -73,7 +82,7 @@ static void lock(struct ub_plan_region *region, const struct ub_plan_facts *fact
 static void add(struct ub_plan *plan, const struct ub_plan_facts *facts,
 		struct ub_plan_region *region)
 {
-	if (!region->mapped)
+	if (!region->mapped && !region->most)
 		return;
 	if (facts->lock)
 		lock(region, facts);
@@ -86,7 +95,7 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 				       const struct ub_plan_facts *facts, enum ub_region_kind kind)
 {
 	const struct ub_layout *layout = &plan->layout;
-	struct ub_plan_region r = {.kind = kind, .page_size = facts->page};
+	struct ub_plan_region r = {.kind = kind, .node = -1, .page_size = facts->page};
 
 	switch (kind) {
 	case UB_REGION_DESCRIPTORS:
@@ -101,12 +110,22 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		r.start = r.most = r.mapped;
 		r.charged = facts->rings_charged ? r.mapped : 0;
 		break;
+	case UB_REGION_TABLE:
+		/* No address of ours leads there. */
+		r.start = (uint64_t)facts->slots * SLOT_SIZE;
+		r.most = r.start + (uint64_t)facts->slots *
+					   (SLOT_USED + (uint64_t)facts->slot_pages * SLOT_PAGE);
+		break;
 	case UB_REGION_STATE:
 		/* The pool's slots are touched where there is a pool. */
-		r.mapped = r.most = layout->size[UB_PART_STATE];
+		r.mapped = r.most = layout->size[UB_PART_STATE] + layout->size[UB_PART_BATCH];
 		r.start = ub_round_page(UB_QUEUE_STATE_SIZE +
 						(uint64_t)facts->depth * UB_IO_STATE_SIZE,
-					facts->page);
+					facts->page) +
+			  layout->size[UB_PART_BATCH];
+		/* The ring of provided buffers is at its start, and is the kernel's too. */
+		r.pinned = facts->batch ? facts->page : 0;
+		r.charged = facts->rings_charged ? r.pinned : 0;
 		break;
 	case UB_REGION_STACKS:
 		r.mapped = r.most = layout->size[UB_PART_STACK];
@@ -140,10 +159,12 @@ static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
 {
 	struct ub_plan_region target = {.kind = UB_REGION_TARGET,
 					.queue = -1,
+					.node = -1,
 					.mapped = ub_round_page(facts->target, facts->page),
 					.page_size = facts->page};
 	struct ub_plan_region program = {.kind = UB_REGION_PROGRAM,
 					 .queue = -1,
+					 .node = -1,
 					 .mapped = facts->program,
 					 .start = facts->program,
 					 .most = facts->program,
@@ -160,6 +181,7 @@ static void add_control_ring(struct ub_plan *plan, const struct ub_plan_facts *f
 {
 	struct ub_plan_region ring = {.kind = UB_REGION_RINGS,
 				      .queue = -1,
+				      .node = -1,
 				      .mapped = ub_ring_size(facts->control_entries,
 							     2 * facts->control_entries,
 							     CONTROL_SQE_SIZE, facts->page),
@@ -173,10 +195,17 @@ static void add_control_ring(struct ub_plan *plan, const struct ub_plan_facts *f
 
 int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 {
-	struct ub_plan plan = {.total = {.queue = -1}};
+	struct ub_plan plan = {.total = {.queue = -1, .node = -1}};
 	size_t most = (size_t)facts->queues * UB_REGION_COUNT + 3;
-	int ret = ub_layout_make(&plan.layout, facts->queues, facts->depth, facts->buffers,
-				 facts->page, facts->buffer_page);
+	const struct ub_layout_facts wanted = {
+		.queues = facts->queues,
+		.depth = facts->depth,
+		.batch = facts->batch,
+		.buffers = facts->buffers,
+		.page = facts->page,
+		.buffer_page = facts->buffer_page,
+	};
+	int ret = ub_layout_make(&plan.layout, &wanted);
 
 	if (ret)
 		return ret;
@@ -206,7 +235,7 @@ void ub_plan_done(struct ub_plan *plan)
 
 struct ub_plan_region ub_plan_of(const struct ub_plan *plan, enum ub_region_kind kind)
 {
-	struct ub_plan_region sum = {.kind = kind, .queue = -1};
+	struct ub_plan_region sum = {.kind = kind, .queue = -1, .node = -1};
 
 	for (size_t i = 0; i < plan->count; i++)
 		if (plan->regions[i].kind == kind)

@@ -19,6 +19,9 @@ struct ub_plan_facts {
 	uint32_t ops_per_io;      /* operations that one I/O has on the ring at once */
 	uint32_t desc_size;       /* bytes of one descriptor */
 	uint32_t control_entries; /* of the control commands' ring */
+	uint32_t slots;           /* in a ring's table of buffers; 0: it has none */
+	uint32_t slot_pages;      /* that a slot may have, at the most */
+	bool batch;               /* requests come and go in batches */
 	uint64_t buffers;         /* bytes of buffers in a queue, as addresses */
 	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */
@@ -33,6 +36,7 @@ struct ub_plan_facts {
 struct ub_plan_region {
 	enum ub_region_kind kind;
 	int32_t queue; /* -1: of the whole device */
+	int32_t node;  /* of NUMA, that it should come from; -1: any */
 	/* Bytes. */
 	uint64_t mapped, start, most, locked, pinned, charged;
 	uint64_t huge; /* of most, in huge pages */

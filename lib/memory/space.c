@@ -54,6 +54,7 @@ static int open_part(struct ub_space *space, unsigned queue, enum ub_part part)
 {
 	static const char *const names[UB_PART_COUNT] = {
 		[UB_PART_STATE] = "ublk state",
+		[UB_PART_BATCH] = "ublk batch",
 		[UB_PART_STACK] = "ublk stack",
 		[UB_PART_BUFFERS] = "ublk buffers",
 	};

@@ -4,7 +4,6 @@
  * the fetching task (ublk_map_io() before the fetch completes, ublk_unmap_io() in the commit).
  * A parked tag's buffer belongs to the kernel.
  */
-#include <string.h>
 #include <sys/mman.h>
 
 #include "base/fault.h"
@@ -17,12 +16,10 @@ static void init(struct ub_queue *q)
 		q->ios[tag].data = q->buffers + (size_t)tag * q->max_io;
 }
 
-static void prep_fetch(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
-		       struct ublksrv_io_cmd *cmd)
+static uint64_t where(const struct ub_queue *q, const struct ub_io *io)
 {
 	(void)q;
-	(void)sqe;
-	cmd->addr = (uintptr_t)io->data;
+	return (uintptr_t)io->data;
 }
 
 /*
@@ -51,49 +48,15 @@ static void give_back(struct ub_queue *q)
 		(void)madvise(q->ios[from].data, (size_t)(tag - from) * q->max_io, MADV_DONTNEED);
 }
 
-static char *at(struct ub_io *io, uint32_t data)
-{
-	return (char *)io->data + data;
-}
-
-void ub_buffer_prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			 uint32_t data, uint32_t len, uint64_t offset)
-{
-	(void)q;
-	io_uring_prep_read(sqe, file, at(io, data), len, offset);
-}
-
-void ub_buffer_prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			  uint32_t data, uint32_t len, uint64_t offset)
-{
-	(void)q;
-	io_uring_prep_write(sqe, file, at(io, data), len, offset);
-}
-
-static int copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
-		   uint32_t len)
-{
-	(void)q;
-	memcpy(at(io, data), from, len);
-	return 0;
-}
-
-static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
-{
-	(void)q;
-	memcpy(to, at(io, data), len);
-	return 0;
-}
-
 const struct ub_path ub_path_copy = {
 	.name = "copy",
 	.init = init,
-	.prep_fetch = prep_fetch,
+	.where = where,
 	.begin = ub_queue_submit,
 	.end = ub_queue_commit,
 	.prep_read = ub_buffer_prep_read,
 	.prep_write = ub_buffer_prep_write,
-	.copy_to = copy_to,
-	.copy_from = copy_from,
+	.copy_to = ub_buffer_copy_to,
+	.copy_from = ub_buffer_copy_from,
 	.give_back = give_back,
 };

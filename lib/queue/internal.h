@@ -19,11 +19,18 @@ enum {
 	IO_BUSY
 }; /* with us: it has to be ended exactly once */
 
-/* user_data: tag in bits 0 to 15, kind above: none for a fetch, or one of these. */
-#define DATA_TARGET ((uint64_t)1 << 16)
-#define DATA_TIMER ((uint64_t)1 << 17)
-#define DATA_REGISTER ((uint64_t)1 << 18)
-#define DATA_UNREGISTER ((uint64_t)1 << 19)
+/* user_data: the tag, where there is one, in bits 0 to 15, and above it what has ended. */
+enum {
+	DATA_FETCH,      /* a tag's fetch, or its commit that is also a fetch */
+	DATA_TARGET,     /* an operation of the target's */
+	DATA_PREPARE,    /* a command that was to make the I/O's data ready */
+	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
+	DATA_TIMER,
+	DATA_BATCH_FETCH, /* of many tags */
+	DATA_BATCH_COMMIT
+};
+#define DATA(kind, tag) ((uint64_t)(kind) << 16 | (tag))
+#define DATA_KIND(data) ((data) >> 16)
 #define DATA_TAG(data) ((data)&0xffff)
 
 /* Registered files: the char device, then the target's. */
@@ -36,13 +43,18 @@ struct ub_path {
 	bool slots; /* each tag has a slot in the ring's table of buffers, empty at first */
 	/* Puts the I/Os into the state that the first fetch finds. */
 	void (*init)(struct ub_queue *q);
-	/* Says in a tag's fetch where its data is to be; may be NULL: it is not asked. */
-	void (*prep_fetch)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
-			   struct ublksrv_io_cmd *cmd);
+	bool asks; /* a write's data comes when it is asked for: UBLK_F_NEED_GET_DATA */
+	/* What a tag's fetch and commit say of its data: an address, or with @slots a slot. NULL:
+	 * they are not asked. */
+	uint64_t (*where)(const struct ub_queue *q, const struct ub_io *io);
 	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. */
 	void (*begin)(struct ub_queue *q, struct ub_io *io);
-	/* A buffer command of the I/O's has ended; NULL: there are none. */
-	void (*registered)(struct ub_queue *q, struct ub_io *io, int res);
+	/* An I/O that wanted a buffer of the pool has it; NULL: there is no pool. */
+	void (*has_buffer)(struct ub_queue *q, struct ub_io *io);
+	/* A DATA_PREPARE command of the I/O's has ended; NULL: there are none. */
+	void (*prepared)(struct ub_queue *q, struct ub_io *io, int res);
+	/* Everything that was queued is with the kernel; NULL: it does not matter. */
+	void (*submitted)(struct ub_queue *q);
 	/* The target is done with it: the data goes out, then it is committed. */
 	void (*end)(struct ub_queue *q, struct ub_io *io, int result);
 	/* Points a read or write of a file at the I/O's data. */
@@ -88,7 +100,10 @@ struct ub_queue {
 	/* Of paths where an I/O takes a buffer when it needs one. */
 	struct ub_pool pool;
 	struct ub_io *waiting, **last_waiting; /* for a buffer, in their order */
+	struct ub_io *spent;                   /* committed, their buffers not yet put back */
 	bool serving_waiting;
+
+	struct ub_batch *batch; /* NULL: every tag has a command of its own */
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
@@ -112,11 +127,45 @@ _Static_assert(sizeof(struct ub_queue) <= UB_QUEUE_STATE_SIZE,
 	       "memory/layout.h leaves it this room");
 _Static_assert(sizeof(struct ub_io) == UB_IO_STATE_SIZE, "memory/layout.h counts on it");
 
-/* For paths on which io->data is a buffer. */
+/* For paths on which io->data is a buffer: buffer.c. */
 void ub_buffer_prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
 			 uint32_t data, uint32_t len, uint64_t offset);
 void ub_buffer_prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
 			  uint32_t data, uint32_t len, uint64_t offset);
+
+int ub_buffer_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		      uint32_t len);
+int ub_buffer_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
+			uint32_t len);
+
+/* For paths with a pool: pooled.c. An I/O gets its buffer now or in its turn, then has_buffer(). */
+void ub_pooled_init(struct ub_queue *q);
+void ub_pooled_begin(struct ub_queue *q, struct ub_io *io);
+/* The I/O's buffer, if it has one, goes back, and to who waits for it. */
+void ub_pooled_put(struct ub_queue *q, struct ub_io *io);
+void ub_pooled_give_back(struct ub_queue *q);
+
+/* Many tags with one command: batch.c. */
+struct ub_batch;
+/* @memory: a part of the layout, zeroes */
+void ub_batch_init(struct ub_queue *q, void *memory);
+/* Registers the ring of buffers that tags come in. Return: 0 or a negative errno. */
+int ub_batch_attach(struct ub_queue *q);
+/* Gives the driver all tags, and asks for what comes in them. Return: 0 or a negative errno. */
+int ub_batch_fetch_all(struct ub_queue *q);
+void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result);
+/* Queues what was committed since the last time. Return: completions that will come of that. */
+unsigned ub_batch_flush(struct ub_queue *q);
+/* Is there anything that was not queued? */
+bool ub_batch_has_more(const struct ub_queue *q);
+void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe);
+void ub_batch_committed(struct ub_queue *q, int res);
+
+/* An I/O has come in a tag that was parked. */
+void ub_queue_take(struct ub_queue *q, struct ub_io *io);
+
+/* A parked tag comes back without an I/O, for good; @res as the driver gave it. */
+void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);
 
 /* An SQE, zeroed; what is queued is submitted first when the ring is full. */
 struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);
@@ -124,11 +173,11 @@ struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);
 /* Hands the I/O to the target. */
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io);
 
-/* Puts the I/O's data into its tag's slot, or takes it out (UBLK_U_IO_REGISTER_IO_BUF and its
- * counterpart). */
-void ub_queue_buffer_command(struct ub_queue *q, struct ub_io *io, uint32_t op);
+/* A command to the driver about the I/O's data: @addr as @op wants it. Its end is DATA_PREPARE, or
+ * for UBLK_U_IO_UNREGISTER_IO_BUF nothing. */
+void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr);
 
-/* Commits @result and fetches the tag's next I/O, with one command. */
+/* Commits @result and fetches the tag's next I/O. */
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
 
 /* Notes something that should not be: counted, the first one kept for the log. */

@@ -24,7 +24,7 @@ static struct io_uring_sqe *op_sqe(struct ub_queue *q, struct ub_io *io)
 static void finish_sqe(struct io_uring_sqe *sqe, const struct ub_io *io)
 {
 	sqe->flags |= IOSQE_FIXED_FILE;
-	sqe->user_data = DATA_TARGET | io->tag;
+	sqe->user_data = DATA(DATA_TARGET, io->tag);
 }
 
 void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,

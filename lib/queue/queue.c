@@ -69,6 +69,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	for (unsigned tag = 0; tag < q->depth; tag++)
 		q->ios[tag].tag = (uint16_t)tag;
 	q->path->init(q);
+	if (q->info.flags & UBLK_F_BATCH_IO)
+		ub_batch_init(q, ub_space_part(config->space, config->id, UB_PART_BATCH));
 
 	ret = init_ring(q, err);
 	if (ret) {
@@ -164,6 +166,10 @@ int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 		ret = io_uring_register_files(&q->ring, files, FILE_TARGET + q->target->nr_files);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot register the files of queue %u",
+			       q->id);
+	ret = q->batch ? ub_batch_attach(q) : 0;
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_RING, ret, "cannot provide the buffers of queue %u",
 			       q->id);
 	return q->path->slots ? make_slots(q, err) : 0;
 }

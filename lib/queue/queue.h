@@ -19,7 +19,7 @@
 struct ub_queue;
 struct ub_path;
 
-extern const struct ub_path ub_path_copy, ub_path_user_copy, ub_path_zero_copy;
+extern const struct ub_path ub_path_copy, ub_path_user_copy, ub_path_get_data, ub_path_zero_copy;
 
 struct ub_queue_config {
 	unsigned id;

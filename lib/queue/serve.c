@@ -32,6 +32,20 @@ struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
 	return sqe;
 }
 
+/* In a slot's case the driver registers a request by itself, and says so if it can't. */
+static void say_where(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
+		      struct ublksrv_io_cmd *cmd)
+{
+	uint64_t where = q->path->where(q, io);
+	const struct ublk_auto_buf_reg reg = {.index = (uint16_t)where,
+					      .flags = UBLK_AUTO_BUF_REG_FALLBACK};
+
+	if (q->path->slots)
+		memcpy(&sqe->addr, &reg, sizeof(reg));
+	else
+		cmd->addr = where;
+}
+
 static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
@@ -45,31 +59,34 @@ static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int re
 	sqe->flags = IOSQE_FIXED_FILE;
 	sqe->fd = FILE_CHAR;
 	sqe->cmd_op = op;
-	sqe->user_data = io->tag;
-	if (q->path->prep_fetch)
-		q->path->prep_fetch(q, io, sqe, &cmd);
+	sqe->user_data = DATA(DATA_FETCH, io->tag);
+	if (q->path->where)
+		say_where(q, io, sqe, &cmd);
 	memcpy(sqe->cmd, &cmd, sizeof(cmd));
 	io->state = IO_PARKED;
 }
 
-void ub_queue_buffer_command(struct ub_queue *q, struct ub_io *io, uint32_t op)
+void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
-	const struct ublksrv_io_cmd cmd = {.q_id = q->id, .tag = io->tag, .addr = io->tag};
+	const struct ublksrv_io_cmd cmd = {.q_id = q->id, .tag = io->tag, .addr = addr};
 	bool out = op == UBLK_U_IO_UNREGISTER_IO_BUF;
 
 	sqe->opcode = IORING_OP_URING_CMD;
 	sqe->flags = IOSQE_FIXED_FILE | (out ? IOSQE_CQE_SKIP_SUCCESS : 0);
 	sqe->fd = FILE_CHAR;
 	sqe->cmd_op = op;
-	sqe->user_data = (out ? DATA_UNREGISTER : DATA_REGISTER) | io->tag;
+	sqe->user_data = DATA(out ? DATA_UNREGISTER : DATA_PREPARE, io->tag);
 	memcpy(sqe->cmd, &cmd, sizeof(cmd));
 	io->pending += !out;
 }
 
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 {
-	io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
+	if (q->batch)
+		ub_batch_commit(q, io, result);
+	else
+		io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
@@ -115,7 +132,7 @@ static void set_timer(struct ub_queue *q)
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 
 	io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(uintptr_t)&period, 0, 0);
-	sqe->user_data = DATA_TIMER;
+	sqe->user_data = DATA(DATA_TIMER, 0);
 	q->active = false;
 	q->has_timer = true;
 }
@@ -132,7 +149,8 @@ static void set_timer(struct ub_queue *q)
 static void timer_over(struct ub_queue *q)
 {
 	bool quiet = !q->active && io_uring_sq_ready(&q->ring) == 0 &&
-		     io_uring_cq_ready(&q->ring) == 0 && !io_uring_cq_has_overflow(&q->ring);
+		     !(q->batch && ub_batch_has_more(q)) && io_uring_cq_ready(&q->ring) == 0 &&
+		     !io_uring_cq_has_overflow(&q->ring);
 	unsigned busy = 0;
 
 	q->has_timer = false;
@@ -145,7 +163,7 @@ static void timer_over(struct ub_queue *q)
 		set_timer(q);
 }
 
-static void take(struct ub_queue *q, struct ub_io *io)
+void ub_queue_take(struct ub_queue *q, struct ub_io *io)
 {
 	struct ublksrv_io_desc desc = {0};
 	uint64_t sectors, start;
@@ -182,17 +200,8 @@ static void take(struct ub_queue *q, struct ub_io *io)
 	q->path->begin(q, io);
 }
 
-/* The completion of a fetch, or of a commit that is also a fetch. */
-static void fetched(struct ub_queue *q, struct ub_io *io, int res)
+void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)
 {
-	if (__builtin_expect(io->state != IO_PARKED, 0)) {
-		ub_queue_fault(q, "tag %u completed while it was not fetched (%d)", io->tag, res);
-		return;
-	}
-	if (__builtin_expect(res == UBLK_IO_RES_OK, 1)) {
-		take(q, io);
-		return;
-	}
 	io->state = IO_IDLE;
 	q->idle++;
 	if (res == UBLK_IO_RES_ABORT)
@@ -202,15 +211,25 @@ static void fetched(struct ub_queue *q, struct ub_io *io, int res)
 	ub_queue_fault(q, "the driver refused tag %u: %s", io->tag, strerror(-q->refused));
 }
 
+/* The completion of a fetch, or of a commit that is also a fetch. */
+static void fetched(struct ub_queue *q, struct ub_io *io, int res)
+{
+	if (__builtin_expect(io->state != IO_PARKED, 0)) {
+		ub_queue_fault(q, "tag %u completed while it was not fetched (%d)", io->tag, res);
+		return;
+	}
+	if (__builtin_expect(res == UBLK_IO_RES_OK, 1) ||
+	    (res == UBLK_IO_RES_NEED_GET_DATA && q->path->asks)) {
+		ub_queue_take(q, io);
+		return;
+	}
+	ub_queue_lose(q, io, res);
+}
+
 static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 {
 	uint64_t data = cqe->user_data;
 	struct ub_io *io;
-
-	if (__builtin_expect(data == DATA_TIMER, 0)) {
-		q->timer_over = true;
-		return;
-	}
 
 	if (__builtin_expect(DATA_TAG(data) >= q->depth, 0)) {
 		ub_queue_fault(q, "completion of tag %llu, which does not exist",
@@ -218,21 +237,34 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 		return;
 	}
 	io = &q->ios[DATA_TAG(data)];
-	if (!(data & ~(uint64_t)UINT16_MAX)) {
+	switch (DATA_KIND(data)) {
+	case DATA_FETCH:
 		fetched(q, io, cqe->res);
-		return;
-	}
-	if (__builtin_expect(data & DATA_UNREGISTER, 0)) {
+		break;
+	case DATA_TARGET:
+		io->pending--;
+		q->target->type->complete(q, io, cqe->res);
+		break;
+	case DATA_PREPARE:
+		io->pending--;
+		q->path->prepared(q, io, cqe->res);
+		break;
+	case DATA_UNREGISTER:
 		ub_queue_fault(q, "tag %u cannot be taken out of its slot: %s", io->tag,
 			       strerror(-cqe->res));
-		return;
+		break;
+	case DATA_TIMER:
+		q->timer_over = true;
+		break;
+	case DATA_BATCH_FETCH:
+		ub_batch_fetched(q, cqe);
+		break;
+	case DATA_BATCH_COMMIT:
+		ub_batch_committed(q, cqe->res);
+		break;
+	default:
+		ub_queue_fault(q, "completion %llx of nothing", (unsigned long long)data);
 	}
-	io->pending--;
-	if (__builtin_expect(data & DATA_REGISTER, 0)) {
-		q->path->registered(q, io, cqe->res);
-		return;
-	}
-	q->target->type->complete(q, io, cqe->res);
 }
 
 static void drain(struct ub_queue *q)
@@ -240,6 +272,8 @@ static void drain(struct ub_queue *q)
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
 
+	if (q->path->submitted && io_uring_sq_ready(&q->ring) == 0)
+		q->path->submitted(q);
 	io_uring_for_each_cqe(&q->ring, head, cqe)
 	{
 		completed(q, cqe);
@@ -280,6 +314,15 @@ static int fetch_all(struct ub_queue *q)
 	return ret < 0 ? ret : 0;
 }
 
+static unsigned completions_to_wait_for(struct ub_queue *q)
+{
+	/* Nothing need ever come but for those that wait for a buffer, which is there at once. */
+	if (__builtin_expect(q->spent && q->waiting, 0))
+		return 0;
+	/* A batch's commit completes at once: what is waited for comes besides. */
+	return 1 + (q->batch ? ub_batch_flush(q) : 0);
+}
+
 int ub_queue_serve(struct ub_queue *q)
 {
 	int ret = io_uring_enable_rings(&q->ring);
@@ -289,18 +332,21 @@ int ub_queue_serve(struct ub_queue *q)
 	/* This thread finds the ring by an index from now on, without counting references to it. A
 	 * kernel that can't is served by the descriptor. */
 	(void)io_uring_register_ring_fd(&q->ring);
-	ret = fetch_all(q);
+	ret = q->batch ? ub_batch_fetch_all(q) : fetch_all(q);
 	if (ret)
 		return ret;
 	atomic_store(&q->fetched, true);
 	ub_queue_tell(q);
 	while (q->idle < q->depth) {
-		ret = io_uring_submit_and_wait(&q->ring, 1);
+		ret = io_uring_submit_and_wait(&q->ring, completions_to_wait_for(q));
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -ETIME)
 			return ret;
 		drain(q);
 		if (__builtin_expect(q->refused != 0, 0))
 			return q->refused;
 	}
+	/* What was finished after the driver had ended the fetch. */
+	if (q->batch && ub_batch_flush(q) > 0)
+		(void)io_uring_submit(&q->ring);
 	return 0;
 }

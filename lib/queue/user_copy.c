@@ -8,10 +8,8 @@
  * to 7.3), so that each such operation would go through a worker thread.
  */
 #include <errno.h>
-#include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/fault.h"
 #include "queue/internal.h"
 
 /* Where a request's data begins (ublk_pos_to_hwq(), ublk_pos_to_tag()). Added, not or-ed: the queue
@@ -46,8 +44,7 @@ static bool has_data(const struct ub_io *io)
 	return io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
 }
 
-/* The I/O has its buffer. */
-static void go_on(struct ub_queue *q, struct ub_io *io)
+static void has_buffer(struct ub_queue *q, struct ub_io *io)
 {
 	int ret = io->op == UBLK_IO_OP_WRITE ? copy_from(q, io, 0, io->data, io->len) : 0;
 
@@ -57,14 +54,6 @@ static void go_on(struct ub_queue *q, struct ub_io *io)
 		ub_queue_submit(q, io);
 }
 
-/* In the order in which they came, so that none waits for ever: a small one does not overtake. */
-static void wait_for_buffer(struct ub_queue *q, struct ub_io *io)
-{
-	io->next = NULL;
-	*q->last_waiting = io;
-	q->last_waiting = &io->next;
-}
-
 static void begin(struct ub_queue *q, struct ub_io *io)
 {
 	io->data = NULL;
@@ -72,75 +61,29 @@ static void begin(struct ub_queue *q, struct ub_io *io)
 		ub_queue_submit(q, io);
 		return;
 	}
-	if (!q->waiting)
-		io->data = ub_pool_take(&q->pool, io->len);
-	if (__builtin_expect(!io->data, 0))
-		wait_for_buffer(q, io);
-	else
-		go_on(q, io);
-}
-
-/* Those that waited for the buffer that was just put back; ending one of them may come here again,
- * which then finds that it is being done. */
-static void serve_waiting(struct ub_queue *q)
-{
-	if (q->serving_waiting)
-		return;
-	q->serving_waiting = true;
-	while (q->waiting) {
-		struct ub_io *io = q->waiting;
-
-		io->data = ub_pool_take(&q->pool, io->len);
-		if (!io->data)
-			break;
-		q->waiting = io->next;
-		if (!q->waiting)
-			q->last_waiting = &q->waiting;
-		go_on(q, io);
-	}
-	q->serving_waiting = false;
+	ub_pooled_begin(q, io);
 }
 
 static void end(struct ub_queue *q, struct ub_io *io, int result)
 {
-	if (io->data) {
-		if (io->op == UBLK_IO_OP_READ && result > 0) {
-			int ret = copy_to(q, io, 0, io->data, io->len);
+	if (io->data && io->op == UBLK_IO_OP_READ && result > 0) {
+		int ret = copy_to(q, io, 0, io->data, io->len);
 
-			result = ret ? ret : result;
-		}
-		ub_pool_put(&q->pool, io->data);
-		io->data = NULL;
+		result = ret ? ret : result;
 	}
 	ub_queue_commit(q, io, result);
-	if (__builtin_expect(q->waiting != NULL, 0))
-		serve_waiting(q);
-}
-
-static void init(struct ub_queue *q)
-{
-	ub_pool_init(&q->pool, q->buffers, q->max_io, (uint32_t)(q->buffers_size / q->max_io),
-		     q->buffer_cap, (struct ub_pool_slot *)(q->ios + q->depth));
-	q->last_waiting = &q->waiting;
-}
-
-/* The kernel knows of no buffer but those of operations under way, whose slots are not free. */
-static void give_back(struct ub_queue *q)
-{
-	ub_pool_trim(&q->pool);
-	/* The test build's mistake. */
-	if (ub_fault_is_wanted("give-back-busy"))
-		(void)madvise(q->buffers, q->buffers_size, MADV_DONTNEED);
+	ub_pooled_put(q, io);
 }
 
 const struct ub_path ub_path_user_copy = {
 	.name = "user-copy",
-	.init = init,
+	.init = ub_pooled_init,
 	.begin = begin,
+	.has_buffer = has_buffer,
 	.end = end,
 	.prep_read = ub_buffer_prep_read,
 	.prep_write = ub_buffer_prep_write,
 	.copy_to = copy_to,
 	.copy_from = copy_from,
-	.give_back = give_back,
+	.give_back = ub_pooled_give_back,
 };

@@ -12,15 +12,14 @@
  * process dies: the ring's table holds the request.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "base/fault.h"
 #include "queue/internal.h"
 
 /* The test build can name a slot that is not there, so that the driver can't register. */
-static uint16_t auto_slot(const struct ub_queue *q, const struct ub_io *io)
+static uint64_t where(const struct ub_queue *q, const struct ub_io *io)
 {
-	return ub_fault_is_wanted("auto-buffer") ? (uint16_t)(q->depth + io->tag) : io->tag;
+	return ub_fault_is_wanted("auto-buffer") ? q->depth + io->tag : io->tag;
 }
 
 static void init(struct ub_queue *q)
@@ -28,26 +27,16 @@ static void init(struct ub_queue *q)
 	(void)q;
 }
 
-static void prep_fetch(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
-		       struct ublksrv_io_cmd *cmd)
-{
-	const struct ublk_auto_buf_reg reg = {.index = auto_slot(q, io),
-					      .flags = UBLK_AUTO_BUF_REG_FALLBACK};
-
-	(void)cmd;
-	memcpy(&sqe->addr, &reg, sizeof(reg));
-}
-
 static void begin(struct ub_queue *q, struct ub_io *io)
 {
 	if (__builtin_expect(io->flags & UBLK_IO_F_NEED_REG_BUF, 0))
-		ub_queue_buffer_command(q, io, UBLK_U_IO_REGISTER_IO_BUF);
+		ub_queue_data_command(q, io, UBLK_U_IO_REGISTER_IO_BUF, io->tag);
 	else
 		ub_queue_submit(q, io);
 }
 
 /* Our own registration has ended; @res as the driver gave it. */
-static void registered(struct ub_queue *q, struct ub_io *io, int res)
+static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 {
 	if (res == 0) {
 		ub_queue_submit(q, io);
@@ -61,7 +50,7 @@ static void registered(struct ub_queue *q, struct ub_io *io, int res)
 static void end(struct ub_queue *q, struct ub_io *io, int result)
 {
 	if (__builtin_expect(io->flags & UBLK_IO_F_NEED_REG_BUF, 0))
-		ub_queue_buffer_command(q, io, UBLK_U_IO_UNREGISTER_IO_BUF);
+		ub_queue_data_command(q, io, UBLK_U_IO_UNREGISTER_IO_BUF, io->tag);
 	ub_queue_commit(q, io, result);
 }
 
@@ -94,9 +83,9 @@ const struct ub_path ub_path_zero_copy = {
 	.name = "zero-copy",
 	.slots = true,
 	.init = init,
-	.prep_fetch = prep_fetch,
+	.where = where,
 	.begin = begin,
-	.registered = registered,
+	.prepared = prepared,
 	.end = end,
 	.prep_read = prep_read,
 	.prep_write = prep_write,

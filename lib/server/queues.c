@@ -42,6 +42,7 @@ static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, siz
 static const struct ub_path *const paths[] = {
 	[UB_PATH_COPY] = &ub_path_copy,
 	[UB_PATH_USER_COPY] = &ub_path_user_copy,
+	[UB_PATH_GET_DATA] = &ub_path_get_data,
 	[UB_PATH_ZERO_COPY] = &ub_path_zero_copy,
 };
 

@@ -21,6 +21,7 @@ planned()
 		[ "$(planned ".total.$key")" = "$(planned "[.regions[].$key] | add")" ]
 	done
 	[ "$(planned '[.regions[] | select(.start > .most or .most > .mapped)] | length')" = 0 ]
+	[ "$(planned '[.regions[] | select(.queue != null and .name == "buffers") | .node != null] | all')" = true ]
 }
 
 @test "the plan is a table for people" {

@@ -71,6 +71,9 @@ served_in_huge_pages()
 	served_in_huge_pages $((4 << 20)) -t loop -f a.img -d 5 --data-path user-copy
 	served_in_huge_pages $((2 << 20)) -t loop -f a.img -d 1 --data-path user-copy
 	served_in_huge_pages $((8 << 20)) -t loop -f a.img --buffer-memory 9M
+	served_in_huge_pages $((8 << 20)) -t loop -f a.img --data-path get-data --buffer-memory 9M
+	! kernel_at_least 7.0 ||
+		served_in_huge_pages $((8 << 20)) -t loop -f a.img -d 16 --data-path copy --batch on
 	served_in_huge_pages $((8 << 20)) -t loop -f a.img -q 2 --buffer-memory 8M --mlock
 	served_in_huge_pages $((16 << 20)) -t loop -f a.img -d 32 --mlock --numa-node 0
 }

@@ -43,7 +43,7 @@ agree()
 		[ "$(sums plan.json .regions "$key")" = \
 			"$(sums show.json '(.devices[0].plan | map(select(.mapped > 0)))' "$key")" ]
 	done
-	for name in descriptors rings state stacks buffers target program; do
+	for name in descriptors rings table state stacks buffers target program; do
 		jq -en --arg name "$name" --slurpfile plan plan.json --slurpfile show show.json '
 			def sum(key): map(select(.name == $name) | .[key]) | add // 0;
 			($plan[0].regions | sum("most")) as $most |
@@ -64,6 +64,10 @@ agree()
 	agree -t loop -f a.img -q 2 -d 100 --max-io 64K
 	agree -t mem --size 8M -d 1 --max-io 4K
 	agree -t loop -f a.img -q 2 --buffer-memory 1M
+	agree -t loop -f a.img -q 2 --data-path get-data
+	agree -t mem --size 8M --data-path get-data --buffer-memory 1M
+	! kernel_at_least 7.0 || agree -t loop -f a.img -q 2 -d 300 --data-path copy --batch on
+	! kernel_at_least 7.0 || agree -t loop -f a.img -d 16 --direct off --batch on
 	agree -t mem --size 8M --data-path user-copy
 	agree -t loop -f a.img -d 16 --mlock
 	agree -t loop -f a.img -q 2 --mlock --buffer-memory 2M
@@ -111,6 +115,8 @@ charged_as_planned()
 	charged_as_planned -t null
 	sleep 1
 	charged_as_planned -t null -q 2 -d 512
+	sleep 1
+	! kernel_at_least 7.0 || charged_as_planned -t null -q 2 --batch on
 }
 
 @test "without CAP_IPC_LOCK, --mlock is planned or refused, and keeps its memory" {

@@ -58,6 +58,18 @@ several_queues()
 	several_queues -t loop -f a.img --buffer-memory 4M
 }
 
+@test "get-data: no race between the queues" {
+	make_image a.img 32M
+	several_queues -t loop -f a.img --data-path get-data --buffer-memory 4M
+}
+
+@test "batches: no race between the queues" {
+	only_on_kernel 7.0 'batches'
+	make_image a.img 32M
+	several_queues -t loop -f a.img --data-path copy --batch on
+	several_queues -t loop -f a.img --direct off --batch on
+}
+
 @test "zero-copy: no race between the queues" {
 	only_on_kernel 6.16 'automatic registration of buffers'
 	make_image a.img 32M

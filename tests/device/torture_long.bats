@@ -14,7 +14,7 @@ load servers
 load backings
 
 MINUTES=${UBLK_TORTURE_MINUTES:-20}
-PATHS=4
+PATHS=7
 
 setup()
 {
@@ -115,6 +115,18 @@ torture()
 	torture $((MINUTES * 60 / PATHS)) --data-path zero-copy
 }
 
+@test "get-data with a small pool: no byte is lost" {
+	torture $((MINUTES * 60 / PATHS)) --data-path get-data --buffer-memory 2M
+}
+
+@test "copy in batches: no byte is lost" {
+	torture $((MINUTES * 60 / PATHS)) --data-path copy --batch on -q 2
+}
+
+@test "zero-copy in batches: no byte is lost" {
+	torture $((MINUTES * 60 / PATHS)) --data-path zero-copy --batch on
+}
+
 # sees_the_mistake ARGS...: of the build that gives busy buffers back. Whether fio has ended by it or
 # has not, it is over.
 sees_the_mistake()
@@ -130,6 +142,14 @@ sees_the_mistake()
 
 @test "copy: the same test sees buffers that are taken away too early" {
 	sees_the_mistake --data-path copy
+}
+
+@test "get-data: the same test sees buffers that are taken away too early" {
+	sees_the_mistake --data-path get-data
+}
+
+@test "batches: the same test sees buffers that are taken away too early" {
+	sees_the_mistake --data-path copy --batch on
 }
 
 @test "user-copy: the same test sees buffers that are taken away too early" {

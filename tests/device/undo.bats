@@ -71,6 +71,14 @@ add_again()
 	add_again all
 }
 
+@test "add: a ring of buffers that cannot be registered is told, and nothing is left" {
+	only_on_kernel 7.0 'batches'
+	UBLK_FAULT=batch-ring:ENOMEM run ublk add -t loop -f a.img --batch on
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot provide the buffers of queue 0: Cannot allocate memory"* ]]
+	nothing_left
+}
+
 @test "add: memory that cannot be locked is told, and nothing is left" {
 	UBLK_FAULT=mlock:EPERM run ublk add -t loop -f a.img --mlock
 	[ "$status" -ne 0 ]

@@ -170,7 +170,7 @@ END
 	[ "$status" -eq 3 ]
 	[[ $stderr == *"cannot add a device with --recovery requeue: an ordinary user's has none of that"* ]]
 	[[ $stderr == *"hint: run it as root"* ]]
-	run --separate-stderr user_ublk add -t loop -f a.img --buffer-memory 8M
+	run --separate-stderr user_ublk add -t loop -f a.img --data-path user-copy
 	[[ $stderr == *"with data path user-copy: an ordinary user's has none of that"* ]]
 	run --separate-stderr user_ublk add -t loop -f a.img --mlock
 	[ "$status" -eq 1 ]
@@ -178,6 +178,25 @@ END
 	run --separate-stderr user_ublk add -t loop -f /etc/shadow
 	[ "$status" -ne 0 ]
 	nothing_left
+}
+
+# user_verified ARGS...
+user_verified()
+{
+	local dev
+	dev=$(user_ublk add -t loop -f a.img "$@")
+	as "$USER_ID" fio --name=verify --filename="$dev" --size=16M --rw=randwrite --bsrange=4k-256k \
+		--direct=1 --ioengine=libaio --iodepth=32 --verify=crc32c >fio.log
+	detail "$dev" '[.data_path, .batch]'
+	user_ublk del "$dev"
+}
+
+@test "every data path that the driver allows an ordinary user works with 64 KiB to lock" {
+	user_image
+	[ "$(user_verified --data-path copy)" = '["copy",false]' ]
+	[ "$(user_verified --data-path get-data)" = '["get-data",false]' ]
+	[ "$(user_verified --buffer-memory 2M)" = '["get-data",false]' ]
+	! kernel_at_least 7.0 || [ "$(user_verified --data-path copy --batch on)" = '["copy",true]' ]
 }
 
 @test "with 64 KiB to lock, devices are added as long as they fit, and refused by us" {

@@ -63,13 +63,23 @@ static void a_queue_or_tag_out_of_range_is_refused(void **state)
 	assert_false(ub_desc_get(&map, UINT32_MAX, &desc));
 }
 
+static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth, uint64_t buffers,
+		       uint64_t page, uint64_t buffer_page)
+{
+	return ub_layout_make(layout, &(struct ub_layout_facts){.queues = queues,
+								.depth = depth,
+								.buffers = buffers,
+								.page = page,
+								.buffer_page = buffer_page});
+}
+
 static void parts_are_whole_pages_with_one_between(void **state)
 {
 	struct ub_layout layout;
 	uint64_t end = 0;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 3, 128, 5 * 4096 + 1, 4096, 4096), 0);
+	assert_int_equal(make_layout(&layout, 3, 128, 5 * 4096 + 1, 4096, 4096), 0);
 	assert_int_equal(layout.size[UB_PART_STATE], 12288); /* 1024 + 128 * 64 */
 	assert_int_equal(layout.size[UB_PART_STACK], UB_STACK_SIZE);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 6 * 4096);
@@ -80,7 +90,7 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	assert_int_equal(layout.stride, end);
 	assert_int_equal(ub_layout_total(&layout, 4096), 3 * end + 4096);
 	/* A part that a queue does not have takes no room, nor a page before it. */
-	assert_int_equal(ub_layout_make(&layout, 1, 1, 0, 4096, 4096), 0);
+	assert_int_equal(make_layout(&layout, 1, 1, 0, 4096, 4096), 0);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 0);
 	assert_int_equal(layout.stride, 4096 + 4096 + 4096 + UB_STACK_SIZE);
 }
@@ -92,7 +102,7 @@ static void huge_pages_begin_at_huge_pages(void **state)
 	struct ub_space space;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 3, 128, huge + 1, 4096, huge), 0);
+	assert_int_equal(make_layout(&layout, 3, 128, huge + 1, 4096, huge), 0);
 	assert_int_equal(layout.offset[UB_PART_BUFFERS], huge);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 2 * huge);
 	assert_int_equal(layout.stride, 3 * huge);
@@ -104,9 +114,9 @@ static void huge_pages_begin_at_huge_pages(void **state)
 		assert_int_equal((uintptr_t)ub_space_part(&space, 2, UB_PART_BUFFERS) % huge, 0);
 	ub_space_done(&space);
 	/* Without buffers nothing needs the room. */
-	assert_int_equal(ub_layout_make(&layout, 3, 128, 0, 4096, huge), 0);
+	assert_int_equal(make_layout(&layout, 3, 128, 0, 4096, huge), 0);
 	assert_true(layout.stride < huge);
-	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX - 8191, 4096, huge), -EOVERFLOW);
+	assert_int_equal(make_layout(&layout, 1, 1, UINT64_MAX - 8191, 4096, huge), -EOVERFLOW);
 }
 
 static void a_layout_that_wraps_around_is_refused(void **state)
@@ -114,10 +124,9 @@ static void a_layout_that_wraps_around_is_refused(void **state)
 	struct ub_layout layout;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX, 4096, 4096), -EOVERFLOW);
-	assert_int_equal(ub_layout_make(&layout, 4096, 1, UINT64_MAX / 4096, 4096, 4096),
-			 -EOVERFLOW);
-	assert_int_equal(ub_layout_make(&layout, 1, 1, UINT64_MAX - 8191, 4096, 4096), -EOVERFLOW);
+	assert_int_equal(make_layout(&layout, 1, 1, UINT64_MAX, 4096, 4096), -EOVERFLOW);
+	assert_int_equal(make_layout(&layout, 4096, 1, UINT64_MAX / 4096, 4096, 4096), -EOVERFLOW);
+	assert_int_equal(make_layout(&layout, 1, 1, UINT64_MAX - 8191, 4096, 4096), -EOVERFLOW);
 }
 
 static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers)
@@ -125,7 +134,7 @@ static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	struct ub_layout layout;
 
-	assert_int_equal(ub_layout_make(&layout, queues, 4, buffers, page, page), 0);
+	assert_int_equal(make_layout(&layout, queues, 4, buffers, page, page), 0);
 	assert_int_equal(ub_space_init(space, &layout, NULL), 0);
 }
 
@@ -209,7 +218,7 @@ static void more_than_the_address_space_is_refused(void **state)
 	struct ub_space space;
 
 	(void)state;
-	assert_int_equal(ub_layout_make(&layout, 1, 1, (uint64_t)1 << 60, 4096, 4096), 0);
+	assert_int_equal(make_layout(&layout, 1, 1, (uint64_t)1 << 60, 4096, 4096), 0);
 	assert_int_equal(ub_space_init(&space, &layout, &err), -ENOMEM);
 	assert_int_equal(err.stage, UB_STAGE_MEMORY);
 	assert_null(space.base);

@@ -1,0 +1,275 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Batches (UBLK_F_BATCH_IO, Linux 7.0): one command that never ends brings the tags of requests, many
+ * to a completion, and one command commits all that was finished since the kernel was last entered.
+ * It is a way of fetching and committing, on any path whose data needs no command of its own.
+ *
+ * Tags come in small buffers that the kernel takes from a ring of them. When it finds none, the
+ * fetch ends with ENOBUFS and is asked for again: nothing is lost, the driver keeps the tags.
+ *
+ * As with single commands the kernel touches a tag's buffer only in this thread and within
+ * io_uring_enter(): a request's data is copied when its tag is put into the fetch
+ * (ublk_batch_tw_cb(), task work of the fetch, or ublk_batch_attach()), a read's in the commit. Once
+ * the thread is exiting, the work falls to a kernel thread, which has no memory to copy to. Read in
+ * Linux 7.3.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/fault.h"
+#include "queue/internal.h"
+
+#define BUFFERS 8U     /* a power of two */
+#define TAGS_MAX 128U  /* the driver puts no more into one buffer */
+#define BUFFER_GROUP 0 /* the only one */
+
+/* From Linux 6.18, newer than the headers that we build with. */
+#define IORING_URING_CMD_MULTISHOT (1U << 1)
+
+/* With or without an address; only the first part goes to the kernel then. */
+struct element {
+	struct ublk_elem_header head;
+	uint64_t addr;
+};
+
+struct ub_batch {
+	struct io_uring_buf buffers[BUFFERS]; /* the ring: whole pages, and the kernel's too */
+	uint16_t tags[BUFFERS][TAGS_MAX];
+	uint32_t count, queued; /* elements that are there, and of them those with the kernel */
+	uint32_t bytes;         /* of an element */
+	uint16_t flags;         /* UBLK_BATCH_F_* of a commit */
+	uint16_t commits;       /* commands whose completion has not come */
+	bool fetching;          /* the fetch is there, or queued */
+	bool over;              /* the driver has ended it for good */
+	char elements[] __attribute__((aligned(8)));
+};
+
+_Static_assert(sizeof(struct ub_batch) <= UB_BATCH_SIZE, "memory/layout.h leaves it this room");
+_Static_assert(sizeof(struct element) == UB_BATCH_ELEMENT_SIZE, "memory/layout.h counts on it");
+
+static struct io_uring_buf_ring *ring_of(struct ub_batch *b)
+{
+	return (void *)b->buffers;
+}
+
+void ub_batch_init(struct ub_queue *q, void *memory)
+{
+	struct ub_batch *b = memory;
+
+	b->bytes = sizeof(struct ublk_elem_header);
+	if (q->path->slots) {
+		b->flags = UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK;
+	} else if (q->path->where) {
+		b->flags = UBLK_BATCH_F_HAS_BUF_ADDR;
+		b->bytes = sizeof(struct element);
+	}
+	q->batch = b;
+}
+
+static void provide(struct ub_batch *b, unsigned buffer, int at)
+{
+	io_uring_buf_ring_add(ring_of(b), b->tags[buffer], sizeof(b->tags[0]),
+			      (unsigned short)buffer, BUFFERS - 1, at);
+}
+
+int ub_batch_attach(struct ub_queue *q)
+{
+	struct ub_batch *b = q->batch;
+	struct io_uring_buf_reg reg = {
+		.ring_addr = (uintptr_t)ring_of(b),
+		.ring_entries = BUFFERS,
+		.bgid = BUFFER_GROUP,
+	};
+	int ret = ub_fault("batch-ring");
+
+	if (!ret)
+		ret = io_uring_register_buf_ring(&q->ring, &reg, 0);
+	if (ret)
+		return ret;
+	for (unsigned i = 0; i < BUFFERS; i++)
+		provide(b, i, (int)i);
+	io_uring_buf_ring_advance(ring_of(b), BUFFERS);
+	return 0;
+}
+
+static struct io_uring_sqe *command(struct ub_queue *q, uint32_t op, int kind,
+				    const struct ublk_batch_io *head)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	sqe->opcode = IORING_OP_URING_CMD;
+	sqe->flags = IOSQE_FIXED_FILE;
+	sqe->fd = FILE_CHAR;
+	sqe->cmd_op = op;
+	sqe->user_data = DATA(kind, 0);
+	memcpy(sqe->cmd, head, sizeof(*head));
+	return sqe;
+}
+
+static void add_element(struct ub_queue *q, struct ub_io *io, int result)
+{
+	struct ub_batch *b = q->batch;
+	uint64_t where = q->path->where ? q->path->where(q, io) : 0;
+	const struct element e = {
+		.head = {.tag = io->tag,
+			 .buf_index = q->path->slots ? (uint16_t)where : 0,
+			 .result = result},
+		.addr = where,
+	};
+
+	/* A tag is with us once at the most. */
+	if (__builtin_expect(b->count == q->depth, 0)) {
+		ub_queue_fault(q, "tag %u is one too many to commit", io->tag);
+		return;
+	}
+	memcpy(b->elements + (size_t)b->count * b->bytes, &e, b->bytes);
+	b->count++;
+	io->state = IO_PARKED;
+}
+
+static void send_elements(struct ub_queue *q, uint32_t op)
+{
+	struct ub_batch *b = q->batch;
+	const struct ublk_batch_io head = {
+		.q_id = q->id,
+		.flags = b->flags,
+		.nr_elem = (uint16_t)(b->count - b->queued),
+		.elem_bytes = (uint8_t)b->bytes,
+	};
+	struct io_uring_sqe *sqe = command(q, op, DATA_BATCH_COMMIT, &head);
+
+	sqe->addr = (uintptr_t)(b->elements + (size_t)b->queued * b->bytes);
+	b->queued = b->count;
+	b->commits++;
+}
+
+static void arm(struct ub_queue *q)
+{
+	const struct ublk_batch_io head = {.q_id = q->id, .elem_bytes = sizeof(uint16_t)};
+	struct io_uring_sqe *sqe = command(q, UBLK_U_IO_FETCH_IO_CMDS, DATA_BATCH_FETCH, &head);
+
+	sqe->flags |= IOSQE_BUFFER_SELECT;
+	sqe->buf_group = BUFFER_GROUP;
+	sqe->rw_flags = IORING_URING_CMD_MULTISHOT;
+	q->batch->fetching = true;
+}
+
+/* The driver takes all of a command's tags or none of them. Return: 0 or a negative errno. */
+static int give_tags(struct ub_queue *q, unsigned from, unsigned to)
+{
+	struct ub_batch *b = q->batch;
+	struct io_uring_cqe *cqe;
+	int ret;
+
+	for (unsigned tag = from; tag < to; tag++)
+		add_element(q, &q->ios[tag], 0);
+	send_elements(q, UBLK_U_IO_PREP_IO_CMDS);
+	do
+		ret = io_uring_submit_and_wait(&q->ring, 1);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || io_uring_sq_ready(&q->ring) > 0);
+	ret = io_uring_wait_cqe(&q->ring, &cqe);
+	if (ret)
+		return ret;
+	ret = cqe->res;
+	io_uring_cqe_seen(&q->ring, cqe);
+	b->count = b->queued = b->commits = 0;
+	return ret;
+}
+
+int ub_batch_fetch_all(struct ub_queue *q)
+{
+	unsigned given = 0;
+	int ret;
+
+	/* The worst moment to die: the driver has half of the last queue's tags. */
+	if (q->id + 1 == q->info.nr_hw_queues && q->depth > 1 && ub_fault_is_wanted("fetch-half")) {
+		given = q->depth / 2;
+		ret = give_tags(q, 0, given);
+		if (!ret)
+			ret = ub_fault("fetch-half");
+		if (ret)
+			return ret;
+	}
+	ret = give_tags(q, given, q->depth);
+	if (ret)
+		return ret;
+	arm(q);
+	do
+		ret = io_uring_submit(&q->ring);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || io_uring_sq_ready(&q->ring) > 0);
+	return ret < 0 ? ret : 0;
+}
+
+void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result)
+{
+	add_element(q, io, result);
+	/* Nothing will come in it any more. */
+	if (__builtin_expect(q->batch->over, 0))
+		ub_queue_lose(q, io, UBLK_IO_RES_ABORT);
+}
+
+bool ub_batch_has_more(const struct ub_queue *q)
+{
+	return q->batch->count > q->batch->queued;
+}
+
+unsigned ub_batch_flush(struct ub_queue *q)
+{
+	if (ub_batch_has_more(q))
+		send_elements(q, UBLK_U_IO_COMMIT_IO_CMDS);
+	if (__builtin_expect(!q->batch->fetching && !q->batch->over, 0))
+		arm(q);
+	return q->batch->commits;
+}
+
+/* Those that are parked will not come any more. */
+static void end_fetch(struct ub_queue *q, int res)
+{
+	q->batch->over = true;
+	for (unsigned tag = 0; tag < q->depth; tag++)
+		if (q->ios[tag].state == IO_PARKED)
+			ub_queue_lose(q, &q->ios[tag], res);
+}
+
+void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe)
+{
+	unsigned buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
+	struct ub_batch *b = q->batch;
+	unsigned count = cqe->res > 0 ? (unsigned)cqe->res / sizeof(uint16_t) : 0;
+
+	if (cqe->flags & IORING_CQE_F_BUFFER) {
+		if (buffer >= BUFFERS || count > TAGS_MAX) {
+			ub_queue_fault(q, "%u tags came in buffer %u", count, buffer);
+			return;
+		}
+		for (unsigned i = 0; i < count; i++) {
+			uint16_t tag = b->tags[buffer][i];
+
+			if (__builtin_expect(tag >= q->depth || q->ios[tag].state != IO_PARKED, 0))
+				ub_queue_fault(q, "tag %u came while it was not fetched", tag);
+			else
+				ub_queue_take(q, &q->ios[tag]);
+		}
+		provide(b, buffer, 0);
+		io_uring_buf_ring_advance(ring_of(b), 1);
+	}
+	if (cqe->flags & IORING_CQE_F_MORE)
+		return;
+	b->fetching = false;
+	if (cqe->res < 0 && cqe->res != -ENOBUFS)
+		end_fetch(q, cqe->res);
+}
+
+void ub_batch_committed(struct ub_queue *q, int res)
+{
+	struct ub_batch *b = q->batch;
+
+	b->commits--;
+	/* A command that was cut short is that of a driver that did not know one of the tags. */
+	if (__builtin_expect(res <= 0 || (uint32_t)res % b->bytes, 0)) {
+		q->refused = res < 0 ? res : -EPROTO;
+		ub_queue_fault(q, "the driver refused a commit: %s", strerror(-q->refused));
+	}
+	if (!b->commits && b->queued == b->count)
+		b->count = b->queued = 0;
+}

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: MIT
+# Requests fetched and committed many at a time, on every path that allows it.
+# kernels: newest
+# cpus: 4
+# build: faults
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+PATHS=(copy user-copy zero-copy)
+
+load_and_verify()
+{
+	fio_verify "$1" --ioengine=libaio --bsrange=512-512k --iodepth=128 --size=32M "${@:2}"
+}
+
+@test "every block is kept, on every path, at every depth" {
+	make_image a.img 64M
+	for path in "${PATHS[@]}"; do
+		for depth in 2 128 1000; do
+			dev=$(ublk add -t loop -f a.img --direct off -q 2 -d "$depth" --max-io 256K \
+				--data-path "$path" --batch on)
+			[ "$(detail "$dev" '[.data_path, .batch]')" = "[\"$path\",true]" ]
+			load_and_verify "$dev"
+			fio_verify "$dev" --numjobs=4 --size=4M --offset_increment=4M --fsync=16
+			blkdiscard -z -o 1M -l 1M "$dev"
+			dd if="$dev" bs=1M skip=1 count=1 iflag=direct status=none |
+				cmp -n $((1 << 20)) - /dev/zero
+			ublk del "$dev"
+		done
+	done
+	dev=$(ublk add -t mem --size 64M --batch on)
+	load_and_verify "$dev"
+	ublk del "$dev"
+}
+
+has_given_back()
+{
+	[ "$(buffers_of "$1" resident)" -eq 0 ]
+}
+
+@test "after a load the buffers go back, and the device works on" {
+	make_image a.img 64M
+	for path in copy user-copy; do
+		dev=$(ublk add -t loop -f a.img --data-path "$path" --batch on)
+		load_and_verify "$dev"
+		[ "$(buffers_of "$dev" resident)" -gt 0 ]
+		wait_for 10 has_given_back "$dev"
+		load_and_verify "$dev"
+		ublk del "$dev"
+	done
+}
+
+@test "what the driver fails to register, we register" {
+	make_image a.img 64M
+	dev=$(UBLK_FAULT=auto-buffer ublk add -t loop -f a.img --direct off --data-path zero-copy --batch on)
+	load_and_verify "$dev"
+	ublk del "$dev"
+}
+
+@test "killed servers' requests are served whole by the next ones" {
+	make_image a.img 32M
+	for path in "${PATHS[@]}"; do
+		dev=$(ublk add -t loop -f a.img --direct off -q 2 --recovery reissue --data-path "$path" --batch on)
+		fio --name=verified --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
+			--rw=randwrite --bsrange=4k-64k --loops=2 --verify=crc32c --verify_fatal=1 \
+			>fio.log 2>&1 3>&- &
+		fio=$!
+		for ((round = 0; round < 4; round++)); do
+			sleep 0.5
+			kill_server "$dev"
+			ublk recover "$dev"
+		done
+		[ "$(detail "$dev" .batch)" = true ]
+		ends_with 0 "$fio" || { cat fio.log; return 1; }
+		ublk del "$dev"
+	done
+}
+
+@test "a server that dies with half of its tags given leaves a recoverable device" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img -q 2 --recovery reissue --batch on)
+	kill_server "$dev"
+	UBLK_FAULT=fetch-half:kill run ublk recover "$dev"
+	[ "$status" -ne 0 ]
+	ublk recover "$dev"
+	fio_verify "$dev"
+	ublk del "$dev"
+}
+
+@test "errors of the backing reach the client" {
+	disk=$(make_ram_disk 32)
+	map_disk broken "0 8192 linear $disk 0
+8192 8192 error
+16384 8192 linear $disk 16384"
+	for path in "${PATHS[@]}"; do
+		dev=$(ublk add -t loop -f /dev/mapper/broken --no-partition-scan --data-path "$path" --batch on)
+		dd if=/dev/zero of="$dev" bs=64K count=8 oflag=direct status=none
+		run dd if="$dev" of=/dev/null bs=64K skip=64 count=1 iflag=direct
+		[[ $output == *'Input/output error'* ]]
+		run dd if=/dev/zero of="$dev" bs=64K seek=64 count=1 oflag=direct
+		[[ $output == *'Input/output error'* ]]
+		dd if="$dev" of=/dev/null bs=64K skip=128 count=8 iflag=direct status=none
+		ublk del "$dev"
+	done
+}
+
+@test "a device that is stopped under load ends at once, and its writer gets errors" {
+	make_image a.img 32M
+	for path in "${PATHS[@]}"; do
+		dev=$(ublk add -t loop -f a.img --direct off --data-path "$path" --batch on)
+		fio --name=load --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=64 \
+			--rw=randrw --bs=64k --time_based --runtime=60 >fio.log 2>&1 3>&- &
+		fio=$!
+		wait_for 10 has_written "$dev" 100
+		ublk del --force "$dev"
+		ends_with 1 "$fio"
+		nothing_left
+	done
+}
+
+@test "what cannot be had in batches is refused, with the reason" {
+	run --separate-stderr ublk add -t null --batch on -d 1
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"--batch on needs a --depth of 2 or more"* ]]
+	run --separate-stderr ublk add -t null --batch on --data-path get-data
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"--batch on is not for --data-path get-data"* ]]
+	nothing_left
+}

@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: MIT
+# The data path on which a write's data is asked for, with buffers from a pool.
+# kernels: 6.12 6.18 newest
+# cpus: 4
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+load_and_verify()
+{
+	fio_verify "$1" --ioengine=libaio --bsrange=512-512k --iodepth=128 --size=32M "${@:2}"
+}
+
+has_no_buffers_in_memory()
+{
+	[ "$(buffers_of "$1" resident)" -eq 0 ]
+}
+
+@test "loop and mem keep every block, and idle buffers go back" {
+	make_image a.img 64M
+	for target in '-t loop -f a.img' '-t mem --size 64M'; do
+		# shellcheck disable=SC2086 # options
+		dev=$(ublk add $target -q 4 --data-path get-data)
+		[ "$(detail "$dev" .data_path)" = '"get-data"' ]
+		load_and_verify "$dev"
+		fio_verify "$dev" --fsync=16
+		blkdiscard -z -o 1M -l 1M "$dev"
+		dd if="$dev" bs=1M skip=1 count=1 iflag=direct status=none | cmp -n $((1 << 20)) - /dev/zero
+		wait_for 10 has_no_buffers_in_memory "$dev"
+		ublk del "$dev"
+	done
+}
+
+@test "the cap holds under any load, and every request is served in the end" {
+	make_image a.img 64M
+	for target in '-t loop -f a.img' '-t mem --size 64M'; do
+		# shellcheck disable=SC2086 # options
+		dev=$(ublk add $target --data-path get-data --buffer-memory 768K)
+		load_and_verify "$dev"
+		[ "$(buffers_of "$dev" resident)" -gt 0 ]
+		[ "$(buffers_of "$dev" resident)" -le $((768 * 1024)) ]
+		ublk del "$dev"
+	done
+	dev=$(ublk add -t loop -f a.img -q 2 --max-io 64K --data-path get-data --buffer-memory 128K)
+	load_and_verify "$dev"
+	[ "$(buffers_of "$dev" resident)" -le $((128 * 1024)) ]
+	ublk del "$dev"
+}
+
+@test "read errors and write errors reach the client, and the buffers come back" {
+	disk=$(make_ram_disk 16)
+	map_disk bad "0 32768 linear $disk 0"
+	dev=$(ublk add -t loop -f /dev/mapper/bad --direct on --data-path get-data \
+		--buffer-memory 512K --recovery none)
+	change_map bad "0 32768 error"
+	for ((try = 0; try < 20; try++)); do
+		! dd if=/dev/zero of="$dev" bs=512K count=1 oflag=direct status=none
+		! dd if="$dev" of=/dev/null bs=512K count=1 iflag=direct status=none
+	done
+	change_map bad "0 32768 linear $disk 0"
+	load_and_verify "$dev" --size=8M
+	ublk del "$dev"
+}
+
+@test "a killed server's requests are served whole by the next one" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img --recovery reissue --data-path get-data --buffer-memory 1M)
+	fio --name=verified --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
+		--rw=randwrite --bsrange=4k-64k --loops=3 --verify=crc32c --verify_fatal=1 >fio.log 2>&1 3>&- &
+	fio=$!
+	for ((round = 0; round < 5; round++)); do
+		sleep 0.5
+		kill_server "$dev"
+		ublk recover "$dev"
+	done
+	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	ublk del "$dev"
+}
+
+@test "a device that is stopped under load ends at once, and its writer gets errors" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img --data-path get-data --buffer-memory 512K)
+	fio --name=load --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=64 \
+		--rw=randrw --bs=64k --time_based --runtime=60 >fio.log 2>&1 3>&- &
+	fio=$!
+	wait_for 10 has_written "$dev" 100
+	ublk del --force "$dev"
+	ends_with 1 "$fio"
+	nothing_left
+}
