@@ -94,7 +94,7 @@ static int read_plan(struct ub_json_in *p, struct json_object *obj,
 	for (unsigned kind = 0; kind < UB_REGION_COUNT && !ret; kind++) {
 		struct ub_plan_region *r = &plan[kind];
 
-		*r = (struct ub_plan_region){.kind = kind, .queue = -1};
+		*r = (struct ub_plan_region){.kind = kind, .queue = -1, .node = -1};
 		if ((ret = ub_json_get_part(p, part, ub_region_names[kind], &region)) ||
 		    (ret = ub_json_get_u64(p, region, "mapped", INT64_MAX, &r->mapped)) ||
 		    (ret = ub_json_get_u64(p, region, "start", INT64_MAX, &r->start)) ||

@@ -187,7 +187,7 @@ user_verified()
 	dev=$(user_ublk add -t loop -f a.img "$@")
 	as "$USER_ID" fio --name=verify --filename="$dev" --size=16M --rw=randwrite --bsrange=4k-256k \
 		--direct=1 --ioengine=libaio --iodepth=32 --verify=crc32c >fio.log
-	detail "$dev" '[.data_path, .batch]'
+	user_ublk show --json "$dev" | jq -c '.devices[0] | [.data_path, .batch]'
 	user_ublk del "$dev"
 }
 

@@ -75,12 +75,19 @@ static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth
 
 static void parts_are_whole_pages_with_one_between(void **state)
 {
+	const struct ub_layout_facts facts = {.queues = 3,
+					      .depth = 128,
+					      .batch = true,
+					      .buffers = 5 * 4096 + 1,
+					      .page = 4096,
+					      .buffer_page = 4096};
 	struct ub_layout layout;
 	uint64_t end = 0;
 
 	(void)state;
-	assert_int_equal(make_layout(&layout, 3, 128, 5 * 4096 + 1, 4096, 4096), 0);
+	assert_int_equal(ub_layout_make(&layout, &facts), 0);
 	assert_int_equal(layout.size[UB_PART_STATE], 12288); /* 1024 + 128 * 64 */
+	assert_int_equal(layout.size[UB_PART_BATCH], 8192);  /* 2304 + 128 * 16 */
 	assert_int_equal(layout.size[UB_PART_STACK], UB_STACK_SIZE);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 6 * 4096);
 	for (unsigned part = 0; part < UB_PART_COUNT; part++) {
@@ -91,6 +98,7 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	assert_int_equal(ub_layout_total(&layout, 4096), 3 * end + 4096);
 	/* A part that a queue does not have takes no room, nor a page before it. */
 	assert_int_equal(make_layout(&layout, 1, 1, 0, 4096, 4096), 0);
+	assert_int_equal(layout.size[UB_PART_BATCH], 0);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 0);
 	assert_int_equal(layout.stride, 4096 + 4096 + 4096 + UB_STACK_SIZE);
 }
@@ -132,9 +140,15 @@ static void a_layout_that_wraps_around_is_refused(void **state)
 static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
+	const struct ub_layout_facts facts = {.queues = queues,
+					      .depth = 4,
+					      .batch = true,
+					      .buffers = buffers,
+					      .page = page,
+					      .buffer_page = page};
 	struct ub_layout layout;
 
-	assert_int_equal(make_layout(&layout, queues, 4, buffers, page, page), 0);
+	assert_int_equal(ub_layout_make(&layout, &facts), 0);
 	assert_int_equal(ub_space_init(space, &layout, NULL), 0);
 }
 

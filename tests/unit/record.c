@@ -94,6 +94,42 @@ static void everything_comes_back(void **state)
 	assert_string_equal(again, text);
 }
 
+static void what_a_server_has_in_memory_comes_back(void **state)
+{
+	const struct ub_record_memory *m = &got.memory, *want = &made.memory;
+
+	(void)state;
+	assert_int_equal(ub_record_from_json(text, strlen(text), &got, NULL), 0);
+	assert_true(m->base == want->base && m->layout.stride == want->layout.stride);
+	assert_true(m->target_base == want->target_base && m->target_size == want->target_size);
+	assert_int_equal(m->layout.queues, 4);
+	assert_memory_equal(m->layout.offset, want->layout.offset, sizeof(want->layout.offset));
+	assert_memory_equal(m->layout.size, want->layout.size, sizeof(want->layout.size));
+	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++) {
+		const struct ub_plan_region *a = &m->plan[kind], *b = &want->plan[kind];
+
+		assert_true(a->mapped == b->mapped && a->start == b->start && a->most == b->most);
+		assert_true(a->locked == b->locked && a->pinned == b->pinned);
+		assert_true(a->charged == b->charged);
+		assert_int_equal(a->kind, kind);
+	}
+}
+
+static void a_plan_that_makes_no_sense_is_refused(void **state)
+{
+	char mapped[64];
+
+	(void)state;
+	(void)snprintf(mapped, sizeof(mapped), "\"mapped\":%llu",
+		       (unsigned long long)made.memory.plan[UB_REGION_BUFFERS].mapped);
+	refused(mapped, "\"mapped\":-1", "mapped");
+	refused(mapped, "\"mapped\":\"1\"", "mapped");
+	refused(mapped, "\"mapped\":9223372036854775808", "mapped");
+	refused(mapped, "\"mapped\":1.5", "mapped");
+	refused(mapped, "\"map\":1", "mapped");
+	refused("\"plan\":{", "\"plan\":1,\"plan2\":{", "plan");
+}
+
 static void options_of_one_call_go_only_to_a_server(void **state)
 {
 	_cleanup_free_ char *launch = ub_record_to_json(&made, true);
@@ -251,6 +287,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(everything_comes_back),
+		TEST(what_a_server_has_in_memory_comes_back),
+		TEST(a_plan_that_makes_no_sense_is_refused),
 		TEST(options_of_one_call_go_only_to_a_server),
 		TEST(a_specification_that_is_not_resolved_comes_back),
 		TEST(a_truncated_record_is_refused_wherever_it_ends),

@@ -33,6 +33,31 @@ static inline void set_string(struct ub_spec *spec, const char *option, const ch
 	fail_msg("no option %s", option);
 }
 
+/* Every number another one. */
+static inline void fill_memory(struct ub_record_memory *m)
+{
+	uint64_t next = 0x7000;
+
+	m->base = UINT64_MAX - 4095;
+	m->layout.stride = next++;
+	m->target_base = next++;
+	m->target_size = INT64_MAX;
+	for (unsigned part = 0; part < UB_PART_COUNT; part++) {
+		m->layout.offset[part] = next++;
+		m->layout.size[part] = next++;
+	}
+	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++) {
+		struct ub_plan_region *r = &m->plan[kind];
+
+		r->mapped = next++;
+		r->start = next++;
+		r->most = next++;
+		r->locked = next++;
+		r->pinned = next++;
+		r->charged = next++;
+	}
+}
+
 /* As a loop device's server would write it. */
 static inline struct ub_record make_record(uint32_t id, const char *path)
 {
@@ -61,6 +86,7 @@ static inline struct ub_record make_record(uint32_t id, const char *path)
 		.write_error = -5,
 	};
 
+	fill_memory(&r.memory);
 	ub_spec_init(&r.spec);
 	assert_int_equal(ub_spec_set_target(&r.spec, ub_target_find("loop")), 0);
 	set_string(&r.spec, "file", path);
