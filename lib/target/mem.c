@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "base/fault.h"
 #include "kernel/uapi.h"
 #include "memory/space.h"
 
@@ -53,15 +54,20 @@ static int mem_check(const void *args, struct ub_error *err)
 
 static int map(struct mem *m, uint64_t size, struct ub_error *err)
 {
-	void *data;
+	void *data = NULL;
+	int ret;
 
 	if (size > SIZE_MAX)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot map %llu bytes",
 			       (unsigned long long)size);
-	data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
-		    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
-	if (data == MAP_FAILED)
-		return ub_fail(err, UB_STAGE_MEMORY, -errno, "cannot map %llu bytes",
+	ret = ub_fault("mem");
+	if (!ret) {
+		data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+		ret = data == MAP_FAILED ? -errno : 0;
+	}
+	if (ret)
+		return ub_fail(err, UB_STAGE_MEMORY, ret, "cannot map %llu bytes",
 			       (unsigned long long)size);
 	m->data = data;
 	m->size = (size_t)size;

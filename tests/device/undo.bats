@@ -79,6 +79,13 @@ add_again()
 	nothing_left
 }
 
+@test "add: memory for a target in memory that cannot be had is told, and nothing is left" {
+	UBLK_FAULT=mem:ENOMEM run ublk add -t mem --size 1M
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot map 1048576 bytes: Cannot allocate memory"* ]]
+	nothing_left
+}
+
 @test "add: memory that cannot be locked is told, and nothing is left" {
 	UBLK_FAULT=mlock:EPERM run ublk add -t loop -f a.img --mlock
 	[ "$status" -ne 0 ]
