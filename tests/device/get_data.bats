@@ -77,15 +77,7 @@ has_no_buffers_in_memory()
 @test "a killed server's requests are served whole by the next one" {
 	make_image a.img 32M
 	dev=$(ublk add -t loop -f a.img --recovery reissue --data-path get-data --buffer-memory 1M)
-	fio --name=verified --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
-		--rw=randwrite --bsrange=4k-64k --loops=3 --verify=crc32c --verify_fatal=1 >fio.log 2>&1 3>&- &
-	fio=$!
-	for ((round = 0; round < 5; round++)); do
-		sleep 0.5
-		kill_server "$dev"
-		ublk recover "$dev"
-	done
-	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	outlives_its_servers "$dev"
 	ublk del "$dev"
 }
 

@@ -45,6 +45,23 @@ kill_server()
 	kill -KILL "$(server_of "$1")"
 }
 
+# outlives_its_servers DEV [FIO OPTION...]: a client that writes and verifies sees nothing of five
+# servers that die under it.
+outlives_its_servers()
+{
+	local fio round
+	fio --name=verified --filename="$1" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
+		--rw=randwrite --bsrange=4k-64k --loops=3 --verify=crc32c --verify_fatal=1 "${@:2}" \
+		>fio.log 2>&1 3>&- &
+	fio=$!
+	for ((round = 0; round < 5; round++)); do
+		sleep 0.5
+		kill_server "$1"
+		ublk recover "$1"
+	done
+	ends_with 0 "$fio" || { cat fio.log; return 1; }
+}
+
 # in_flight DISK N: at least N requests are under way, as the kernel counts them.
 in_flight()
 {

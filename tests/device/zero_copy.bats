@@ -82,15 +82,7 @@ has_zero_copy()
 	make_image e/a.img 64M
 	dev=$(ublk add -t loop -f e/a.img --recovery reissue)
 	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
-	fio --name=verified --filename="$dev" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
-		--rw=randwrite --bsrange=4k-64k --loops=3 --verify=crc32c --verify_fatal=1 >fio.log 2>&1 3>&- &
-	fio=$!
-	for ((round = 0; round < 5; round++)); do
-		sleep 0.5
-		kill_server "$dev"
-		ublk recover "$dev"
-	done
-	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	outlives_its_servers "$dev"
 	ublk del "$dev"
 }
 
