@@ -59,7 +59,7 @@ void ub_batch_init(struct ub_queue *q, void *memory)
 	b->bytes = sizeof(struct ublk_elem_header);
 	if (q->path->slots) {
 		b->flags = UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK;
-	} else if (q->path->where) {
+	} else if (q->path->addresses) {
 		b->flags = UBLK_BATCH_F_HAS_BUF_ADDR;
 		b->bytes = sizeof(struct element);
 	}
@@ -83,7 +83,7 @@ int ub_batch_attach(struct ub_queue *q)
 	int ret = ub_fault("batch-ring");
 
 	if (!ret)
-		ret = io_uring_register_buf_ring(&q->ring, &reg, 0);
+		ret = io_uring_register_buf_ring(&q->ring.uring, &reg, 0);
 	if (ret)
 		return ret;
 	for (unsigned i = 0; i < BUFFERS; i++)
@@ -106,39 +106,54 @@ static struct io_uring_sqe *command(struct ub_queue *q, uint32_t op, int kind,
 	return sqe;
 }
 
+/* With slots the first part of io->where is the slot (struct ublk_auto_buf_reg), else it is not
+ * looked at. */
+static struct ublk_elem_header head_of(const struct ub_io *io, int result)
+{
+	return (struct ublk_elem_header){
+		.tag = io->tag, .buf_index = (uint16_t)io->where, .result = result};
+}
+
 static void add_element(struct ub_queue *q, struct ub_io *io, int result)
 {
 	struct ub_batch *b = q->batch;
-	uint64_t where = q->path->where ? q->path->where(q, io) : 0;
-	const struct element e = {
-		.head = {.tag = io->tag,
-			 .buf_index = q->path->slots ? (uint16_t)where : 0,
-			 .result = result},
-		.addr = where,
-	};
+	const struct element e = {.head = head_of(io, result), .addr = io->where};
 
 	/* A tag is with us once at the most. */
 	if (__builtin_expect(b->count == q->depth, 0)) {
 		ub_queue_fault(q, "tag %u is one too many to commit", io->tag);
 		return;
 	}
-	memcpy(b->elements + (size_t)b->count * b->bytes, &e, b->bytes);
+	/* One of two sizes, that no copying of an unknown one is called for each I/O. */
+	if (b->bytes == sizeof(e))
+		memcpy(b->elements + (size_t)b->count * sizeof(e), &e, sizeof(e));
+	else
+		memcpy(b->elements + (size_t)b->count * sizeof(e.head), &e.head, sizeof(e.head));
 	b->count++;
 	io->state = IO_PARKED;
+}
+
+static struct io_uring_sqe *command_of(struct ub_queue *q, uint32_t op, int kind,
+				       const void *elements, uint32_t count)
+{
+	const struct ublk_batch_io head = {
+		.q_id = q->id,
+		.flags = q->batch->flags,
+		.nr_elem = (uint16_t)count,
+		.elem_bytes = (uint8_t)q->batch->bytes,
+	};
+	struct io_uring_sqe *sqe = command(q, op, kind, &head);
+
+	sqe->addr = (uintptr_t)elements;
+	return sqe;
 }
 
 static void send_elements(struct ub_queue *q, uint32_t op)
 {
 	struct ub_batch *b = q->batch;
-	const struct ublk_batch_io head = {
-		.q_id = q->id,
-		.flags = b->flags,
-		.nr_elem = (uint16_t)(b->count - b->queued),
-		.elem_bytes = (uint8_t)b->bytes,
-	};
-	struct io_uring_sqe *sqe = command(q, op, DATA_BATCH_COMMIT, &head);
 
-	sqe->addr = (uintptr_t)(b->elements + (size_t)b->queued * b->bytes);
+	(void)command_of(q, op, DATA_BATCH_COMMIT, b->elements + (size_t)b->queued * b->bytes,
+			 b->count - b->queued);
 	b->queued = b->count;
 	b->commits++;
 }
@@ -165,13 +180,13 @@ static int give_tags(struct ub_queue *q, unsigned from, unsigned to)
 		add_element(q, &q->ios[tag], 0);
 	send_elements(q, UBLK_U_IO_PREP_IO_CMDS);
 	do
-		ret = io_uring_submit_and_wait(&q->ring, 1);
-	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || io_uring_sq_ready(&q->ring) > 0);
-	ret = io_uring_wait_cqe(&q->ring, &cqe);
+		ret = ub_ring_enter(&q->ring, 1, 0);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ub_ring_queued(&q->ring) > 0);
+	ret = io_uring_wait_cqe(&q->ring.uring, &cqe);
 	if (ret)
 		return ret;
 	ret = cqe->res;
-	io_uring_cqe_seen(&q->ring, cqe);
+	io_uring_cqe_seen(&q->ring.uring, cqe);
 	b->count = b->queued = b->commits = 0;
 	return ret;
 }
@@ -195,9 +210,23 @@ int ub_batch_fetch_all(struct ub_queue *q)
 		return ret;
 	arm(q);
 	do
-		ret = io_uring_submit(&q->ring);
-	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || io_uring_sq_ready(&q->ring) > 0);
-	return ret < 0 ? ret : 0;
+		ret = ub_ring_enter(&q->ring, 0, 0);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ub_ring_queued(&q->ring) > 0);
+	return ret;
+}
+
+/* It has one element, so that it is done or fails as a whole: its success needs no completion. The
+ * element stays where it is until the I/O comes again. Only on paths whose elements have no address:
+ * there is no room for one. */
+void ub_batch_commit_linked(struct ub_queue *q, struct ub_io *io)
+{
+	const struct ublk_elem_header head = head_of(io, (int)io->len);
+	struct io_uring_sqe *sqe;
+
+	memcpy(&io->element, &head, sizeof(head));
+	sqe = command_of(q, UBLK_U_IO_COMMIT_IO_CMDS, DATA_BATCH_LINKED, &io->element, 1);
+	sqe->flags |= IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = ub_io_data(q, io, DATA_BATCH_LINKED);
 }
 
 void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result)
@@ -206,6 +235,11 @@ void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result)
 	/* Nothing will come in it any more. */
 	if (__builtin_expect(q->batch->over, 0))
 		ub_queue_lose(q, io, UBLK_IO_RES_ABORT);
+}
+
+unsigned ub_batch_commits(const struct ub_queue *q)
+{
+	return q->batch->commits;
 }
 
 bool ub_batch_has_more(const struct ub_queue *q)
@@ -222,12 +256,14 @@ unsigned ub_batch_flush(struct ub_queue *q)
 	return q->batch->commits;
 }
 
-/* Those that are parked will not come any more. */
+/* Those that are parked will not come any more; nor will the linked ones: the driver has ended the
+ * fetch, which it does when there is no request left, or when it sends what is there to another
+ * server. */
 static void end_fetch(struct ub_queue *q, int res)
 {
 	q->batch->over = true;
 	for (unsigned tag = 0; tag < q->depth; tag++)
-		if (q->ios[tag].state == IO_PARKED)
+		if (q->ios[tag].state == IO_PARKED || q->ios[tag].state == IO_LINKED)
 			ub_queue_lose(q, &q->ios[tag], res);
 }
 
@@ -242,10 +278,12 @@ void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe)
 			ub_queue_fault(q, "%u tags came in buffer %u", count, buffer);
 			return;
 		}
+		q->alone = q->alone && count == 1;
+		ub_eager_note(q);
 		for (unsigned i = 0; i < count; i++) {
 			uint16_t tag = b->tags[buffer][i];
 
-			if (__builtin_expect(tag >= q->depth || q->ios[tag].state != IO_PARKED, 0))
+			if (__builtin_expect(tag >= q->depth || !ub_io_is_away(&q->ios[tag]), 0))
 				ub_queue_fault(q, "tag %u came while it was not fetched", tag);
 			else
 				ub_queue_take(q, &q->ios[tag]);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What a target's operations do on paths where an I/O's data is in a buffer. */
+/* What targets in memory do on paths where an I/O's data is in a buffer. */
 #include <string.h>
 
 #include "queue/internal.h"
@@ -7,20 +7,6 @@
 static char *at(struct ub_io *io, uint32_t data)
 {
 	return (char *)io->data + data;
-}
-
-void ub_buffer_prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			 uint32_t data, uint32_t len, uint64_t offset)
-{
-	(void)q;
-	io_uring_prep_read(sqe, file, at(io, data), len, offset);
-}
-
-void ub_buffer_prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			  uint32_t data, uint32_t len, uint64_t offset)
-{
-	(void)q;
-	io_uring_prep_write(sqe, file, at(io, data), len, offset);
 }
 
 int ub_buffer_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,

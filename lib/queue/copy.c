@@ -12,14 +12,10 @@
 /* The driver grants whole pages (ublk_ctrl_add_dev()), so that every buffer begins at one. */
 static void init(struct ub_queue *q)
 {
-	for (unsigned tag = 0; tag < q->depth; tag++)
-		q->ios[tag].data = q->buffers + (size_t)tag * q->max_io;
-}
-
-static uint64_t where(const struct ub_queue *q, const struct ub_io *io)
-{
-	(void)q;
-	return (uintptr_t)io->data;
+	for (unsigned i = 0; i < q->depth; i++) {
+		q->ios[i].data = q->buffers + (size_t)i * q->max_io;
+		q->ios[i].where = (uintptr_t)q->ios[i].data;
+	}
 }
 
 /*
@@ -50,12 +46,10 @@ static void give_back(struct ub_queue *q)
 
 const struct ub_path ub_path_copy = {
 	.name = "copy",
+	.addresses = true,
 	.init = init,
-	.where = where,
 	.begin = ub_queue_submit,
 	.end = ub_queue_commit,
-	.prep_read = ub_buffer_prep_read,
-	.prep_write = ub_buffer_prep_write,
 	.copy_to = ub_buffer_copy_to,
 	.copy_from = ub_buffer_copy_from,
 	.give_back = give_back,

@@ -14,13 +14,12 @@
 
 #include "queue/internal.h"
 
-/* The driver takes no read's commit without an address, though it copies nothing for one that
- * failed before it had a buffer. */
-static uint64_t where(const struct ub_queue *q, const struct ub_io *io)
+/* The first fetch has to name an address, which nothing is copied to. */
+static void init(struct ub_queue *q)
 {
-	if (io->op != UBLK_IO_OP_READ)
-		return 0;
-	return (uintptr_t)(io->data ? io->data : q->buffers);
+	ub_pooled_init(q);
+	for (unsigned i = 0; i < q->depth; i++)
+		q->ios[i].where = (uintptr_t)q->buffers;
 }
 
 static void begin(struct ub_queue *q, struct ub_io *io)
@@ -68,8 +67,13 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 	}
 }
 
+/* The driver takes no read's commit without an address, though it copies nothing for one that
+ * failed before it had a buffer. */
 static void end(struct ub_queue *q, struct ub_io *io, int result)
 {
+	io->where = 0;
+	if (io->op == UBLK_IO_OP_READ)
+		io->where = (uintptr_t)(io->data ? io->data : q->buffers);
 	ub_queue_commit(q, io, result);
 	if (!io->data)
 		return;
@@ -92,15 +96,13 @@ static void submitted(struct ub_queue *q)
 const struct ub_path ub_path_get_data = {
 	.name = "get-data",
 	.asks = true,
-	.init = ub_pooled_init,
-	.where = where,
+	.addresses = true,
+	.init = init,
 	.begin = begin,
 	.has_buffer = has_buffer,
 	.prepared = prepared,
 	.submitted = submitted,
 	.end = end,
-	.prep_read = ub_buffer_prep_read,
-	.prep_write = ub_buffer_prep_write,
 	.copy_to = ub_buffer_copy_to,
 	.copy_from = ub_buffer_copy_from,
 	.give_back = ub_pooled_give_back,

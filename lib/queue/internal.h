@@ -11,27 +11,32 @@
 #include "memory/pool.h"
 #include "queue/io.h"
 #include "queue/queue.h"
+#include "queue/ring.h"
 
 /* Where a tag is. */
 enum {
 	IO_IDLE,   /* never fetched, or given back for good */
 	IO_PARKED, /* in the kernel: its buffer is the kernel's */
+	IO_LINKED, /* in the kernel, which commits it when its operation has succeeded */
 	IO_BUSY
 }; /* with us: it has to be ended exactly once */
 
-/* user_data: the tag, where there is one, in bits 0 to 15, and above it what has ended. */
+/* user_data: which I/O of the queue's, where it is one's, in bits 0 to 15, and above it what has
+ * ended. */
 enum {
 	DATA_FETCH,      /* a tag's fetch, or its commit that is also a fetch */
 	DATA_TARGET,     /* an operation of the target's */
+	DATA_LINKED,     /* one that a commit is linked to; comes only if it failed */
 	DATA_PREPARE,    /* a command that was to make the I/O's data ready */
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
 	DATA_TIMER,
 	DATA_BATCH_FETCH, /* of many tags */
-	DATA_BATCH_COMMIT
+	DATA_BATCH_COMMIT,
+	DATA_BATCH_LINKED /* a commit that is linked to an operation; comes only if it failed */
 };
-#define DATA(kind, tag) ((uint64_t)(kind) << 16 | (tag))
+#define DATA(kind, index) ((uint64_t)(kind) << 16 | (index))
 #define DATA_KIND(data) ((data) >> 16)
-#define DATA_TAG(data) ((data)&0xffff)
+#define DATA_INDEX(data) ((data)&0xffff)
 
 /* Registered files: the char device, then the target's. */
 #define FILE_CHAR 0
@@ -40,13 +45,13 @@ enum {
 /* A way of moving data between the request and the server. */
 struct ub_path {
 	const char *name;
-	bool slots; /* each tag has a slot in the ring's table of buffers, empty at first */
-	/* Puts the I/Os into the state that the first fetch finds. */
+	bool slots;     /* each tag has a slot in the ring's table of buffers, empty at first */
+	bool addresses; /* each tag's fetch names a buffer */
+	bool asks;      /* a write's data comes when it is asked for: UBLK_F_NEED_GET_DATA */
+	bool links; /* nothing is left to do but the commit when a read or write has succeeded */
+	/* Puts the I/Os into the state that the first fetch finds; io->where is an address, or with
+	 * @slots a struct ublk_auto_buf_reg. */
 	void (*init)(struct ub_queue *q);
-	bool asks; /* a write's data comes when it is asked for: UBLK_F_NEED_GET_DATA */
-	/* What a tag's fetch and commit say of its data: an address, or with @slots a slot. NULL:
-	 * they are not asked. */
-	uint64_t (*where)(const struct ub_queue *q, const struct ub_io *io);
 	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. */
 	void (*begin)(struct ub_queue *q, struct ub_io *io);
 	/* An I/O that wanted a buffer of the pool has it; NULL: there is no pool. */
@@ -57,11 +62,6 @@ struct ub_path {
 	void (*submitted)(struct ub_queue *q);
 	/* The target is done with it: the data goes out, then it is committed. */
 	void (*end)(struct ub_queue *q, struct ub_io *io, int result);
-	/* Points a read or write of a file at the I/O's data. */
-	void (*prep_read)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			  uint32_t data, uint32_t len, uint64_t offset);
-	void (*prep_write)(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			   uint32_t data, uint32_t len, uint64_t offset);
 	/* NULL where only files can reach the data. */
 	int (*copy_to)(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
 		       uint32_t len);
@@ -78,7 +78,7 @@ enum { GATE_SHUT, GATE_GO, GATE_HOME };
 
 struct ub_queue {
 	/* Hot, and only the thread's. */
-	struct io_uring ring;
+	struct ub_ring ring;
 	struct ub_io *ios; /* depth of them */
 	const struct ub_path *path;
 	struct ub_tgt *target;
@@ -86,6 +86,9 @@ struct ub_queue {
 	uint32_t max_io; /* bytes */
 	uint16_t id, depth;
 	uint16_t idle; /* tags that the driver has aborted */
+	uint16_t busy; /* I/Os in IO_BUSY */
+	bool alone;    /* the I/O at hand came by itself, and no other is busy */
+	uint8_t lone;  /* so many such I/Os came one after the other: eager.c */
 	bool active;   /* an I/O has come since the timer was set */
 	bool has_timer;
 	bool keeps; /* its buffers stay in memory */
@@ -108,7 +111,6 @@ struct ub_queue {
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
 	int event_fd;
-	bool has_ring;
 	bool has_thread;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards gate, fault */
@@ -128,11 +130,6 @@ _Static_assert(sizeof(struct ub_queue) <= UB_QUEUE_STATE_SIZE,
 _Static_assert(sizeof(struct ub_io) == UB_IO_STATE_SIZE, "memory/layout.h counts on it");
 
 /* For paths on which io->data is a buffer: buffer.c. */
-void ub_buffer_prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			 uint32_t data, uint32_t len, uint64_t offset);
-void ub_buffer_prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-			  uint32_t data, uint32_t len, uint64_t offset);
-
 int ub_buffer_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
 		      uint32_t len);
 int ub_buffer_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
@@ -154,6 +151,8 @@ int ub_batch_attach(struct ub_queue *q);
 /* Gives the driver all tags, and asks for what comes in them. Return: 0 or a negative errno. */
 int ub_batch_fetch_all(struct ub_queue *q);
 void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result);
+/* Queues the commit of one I/O alone, to be linked to the operation queued before. */
+void ub_batch_commit_linked(struct ub_queue *q, struct ub_io *io);
 /* Queues what was committed since the last time. Return: completions that will come of that. */
 unsigned ub_batch_flush(struct ub_queue *q);
 /* Is there anything that was not queued? */
@@ -161,14 +160,54 @@ bool ub_batch_has_more(const struct ub_queue *q);
 void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe);
 void ub_batch_committed(struct ub_queue *q, int res);
 
+/*
+ * How eager the thread is to run: eager.c. Call it when it begins, and with what was found whenever
+ * completions were taken.
+ */
+void ub_eager_begin(struct ub_queue *q);
+void ub_eager_switch(struct ub_queue *q);
+#define UB_EAGER_AFTER 64
+static inline void ub_eager_note(struct ub_queue *q)
+{
+	if (q->alone ? q->lone < UB_EAGER_AFTER : q->lone > 0)
+		ub_eager_switch(q);
+}
+
+/* Completions to come of the commits that are with the kernel. */
+unsigned ub_batch_commits(const struct ub_queue *q);
+
 /* An I/O has come in a tag that was parked. */
 void ub_queue_take(struct ub_queue *q, struct ub_io *io);
 
 /* A parked tag comes back without an I/O, for good; @res as the driver gave it. */
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);
 
+/* Submits until there is room for @n more SQEs. */
+void ub_queue_make_room(struct ub_queue *q, unsigned n);
+
 /* An SQE, zeroed; what is queued is submitted first when the ring is full. */
-struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q);
+static inline struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
+{
+	struct io_uring_sqe *sqe = ub_ring_get(&q->ring);
+
+	if (__builtin_expect(!sqe, 0)) {
+		ub_queue_make_room(q, 1);
+		sqe = ub_ring_get(&q->ring);
+	}
+	*sqe = (struct io_uring_sqe){0};
+	return sqe;
+}
+
+/* Can the next that comes of it be an I/O? */
+static inline bool ub_io_is_away(const struct ub_io *io)
+{
+	return io->state == IO_PARKED || io->state == IO_LINKED;
+}
+
+static inline uint64_t ub_io_data(const struct ub_queue *q, const struct ub_io *io, int kind)
+{
+	return DATA(kind, (uint64_t)(io - q->ios));
+}
 
 /* Hands the I/O to the target. */
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io);
@@ -179,6 +218,9 @@ void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, ui
 
 /* Commits @result and fetches the tag's next I/O. */
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
+
+/* The operation just queued is all that the I/O waits for: links the I/O's commit to it. */
+void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe);
 
 /* Notes something that should not be: counted, the first one kept for the log. */
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -33,7 +33,9 @@ struct ub_io {
 	uint32_t reserved2;
 	void *data;         /* the buffer, on data paths that have one */
 	struct ub_io *next; /* that waits for a buffer too */
-	uint64_t reserved3;
+	uint64_t where;     /* what its commit says of the next I/O's data */
+	/* A batch's element that the kernel reads later: tag, slot and result. */
+	uint64_t element;
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
@@ -45,6 +47,9 @@ _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
  * @file: index into struct ub_tgt.files
  * @data: offset into the I/O's data, bytes
  * @rw_flags: RWF_DSYNC or 0
+ *
+ * A read or write of all of an I/O's data has to be such that the I/O is done when it succeeds: then
+ * the kernel may be told to end the I/O by itself, and there is no call of complete().
  */
 void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
 		uint64_t offset);

@@ -21,29 +21,60 @@ static struct io_uring_sqe *op_sqe(struct ub_queue *q, struct ub_io *io)
 	return ub_queue_sqe(q);
 }
 
-static void finish_sqe(struct io_uring_sqe *sqe, const struct ub_io *io)
+static void finish_sqe(const struct ub_queue *q, struct io_uring_sqe *sqe, const struct ub_io *io)
 {
 	sqe->flags |= IOSQE_FIXED_FILE;
-	sqe->user_data = DATA(DATA_TARGET, io->tag);
+	sqe->user_data = ub_io_data(q, io, DATA_TARGET);
+}
+
+/*
+ * A piece of the I/O's data, in its buffer or, with slots, in the ring's table under the I/O's index,
+ * where addresses count from 0.
+ *
+ * One that came alone is done when all of its data is moved, and linked to its commit it needs this
+ * thread no more: that saves a system call of the two that it takes. Among others it would cost more
+ * than a commit together with theirs. A result that is not whole breaks the link.
+ */
+static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, uint8_t opcode,
+					unsigned file, uint32_t data, uint32_t len, uint64_t offset)
+{
+	bool link = q->alone && q->path->links && len == io->len &&
+		    !(io->flags & UBLK_IO_F_NEED_REG_BUF);
+	struct io_uring_sqe *sqe;
+
+	if (link)
+		ub_queue_make_room(q, 2);
+	sqe = ub_queue_sqe(q);
+	sqe->opcode = opcode;
+	sqe->fd = (int)(FILE_TARGET + file);
+	sqe->off = offset;
+	sqe->addr = (uintptr_t)io->data + data;
+	sqe->len = len;
+	if (q->path->slots)
+		sqe->buf_index = (uint16_t)(io - q->ios);
+	if (link) {
+		ub_queue_link(q, io, sqe);
+	} else {
+		io->pending++;
+		finish_sqe(q, sqe, io);
+	}
+	return sqe;
 }
 
 void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
 		uint64_t offset)
 {
-	struct io_uring_sqe *sqe = op_sqe(q, io);
+	uint8_t opcode = q->path->slots ? IORING_OP_READ_FIXED : IORING_OP_READ;
 
-	q->path->prep_read(q, io, sqe, (int)(FILE_TARGET + file), data, len, offset);
-	finish_sqe(sqe, io);
+	(void)move(q, io, opcode, file, data, len, offset);
 }
 
 void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
 		 uint64_t offset, int rw_flags)
 {
-	struct io_uring_sqe *sqe = op_sqe(q, io);
+	uint8_t opcode = q->path->slots ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
 
-	q->path->prep_write(q, io, sqe, (int)(FILE_TARGET + file), data, len, offset);
-	sqe->rw_flags = rw_flags;
-	finish_sqe(sqe, io);
+	move(q, io, opcode, file, data, len, offset)->rw_flags = rw_flags;
 }
 
 void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
@@ -53,7 +84,7 @@ void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uin
 
 	io_uring_prep_write(sqe, (int)(FILE_TARGET + file), zeroes, len, offset);
 	sqe->rw_flags = rw_flags;
-	finish_sqe(sqe, io);
+	finish_sqe(q, sqe, io);
 }
 
 void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file)
@@ -61,7 +92,7 @@ void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file)
 	struct io_uring_sqe *sqe = op_sqe(q, io);
 
 	io_uring_prep_fsync(sqe, (int)(FILE_TARGET + file), IORING_FSYNC_DATASYNC);
-	finish_sqe(sqe, io);
+	finish_sqe(q, sqe, io);
 }
 
 void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
@@ -70,7 +101,7 @@ void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mo
 	struct io_uring_sqe *sqe = op_sqe(q, io);
 
 	io_uring_prep_fallocate(sqe, (int)(FILE_TARGET + file), mode, (off_t)offset, (off_t)len);
-	finish_sqe(sqe, io);
+	finish_sqe(q, sqe, io);
 }
 
 void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
@@ -86,7 +117,7 @@ void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t
 	/* A worker submits it, so that it may block: without blocking, a stacked device that does
 	 * not offer that fails it with EOPNOTSUPP (submit_bio_noacct()), and nobody tries again. */
 	sqe->flags |= IOSQE_ASYNC;
-	finish_sqe(sqe, io);
+	finish_sqe(q, sqe, io);
 }
 
 int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,

@@ -23,26 +23,16 @@
  */
 static int init_ring(struct ub_queue *q, struct ub_error *err)
 {
-	struct io_uring_params params = {
-		.flags = IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN |
-			 IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL | IORING_SETUP_CQSIZE |
-			 IORING_SETUP_CLAMP,
-	};
 	unsigned entries = ub_ring_submissions(q->depth, q->target->ops_per_io);
-	int ret = ub_fault("ring");
+	int ret = ub_ring_init(&q->ring, entries,
+			       ub_ring_completions(q->depth, q->target->ops_per_io));
 
-	params.cq_entries = ub_ring_completions(q->depth, q->target->ops_per_io);
-	if (!ret)
-		ret = io_uring_queue_init_params(entries, &q->ring, &params);
-	if (ret)
-		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up the ring of queue %u",
-			       q->id);
-	q->has_ring = true;
-	if (params.sq_entries < entries || params.cq_entries <= entries)
-		return ub_fail_text(err, UB_STAGE_RING, -E2BIG,
+	if (ret == -E2BIG)
+		return ub_fail_text(err, UB_STAGE_RING, ret,
 				    "cannot set up the ring of queue %u: %u entries are too many",
 				    q->id, entries);
-	return 0;
+	return ret ? ub_fail(err, UB_STAGE_RING, ret, "cannot set up the ring of queue %u", q->id)
+		   : 0;
 }
 
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
@@ -148,7 +138,7 @@ static int make_slots(struct ub_queue *q, struct ub_error *err)
 	int ret = ub_fault("slots");
 
 	if (!ret)
-		ret = io_uring_register_buffers_sparse(&q->ring, q->depth);
+		ret = io_uring_register_buffers_sparse(&q->ring.uring, q->depth);
 	return ret < 0 ? ub_fail(err, UB_STAGE_RING, ret,
 				 "cannot make the table of buffers of queue %u", q->id)
 		       : 0;
@@ -163,7 +153,8 @@ int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 	for (unsigned i = 0; i < q->target->nr_files; i++)
 		files[FILE_TARGET + i] = q->target->files[i];
 	if (!ret)
-		ret = io_uring_register_files(&q->ring, files, FILE_TARGET + q->target->nr_files);
+		ret = io_uring_register_files(&q->ring.uring, files,
+					      FILE_TARGET + q->target->nr_files);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot register the files of queue %u",
 			       q->id);
@@ -229,8 +220,7 @@ void ub_queue_free(struct ub_queue *q)
 		open_gate(q, GATE_HOME);
 		(void)pthread_join(q->thread, NULL);
 	}
-	if (q->has_ring)
-		io_uring_queue_exit(&q->ring);
+	ub_ring_done(&q->ring);
 	ub_desc_unmap(&q->desc);
 	(void)pthread_cond_destroy(&q->opened);
 	(void)pthread_mutex_destroy(&q->lock);

@@ -6,6 +6,7 @@
  * lock, no log line, no system call besides the ring's own.
  */
 #include <errno.h>
+#include <limits.h>
 #include <string.h>
 
 #include "base/fault.h"
@@ -17,36 +18,60 @@
  * after four to eight seconds. */
 #define TIMER_S 4
 
-struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
+/*
+ * The kernel, short of memory, may have taken an operation and not the commit that is linked to it: a
+ * link ends with what is taken at once, and the commit would come before its time. In its place the
+ * operation is queued once more, on its own. The first one may go on beside it: both move the same
+ * data, and neither the request nor its pages can go before both are over.
+ */
+static void mend_link(struct ub_queue *q)
 {
-	struct io_uring_sqe *sqe = io_uring_get_sqe(&q->ring);
+	struct io_uring_sqe *sqe = ub_ring_at(&q->ring, 0);
+	uint64_t kind = DATA_KIND(sqe->user_data);
+	struct ub_io *io;
 
-	/* A tag has its fetch or one operation on the ring, so that all fit, and this is for targets
-	 * with more operations to an I/O than they said. Submitting takes no completions, so it can't
-	 * recurse; a kernel short of memory (-EAGAIN) is asked again, since nothing can be dropped. */
-	while (__builtin_expect(!sqe, 0)) {
-		(void)io_uring_submit(&q->ring);
-		sqe = io_uring_get_sqe(&q->ring);
-	}
-	memset(sqe, 0, sizeof(*sqe));
-	return sqe;
+	if (kind != DATA_FETCH && kind != DATA_BATCH_LINKED)
+		return;
+	io = &q->ios[DATA_INDEX(sqe->user_data)];
+	if (io->state != IO_LINKED)
+		return;
+	*sqe = *ub_ring_at(&q->ring, UINT_MAX);
+	sqe->flags &= ~(unsigned)(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS);
+	sqe->user_data = ub_io_data(q, io, DATA_TARGET);
+	io->state = IO_BUSY;
+	io->pending++;
+	q->busy++;
 }
 
-/* In a slot's case the driver registers a request by itself, and says so if it can't. */
-static void say_where(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe,
-		      struct ublksrv_io_cmd *cmd)
+/* The test build can have the kernel take no commit together with what it is linked to. */
+static unsigned held_back(struct ub_queue *q)
 {
-	uint64_t where = q->path->where(q, io);
-	const struct ublk_auto_buf_reg reg = {.index = (uint16_t)where,
-					      .flags = UBLK_AUTO_BUF_REG_FALLBACK};
+	unsigned queued = ub_ring_queued(&q->ring);
 
-	if (q->path->slots)
-		memcpy(&sqe->addr, &reg, sizeof(reg));
-	else
-		cmd->addr = where;
+	return ub_fault_is_wanted("link-cut") && queued > 1 &&
+	       ub_ring_at(&q->ring, queued - 2)->flags & IOSQE_IO_LINK;
 }
 
-static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result)
+static int submit_and_wait(struct ub_queue *q, unsigned completions)
+{
+	int ret = ub_ring_enter(&q->ring, completions, held_back(q));
+
+	if (__builtin_expect(ub_ring_queued(&q->ring) > 0, 0))
+		mend_link(q);
+	return ret;
+}
+
+/* A tag has its fetch or one operation on the ring, so that all fit, and this is for targets with
+ * more operations to an I/O than they said. Submitting takes no completions, so it can't recurse; a
+ * kernel short of memory (-EAGAIN) is asked again, since nothing can be dropped. */
+void ub_queue_make_room(struct ub_queue *q, unsigned n)
+{
+	while (q->ring.entries - ub_ring_queued(&q->ring) < n)
+		(void)submit_and_wait(q, 0);
+}
+
+static struct io_uring_sqe *io_command(struct ub_queue *q, struct ub_io *io, uint32_t op,
+				       int result)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 	struct ublksrv_io_cmd cmd = {
@@ -59,11 +84,14 @@ static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int re
 	sqe->flags = IOSQE_FIXED_FILE;
 	sqe->fd = FILE_CHAR;
 	sqe->cmd_op = op;
-	sqe->user_data = DATA(DATA_FETCH, io->tag);
-	if (q->path->where)
-		say_where(q, io, sqe, &cmd);
+	sqe->user_data = ub_io_data(q, io, DATA_FETCH);
+	if (q->path->slots)
+		sqe->addr = io->where;
+	else
+		cmd.addr = io->where;
 	memcpy(sqe->cmd, &cmd, sizeof(cmd));
 	io->state = IO_PARKED;
+	return sqe;
 }
 
 void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr)
@@ -76,17 +104,43 @@ void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, ui
 	sqe->flags = IOSQE_FIXED_FILE | (out ? IOSQE_CQE_SKIP_SUCCESS : 0);
 	sqe->fd = FILE_CHAR;
 	sqe->cmd_op = op;
-	sqe->user_data = DATA(out ? DATA_UNREGISTER : DATA_PREPARE, io->tag);
+	sqe->user_data = ub_io_data(q, io, out ? DATA_UNREGISTER : DATA_PREPARE);
 	memcpy(sqe->cmd, &cmd, sizeof(cmd));
 	io->pending += !out;
 }
 
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 {
+	q->busy--;
 	if (q->batch)
 		ub_batch_commit(q, io, result);
 	else
-		io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
+		(void)io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
+}
+
+/* If the operation fails or does less, its completion comes (IOSQE_CQE_SKIP_SUCCESS), the commit is
+ * not carried out, and no completion comes of that (io_fail_links(), Linux 5.17 on). */
+void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe)
+{
+	sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
+	sqe->user_data = ub_io_data(q, io, DATA_LINKED);
+	if (q->batch)
+		ub_batch_commit_linked(q, io);
+	else
+		(void)io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, (int)io->len);
+	io->state = IO_LINKED;
+	q->busy--;
+}
+
+static void link_broken(struct ub_queue *q, struct ub_io *io, int res)
+{
+	/* The first of two: mend_link(). */
+	if (io->state != IO_LINKED)
+		return;
+	io->state = IO_BUSY;
+	q->busy++;
+	q->alone = false;
+	q->target->type->complete(q, io, res);
 }
 
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
@@ -148,19 +202,29 @@ static void set_timer(struct ub_queue *q)
  */
 static void timer_over(struct ub_queue *q)
 {
-	bool quiet = !q->active && io_uring_sq_ready(&q->ring) == 0 &&
-		     !(q->batch && ub_batch_has_more(q)) && io_uring_cq_ready(&q->ring) == 0 &&
-		     !io_uring_cq_has_overflow(&q->ring);
-	unsigned busy = 0;
+	bool quiet = !q->active && ub_ring_queued(&q->ring) == 0 &&
+		     !(q->batch && ub_batch_has_more(q)) &&
+		     io_uring_cq_ready(&q->ring.uring) == 0 &&
+		     !io_uring_cq_has_overflow(&q->ring.uring);
 
 	q->has_timer = false;
 	if (quiet)
 		q->path->give_back(q);
-	for (unsigned tag = 0; tag < q->depth; tag++)
-		busy += q->ios[tag].state == IO_BUSY;
 	/* What is still at the target keeps its buffer until a later time. */
-	if (!quiet || busy)
+	if (!quiet || q->busy)
 		set_timer(q);
+}
+
+/* Out of the way of those that are served. */
+__attribute__((noinline, cold)) static void refuse(struct ub_queue *q, struct ub_io *io,
+						   uint64_t sectors, uint64_t start, int error)
+{
+	const char *name = ub_desc_op_name(io->op);
+
+	ub_queue_fault(q, "refused %s of %llu sectors at %llu: %s",
+		       name ? name : "an unknown operation", (unsigned long long)sectors,
+		       (unsigned long long)start, strerror(-error));
+	ub_io_end(q, io, error);
 }
 
 void ub_queue_take(struct ub_queue *q, struct ub_io *io)
@@ -184,24 +248,20 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io)
 	io->done = 0;
 	io->pending = 0;
 	io->state = IO_BUSY;
+	q->busy++;
 	q->active = true;
 	if (__builtin_expect(!q->has_timer && !q->keeps, 0))
 		set_timer(q);
 	ret = start > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
-	if (__builtin_expect(ret != 0, 0)) {
-		const char *name = ub_desc_op_name(io->op);
-
-		ub_queue_fault(q, "refused %s of %llu sectors at %llu: %s",
-			       name ? name : "an unknown operation", (unsigned long long)sectors,
-			       (unsigned long long)start, strerror(-ret));
-		ub_io_end(q, io, ret);
-		return;
-	}
-	q->path->begin(q, io);
+	if (__builtin_expect(ret == 0, 1))
+		q->path->begin(q, io);
+	else
+		refuse(q, io, sectors, start, ret);
 }
 
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)
 {
+	q->busy -= io->state == IO_BUSY;
 	io->state = IO_IDLE;
 	q->idle++;
 	if (res == UBLK_IO_RES_ABORT)
@@ -214,7 +274,7 @@ void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)
 /* The completion of a fetch, or of a commit that is also a fetch. */
 static void fetched(struct ub_queue *q, struct ub_io *io, int res)
 {
-	if (__builtin_expect(io->state != IO_PARKED, 0)) {
+	if (__builtin_expect(!ub_io_is_away(io), 0)) {
 		ub_queue_fault(q, "tag %u completed while it was not fetched (%d)", io->tag, res);
 		return;
 	}
@@ -231,19 +291,23 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 	uint64_t data = cqe->user_data;
 	struct ub_io *io;
 
-	if (__builtin_expect(DATA_TAG(data) >= q->depth, 0)) {
-		ub_queue_fault(q, "completion of tag %llu, which does not exist",
-			       (unsigned long long)DATA_TAG(data));
+	if (__builtin_expect(DATA_INDEX(data) >= q->depth, 0)) {
+		ub_queue_fault(q, "completion of I/O %llu, which does not exist",
+			       (unsigned long long)DATA_INDEX(data));
 		return;
 	}
-	io = &q->ios[DATA_TAG(data)];
+	io = &q->ios[DATA_INDEX(data)];
 	switch (DATA_KIND(data)) {
 	case DATA_FETCH:
+		ub_eager_note(q);
 		fetched(q, io, cqe->res);
 		break;
 	case DATA_TARGET:
 		io->pending--;
 		q->target->type->complete(q, io, cqe->res);
+		break;
+	case DATA_LINKED:
+		link_broken(q, io, cqe->res);
 		break;
 	case DATA_PREPARE:
 		io->pending--;
@@ -262,9 +326,21 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 	case DATA_BATCH_COMMIT:
 		ub_batch_committed(q, cqe->res);
 		break;
+	case DATA_BATCH_LINKED:
+		ub_queue_lose(q, io, cqe->res);
+		break;
 	default:
 		ub_queue_fault(q, "completion %llx of nothing", (unsigned long long)data);
 	}
+}
+
+/* Is there one completion, and nobody busy? A batch's commits complete besides, and count for none. */
+static bool is_alone(const struct ub_queue *q)
+{
+	unsigned besides = q->batch ? ub_batch_commits(q) : 0;
+
+	return q->busy == 0 && io_uring_cq_ready(&q->ring.uring) == 1 + besides &&
+	       !ub_ring_has_more(&q->ring);
 }
 
 static void drain(struct ub_queue *q)
@@ -272,14 +348,15 @@ static void drain(struct ub_queue *q)
 	struct io_uring_cqe *cqe;
 	unsigned head, n = 0;
 
-	if (q->path->submitted && io_uring_sq_ready(&q->ring) == 0)
+	if (q->path->submitted && ub_ring_queued(&q->ring) == 0)
 		q->path->submitted(q);
-	io_uring_for_each_cqe(&q->ring, head, cqe)
+	q->alone = is_alone(q);
+	io_uring_for_each_cqe(&q->ring.uring, head, cqe)
 	{
 		completed(q, cqe);
 		n++;
 	}
-	io_uring_cq_advance(&q->ring, n);
+	io_uring_cq_advance(&q->ring.uring, n);
 	if (__builtin_expect(q->timer_over, 0)) {
 		q->timer_over = false;
 		timer_over(q);
@@ -298,20 +375,20 @@ static int fetch_all(struct ub_queue *q)
 	int ret;
 
 	for (unsigned tag = 0; tag < q->depth; tag++) {
-		io_command(q, &q->ios[tag], UBLK_U_IO_FETCH_REQ, 0);
+		(void)io_command(q, &q->ios[tag], UBLK_U_IO_FETCH_REQ, 0);
 		/* The worst moment to die: the driver has half of the last queue's tags. */
 		if (tag == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
 		    ub_fault_is_wanted("fetch-half")) {
-			(void)io_uring_submit(&q->ring);
+			(void)submit_and_wait(q, 0);
 			ret = ub_fault("fetch-half");
 			if (ret)
 				return ret;
 		}
 	}
 	do
-		ret = io_uring_submit(&q->ring);
-	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || io_uring_sq_ready(&q->ring) > 0);
-	return ret < 0 ? ret : 0;
+		ret = submit_and_wait(q, 0);
+	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ub_ring_queued(&q->ring) > 0);
+	return ret;
 }
 
 static unsigned completions_to_wait_for(struct ub_queue *q)
@@ -325,20 +402,18 @@ static unsigned completions_to_wait_for(struct ub_queue *q)
 
 int ub_queue_serve(struct ub_queue *q)
 {
-	int ret = io_uring_enable_rings(&q->ring);
+	int ret = ub_ring_enable(&q->ring);
 
 	if (ret < 0)
 		return ret;
-	/* This thread finds the ring by an index from now on, without counting references to it. A
-	 * kernel that can't is served by the descriptor. */
-	(void)io_uring_register_ring_fd(&q->ring);
 	ret = q->batch ? ub_batch_fetch_all(q) : fetch_all(q);
 	if (ret)
 		return ret;
+	ub_eager_begin(q);
 	atomic_store(&q->fetched, true);
 	ub_queue_tell(q);
 	while (q->idle < q->depth) {
-		ret = io_uring_submit_and_wait(&q->ring, completions_to_wait_for(q));
+		ret = submit_and_wait(q, completions_to_wait_for(q));
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -ETIME)
 			return ret;
 		drain(q);
@@ -347,6 +422,6 @@ int ub_queue_serve(struct ub_queue *q)
 	}
 	/* What was finished after the driver had ended the fetch. */
 	if (q->batch && ub_batch_flush(q) > 0)
-		(void)io_uring_submit(&q->ring);
+		(void)submit_and_wait(q, 0);
 	return 0;
 }

@@ -12,25 +12,34 @@
  * process dies: the ring's table holds the request.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "queue/internal.h"
 
-/* The test build can name a slot that is not there, so that the driver can't register. */
-static uint64_t where(const struct ub_queue *q, const struct ub_io *io)
-{
-	return ub_fault_is_wanted("auto-buffer") ? q->depth + io->tag : io->tag;
-}
-
+/* The driver registers a request by itself, and says so if it can't. The test build can name slots
+ * that are not there. */
 static void init(struct ub_queue *q)
 {
-	(void)q;
+	unsigned first = ub_fault_is_wanted("auto-buffer") ? q->depth : 0;
+
+	for (unsigned i = 0; i < q->depth; i++) {
+		const struct ublk_auto_buf_reg reg = {.index = (uint16_t)(first + i),
+						      .flags = UBLK_AUTO_BUF_REG_FALLBACK};
+
+		memcpy(&q->ios[i].where, &reg, sizeof(reg));
+	}
+}
+
+static uint64_t slot(const struct ub_queue *q, const struct ub_io *io)
+{
+	return (uint64_t)(io - q->ios);
 }
 
 static void begin(struct ub_queue *q, struct ub_io *io)
 {
 	if (__builtin_expect(io->flags & UBLK_IO_F_NEED_REG_BUF, 0))
-		ub_queue_data_command(q, io, UBLK_U_IO_REGISTER_IO_BUF, io->tag);
+		ub_queue_data_command(q, io, UBLK_U_IO_REGISTER_IO_BUF, slot(q, io));
 	else
 		ub_queue_submit(q, io);
 }
@@ -50,43 +59,16 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 static void end(struct ub_queue *q, struct ub_io *io, int result)
 {
 	if (__builtin_expect(io->flags & UBLK_IO_F_NEED_REG_BUF, 0))
-		ub_queue_data_command(q, io, UBLK_U_IO_UNREGISTER_IO_BUF, io->tag);
+		ub_queue_data_command(q, io, UBLK_U_IO_UNREGISTER_IO_BUF, slot(q, io));
 	ub_queue_commit(q, io, result);
-}
-
-static void prep(const struct ub_io *io, struct io_uring_sqe *sqe, uint8_t opcode, int file,
-		 uint32_t data, uint32_t len, uint64_t offset)
-{
-	sqe->opcode = opcode;
-	sqe->fd = file;
-	sqe->addr = data;
-	sqe->len = len;
-	sqe->off = offset;
-	sqe->buf_index = io->tag;
-}
-
-static void prep_read(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-		      uint32_t data, uint32_t len, uint64_t offset)
-{
-	(void)q;
-	prep(io, sqe, IORING_OP_READ_FIXED, file, data, len, offset);
-}
-
-static void prep_write(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, int file,
-		       uint32_t data, uint32_t len, uint64_t offset)
-{
-	(void)q;
-	prep(io, sqe, IORING_OP_WRITE_FIXED, file, data, len, offset);
 }
 
 const struct ub_path ub_path_zero_copy = {
 	.name = "zero-copy",
 	.slots = true,
+	.links = true,
 	.init = init,
-	.where = where,
 	.begin = begin,
 	.prepared = prepared,
 	.end = end,
-	.prep_read = prep_read,
-	.prep_write = prep_write,
 };
