@@ -54,7 +54,7 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot show ublkb%u", dev->id);
 		status = ub_device_fail(call, dev->id, NULL, &err);
 	}
-	free(detail.queues);
+	ub_placement_free(detail.queues, detail.queue_count);
 	ub_users_done(&detail.users);
 	return status;
 }

@@ -54,6 +54,22 @@ GETTER(asked_batch)
 	ub_value_text(value, ub_batch_names[spec_of(object)->batch]);
 }
 
+GETTER(asked_threads)
+{
+	if (spec_of(object)->threads)
+		ub_value_number(value, spec_of(object)->threads);
+}
+
+GETTER(asked_cpus)
+{
+	ub_value_text(value, spec_of(object)->cpus);
+}
+
+GETTER(asked_poll_us)
+{
+	ub_value_number(value, spec_of(object)->poll_us);
+}
+
 GETTER(asked_recovery)
 {
 	if (spec_of(object)->recovery != UB_RECOVERY_DEFAULT)
@@ -200,13 +216,41 @@ GETTER(queue_node)
 		ub_value_number(value, (uint64_t)queue->numa_node);
 }
 
+GETTER(queue_threads)
+{
+	ub_value_number(value, ((const struct ub_placement *)object)->thread_count);
+}
+
+static const void *thread_at(const void *object, size_t index)
+{
+	return &((const struct ub_placement *)object)->threads[index];
+}
+
+GETTER(thread_tid)
+{
+	ub_value_number(value, (uint64_t)((const struct ub_placed_thread *)object)->tid);
+}
+
+GETTER(thread_cpus)
+{
+	const struct ub_placed_thread *thread = object;
+
+	ub_value_text(value, thread->cpus[0] ? thread->cpus : NULL);
+}
+
 static const char *describe_queue(const void *element, char *buf, size_t size)
 {
 	const struct ub_placement *queue = element;
 	int n = snprintf(buf, size, "%u on CPUs %s", queue->id, queue->cpus[0] ? queue->cpus : "-");
 
-	if (queue->tid && n > 0 && (size_t)n < size)
-		(void)snprintf(buf + n, size - (size_t)n, " by thread %d", queue->tid);
+	for (size_t i = 0; i < queue->thread_count && n > 0 && (size_t)n < size; i++) {
+		const struct ub_placed_thread *thread = &queue->threads[i];
+
+		n += snprintf(buf + n, size - (size_t)n, "%s %d", i ? "," : " by thread",
+			      thread->tid);
+		if (n > 0 && (size_t)n < size && strcmp(thread->cpus, queue->cpus) != 0)
+			n += snprintf(buf + n, size - (size_t)n, " on %s", thread->cpus);
+	}
 	return buf;
 }
 
@@ -364,6 +408,9 @@ static const struct ub_field asked_fields[] = {
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_asked_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_asked_data_path },
 	{ .key = "batch", .type = UB_FIELD_STRING, .get = get_asked_batch },
+	{ .key = "threads", .type = UB_FIELD_NUMBER, .get = get_asked_threads },
+	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_asked_cpus },
+	{ .key = "poll_us", .type = UB_FIELD_NUMBER, .get = get_asked_poll_us },
 	{ .key = "recovery", .type = UB_FIELD_STRING, .get = get_asked_recovery },
 	UB_FIELD_END,
 };
@@ -409,11 +456,19 @@ const struct ub_field ub_region_list_fields[] = {
 	UB_FIELD_END,
 };
 
+static const struct ub_field thread_fields[] = {
+	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_thread_tid },
+	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_thread_cpus },
+	UB_FIELD_END,
+};
+
 static const struct ub_field queue_fields[] = {
 	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_queue_id },
 	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_queue_tid },
 	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_queue_cpus },
 	{ .key = "numa_node", .type = UB_FIELD_NUMBER, .get = get_queue_node },
+	{ .key = "threads", .type = UB_FIELD_LIST, .get = get_queue_threads, .fields = thread_fields,
+	  .at = thread_at },
 	UB_FIELD_END,
 };
 

@@ -186,3 +186,53 @@ void ub_unescape_octal(char *text)
 	}
 	*to = '\0';
 }
+
+/* "3" or "0-3" up to a comma or the end. Return: where it ends, or NULL. */
+static const char *parse_range(const char *text, unsigned *ret_first, unsigned *ret_last)
+{
+	const char *rest = text;
+	unsigned *into = ret_first;
+	char word[12];
+
+	for (;;) {
+		size_t len = strspn(rest, "0123456789");
+		uint64_t value;
+
+		if (len == 0 || len >= sizeof(word))
+			return NULL;
+		memcpy(word, rest, len);
+		word[len] = '\0';
+		if (ub_parse_u64(word, UINT32_MAX, &value) != 0)
+			return NULL;
+		*into = (unsigned)value;
+		rest += len;
+		if (into == ret_last || *rest != '-')
+			break;
+		into = ret_last;
+		rest++;
+	}
+	if (into == ret_first)
+		*ret_last = *ret_first;
+	return *ret_first <= *ret_last ? rest : NULL;
+}
+
+int ub_parse_cpus(const char *text, unsigned max, unsigned *ret_cpus, unsigned room)
+{
+	unsigned count = 0, first, last;
+
+	for (;; text++) {
+		text = parse_range(text, &first, &last);
+		if (!text || (*text && *text != ','))
+			return -EINVAL;
+		if (last > max || last - first >= room - count)
+			return -ERANGE;
+		for (unsigned cpu = first; cpu <= last; cpu++) {
+			for (unsigned i = 0; i < count; i++)
+				if (ret_cpus[i] == cpu)
+					return -EINVAL;
+			ret_cpus[count++] = cpu;
+		}
+		if (!*text)
+			return (int)count;
+	}
+}

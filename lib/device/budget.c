@@ -149,12 +149,20 @@ static uint64_t program_size(uint64_t page)
 	return size;
 }
 
-/* Addresses for the buffers of a queue: one for each request. Locked, or in huge pages, what is
+/* Requests of one of the threads that share a queue. */
+static uint32_t share_of(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info)
+{
+	uint32_t threads = ub_spec_threads_per_queue(spec, info->nr_hw_queues, info->queue_depth);
+
+	return (info->queue_depth + threads - 1) / threads;
+}
+
+/* Addresses for the buffers of a thread: one for each request. Locked, or in huge pages, what is
  * mapped is in memory: then a capped pool has no more than it may. */
 static uint64_t buffer_space(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
 			     int path, uint64_t page)
 {
-	uint64_t all = (uint64_t)info->queue_depth * info->max_io_buf_bytes;
+	uint64_t all = (uint64_t)share_of(spec, info) * info->max_io_buf_bytes;
 	uint64_t cap = ub_budget_buffers(spec, info) / page * page;
 
 	if (!ub_path_has_pool(path) || !spec->buffer_memory || !(spec->mlock || spec->huge_pages) ||
@@ -229,6 +237,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 		info = &asked;
 	facts.queues = info->nr_hw_queues;
 	facts.depth = info->queue_depth;
+	facts.threads = ub_spec_threads_per_queue(spec, facts.queues, facts.depth);
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
 	facts.batch = info->flags & UBLK_F_BATCH_IO;
@@ -247,7 +256,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 				(unsigned long long)facts.buffer_page, info->max_io_buf_bytes);
 	}
 	if (path == UB_PATH_ZERO_COPY) {
-		facts.slots = info->queue_depth;
+		facts.slots = true;
 		/* And one more, for it need not begin at a page. */
 		facts.slot_pages = (uint32_t)(info->max_io_buf_bytes / facts.page) + 1;
 	}
@@ -267,9 +276,12 @@ uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
+	uint32_t threads = info->nr_hw_queues *
+			   ub_spec_threads_per_queue(spec, info->nr_hw_queues, info->queue_depth);
+
 	if (!spec->buffer_memory)
-		return (uint64_t)info->queue_depth * info->max_io_buf_bytes;
-	return spec->buffer_memory / info->nr_hw_queues / page * page;
+		return (uint64_t)share_of(spec, info) * info->max_io_buf_bytes;
+	return spec->buffer_memory / threads / page * page;
 }
 
 int ub_path_granted(uint64_t flags)

@@ -65,7 +65,7 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 		  const struct ub_allowance *allowance, struct ub_notes *notes,
 		  struct ub_error *err);
 
-/* Bytes of buffers that one queue may have in memory at once. */
+/* Bytes of buffers that one thread may have in memory at once. */
 uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info);
 
 /* The data path that a device's flags mean. */

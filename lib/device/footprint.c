@@ -51,19 +51,19 @@ static bool find_part(const struct mapping *m, const struct ub_record_memory *me
 		[UB_PART_BUFFERS] = UB_REGION_BUFFERS,
 	};
 	const struct ub_layout *layout = &memory->layout;
-	uint64_t queue;
+	uint64_t stretch;
 
 	if (!memory->base || !layout->stride || m->start < memory->base)
 		return false;
-	queue = (m->start - memory->base) / layout->stride;
-	if (queue >= layout->queues)
+	stretch = (m->start - memory->base) / layout->stride;
+	if (stretch >= ub_layout_stretches(layout))
 		return false;
 	for (unsigned i = 0; i < UB_PART_COUNT; i++) {
-		if (!is_in(m, memory->base + queue * layout->stride + layout->offset[i],
+		if (!is_in(m, memory->base + stretch * layout->stride + layout->offset[i],
 			   layout->size[i]))
 			continue;
 		region->kind = kinds[i];
-		region->queue = (int32_t)queue;
+		region->queue = (int32_t)(stretch / layout->threads);
 		return true;
 	}
 	return false;

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "base/parse.h"
 #include "kernel/sysfs.h"
 
@@ -42,34 +43,86 @@ static void find_node(struct ub_placement *p)
 		p->numa_node = -1;
 }
 
-/* A server of ours names its threads after their queues. */
-static void find_threads(const struct ub_dev *dev, struct ub_placement *list, size_t count)
+static void find_allowed(const char *path, struct ub_placed_thread *thread)
 {
-	char path[48], comm[32], want[32];
+	_cleanup_fclose_ FILE *f = fopen(path, "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+
+	while (f && getline(&line, &size, f) > 0) {
+		if (sscanf(line, "Cpus_allowed_list: %255s", thread->cpus) == 1)
+			return;
+	}
+}
+
+static int by_tid(const void *a, const void *b)
+{
+	const struct ub_placed_thread *x = a, *y = b;
+
+	return x->tid < y->tid ? -1 : x->tid > y->tid;
+}
+
+static int add_thread(struct ub_placement *p, int32_t tid, const char *status)
+{
+	struct ub_placed_thread *more =
+		reallocarray(p->threads, p->thread_count + 1, sizeof(*more));
+
+	if (!more)
+		return -ENOMEM;
+	p->threads = more;
+	more += p->thread_count++;
+	*more = (struct ub_placed_thread){.tid = tid};
+	find_allowed(status, more);
+	return 0;
+}
+
+/* Which queue a thread of that name serves (queue/queue.c gives it). Return: false: none. */
+static bool is_named_for(const char *comm, uint32_t dev, size_t *ret_queue)
+{
+	unsigned id, queue;
+
+	if (sscanf(comm, "ublk%u-q%u", &id, &queue) != 2 || id != dev)
+		return false;
+	*ret_queue = queue;
+	return true;
+}
+
+/* They are started in their order. */
+static int find_threads(const struct ub_dev *dev, struct ub_placement *list, size_t count)
+{
+	char path[48], comm[32], status[64];
 	struct dirent *entry;
 	uint64_t tid;
+	size_t queue;
+	int ret = 0;
 	DIR *dir;
 
 	(void)snprintf(path, sizeof(path), "/proc/%d/task", dev->pid);
 	dir = dev->managed && dev->server_alive ? opendir(path) : NULL;
-	while (dir && (entry = readdir(dir))) {
+	while (dir && !ret && (entry = readdir(dir))) {
 		if (ub_parse_u64(entry->d_name, INT32_MAX, &tid) != 0 ||
-		    ub_sysfs_line(comm, sizeof(comm), "%s/%s/comm", path, entry->d_name) < 0)
+		    ub_sysfs_line(comm, sizeof(comm), "%s/%s/comm", path, entry->d_name) < 0 ||
+		    !is_named_for(comm, dev->id, &queue) || queue >= count)
 			continue;
-		for (size_t i = 0; i < count; i++) {
-			(void)snprintf(want, sizeof(want), "ublk%u-q%zu", dev->id, i);
-			if (strcmp(comm, want) == 0)
-				list[i].tid = (int32_t)tid;
-		}
+		(void)snprintf(status, sizeof(status), "%s/%d/status", path, (int)tid);
+		ret = add_thread(&list[queue], (int32_t)tid, status);
 	}
 	if (dir)
 		(void)closedir(dir);
+	for (size_t i = 0; i < count; i++) {
+		if (!list[i].thread_count)
+			continue;
+		qsort(list[i].threads, list[i].thread_count, sizeof(*list[i].threads), by_tid);
+		list[i].tid = list[i].threads[0].tid;
+	}
+	return ret;
 }
 
 int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, size_t *ret_count)
 {
 	size_t count = dev->info.nr_hw_queues;
 	struct ub_placement *list = calloc(count + 1, sizeof(*list));
+	int ret;
 
 	if (!list)
 		return -ENOMEM;
@@ -78,8 +131,19 @@ int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, 
 		find_cpus(dev, &list[i]);
 		find_node(&list[i]);
 	}
-	find_threads(dev, list, count);
+	ret = find_threads(dev, list, count);
+	if (ret) {
+		ub_placement_free(list, count);
+		return ret;
+	}
 	*ret_list = list;
 	*ret_count = count;
 	return 0;
+}
+
+void ub_placement_free(struct ub_placement *list, size_t count)
+{
+	for (size_t i = 0; list && i < count; i++)
+		free(list[i].threads);
+	free(list);
 }

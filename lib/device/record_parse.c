@@ -114,6 +114,7 @@ static int read_memory(struct ub_json_in *p, struct json_object *obj, struct ub_
 	int ret;
 
 	m->layout.queues = r->queues;
+	m->layout.threads = r->queues && r->threads >= r->queues ? r->threads / r->queues : 1;
 	if ((ret = ub_json_get_part(p, obj, "memory", &part)) ||
 	    (ret = ub_json_get_hex(p, part, "base", &m->base)) ||
 	    (ret = ub_json_get_u64(p, part, "stride", INT64_MAX, &m->layout.stride)) ||

@@ -14,6 +14,7 @@
 #define MIB (1024 * KIB)
 #define NAME_LENGTH_MAX 64
 #define NODE_MAX 1023
+#define UB_THREADS_MAX 4096
 #define DEV_ID_MAX ((1U << 20) - 1) /* minors have 20 bits */
 
 const char *const ub_data_path_names[] = {
@@ -56,6 +57,13 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "how data reaches the server (default: auto)" },
 	{ .name = "batch", .type = UB_OPT_CHOICE, AT(batch), .choices = ub_batch_names,
 	  .help = "many requests with one command (default: auto, which is off)" },
+	{ .name = "threads", .type = UB_OPT_U32, AT(threads), .metavar = "N", .min = 1,
+	  .max = UB_THREADS_MAX,
+	  .help = "threads that serve, over all queues (default: one for each queue)" },
+	{ .name = "cpus", .type = UB_OPT_STRING, AT(cpus), .metavar = "LIST",
+	  .help = "numbers of CPUs, dealt out to the threads (default: each queue's)" },
+	{ .name = "poll-us", .type = UB_OPT_U32, AT(poll_us), .metavar = "N", .max = 1000000,
+	  .help = "look for requests for so long before sleeping (default: 0)" },
 	{ .name = "buffer-memory", .type = UB_OPT_SIZE, AT(buffer_memory), .metavar = "SIZE",
 	  .min = 4 * KIB,
 	  .help = "most memory for I/O data at once (default: no limit)" },
@@ -186,7 +194,9 @@ static int needs_root(struct ub_error *err, const char *option, const char *valu
 
 static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 {
-	uint64_t least = (uint64_t)spec->queues * spec->max_io;
+	uint32_t threads =
+		spec->queues * ub_spec_threads_per_queue(spec, spec->queues, spec->depth);
+	uint64_t least = (uint64_t)threads * spec->max_io;
 	int path = ub_spec_path(spec);
 
 	if (spec->unprivileged && path != UB_PATH_COPY && path != UB_PATH_GET_DATA)
@@ -204,6 +214,9 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 	if (path == UB_PATH_GET_DATA && spec->batch == UB_BATCH_ON)
 		return usage(err, "--batch on is not for --data-path get-data: a write's data is "
 				  "asked for one by one there");
+	if (spec->threads > spec->queues && spec->batch == UB_BATCH_ON)
+		return usage(err, "--batch on is for one thread to a queue: --threads %u is more",
+			     spec->threads);
 	if (!spec->buffer_memory)
 		return 0;
 	if (!ub_path_has_pool(path))
@@ -215,10 +228,35 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 						  : "there are no buffers");
 	if (spec->buffer_memory < least)
 		return usage(err,
-			     "--buffer-memory %llu is too little: %u queues, each with one request "
-			     "of %u bytes, need %llu",
-			     (unsigned long long)spec->buffer_memory, spec->queues, spec->max_io,
+			     "--buffer-memory %llu is too little: %u threads, each with one "
+			     "request of %u bytes, need %llu",
+			     (unsigned long long)spec->buffer_memory, threads, spec->max_io,
 			     (unsigned long long)least);
+	return 0;
+}
+
+uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t queues, uint32_t depth)
+{
+	uint32_t threads = spec->threads / queues;
+
+	if (threads > depth)
+		threads = depth;
+	return threads ? threads : 1;
+}
+
+static int check_threads(const struct ub_spec *spec, struct ub_error *err)
+{
+	unsigned cpus[UB_CPUS_MAX];
+	int ret = spec->cpus ? ub_parse_cpus(spec->cpus, UB_CPUS_MAX - 1, cpus, UB_CPUS_MAX) : 0;
+
+	if (ret < 0)
+		return usage(
+			err,
+			"--cpus takes numbers and ranges up to %u, as 0-3,8, each once; not %s",
+			UB_CPUS_MAX - 1, spec->cpus);
+	if (spec->threads % spec->queues)
+		return usage(err, "--threads %u is no multiple of --queues %u", spec->threads,
+			     spec->queues);
 	return 0;
 }
 
@@ -338,6 +376,8 @@ static int check_range(const struct ub_spec *spec, const struct ub_opt *opt, str
 		memcpy(&value, field, sizeof(value));
 		if (value == 0 && opt->type == UB_OPT_SIZE32 && field != &spec->max_io)
 			return 0; /* the target's own */
+		if (value == 0 && field == &spec->threads)
+			return 0; /* one for each queue */
 		if (value < opt->min || value > opt->max)
 			return usage(err, "--%s %u is out of range: %llu to %llu", opt->name, value,
 				     (unsigned long long)opt->min, (unsigned long long)opt->max);
@@ -374,6 +414,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 		r = check_name(spec->name, err);
 	if (r == 0)
 		r = check_blocks(spec, err);
+	if (r == 0)
+		r = check_threads(spec, err);
 	if (r == 0)
 		r = check_buffers(spec, err);
 	if (r == 0 && spec->foreground && spec->no_wait)

@@ -32,6 +32,9 @@ enum ub_recovery {
 	UB_RECOVERY_DEFAULT
 };
 
+/* CPUs that a machine may have (the driver wants room for every one that could be plugged in). */
+#define UB_CPUS_MAX 8192U
+
 struct ub_spec {
 	int id; /* -1: the kernel chooses */
 	char *name;
@@ -43,7 +46,10 @@ struct ub_spec {
 	uint64_t memory_limit;  /* bytes that the device may have in memory at the most; 0: none */
 	int recovery;           /* enum ub_recovery */
 	uint32_t logical_block_size, physical_block_size, io_min, io_opt; /* 0: the target's */
-	int numa_node; /* that buffers and state come from; -1: that of each queue's CPUs */
+	uint32_t threads; /* that serve, over all queues; 0: one for each queue */
+	uint32_t poll_us; /* that a thread looks for requests before it sleeps */
+	char *cpus;       /* that threads run on, as ub_parse_cpus() takes it; NULL: the queue's */
+	int numa_node;    /* that buffers and state come from; -1: that of each queue's CPUs */
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock, huge_pages;
 	char *log_file; /* absolute; NULL: the journal */
 	/* Of one call, not of the device: */
@@ -69,6 +75,9 @@ int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 
 /* The data path that "auto" stands for, as long as nothing is known of the driver. */
 int ub_spec_path(const struct ub_spec *spec);
+
+/* Threads that serve each of @queues: as many for each, at the most one for each request. */
+uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t queues, uint32_t depth);
 
 /* Has a path a pool, whose buffers only I/Os under way take? */
 bool ub_path_has_pool(int path);

@@ -20,7 +20,9 @@ int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *f
 		[UB_PART_STACK] = UB_STACK_SIZE,
 		[UB_PART_BUFFERS] = facts->buffers,
 	};
-	struct ub_layout layout = {.queues = facts->queues, .buffer_page = facts->buffer_page};
+	struct ub_layout layout = {.queues = facts->queues,
+				   .threads = facts->threads,
+				   .buffer_page = facts->buffer_page};
 	uint64_t total;
 
 	for (unsigned i = 0; i < UB_PART_COUNT; i++) {
@@ -36,7 +38,7 @@ int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *f
 			return -EOVERFLOW;
 	}
 	/* Buffers come last, so that with any the stride is whole pages of theirs. */
-	if (__builtin_mul_overflow(layout.stride, facts->queues, &total) ||
+	if (__builtin_mul_overflow(layout.stride, ub_layout_stretches(&layout), &total) ||
 	    __builtin_add_overflow(total, facts->page, &total))
 		return -EOVERFLOW;
 	*ret_layout = layout;

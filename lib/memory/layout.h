@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the memory of a device's queues lies: one stretch of addresses for each queue, all alike, and
- * in it one part after the other with a page between that nobody may touch. Arithmetic alone, from
+ * How the memory of a device's queues lies: one stretch of addresses for each thread that serves one
+ * (a queue has one thread, or several that share its requests), all alike, and in it one part after the other with a page between that nobody may touch. Arithmetic alone, from
  * numbers to numbers: what is planned, what is mapped and what is found in a running server come
  * from here.
  */
@@ -34,29 +34,34 @@ extern const char *const ub_part_names[UB_PART_COUNT];
 #endif
 
 struct ub_layout {
-	uint32_t queues;
-	uint64_t stride;                /* from one queue's stretch to the next one's, bytes */
+	uint32_t queues, threads;       /* and threads of each queue */
+	uint64_t stride;                /* from one stretch to the next one, bytes */
 	uint64_t offset[UB_PART_COUNT]; /* of a part in the stretch */
 	uint64_t size[UB_PART_COUNT];   /* whole pages; 0: the queue has no such part */
 	uint64_t buffer_page;           /* bytes; larger than the others in huge pages */
 };
 
 struct ub_layout_facts {
-	uint32_t queues;
-	uint32_t depth;             /* I/Os in a queue */
+	uint32_t queues, threads;   /* and threads of each queue */
+	uint32_t depth;             /* I/Os of a thread */
 	bool batch;                 /* its requests come and go in batches */
-	uint64_t buffers;           /* bytes that a queue has of them; rounded up to pages */
+	uint64_t buffers;           /* bytes that a thread has of them; rounded up to pages */
 	uint64_t page, buffer_page; /* bytes, powers of two; the latter not the smaller one */
 };
 
 /* Return: 0, or -EOVERFLOW when 64 bits are not enough. */
 int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *facts);
 
+static inline uint64_t ub_layout_stretches(const struct ub_layout *layout)
+{
+	return (uint64_t)layout->queues * layout->threads;
+}
+
 /* Bytes of addresses that all of it takes, from an address that @buffer_page divides on, the
  * untouchable pages included. */
 static inline uint64_t ub_layout_total(const struct ub_layout *layout, uint64_t page)
 {
-	return layout->queues * layout->stride + page;
+	return ub_layout_stretches(layout) * layout->stride + page;
 }
 
 /* @bytes rounded up to whole pages. */

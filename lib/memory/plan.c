@@ -79,6 +79,17 @@ static void lock(struct ub_plan_region *region, const struct ub_plan_facts *fact
 		region->charged += region->mapped;
 }
 
+/* What all threads of a queue have. */
+static void multiply(struct ub_plan_region *region, uint64_t threads)
+{
+	region->mapped *= threads;
+	region->start *= threads;
+	region->most *= threads;
+	region->pinned *= threads;
+	region->charged *= threads;
+	region->huge *= threads;
+}
+
 static void add(struct ub_plan *plan, const struct ub_plan_facts *facts,
 		struct ub_plan_region *region)
 {
@@ -90,7 +101,13 @@ static void add(struct ub_plan *plan, const struct ub_plan_facts *facts,
 	add_to(&plan->total, region);
 }
 
-/* One kind of memory of one queue. */
+/* I/Os of each of the threads that share a queue. */
+static uint32_t share(const struct ub_plan_facts *facts)
+{
+	return (facts->depth + facts->threads - 1) / facts->threads;
+}
+
+/* One kind of memory of one thread. */
 static struct ub_plan_region region_of(const struct ub_plan *plan,
 				       const struct ub_plan_facts *facts, enum ub_region_kind kind)
 {
@@ -104,23 +121,25 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		break;
 	case UB_REGION_RINGS:
 		/* The kernel's pages, all of them mapped at once. */
-		r.mapped = ub_ring_size(ub_ring_submissions(facts->depth, facts->ops_per_io),
-					ub_ring_completions(facts->depth, facts->ops_per_io),
+		r.mapped = ub_ring_size(ub_ring_submissions(share(facts), facts->ops_per_io),
+					ub_ring_completions(share(facts), facts->ops_per_io),
 					SQE_SIZE, facts->page);
 		r.start = r.most = r.mapped;
 		r.charged = facts->rings_charged ? r.mapped : 0;
 		break;
 	case UB_REGION_TABLE:
 		/* No address of ours leads there. */
-		r.start = (uint64_t)facts->slots * SLOT_SIZE;
-		r.most = r.start + (uint64_t)facts->slots *
+		if (!facts->slots)
+			break;
+		r.start = (uint64_t)share(facts) * SLOT_SIZE;
+		r.most = r.start + (uint64_t)share(facts) *
 					   (SLOT_USED + (uint64_t)facts->slot_pages * SLOT_PAGE);
 		break;
 	case UB_REGION_STATE:
 		/* The pool's slots are touched where there is a pool. */
 		r.mapped = r.most = layout->size[UB_PART_STATE] + layout->size[UB_PART_BATCH];
 		r.start = ub_round_page(UB_QUEUE_STATE_SIZE +
-						(uint64_t)facts->depth * UB_IO_STATE_SIZE,
+						(uint64_t)share(facts) * UB_IO_STATE_SIZE,
 					facts->page) +
 			  layout->size[UB_PART_BATCH];
 		/* The ring of provided buffers is at its start, and is the kernel's too. */
@@ -152,7 +171,7 @@ static uint64_t guards(const struct ub_layout *layout, uint64_t page)
 
 	for (unsigned part = 0; part < UB_PART_COUNT; part++)
 		used += layout->size[part];
-	return ub_layout_total(layout, page) - layout->queues * used;
+	return ub_layout_total(layout, page) - ub_layout_stretches(layout) * used;
 }
 
 static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
@@ -199,7 +218,8 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 	size_t most = (size_t)facts->queues * UB_REGION_COUNT + 3;
 	const struct ub_layout_facts wanted = {
 		.queues = facts->queues,
-		.depth = facts->depth,
+		.threads = facts->threads,
+		.depth = share(facts),
 		.batch = facts->batch,
 		.buffers = facts->buffers,
 		.page = facts->page,
@@ -218,6 +238,7 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 		for (uint32_t queue = 0; queue < facts->queues; queue++) {
 			struct ub_plan_region region = region_of(&plan, facts, kind);
 
+			multiply(&region, facts->threads);
 			region.queue = (int32_t)queue;
 			add(&plan, facts, &region);
 		}

@@ -16,13 +16,14 @@
 
 struct ub_plan_facts {
 	uint32_t queues, depth;
+	uint32_t threads;         /* that share a queue's requests */
 	uint32_t ops_per_io;      /* operations that one I/O has on the ring at once */
 	uint32_t desc_size;       /* bytes of one descriptor */
 	uint32_t control_entries; /* of the control commands' ring */
-	uint32_t slots;           /* in a ring's table of buffers; 0: it has none */
+	bool slots;               /* each I/O has one in a ring's table of buffers */
 	uint32_t slot_pages;      /* that a slot may have, at the most */
 	bool batch;               /* requests come and go in batches */
-	uint64_t buffers;         /* bytes of buffers in a queue, as addresses */
+	uint64_t buffers;         /* bytes of buffers of a thread, as addresses */
 	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */
 	uint64_t program;         /* bytes that the program maps for itself */

@@ -50,7 +50,7 @@ static int open_huge(void *base, size_t size)
 	return ret;
 }
 
-static int open_part(struct ub_space *space, unsigned queue, enum ub_part part)
+static int open_part(struct ub_space *space, unsigned stretch, enum ub_part part)
 {
 	static const char *const names[UB_PART_COUNT] = {
 		[UB_PART_STATE] = "ublk state",
@@ -59,7 +59,7 @@ static int open_part(struct ub_space *space, unsigned queue, enum ub_part part)
 		[UB_PART_BUFFERS] = "ublk buffers",
 	};
 	size_t size = space->layout.size[part];
-	void *base = ub_space_part(space, queue, part);
+	void *base = ub_space_part(space, stretch, part);
 	int ret = part == UB_PART_BUFFERS ? ub_fault("protect") : 0;
 
 	if (!size || ret)
@@ -100,9 +100,9 @@ int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct
 
 	*space = (struct ub_space){.layout = *layout, .total = total};
 	ret = total > SIZE_MAX ? -EOVERFLOW : reserve(space, layout->buffer_page);
-	for (unsigned queue = 0; !ret && queue < layout->queues; queue++)
+	for (unsigned i = 0; !ret && i < ub_layout_stretches(layout); i++)
 		for (unsigned part = 0; !ret && part < UB_PART_COUNT; part++)
-			ret = open_part(space, queue, part);
+			ret = open_part(space, i, part);
 	if (!ret)
 		return 0;
 	ub_space_done(space);
@@ -110,11 +110,11 @@ int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct
 		       (unsigned long long)total);
 }
 
-int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node)
+int ub_space_bind(struct ub_space *space, unsigned stretch, unsigned node)
 {
 	enum { NODES = 1024, BITS = 8 * sizeof(unsigned long) };
 	unsigned long mask[NODES / BITS] = {0};
-	char *base = space->base + queue * space->layout.stride;
+	char *base = space->base + stretch * space->layout.stride;
 	int ret = ub_fault("mbind");
 
 	if (ret || node >= NODES)
@@ -128,14 +128,15 @@ int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node)
 		       : -errno;
 }
 
-int ub_space_touch_huge(struct ub_space *space, unsigned queue)
+int ub_space_touch_huge(struct ub_space *space, unsigned stretch)
 {
 	size_t size = space->layout.size[UB_PART_BUFFERS];
 	int ret = ub_fault("huge-touch");
 
 	if (ret || !size || !has_huge(space))
 		return ret;
-	return madvise(ub_space_part(space, queue, UB_PART_BUFFERS), size, MADV_POPULATE_WRITE) == 0
+	return madvise(ub_space_part(space, stretch, UB_PART_BUFFERS), size, MADV_POPULATE_WRITE) ==
+			       0
 		       ? 0
 		       : -errno;
 }

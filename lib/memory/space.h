@@ -15,7 +15,7 @@
 
 struct ub_space {
 	struct ub_layout layout;
-	char *base; /* of the first queue's stretch; NULL: not mapped */
+	char *base; /* of the first stretch; NULL: not mapped */
 	size_t total;
 };
 
@@ -23,23 +23,23 @@ struct ub_space {
 int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct ub_error *err);
 void ub_space_done(struct ub_space *space);
 
-static inline void *ub_space_part(const struct ub_space *space, unsigned queue, enum ub_part part)
+static inline void *ub_space_part(const struct ub_space *space, unsigned stretch, enum ub_part part)
 {
-	return space->base + queue * space->layout.stride + space->layout.offset[part];
+	return space->base + stretch * space->layout.stride + space->layout.offset[part];
 }
 
 /*
- * Has a queue's memory come from NUMA node @node as long as that has any; before it is touched.
+ * Has a stretch's memory come from NUMA node @node as long as that has any; before it is touched.
  * Return: 0 or a negative errno (-EINVAL: there is no such node).
  */
-int ub_space_bind(struct ub_space *space, unsigned queue, unsigned node);
+int ub_space_bind(struct ub_space *space, unsigned stretch, unsigned node);
 
 /*
- * Touches a queue's huge pages: reserved, they are nobody else's in any case; and what a control
+ * Touches a stretch's huge pages: reserved, they are nobody else's in any case; and what a control
  * group refuses is refused now, not with SIGBUS at some request. After ub_space_bind().
  * Return: 0, or the errno of madvise (-EFAULT, -ENOMEM: refused).
  */
-int ub_space_touch_huge(struct ub_space *space, unsigned queue);
+int ub_space_touch_huge(struct ub_space *space, unsigned stretch);
 
 /*
  * Hints for anonymous memory whose use is known: small pages (with transparent huge ones a few

@@ -83,13 +83,15 @@ struct ub_queue {
 	const struct ub_path *path;
 	struct ub_tgt *target;
 	struct ub_desc_map desc;
-	uint32_t max_io; /* bytes */
-	uint16_t id, depth;
-	uint16_t idle; /* tags that the driver has aborted */
-	uint16_t busy; /* I/Os in IO_BUSY */
-	bool alone;    /* the I/O at hand came by itself, and no other is busy */
-	uint8_t lone;  /* so many such I/Os came one after the other: eager.c */
-	bool active;   /* an I/O has come since the timer was set */
+	uint32_t max_io;        /* bytes */
+	uint16_t id, depth;     /* of the I/Os that this thread serves */
+	uint16_t threads, part; /* that share the queue, and which of them it is */
+	uint16_t idle;          /* tags that the driver has aborted */
+	uint16_t busy;          /* I/Os in IO_BUSY */
+	bool alone;             /* the I/O at hand came by itself, and no other is busy */
+	uint8_t lone;           /* so many such I/Os came one after the other: eager.c */
+	uint64_t poll_ns;       /* to look for completions before sleeping */
+	bool active;            /* an I/O has come since the timer was set */
 	bool has_timer;
 	bool keeps; /* its buffers stay in memory */
 	bool timer_over;

@@ -38,15 +38,21 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
 		 struct ub_error *err)
 {
-	struct ub_queue *q = ub_space_part(config->space, config->id, UB_PART_STATE);
+	unsigned stretch = config->id * config->threads + config->thread;
+	struct ub_queue *q = ub_space_part(config->space, stretch, UB_PART_STATE);
 	int ret;
 
 	q->ios = (void *)((char *)q + UB_QUEUE_STATE_SIZE);
-	q->stack = ub_space_part(config->space, config->id, UB_PART_STACK);
-	q->buffers = ub_space_part(config->space, config->id, UB_PART_BUFFERS);
+	q->stack = ub_space_part(config->space, stretch, UB_PART_STACK);
+	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
 	q->id = (uint16_t)config->id;
 	q->info = *config->info;
-	q->depth = q->info.queue_depth;
+	/* Every so many-th tag, so that a few requests at once go to different threads. */
+	q->depth = (uint16_t)((q->info.queue_depth - config->thread + config->threads - 1) /
+			      config->threads);
+	q->threads = (uint16_t)config->threads;
+	q->part = (uint16_t)config->thread;
+	q->poll_ns = config->poll_us * 1000ULL;
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;
 	q->path = config->path;
@@ -56,11 +62,11 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->event_fd = config->event_fd;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
-	for (unsigned tag = 0; tag < q->depth; tag++)
-		q->ios[tag].tag = (uint16_t)tag;
+	for (unsigned i = 0; i < q->depth; i++)
+		q->ios[i].tag = (uint16_t)(i * q->threads + q->part);
 	q->path->init(q);
 	if (q->info.flags & UBLK_F_BATCH_IO)
-		ub_batch_init(q, ub_space_part(config->space, config->id, UB_PART_BATCH));
+		ub_batch_init(q, ub_space_part(config->space, stretch, UB_PART_BATCH));
 
 	ret = init_ring(q, err);
 	if (ret) {
@@ -95,10 +101,14 @@ static void open_gate(struct ub_queue *q, int gate)
 static void *queue_thread(void *arg)
 {
 	struct ub_queue *q = arg;
-	char name[16];
+	char name[40]; /* of which the kernel takes 15 */
 	int ret;
 
-	(void)snprintf(name, sizeof(name), "ublk%u-q%u", q->info.dev_id, q->id);
+	/* device/placement.c knows it by that. */
+	if (q->threads == 1)
+		(void)snprintf(name, sizeof(name), "ublk%u-q%u", q->info.dev_id, q->id);
+	else
+		(void)snprintf(name, sizeof(name), "ublk%u-q%u-%u", q->info.dev_id, q->id, q->part);
 	(void)prctl(PR_SET_NAME, name);
 	atomic_store(&q->tid, gettid());
 	if (wait_gate(q) == GATE_GO) {
@@ -110,7 +120,8 @@ static void *queue_thread(void *arg)
 	return NULL;
 }
 
-int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struct ub_error *err)
+int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, bool must_be_there,
+		   struct ub_error *err)
 {
 	pthread_attr_t attr;
 	int ret = -ub_fault("thread");
@@ -127,10 +138,12 @@ int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struc
 		return ub_fail(err, UB_STAGE_THREAD, -ret, "cannot start the thread of queue %u",
 			       q->id);
 	q->has_thread = true;
-	/* A cpuset may exclude some or all of them: then the queue runs where it is allowed to. */
-	if (cpus)
-		(void)pthread_setaffinity_np(q->thread, cpus_size, cpus);
-	return 0;
+	ret = cpus ? pthread_setaffinity_np(q->thread, cpus_size, cpus) : 0;
+	/* A cpuset may exclude all of the queue's own: then it runs where it is allowed to. */
+	return ret && must_be_there
+		       ? ub_fail(err, UB_STAGE_THREAD, -ret,
+				 "cannot run a thread of queue %u on the CPUs of --cpus", q->id)
+		       : 0;
 }
 
 static int make_slots(struct ub_queue *q, struct ub_error *err)
@@ -204,6 +217,11 @@ void ub_queue_fault(struct ub_queue *q, const char *fmt, ...)
 	(void)pthread_mutex_unlock(&q->lock);
 	va_end(ap);
 	ub_queue_tell(q);
+}
+
+unsigned ub_queue_id(const struct ub_queue *q)
+{
+	return q->id;
 }
 
 struct ub_tgt *ub_queue_target(struct ub_queue *q)

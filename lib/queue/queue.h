@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One queue of a device: its ring, its descriptors, its I/Os, its buffers and the thread that
- * serves them. All of it belongs to that thread once it runs, so nothing is locked. The making is
+ * One queue of a device, or one thread's part of it: a ring, descriptors, I/Os, buffers and the thread
+ * that serves them. Several threads share a queue by its tags, each of which is served by the one
+ * that fetched it (UBLK_F_PER_IO_DAEMON, Linux 6.16); they have nothing else in common. All of it belongs to that thread once it runs, so nothing is locked. The making is
  * cut into the steps of the server's start, each of which can fail and be undone by
  * ub_queue_free(), and all of which come before the first fetch. Knows the kernel's interface and
  * the target's, not the device's life.
@@ -23,11 +24,13 @@ extern const struct ub_path ub_path_copy, ub_path_user_copy, ub_path_get_data, u
 
 struct ub_queue_config {
 	unsigned id;
+	unsigned thread, threads; /* which of those that share the queue, and how many */
 	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
 	struct ub_tgt *target;                    /* borrowed; shared by all queues */
 	const struct ub_path *path;
 	/* Bytes of buffers that may be in memory at once, where there is a pool. */
 	uint64_t buffer_cap;
+	uint32_t poll_us;             /* to look for requests before sleeping */
 	bool keep;                    /* give no memory of buffers back */
 	const struct ub_space *space; /* borrowed; the queue's stretch in it is zeroes */
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
@@ -40,8 +43,13 @@ struct ub_queue_config {
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
 		 struct ub_error *err);
 
-/* Starts the thread, which waits for ub_queue_go(). @cpus: where it may run, or NULL. */
-int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, struct ub_error *err);
+/* Which queue it is of. */
+unsigned ub_queue_id(const struct ub_queue *q);
+
+/* Starts the thread, which waits for ub_queue_go(). @cpus: where it may run, or NULL.
+ * @must_be_there: it is an error if it may not. */
+int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, bool must_be_there,
+		   struct ub_error *err);
 
 /* Registers the open char device and the target's files with the ring. */
 int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err);

@@ -60,7 +60,7 @@ int ub_ring_enter(struct ub_ring *ring, unsigned wait, unsigned hold)
 	io_uring_smp_store_release(sq->ktail, sq->sqe_tail);
 	sq->sqe_head = sq->sqe_tail;
 	return syscall(SYS_io_uring_enter, ring->uring.enter_ring_fd, queued, wait,
-		       ring->enter_flags | (wait ? IORING_ENTER_GETEVENTS : 0), NULL, 0) < 0
+		       ring->enter_flags | IORING_ENTER_GETEVENTS, NULL, 0) < 0
 		       ? -errno
 		       : 0;
 }

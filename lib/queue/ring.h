@@ -58,7 +58,8 @@ static inline struct io_uring_sqe *ub_ring_get(struct ub_ring *ring)
 }
 
 /*
- * Gives all that is queued to the kernel, but for the last @hold, and waits for @wait completions.
+ * Gives all that is queued to the kernel, but for the last @hold, lets it post what has completed, and
+ * waits until there are @wait completions.
  * The kernel may take less: ub_ring_queued() tells.
  * Return: 0 or a negative errno.
  */

@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <limits.h>
 #include <string.h>
+#include <time.h>
 
 #include "base/fault.h"
 #include "queue/internal.h"
@@ -17,6 +18,8 @@
 /* A queue that sees no I/O from one expiry of its timer to the next gives its buffers' memory back:
  * after four to eight seconds. */
 #define TIMER_S 4
+
+#define POLL_SPINS 32 /* from one look at the clock to the next */
 
 /*
  * The kernel, short of memory, may have taken an operation and not the commit that is linked to it: a
@@ -54,7 +57,9 @@ static unsigned held_back(struct ub_queue *q)
 
 static int submit_and_wait(struct ub_queue *q, unsigned completions)
 {
-	int ret = ub_ring_enter(&q->ring, completions, held_back(q));
+	unsigned held = held_back(q);
+	/* A kernel that does not take all does not wait either. */
+	int ret = ub_ring_enter(&q->ring, held ? 0 : completions, held);
 
 	if (__builtin_expect(ub_ring_queued(&q->ring) > 0, 0))
 		mend_link(q);
@@ -374,10 +379,10 @@ static int fetch_all(struct ub_queue *q)
 {
 	int ret;
 
-	for (unsigned tag = 0; tag < q->depth; tag++) {
-		(void)io_command(q, &q->ios[tag], UBLK_U_IO_FETCH_REQ, 0);
+	for (unsigned i = 0; i < q->depth; i++) {
+		(void)io_command(q, &q->ios[i], UBLK_U_IO_FETCH_REQ, 0);
 		/* The worst moment to die: the driver has half of the last queue's tags. */
-		if (tag == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
+		if (i == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
 		    ub_fault_is_wanted("fetch-half")) {
 			(void)submit_and_wait(q, 0);
 			ret = ub_fault("fetch-half");
@@ -400,8 +405,44 @@ static unsigned completions_to_wait_for(struct ub_queue *q)
 	return 1 + (q->batch ? ub_batch_flush(q) : 0);
 }
 
+/* Lets the other half of the processor's core work. */
+static void relax(void)
+{
+#if defined(__x86_64__) || defined(__i386__)
+	__builtin_ia32_pause();
+#elif defined(__aarch64__)
+	__asm__ volatile("yield");
+#endif
+}
+
+static uint64_t now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
+
+/*
+ * Looks for completions, without entering the kernel, until there are any or the time is over: then
+ * nobody needs to wake this thread. Until it enters the kernel again nothing is posted, but a flag
+ * tells that something could be (IORING_SETUP_TASKRUN_FLAG). What waits to be submitted goes first.
+ */
+static void poll_ring(struct ub_queue *q)
+{
+	uint64_t end = now_ns() + q->poll_ns;
+
+	if (ub_ring_queued(&q->ring) > 0)
+		(void)submit_and_wait(q, 0);
+	while (io_uring_cq_ready(&q->ring.uring) == 0 && !ub_ring_has_more(&q->ring) &&
+	       now_ns() < end)
+		for (unsigned i = 0; i < POLL_SPINS && !ub_ring_has_more(&q->ring); i++)
+			relax();
+}
+
 int ub_queue_serve(struct ub_queue *q)
 {
+	unsigned wanted;
 	int ret = ub_ring_enable(&q->ring);
 
 	if (ret < 0)
@@ -413,7 +454,10 @@ int ub_queue_serve(struct ub_queue *q)
 	atomic_store(&q->fetched, true);
 	ub_queue_tell(q);
 	while (q->idle < q->depth) {
-		ret = submit_and_wait(q, completions_to_wait_for(q));
+		wanted = completions_to_wait_for(q);
+		if (__builtin_expect(q->poll_ns != 0, 0) && wanted)
+			poll_ring(q);
+		ret = submit_and_wait(q, wanted);
 		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -ETIME)
 			return ret;
 		drain(q);

@@ -75,9 +75,10 @@ static void take_queues(struct server *s)
 		ended += status.ended;
 		faults += status.faults;
 		if (status.faults && !s->told_faults)
-			ub_log(&s->log, LOG_ERR, "queue %u: %s", i, status.fault);
+			ub_log(&s->log, LOG_ERR, "queue %u: %s", ub_queue_id(s->queues[i]),
+			       status.fault);
 		if (s->live && status.ended && status.error)
-			die_of_queue(s, i, status.error);
+			die_of_queue(s, ub_queue_id(s->queues[i]), status.error);
 	}
 	s->told_faults = faults;
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;

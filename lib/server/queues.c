@@ -8,18 +8,17 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/parse.h"
 #include "device/budget.h"
 #include "device/device.h"
 #include "kernel/sysfs.h"
 #include "server/server.h"
 
-/* The driver wants room for every CPU that the machine could have, plugged in or not. */
-#define CPUS_MAX 8192
 /* What the fetches have at the least: in a recovery there is no way back from them. */
 #define FETCH_MS 5000
 
 /* On a machine with one node there is nothing to choose. */
-static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, size_t size,
+static int bind_memory(struct server *s, unsigned stretch, const cpu_set_t *cpus, size_t size,
 		       struct ub_error *err)
 {
 	int node = s->record.spec.numa_node, ret;
@@ -27,15 +26,14 @@ static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, siz
 	if (node < 0) {
 		if (!cpus || !s->has_nodes)
 			return 0;
-		for (unsigned cpu = 0; cpu < CPUS_MAX && node < 0; cpu++)
+		for (unsigned cpu = 0; cpu < UB_CPUS_MAX && node < 0; cpu++)
 			if (CPU_ISSET_S(cpu, size, cpus))
 				node = ub_sysfs_cpu_node(cpu);
 		if (node < 0)
 			return 0;
 	}
-	ret = ub_space_bind(&s->space, id, (unsigned)node);
-	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret,
-			     "cannot take the memory of queue %u from node %d", id, node)
+	ret = ub_space_bind(&s->space, stretch, (unsigned)node);
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take memory from node %d", node)
 		   : 0;
 }
 
@@ -46,19 +44,47 @@ static const struct ub_path *const paths[] = {
 	[UB_PATH_ZERO_COPY] = &ub_path_zero_copy,
 };
 
-static int touch_huge(struct server *s, unsigned id, struct ub_error *err)
+static int touch_huge(struct server *s, unsigned stretch, struct ub_error *err)
 {
-	int ret = ub_space_touch_huge(&s->space, id);
+	int ret = ub_space_touch_huge(&s->space, stretch);
 
-	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take the huge pages of queue %u",
-			     id)
-		   : 0;
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take the huge pages") : 0;
 }
 
-static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_error *err)
+/*
+ * Where a thread may run: where the queue's memory is best, that is on the CPUs whose I/O comes to
+ * it, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it: one after
+ * the other, to one thread after the other, until all are given, and every thread has one.
+ * Return: false: anywhere.
+ */
+static bool find_cpus(struct server *s, unsigned queue, unsigned thread, unsigned threads,
+		      cpu_set_t *cpus, size_t size)
 {
+	static unsigned list[UB_CPUS_MAX];
+	int count;
+
+	CPU_ZERO_S(size, cpus);
+	if (!s->record.spec.cpus)
+		return ub_ctrl_get_affinity(s->ctrl, s->info, queue, cpus, (uint16_t)size) == 0 &&
+		       CPU_COUNT_S(size, cpus) > 0;
+	/* Checked with the specification. */
+	count = ub_parse_cpus(s->record.spec.cpus, UB_CPUS_MAX - 1, list, UB_CPUS_MAX);
+	for (int i = (int)thread; i < count; i += (int)threads)
+		CPU_SET_S(list[i], size, cpus);
+	if (count > 0 && (int)thread >= count)
+		CPU_SET_S(list[(int)thread % count], size, cpus);
+	return count > 0;
+}
+
+/* One thread's, with all that belongs to it. */
+static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struct ub_error *err)
+{
+	unsigned threads = s->space.layout.threads;
 	struct ub_queue_config config = {
-		.id = id,
+		.id = stretch / threads,
+		.thread = stretch % threads,
+		.threads = threads,
+		.poll_us = s->record.spec.poll_us,
 		.info = s->info,
 		.target = &s->target,
 		.path = paths[ub_path_granted(s->info->flags)],
@@ -67,24 +93,22 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.space = &s->space,
 		.event_fd = s->event_fd,
 	};
-	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
+	size_t size = CPU_ALLOC_SIZE(UB_CPUS_MAX);
 	int ret;
 
-	/* The CPUs whose I/O the kernel sends to this queue; all of them, never one by chance. */
-	CPU_ZERO_S(size, cpus);
-	if (ub_ctrl_get_affinity(s->ctrl, s->info, id, cpus, (uint16_t)size) != 0 ||
-	    CPU_COUNT_S(size, cpus) == 0)
+	if (!find_cpus(s, config.id, stretch, (unsigned)ub_layout_stretches(&s->space.layout), cpus,
+		       size))
 		cpus = NULL;
 	/* Before the queue touches its memory. */
-	ret = bind_memory(s, id, cpus, size, err);
+	ret = bind_memory(s, stretch, cpus, size, err);
 	if (!ret)
-		ret = touch_huge(s, id, err);
+		ret = touch_huge(s, stretch, err);
 	if (!ret)
-		ret = ub_queue_new(&s->queues[id], &config, err);
+		ret = ub_queue_new(&s->queues[stretch], &config, err);
 	if (ret)
 		return ret;
 	s->nr_queues++;
-	return ub_queue_spawn(s->queues[id], cpus, size, err);
+	return ub_queue_spawn(s->queues[stretch], cpus, size, s->record.spec.cpus, err);
 }
 
 int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
@@ -122,7 +146,7 @@ static int lock_memory(struct ub_error *err)
 
 int server_make_queues(struct server *s, struct ub_error *err)
 {
-	cpu_set_t *cpus = CPU_ALLOC(CPUS_MAX);
+	cpu_set_t *cpus = CPU_ALLOC(UB_CPUS_MAX);
 	struct ub_plan plan = {0};
 	int ret = server_plan(s, s->info, &plan, err);
 
@@ -130,13 +154,13 @@ int server_make_queues(struct server *s, struct ub_error *err)
 		CPU_FREE(cpus);
 		return ret;
 	}
-	s->queues = calloc(s->info->nr_hw_queues, sizeof(*s->queues));
+	s->queues = calloc(ub_layout_stretches(&plan.layout), sizeof(*s->queues));
 	if (!s->queues || !cpus)
 		ret = ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate the queues");
 	if (!ret)
 		ret = ub_space_init(&s->space, &plan.layout, err);
 	s->has_nodes = ub_sysfs_has_nodes();
-	for (unsigned i = 0; !ret && i < s->info->nr_hw_queues; i++)
+	for (unsigned i = 0; !ret && i < ub_layout_stretches(&plan.layout); i++)
 		ret = make_queue(s, i, cpus, err);
 	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++)
 		s->record.memory.plan[kind] = ub_plan_of(&plan, kind);

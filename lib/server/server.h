@@ -30,8 +30,8 @@ struct server {
 	struct ub_tgt target;
 	struct ub_space space;
 	struct ub_queue **queues;
-	unsigned nr_queues;
-	bool has_nodes; /* the machine: more than one, of NUMA */
+	unsigned nr_queues; /* one for each thread: a queue may have several */
+	bool has_nodes;     /* the machine: more than one, of NUMA */
 	int char_fd;
 	int signal_fd;
 	int event_fd;     /* written by the queues */

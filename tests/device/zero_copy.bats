@@ -23,6 +23,13 @@ has_zero_copy()
 	only_on_kernel 6.16 'automatic registration of buffers'
 }
 
+# batches: the ways of --batch that this kernel has.
+batches()
+{
+	echo off
+	! kernel_at_least 7.0 || echo on
+}
+
 @test "a file and a block device keep every block, in requests of every size" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 128)" ext4 e
@@ -117,6 +124,88 @@ has_zero_copy()
 	[[ $output == *'Input/output error'* ]]
 	dd if="$dev" of=/dev/null bs=64K skip=128 count=8 iflag=direct status=none
 	ublk del "$dev"
+}
+
+# one_by_one DEV [FIO OPTION...]: each request alone, whose commit is linked to its operation.
+one_by_one()
+{
+	fio_verify "$1" --iodepth=1 --bsrange=512-64k --size=4M "${@:2}"
+}
+
+@test "a request that comes alone is moved whole" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for batch in $(batches); do
+		dev=$(ublk add -t loop -f e/a.img --batch "$batch")
+		[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+		one_by_one "$dev"
+		one_by_one "$dev" --fsync=8
+		dd if=e/a.img of=want bs=64K count=64 status=none
+		dd if="$dev" of=got bs=64K count=64 iflag=direct status=none
+		cmp want got
+		ublk del "$dev"
+	done
+}
+
+@test "a commit that the kernel takes later than its operation is not carried out before it" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for batch in $(batches); do
+		dev=$(UBLK_FAULT=link-cut ublk add -t loop -f e/a.img --batch "$batch")
+		one_by_one "$dev"
+		fio_verify "$dev" --bsrange=512-512k --iodepth=16 --size=16M
+		ublk del "$dev"
+	done
+}
+
+@test "a lone request's failure reaches its client, and the device works on" {
+	has_zero_copy
+	disk=$(make_ram_disk 32)
+	map_disk broken "0 8192 linear $disk 0
+8192 8192 error
+16384 8192 linear $disk 16384"
+	for batch in $(batches); do
+		dev=$(ublk add -t loop -f /dev/mapper/broken --no-partition-scan --batch "$batch")
+		for i in 1 2 3; do
+			run dd if="$dev" of=/dev/null bs=64K skip=64 count=1 iflag=direct
+			[[ $output == *'Input/output error'* ]]
+			run dd if=/dev/zero of="$dev" bs=64K seek=64 count=1 oflag=direct
+			[[ $output == *'Input/output error'* ]]
+			one_by_one "$dev" --size=2M
+		done
+		# Half of it can be read: no success, and no part of it either.
+		run dd if="$dev" of=/dev/null bs=64K skip=4064K iflag=skip_bytes,direct count=1
+		[[ $output == *'Input/output error'* ]]
+		ublk del "$dev"
+	done
+}
+
+@test "a file that was cut short fails lone requests behind its end" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 64)" ext4 e
+	make_image e/a.img 16M
+	for batch in $(batches); do
+		truncate -s 16M e/a.img
+		dev=$(ublk add -t loop -f e/a.img --batch "$batch")
+		truncate -s $(((8 << 20) + 4096)) e/a.img
+		run dd if="$dev" of=/dev/null bs=64K skip=128 count=1 iflag=direct
+		[[ $output == *'Input/output error'* ]]
+		dd if="$dev" of=/dev/null bs=4K skip=2048 count=1 iflag=direct status=none
+		ublk del "$dev"
+	done
+}
+
+@test "a server that is killed while lone requests are under way is replaced without an error" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 64)" ext4 e
+	make_image e/a.img 32M
+	for batch in $(batches); do
+		dev=$(ublk add -t loop -f e/a.img --recovery reissue --batch "$batch")
+		outlives_its_servers "$dev" --iodepth=1
+		ublk del "$dev"
+	done
 }
 
 @test "auto takes it where clients see no difference, and only there" {

@@ -67,6 +67,7 @@ static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth
 		       uint64_t page, uint64_t buffer_page)
 {
 	return ub_layout_make(layout, &(struct ub_layout_facts){.queues = queues,
+								.threads = 1,
 								.depth = depth,
 								.buffers = buffers,
 								.page = page,
@@ -76,6 +77,7 @@ static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth
 static void parts_are_whole_pages_with_one_between(void **state)
 {
 	const struct ub_layout_facts facts = {.queues = 3,
+					      .threads = 1,
 					      .depth = 128,
 					      .batch = true,
 					      .buffers = 5 * 4096 + 1,
@@ -141,6 +143,7 @@ static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const struct ub_layout_facts facts = {.queues = queues,
+					      .threads = 1,
 					      .depth = 4,
 					      .batch = true,
 					      .buffers = buffers,

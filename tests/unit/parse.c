@@ -158,6 +158,49 @@ static void sizes_are_written_short_and_right(void **state)
 				    cases[i].text);
 }
 
+static void cpus_are_numbers_and_ranges_each_once(void **state)
+{
+	static const struct {
+		const char *text;
+		int ret;
+		unsigned cpus[6];
+	} cases[] = {
+		{"0", 1, {0}},
+		{"3,1", 2, {3, 1}},
+		{"0-3,8", 5, {0, 1, 2, 3, 8}},
+		{"10-10", 1, {10}},
+		{"", -EINVAL, {0}},
+		{",", -EINVAL, {0}},
+		{"1,", -EINVAL, {0}},
+		{"1,,2", -EINVAL, {0}},
+		{"3-1", -EINVAL, {0}},
+		{"1-2-3", -EINVAL, {0}},
+		{"1-", -EINVAL, {0}},
+		{"-1", -EINVAL, {0}},
+		{" 1", -EINVAL, {0}},
+		{"1 ", -EINVAL, {0}},
+		{"0x1", -EINVAL, {0}},
+		{"a", -EINVAL, {0}},
+		{"1,1", -EINVAL, {0}},
+		{"0-3,2", -EINVAL, {0}},
+		{"64", -ERANGE, {0}},
+		{"0-6", -ERANGE, {0}},
+		{"0-4294967295", -ERANGE, {0}},
+		{"99999999999999999999", -EINVAL, {0}},
+	};
+	unsigned cpus[6];
+
+	(void)state;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(cases); i++) {
+		int ret = ub_parse_cpus(cases[i].text, 63, cpus, UB_ARRAY_SIZE(cpus));
+
+		if (ret != cases[i].ret)
+			fail_msg("'%s': %d", cases[i].text, ret);
+		if (ret > 0)
+			assert_memory_equal(cpus, cases[i].cpus, (size_t)ret * sizeof(*cpus));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -165,6 +208,7 @@ int main(void)
 		cmocka_unit_test(sizes_have_units_of_1024),
 		cmocka_unit_test(a_device_has_five_names),
 		cmocka_unit_test(sizes_are_written_short_and_right),
+		cmocka_unit_test(cpus_are_numbers_and_ranges_each_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -12,6 +12,7 @@
 
 static const struct ub_plan_facts facts = {
 	.queues = 2,
+	.threads = 1,
 	.depth = 128,
 	.ops_per_io = 1,
 	.desc_size = 24,
@@ -135,6 +136,33 @@ static void huge_pages_are_taken_at_once_and_never_locked(void **state)
 	ub_plan_done(&plan);
 }
 
+static void threads_that_share_a_queue_share_its_requests(void **state)
+{
+	struct ub_plan_facts shared = facts;
+	struct ub_plan one, three;
+
+	(void)state;
+	shared.slots = true;
+	shared.slot_pages = 129;
+	assert_int_equal(ub_plan_make(&one, &shared), 0);
+	shared.threads = 3; /* 43, 43 and 42 requests */
+	shared.buffers = shared.buffers_most = 43 << 19;
+	assert_int_equal(ub_plan_make(&three, &shared), 0);
+	assert_int_equal(three.count, one.count);
+	assert_int_equal(three.layout.queues, 2);
+	assert_int_equal(three.layout.threads, 3);
+	/* Each maps the queue's descriptors, and has a ring and a stack. */
+	assert_int_equal(ub_plan_of(&three, UB_REGION_DESCRIPTORS).mapped, 6 * 4096);
+	assert_int_equal(ub_plan_of(&three, UB_REGION_STACKS).mapped,
+			 3 * ub_plan_of(&one, UB_REGION_STACKS).mapped);
+	assert_int_equal(ub_plan_of(&three, UB_REGION_RINGS).mapped,
+			 6 * ub_ring_size(43, 46, 64, 4096) + ub_ring_size(4, 8, 128, 4096));
+	assert_int_equal(ub_plan_of(&three, UB_REGION_BUFFERS).mapped, 6ULL * (43 << 19));
+	assert_int_equal(ub_plan_of(&three, UB_REGION_TABLE).start, 6 * 43 * 8);
+	ub_plan_done(&one);
+	ub_plan_done(&three);
+}
+
 static void a_plan_that_wraps_around_is_refused(void **state)
 {
 	struct ub_plan_facts huge = facts;
@@ -154,6 +182,7 @@ int main(void)
 		cmocka_unit_test(a_capped_pool_is_mapped_whole_and_touched_to_its_cap),
 		cmocka_unit_test(huge_pages_are_taken_at_once_and_never_locked),
 		cmocka_unit_test(locked_memory_is_touched_and_charged_guards_and_all),
+		cmocka_unit_test(threads_that_share_a_queue_share_its_requests),
 		cmocka_unit_test(a_plan_that_wraps_around_is_refused),
 	};
 

@@ -128,6 +128,39 @@ static void a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one(void **st
 	refused("--data-path user-copy");
 }
 
+static void threads_are_as_many_for_each_queue(void **state)
+{
+	(void)state;
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 1, 128), 1);
+	spec.queues = 2;
+	spec.threads = 3;
+	refused("--threads 3 is no multiple of --queues 2");
+	spec.threads = 8;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 2, 128), 4);
+	/* Of fewer queues, and of fewer requests, than were asked for. */
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 1, 128), 8);
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 2, 3), 3);
+	spec.batch = UB_BATCH_ON;
+	refused("--batch on is for one thread to a queue");
+	spec.batch = UB_BATCH_AUTO;
+	spec.buffer_memory = 8 * (512 << 10) - 1;
+	refused("8 threads, each with one request");
+	spec.buffer_memory++;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+}
+
+static void cpus_are_a_list(void **state)
+{
+	(void)state;
+	free(spec.cpus);
+	spec.cpus = strdup("0-3,9");
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	free(spec.cpus);
+	spec.cpus = strdup("0-3,2");
+	refused("--cpus");
+}
+
 static void what_a_record_may_hold_is_checked_like_options(void **state)
 {
 	(void)state;
@@ -182,6 +215,8 @@ int main(void)
 		TEST(names_are_plain_and_no_numbers),
 		TEST(block_sizes_are_powers_of_two_that_fit),
 		TEST(a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one),
+		TEST(threads_are_as_many_for_each_queue),
+		TEST(cpus_are_a_list),
 		TEST(what_a_record_may_hold_is_checked_like_options),
 		TEST(a_specification_without_target_is_refused),
 	};

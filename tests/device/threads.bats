@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: MIT
+# Several threads for one queue, CPUs dealt out to threads, and threads that look for requests before
+# they sleep.
+# kernels: 6.12 6.18 newest
+# cpus: 4
+# build: faults
+
+load helpers
+load servers
+load backings
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	end_jobs
+	device_teardown
+}
+
+has_threads()
+{
+	only_on_kernel 6.16 'several threads to a queue'
+}
+
+# threads_of DEV FILTER: of all queues' threads.
+threads_of()
+{
+	ublk show --json "$1" | jq -c "[.devices[0].queues_detail[].threads[]] | $2"
+}
+
+@test "a queue has as many threads as asked for, and all of them serve" {
+	has_threads
+	dev=$(ublk add -t mem --size 64M --threads 4 -d 64)
+	[ "$(threads_of "$dev" length)" -eq 4 ]
+	[ "$(ublk list --json | jq '.devices[0].server.threads')" -eq 4 ]
+	[ "$(ublk show --json "$dev" | jq '.devices[0].asked.threads')" -eq 4 ]
+	fio_verify "$dev" --ioengine=libaio --bsrange=512-512k --iodepth=64 --size=32M
+	for tid in $(threads_of "$dev" '.[].tid'); do
+		# Slept and woken again.
+		[ "$(sed -n 's/^voluntary_ctxt_switches:[[:space:]]*//p' "/proc/$tid/status")" -gt 5 ]
+	done
+	ublk del "$dev"
+}
+
+@test "every block is kept, on every path, whatever the number of threads" {
+	has_threads
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for path in copy user-copy get-data zero-copy; do
+		for threads in 2 6; do
+			dev=$(ublk add -t loop -f e/a.img -q 2 -d 7 --threads "$threads" \
+				--data-path "$path")
+			[ "$(detail "$dev" .data_path)" = "\"$path\"" ]
+			[ "$(threads_of "$dev" length)" -eq "$threads" ]
+			fio_verify "$dev" --ioengine=libaio --bsrange=512-512k --iodepth=32 --size=32M
+			ublk del "$dev"
+		done
+	done
+}
+
+@test "a capped pool and buffers that go back work for threads, too" {
+	has_threads
+	make_image a.img 64M
+	dev=$(ublk add -t loop -f a.img --threads 3 --buffer-memory 2M)
+	fio_verify "$dev" --ioengine=libaio --bsrange=512-512k --iodepth=64 --size=32M
+	[ "$(buffers_of "$dev" resident)" -le $((2 << 20)) ]
+	has_given_back()
+	{
+		[ "$(buffers_of "$1" resident)" -eq 0 ]
+	}
+	wait_for 10 has_given_back "$dev"
+	ublk del "$dev"
+}
+
+@test "plan and device agree, threads and all" {
+	has_threads
+	make_image a.img 16M
+	for path in copy zero-copy; do
+		args=(-t loop -f a.img -q 2 --threads 6 -d 100 --data-path "$path")
+		ublk add "${args[@]}" --dry-run --json >plan.json
+		dev=$(ublk add "${args[@]}")
+		ublk show --json "$dev" >device.json
+		for kind in descriptors rings state stacks buffers; do
+			planned=$(jq "[.regions[] | select(.name == \"$kind\") | .mapped] | add" plan.json)
+			found=$(jq "[.devices[0].regions[] | select(.name == \"$kind\") | .mapped] | add" device.json)
+			[ "$planned" = "$found" ] || { echo "$path $kind: $planned, $found"; return 1; }
+		done
+		ublk del "$dev"
+	done
+}
+
+@test "a killed server's requests are served whole by the next one's threads" {
+	has_threads
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img --direct off --threads 4 --recovery reissue)
+	outlives_its_servers "$dev"
+	[ "$(threads_of "$dev" length)" -eq 4 ]
+	ublk del "$dev"
+}
+
+@test "a thread that can't be started leaves nothing" {
+	has_threads
+	UBLK_FAULT=thread:EAGAIN run --separate-stderr "$UBLK" add -t null --threads 2
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"cannot start the thread of queue 0"* ]]
+	nothing_left
+}
+
+@test "CPUs are dealt out to threads, in order" {
+	dev=$(ublk add -t null -q 2 --cpus 3,0-2)
+	[ "$(threads_of "$dev" 'map(.cpus)')" = '["1,3","0,2"]' ]
+	ublk del "$dev"
+	dev=$(ublk add -t null -q 2 --cpus 1)
+	[ "$(threads_of "$dev" 'map(.cpus)')" = '["1","1"]' ]
+	[ "$(ublk show --json "$dev" | jq -r '.devices[0].asked.cpus')" = 1 ]
+	ublk del "$dev"
+}
+
+@test "each of several threads has its CPU, and has it after a recovery" {
+	has_threads
+	dev=$(ublk add -t null --threads 4 --cpus 0-3)
+	[ "$(threads_of "$dev" 'map(.cpus)')" = '["0","1","2","3"]' ]
+	kill_server "$dev"
+	ublk recover "$dev"
+	[ "$(threads_of "$dev" 'map(.cpus)')" = '["0","1","2","3"]' ]
+	ublk del "$dev"
+}
+
+@test "CPUs that are not there are refused, and nothing is left" {
+	run --separate-stderr ublk add -t null --cpus 100
+	[ "$status" -eq 1 ]
+	[[ $stderr == *"cannot run a thread of queue 0 on the CPUs of --cpus"* ]]
+	nothing_left
+	for list in '' 0-x 1,1 3-1 9000; do
+		run --separate-stderr ublk add -t null --cpus "$list"
+		[ "$status" -eq 2 ]
+		nothing_left
+	done
+}
+
+@test "what makes no sense is refused" {
+	run --separate-stderr ublk add -t null -q 2 --threads 3
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"--threads 3 is no multiple of --queues 2"* ]]
+	run --separate-stderr ublk add -t null --threads 2 --batch on
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"--batch on is for one thread to a queue"* ]]
+	run --separate-stderr ublk add -t null --threads 0
+	[ "$status" -eq 2 ]
+	nothing_left
+}
+
+@test "more threads than requests are as many as there are, with a note" {
+	has_threads
+	run -0 --separate-stderr ublk add -t null -d 3 --threads 8
+	[[ $stderr == *"8 threads asked for, 3 serve"* ]]
+	ublk del "$output"
+}
+
+@test "where a queue can have one thread only, more are refused with the reason" {
+	only_before_kernel 6.16 'several threads to a queue'
+	run --separate-stderr ublk add -t null --threads 2
+	[ "$status" -eq 6 ]
+	[[ $stderr == *"several threads to a queue: that needs Linux 6.16"* ]]
+	nothing_left
+}
+
+@test "a thread that looks for requests before it sleeps serves, sleeps, and ends" {
+	make_image a.img 32M
+	for path in copy user-copy; do
+		dev=$(ublk add -t loop -f a.img --data-path "$path" --poll-us 500 -q 2)
+		[ "$(ublk show --json "$dev" | jq '.devices[0].asked.poll_us')" -eq 500 ]
+		fio_verify "$dev" --iodepth=1 --size=2M
+		fio_verify "$dev" --iodepth=32 --size=16M
+		for tid in $(threads_of "$dev" '.[].tid'); do
+			wait_for 5 sleeps "$tid"
+		done
+		kill_server "$dev"
+		ublk recover "$dev"
+		fio_verify "$dev" --iodepth=1 --size=2M
+		ublk del "$dev"
+	done
+}
+
+sleeps()
+{
+	[[ $(cut -d ' ' -f 3 "/proc/$1/stat") == S ]]
+}
