@@ -56,7 +56,7 @@ const struct ub_opt ub_spec_options[] = {
 	{ .name = "data-path", .type = UB_OPT_CHOICE, AT(data_path), .choices = ub_data_path_names,
 	  .help = "how data reaches the server (default: auto)" },
 	{ .name = "batch", .type = UB_OPT_CHOICE, AT(batch), .choices = ub_batch_names,
-	  .help = "many requests with one command (default: auto, which is off)" },
+	  .help = "many requests with one command (default: auto)" },
 	{ .name = "threads", .type = UB_OPT_U32, AT(threads), .metavar = "N", .min = 1,
 	  .max = UB_THREADS_MAX,
 	  .help = "threads that serve, over all queues (default: one for each queue)" },
@@ -286,6 +286,11 @@ void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_
 	if (spec->data_path == UB_PATH_AUTO && tgt->memory_align <= tgt->logical_block_size &&
 	    !(ub_spec_path_flags(&faster) & ~features) && check_buffers(&faster, NULL) == 0)
 		spec->data_path = UB_PATH_ZERO_COPY;
+	faster = *spec;
+	faster.batch = UB_BATCH_ON;
+	if (spec->batch == UB_BATCH_AUTO && spec->data_path == UB_PATH_ZERO_COPY &&
+	    features & UBLK_F_BATCH_IO && check_buffers(&faster, NULL) == 0)
+		spec->batch = UB_BATCH_ON;
 }
 
 static bool is_power_of_two(uint32_t value)
