@@ -152,7 +152,7 @@ static uint64_t program_size(uint64_t page)
 /* Requests of one of the threads that share a queue. */
 static uint32_t share_of(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info)
 {
-	uint32_t threads = ub_spec_threads_per_queue(spec, info->nr_hw_queues, info->queue_depth);
+	uint32_t threads = ub_spec_threads_per_queue(spec, info->queue_depth);
 
 	return (info->queue_depth + threads - 1) / threads;
 }
@@ -237,7 +237,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 		info = &asked;
 	facts.queues = info->nr_hw_queues;
 	facts.depth = info->queue_depth;
-	facts.threads = ub_spec_threads_per_queue(spec, facts.queues, facts.depth);
+	facts.threads = ub_spec_threads_per_queue(spec, facts.depth);
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
 	facts.batch = info->flags & UBLK_F_BATCH_IO;
@@ -276,8 +276,7 @@ uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
-	uint32_t threads = info->nr_hw_queues *
-			   ub_spec_threads_per_queue(spec, info->nr_hw_queues, info->queue_depth);
+	uint32_t threads = info->nr_hw_queues * ub_spec_threads_per_queue(spec, info->queue_depth);
 
 	if (!spec->buffer_memory)
 		return (uint64_t)share_of(spec, info) * info->max_io_buf_bytes;

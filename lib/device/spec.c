@@ -194,8 +194,7 @@ static int needs_root(struct ub_error *err, const char *option, const char *valu
 
 static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 {
-	uint32_t threads =
-		spec->queues * ub_spec_threads_per_queue(spec, spec->queues, spec->depth);
+	uint32_t threads = spec->queues * ub_spec_threads_per_queue(spec, spec->depth);
 	uint64_t least = (uint64_t)threads * spec->max_io;
 	int path = ub_spec_path(spec);
 
@@ -235,9 +234,9 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 	return 0;
 }
 
-uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t queues, uint32_t depth)
+uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth)
 {
-	uint32_t threads = spec->threads / queues;
+	uint32_t threads = spec->threads / spec->queues;
 
 	if (threads > depth)
 		threads = depth;

@@ -77,8 +77,9 @@ int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 /* The data path that "auto" stands for, as long as nothing is known of the driver. */
 int ub_spec_path(const struct ub_spec *spec);
 
-/* Threads that serve each of @queues: as many for each, at the most one for each request. */
-uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t queues, uint32_t depth);
+/* Threads that serve each queue of @depth requests: at the most one for each request. They do not get
+ * more when the driver grants fewer queues than were asked for. */
+uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
 
 /* Has a path a pool, whose buffers only I/Os under way take? */
 bool ub_path_has_pool(int path);

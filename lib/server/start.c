@@ -92,7 +92,7 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    "cannot add a device with data path %s: this kernel's driver "
 				    "does not have it",
 				    ub_data_path_names[ub_spec_path(spec)]);
-	if (ub_spec_threads_per_queue(spec, spec->queues, spec->depth) > 1 &&
+	if (ub_spec_threads_per_queue(spec, spec->depth) > 1 &&
 	    !(features & UBLK_F_PER_IO_DAEMON))
 		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
 				    "cannot add a device with several threads to a queue: that "
@@ -119,7 +119,7 @@ static int check_granted(struct server *s, uint64_t flags, struct ub_error *err)
 	const struct ub_spec *spec = &s->record.spec;
 	const struct ublksrv_ctrl_dev_info *info = s->info;
 	struct ub_notes *notes = &s->record.notes;
-	unsigned before = notes->count;
+	unsigned before = notes->count, threads;
 
 	if (flags & ~info->flags)
 		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
@@ -128,13 +128,10 @@ static int check_granted(struct server *s, uint64_t flags, struct ub_error *err)
 	if (info->nr_hw_queues != spec->queues)
 		ub_note(notes, "%u queues asked for, %u granted: not more than the machine's CPUs",
 			spec->queues, info->nr_hw_queues);
-	if (spec->threads >
-	    (uint32_t)info->nr_hw_queues *
-		    ub_spec_threads_per_queue(spec, info->nr_hw_queues, info->queue_depth))
+	threads = info->nr_hw_queues * ub_spec_threads_per_queue(spec, info->queue_depth);
+	if (spec->threads > threads)
 		ub_note(notes, "%u threads asked for, %u serve: as many for each queue",
-			spec->threads,
-			info->nr_hw_queues * ub_spec_threads_per_queue(spec, info->nr_hw_queues,
-								       info->queue_depth));
+			spec->threads, threads);
 	if (info->queue_depth != spec->depth)
 		ub_note(notes, "depth %u asked for, %u granted", spec->depth, info->queue_depth);
 	if (info->max_io_buf_bytes != spec->max_io)

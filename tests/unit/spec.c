@@ -131,16 +131,15 @@ static void a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one(void **st
 static void threads_are_as_many_for_each_queue(void **state)
 {
 	(void)state;
-	assert_int_equal(ub_spec_threads_per_queue(&spec, 1, 128), 1);
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 128), 1);
 	spec.queues = 2;
 	spec.threads = 3;
 	refused("--threads 3 is no multiple of --queues 2");
 	spec.threads = 8;
 	assert_int_equal(ub_spec_check(&spec, NULL), 0);
-	assert_int_equal(ub_spec_threads_per_queue(&spec, 2, 128), 4);
-	/* Of fewer queues, and of fewer requests, than were asked for. */
-	assert_int_equal(ub_spec_threads_per_queue(&spec, 1, 128), 8);
-	assert_int_equal(ub_spec_threads_per_queue(&spec, 2, 3), 3);
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 128), 4);
+	/* Of fewer requests than were asked for. */
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 3), 3);
 	spec.batch = UB_BATCH_ON;
 	refused("--batch on is for one thread to a queue");
 	spec.batch = UB_BATCH_AUTO;
