@@ -9,9 +9,10 @@
 
 struct ub_placement {
 	uint32_t id;
-	int32_t tid;       /* of the thread that serves it; 0: none, or not known */
-	char cpus[256];    /* whose I/O comes to this queue, as "0-3,8"; "" when not known */
-	int32_t numa_node; /* of the first of them; -1: not known */
+	int32_t tid;         /* of the thread that serves it; 0: none, or not known */
+	char cpus[256];      /* whose I/O comes to this queue, as "0-3,8"; "" when not known */
+	int32_t numa_node;   /* of the first of them; -1: not known */
+	int32_t memory_node; /* that the queue's memory is taken from; -1: any, or not known */
 };
 
 /*

@@ -21,7 +21,7 @@ struct ub_plan_facts {
 	uint32_t control_entries; /* of the control commands' ring */
 	uint32_t slots;           /* in a ring's table of buffers; 0: it has none */
 	uint32_t slot_pages;      /* that a slot may have, at the most */
-	bool batch;               /* requests come and go in batches */
+	uint32_t batch_element;   /* bytes of each in batches; 0: they come and go one by one */
 	uint64_t buffers;         /* bytes of buffers in a queue, as addresses */
 	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */

@@ -12,8 +12,11 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/retry.h"
 #include "memory/plan.h"
 #include "queue/internal.h"
+
+#define RING_MS 500
 
 /*
  * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
@@ -29,11 +32,18 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 			 IORING_SETUP_CLAMP,
 	};
 	unsigned entries = ub_ring_submissions(q->depth, q->target->ops_per_io);
+	struct ub_retry retry;
 	int ret = ub_fault("ring");
 
 	params.cq_entries = ub_ring_completions(q->depth, q->target->ops_per_io);
-	if (!ret)
-		ret = io_uring_queue_init_params(entries, &q->ring, &params);
+	if (!ret) {
+		/* Where rings are charged, what one that was just closed has cost comes back a little
+		 * later. */
+		ub_retry_init(&retry, RING_MS);
+		do
+			ret = io_uring_queue_init_params(entries, &q->ring, &params);
+		while (ret == -ENOMEM && ub_retry_wait(&retry));
+	}
 	if (ret)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up the ring of queue %u",
 			       q->id);

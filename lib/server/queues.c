@@ -18,22 +18,23 @@
 /* What the fetches have at the least: in a recovery there is no way back from them. */
 #define FETCH_MS 5000
 
-/* On a machine with one node there is nothing to choose. */
-static int bind_memory(struct server *s, unsigned id, const cpu_set_t *cpus, size_t size,
-		       struct ub_error *err)
+/* On a machine with one node there is nothing to choose. Return: the node, or -1. */
+static int choose_node(const struct server *s, const cpu_set_t *cpus, size_t size)
 {
-	int node = s->record.spec.numa_node, ret;
+	int node = s->record.spec.numa_node;
 
-	if (node < 0) {
-		if (!cpus || !s->has_nodes)
-			return 0;
-		for (unsigned cpu = 0; cpu < CPUS_MAX && node < 0; cpu++)
-			if (CPU_ISSET_S(cpu, size, cpus))
-				node = ub_sysfs_cpu_node(cpu);
-		if (node < 0)
-			return 0;
-	}
-	ret = ub_space_bind(&s->space, id, (unsigned)node);
+	if (!cpus || !s->has_nodes)
+		return node;
+	for (unsigned cpu = 0; cpu < CPUS_MAX && node < 0; cpu++)
+		if (CPU_ISSET_S(cpu, size, cpus))
+			node = ub_sysfs_cpu_node(cpu);
+	return node < 0 ? -1 : node;
+}
+
+static int bind_memory(struct server *s, unsigned id, int node, struct ub_error *err)
+{
+	int ret = node < 0 ? 0 : ub_space_bind(&s->space, id, (unsigned)node);
+
 	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret,
 			     "cannot take the memory of queue %u from node %d", id, node)
 		   : 0;
@@ -68,19 +69,24 @@ static int make_queue(struct server *s, unsigned id, cpu_set_t *cpus, struct ub_
 		.event_fd = s->event_fd,
 	};
 	size_t size = CPU_ALLOC_SIZE(CPUS_MAX);
-	int ret;
+	int ret, node;
 
 	/* The CPUs whose I/O the kernel sends to this queue; all of them, never one by chance. */
 	CPU_ZERO_S(size, cpus);
 	if (ub_ctrl_get_affinity(s->ctrl, s->info, id, cpus, (uint16_t)size) != 0 ||
 	    CPU_COUNT_S(size, cpus) == 0)
 		cpus = NULL;
+	node = choose_node(s, cpus, size);
 	/* Before the queue touches its memory. */
-	ret = bind_memory(s, id, cpus, size, err);
+	ret = bind_memory(s, id, node, err);
 	if (!ret)
 		ret = touch_huge(s, id, err);
+	if (node >= 0)
+		ub_memory_prefer(node);
 	if (!ret)
 		ret = ub_queue_new(&s->queues[id], &config, err);
+	if (node >= 0)
+		ub_memory_prefer(-1);
 	if (ret)
 		return ret;
 	s->nr_queues++;
