@@ -325,13 +325,16 @@ static unsigned completions_to_wait_for(struct ub_queue *q)
 
 int ub_queue_serve(struct ub_queue *q)
 {
-	int ret = io_uring_enable_rings(&q->ring);
+	int ret = ub_fault("enable");
 
+	if (!ret)
+		ret = io_uring_enable_rings(&q->ring);
 	if (ret < 0)
 		return ret;
 	/* This thread finds the ring by an index from now on, without counting references to it. A
 	 * kernel that can't is served by the descriptor. */
-	(void)io_uring_register_ring_fd(&q->ring);
+	if (!ub_fault("ring-fd"))
+		(void)io_uring_register_ring_fd(&q->ring);
 	ret = q->batch ? ub_batch_fetch_all(q) : fetch_all(q);
 	if (ret)
 		return ret;
