@@ -130,9 +130,8 @@ charged_as_planned()
 @test "the kernel charges what was planned, to the page, on every path" {
 	make_image a.img 1M
 	charged_as_planned -t null
-	charged_as_planned -t null -q 2 -d 512
 	charged_as_planned -t null --data-path user-copy
-	charged_as_planned -t null -q 2 --data-path get-data
+	charged_as_planned -t null -q 2 -d 512 --data-path get-data
 	! kernel_at_least 6.16 || charged_as_planned -t loop -f a.img --direct off --data-path zero-copy
 	! kernel_at_least 7.0 || charged_as_planned -t null -q 2 --data-path copy --batch on
 }
