@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The data path on which a write's data is asked for, with buffers from a pool.
-# kernels: 6.12 6.18 newest
+# kernels: 6.12 newest
 # cpus: 4
 # build: faults
 
