@@ -76,6 +76,35 @@ GETTER(asked_recovery)
 		ub_value_text(value, ub_recovery_names[spec_of(object)->recovery]);
 }
 
+/* 0: no limit was asked for. */
+GETTER(asked_buffer_memory)
+{
+	if (spec_of(object)->buffer_memory)
+		ub_value_number(value, spec_of(object)->buffer_memory);
+}
+
+GETTER(asked_memory_limit)
+{
+	if (spec_of(object)->memory_limit)
+		ub_value_number(value, spec_of(object)->memory_limit);
+}
+
+GETTER(asked_mlock)
+{
+	ub_value_number(value, spec_of(object)->mlock);
+}
+
+GETTER(asked_huge_pages)
+{
+	ub_value_number(value, spec_of(object)->huge_pages);
+}
+
+GETTER(asked_numa_node)
+{
+	if (spec_of(object)->numa_node >= 0)
+		ub_value_number(value, (uint64_t)spec_of(object)->numa_node);
+}
+
 /* The parameters, as the driver has them. */
 
 static const struct ublk_params *params_of(const void *object, uint32_t type)
@@ -238,6 +267,14 @@ GETTER(thread_cpus)
 	ub_value_text(value, thread->cpus[0] ? thread->cpus : NULL);
 }
 
+GETTER(queue_memory_node)
+{
+	const struct ub_placement *queue = object;
+
+	if (queue->memory_node >= 0)
+		ub_value_number(value, (uint64_t)queue->memory_node);
+}
+
 static const char *describe_queue(const void *element, char *buf, size_t size)
 {
 	const struct ub_placement *queue = element;
@@ -315,6 +352,22 @@ GETTER(region_locked)
 GETTER(region_page_size)
 {
 	ub_value_number(value, region_of(object)->page_size);
+}
+
+/* What becomes of the memory of buffers that nobody needs. */
+GETTER(idle_buffers)
+{
+	const struct ub_dev *dev = dev_of(object);
+	const struct ub_spec *spec = spec_of(object);
+
+	if (!dev->managed)
+		return;
+	if (!ub_path_has_buffers(dev->record.data_path, spec->target))
+		ub_value_text(value, "none");
+	else if (spec->mlock)
+		ub_value_text(value, "kept-locked");
+	else
+		ub_value_text(value, spec->huge_pages ? "kept-huge-pages" : "returned");
 }
 
 /* And as it was planned. */
@@ -412,6 +465,11 @@ static const struct ub_field asked_fields[] = {
 	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_asked_cpus },
 	{ .key = "poll_us", .type = UB_FIELD_NUMBER, .get = get_asked_poll_us },
 	{ .key = "recovery", .type = UB_FIELD_STRING, .get = get_asked_recovery },
+	{ .key = "buffer_memory", .type = UB_FIELD_SIZE, .get = get_asked_buffer_memory },
+	{ .key = "memory_limit", .type = UB_FIELD_SIZE, .get = get_asked_memory_limit },
+	{ .key = "mlock", .type = UB_FIELD_BOOL, .get = get_asked_mlock },
+	{ .key = "huge_pages", .type = UB_FIELD_BOOL, .get = get_asked_huge_pages },
+	{ .key = "numa_node", .type = UB_FIELD_NUMBER, .get = get_asked_numa_node },
 	UB_FIELD_END,
 };
 
@@ -467,6 +525,7 @@ static const struct ub_field queue_fields[] = {
 	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_queue_tid },
 	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_queue_cpus },
 	{ .key = "numa_node", .type = UB_FIELD_NUMBER, .get = get_queue_node },
+	{ .key = "memory_node", .type = UB_FIELD_NUMBER, .get = get_queue_memory_node },
 	{ .key = "threads", .type = UB_FIELD_LIST, .get = get_queue_threads, .fields = thread_fields,
 	  .at = thread_at },
 	UB_FIELD_END,
@@ -480,6 +539,7 @@ const struct ub_field ub_detail_fields[] = {
 	  .fields = parameter_fields, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
 	  .fields = queue_fields, .at = queue_at, .describe = describe_queue },
+	{ .key = "idle_buffers", .type = UB_FIELD_STRING, .get = get_idle_buffers },
 	{ .key = "regions", .type = UB_FIELD_INCLUDE, .fields = ub_region_list_fields },
 	{ .key = "plan", .type = UB_FIELD_LIST, .get = get_planned, .fields = ub_plan_sum_fields,
 	  .at = planned_at, .json_only = true },

@@ -4,6 +4,7 @@
 #ifdef UB_FAULTS
 #include <errno.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -16,24 +17,38 @@ static const struct {
 	{"ENODEV", ENODEV}, {"EAGAIN", EAGAIN}, {"EMFILE", EMFILE},
 };
 
-bool ub_fault_is_wanted(const char *step)
+/* What UBLK_FAULT says after the step's name, or NULL: it names another one, or none. */
+static const char *wanted(const char *step)
 {
 	const char *want = getenv("UBLK_FAULT");
 	size_t len = strlen(step);
 
-	return want && strncmp(want, step, len) == 0 && (want[len] == '\0' || want[len] == ':');
+	/* Its end is one of the characters that strchr() finds. */
+	if (!want || strncmp(want, step, len) != 0 || !strchr(":@", want[len]))
+		return NULL;
+	return want + len;
+}
+
+bool ub_fault_is_wanted(const char *step)
+{
+	return wanted(step);
 }
 
 int ub_fault(const char *step)
 {
-	const char *want = getenv("UBLK_FAULT");
-	size_t len = strlen(step);
+	static atomic_int times;
+	const char *want = wanted(step);
 
-	if (!ub_fault_is_wanted(step))
+	if (!want)
 		return 0;
-	if (want[len] == '\0')
+	if (*want == '@') {
+		if (atomic_fetch_add(&times, 1) + 1 != want[1] - '0')
+			return 0;
+		want += 2;
+	}
+	if (*want == '\0')
 		return -EIO;
-	want += len + 1;
+	want++;
 	if (strcmp(want, "kill") == 0)
 		(void)raise(SIGKILL);
 	if (strcmp(want, "stop") == 0) {

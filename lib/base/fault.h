@@ -7,6 +7,7 @@
  *   UBLK_FAULT=step:ENOMEM     ... with this errno
  *   UBLK_FAULT=step:kill       the process that reaches the step gets SIGKILL
  *   UBLK_FAULT=step:stop       ... SIGSTOP: a test then acts on it
+ *   UBLK_FAULT=step@2:ENOMEM   ... only the second time (a digit) that a process comes to it
  */
 #pragma once
 

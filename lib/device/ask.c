@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 
 #include "base/clean.h"
+#include "base/fault.h"
 #include "device/helper.h"
 #include "kernel/ctrl.h"
 
@@ -69,11 +70,13 @@ static size_t ask_from(const struct ublksrv_ctrl_dev_info *infos, size_t first, 
 		.infos = infos,
 		.first = first,
 		.count = count,
-		.answers =
-			mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0),
+		.answers = MAP_FAILED,
 	};
-	int ret;
+	int ret = ub_fault("ask");
 
+	if (!ret)
+		q.answers =
+			mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (q.answers == MAP_FAILED)
 		return count;
 	atomic_store(&q.answers->count, first);

@@ -23,6 +23,8 @@
 #include "memory/desc.h"
 #include "target/target.h"
 
+_Static_assert(UB_UNLIMITED == RLIM_INFINITY, "limits are taken as they are");
+
 /* Of a program besides what its file says: the main stack, the heap, and the kernel's pages. */
 #define PROGRAM_EXTRA (512U * 1024)
 
@@ -44,11 +46,6 @@ static bool try_charge(void)
 	if (pid < 0 || waitpid(pid, &status, 0) != pid)
 		return false;
 	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
-}
-
-static uint64_t or_unlimited(rlim_t limit)
-{
-	return limit == RLIM_INFINITY ? UB_UNLIMITED : limit;
 }
 
 /* Of cgroup v2, for every level has a say. */
@@ -117,8 +114,9 @@ void ub_allowance_read(struct ub_allowance *ret_allowance)
 	*ret_allowance = (struct ub_allowance){
 		.exempt = exempt,
 		.rings_charged = !exempt && try_charge(),
-		.locked_soft = or_unlimited(limit.rlim_cur),
-		.locked_hard = or_unlimited(limit.rlim_max),
+		.may_raise = ub_has_cap(CAP_SYS_RESOURCE),
+		.locked_soft = limit.rlim_cur,
+		.locked_hard = limit.rlim_max,
 		.cgroup = read_cgroup(),
 	};
 	if (ret_allowance->rings_charged)
@@ -206,8 +204,7 @@ static void predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
 	for (size_t i = 0; i < plan->count; i++) {
 		struct ub_plan_region *r = &plan->regions[i];
 
-		if (r->queue < 0 || r->kind == UB_REGION_DESCRIPTORS ||
-		    r->kind == UB_REGION_RINGS || r->kind == UB_REGION_TABLE)
+		if (r->queue < 0 || r->kind == UB_REGION_DESCRIPTORS || r->kind == UB_REGION_TABLE)
 			continue;
 		if (spec->numa_node >= 0)
 			r->node = spec->numa_node;
@@ -240,12 +237,14 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.threads = ub_spec_threads_per_queue(spec, facts.depth);
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
-	facts.batch = info->flags & UBLK_F_BATCH_IO;
+	if (info->flags & UBLK_F_BATCH_IO)
+		facts.batch_element =
+			path == UB_PATH_COPY ? UB_BATCH_ELEMENT_SIZE : UB_BATCH_HEAD_SIZE;
 	facts.control_entries = UB_CTRL_RING_ENTRIES;
 	ret = choose_page(spec, allowance, &facts, err);
 	if (ret)
 		return ret;
-	if (path != UB_PATH_ZERO_COPY && (path != UB_PATH_USER_COPY || !tgt->type->in_memory)) {
+	if (ub_path_has_buffers(path, tgt->type)) {
 		facts.buffers = buffer_space(spec, info, path, facts.buffer_page);
 		if (!facts.buffers)
 			return ub_fail_text(
@@ -333,7 +332,7 @@ static uint64_t get_most(const struct ub_plan_region *region)
 
 static uint64_t may_lock(const struct ub_allowance *allowance)
 {
-	if (allowance->exempt || allowance->locked_hard == UB_UNLIMITED)
+	if (allowance->exempt || allowance->may_raise || allowance->locked_hard == UB_UNLIMITED)
 		return UB_UNLIMITED;
 	return minus(allowance->locked_hard, allowance->locked_used);
 }
@@ -358,23 +357,24 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 		make_limit(plan, "huge-pages", "huge pages", allowance->huge_free, get_huge);
 }
 
-static int raise_soft(const struct ub_plan *plan, const struct ub_allowance *allowance,
-		      struct ub_notes *notes, struct ub_error *err)
+static int raise_limit(const struct ub_plan *plan, const struct ub_allowance *allowance,
+		       struct ub_notes *notes, struct ub_error *err)
 {
 	uint64_t want = plan->total.charged + allowance->locked_used;
-	struct rlimit limit = {.rlim_cur = want,
-			       .rlim_max = allowance->locked_hard == UB_UNLIMITED
-						   ? RLIM_INFINITY
-						   : allowance->locked_hard};
+	bool hard = want > allowance->locked_hard;
+	struct rlimit limit = {.rlim_cur = want, .rlim_max = allowance->locked_hard};
 	char text[16];
 
 	if (allowance->exempt || !plan->total.charged || want <= allowance->locked_soft)
 		return 0;
+	if (hard)
+		limit.rlim_max = want;
 	if (setrlimit(RLIMIT_MEMLOCK, &limit) != 0)
 		return ub_fail(err, UB_STAGE_PLAN, -errno,
 			       "cannot raise the limit of locked memory");
-	ub_note(notes, "the limit of locked memory was raised to %s, within what is allowed",
-		ub_format_size(want, text, sizeof(text)));
+	ub_note(notes, "the limit of locked memory was raised to %s, %s",
+		ub_format_size(want, text, sizeof(text)),
+		hard ? "above the hard limit (CAP_SYS_RESOURCE)" : "within what is allowed");
 	return 0;
 }
 
@@ -433,5 +433,5 @@ int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 			i == UB_LIMIT_HUGE ? "free" : "allowed",
 			ub_format_size(l->part_need, part, sizeof(part)), ub_region_names[l->part]);
 	}
-	return raise_soft(plan, allowance, notes, err);
+	return raise_limit(plan, allowance, notes, err);
 }

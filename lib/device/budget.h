@@ -20,6 +20,7 @@
 struct ub_allowance {
 	bool exempt;                       /* CAP_IPC_LOCK: nothing is charged to RLIMIT_MEMLOCK */
 	bool rings_charged;                /* tried: not exempt, and this kernel charges rings */
+	bool may_raise;                    /* CAP_SYS_RESOURCE: the hard limit too */
 	uint64_t locked_soft, locked_hard; /* RLIMIT_MEMLOCK */
 	uint64_t locked_used;              /* of it, by this user's rings so far */
 	uint64_t cgroup;                   /* memory.max, the smallest up the tree */
@@ -77,8 +78,8 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 		      struct ub_limit ret_limits[UB_LIMIT_COUNT]);
 
 /*
- * Refuses a plan that does not fit, and raises the soft limit of locked memory where that is all
- * it takes, with a note.
+ * Refuses a plan that does not fit, and raises the limit of locked memory where that is all it takes
+ * and may be done, with a note.
  * Return: 0, or -ENOMEM (-ENOSPC: too few huge pages) with a message that says need, have and the
  * part that causes it.
  */

@@ -178,11 +178,24 @@ static int by_kind_and_queue(const void *a, const void *b)
 	return x->queue < y->queue ? -1 : x->queue > y->queue;
 }
 
-static int read_status(int32_t pid, struct ub_footprint *f)
+/* Of the rings, and of what they have hold of: the kernel counts these by user, and tells nowhere.
+ * The plan has a charge for an errand's ring beside those that are mapped, if there is any. */
+static void add_rings(const struct ub_record_memory *memory, bool exempt, struct ub_footprint *f)
+{
+	const struct ub_plan_region *rings = &memory->plan[UB_REGION_RINGS];
+	uint64_t provided = memory->plan[UB_REGION_STATE].pinned;
+
+	f->pinned += provided;
+	if (!exempt && rings->charged > rings->mapped)
+		f->charged += ub_footprint_of(f, UB_REGION_RINGS).mapped + provided;
+}
+
+static int read_status(int32_t pid, const struct ub_record_memory *memory, struct ub_footprint *f)
 {
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *line = NULL;
 	uint64_t caps = 0, locked = 0, value;
+	bool exempt;
 	char path[32];
 	size_t size = 0;
 
@@ -198,8 +211,11 @@ static int read_status(int32_t pid, struct ub_footprint *f)
 		else if (sscanf(line, "VmPin: %" SCNu64, &value) == 1)
 			f->pinned = value << 10;
 	}
-	if (!(caps & (uint64_t)1 << CAP_IPC_LOCK_BIT))
+	exempt = caps & (uint64_t)1 << CAP_IPC_LOCK_BIT;
+	if (!exempt)
 		f->charged = locked + f->pinned;
+	if (memory)
+		add_rings(memory, exempt, f);
 	return 0;
 }
 
@@ -210,7 +226,7 @@ int ub_footprint_read(int32_t pid, const struct ub_record_memory *memory,
 	int ret = read_smaps(pid, memory, &f);
 
 	if (ret == 0)
-		ret = read_status(pid, &f);
+		ret = read_status(pid, memory, &f);
 	if (ret < 0) {
 		ub_footprint_done(&f);
 		*ret_footprint = f;

@@ -23,7 +23,7 @@ struct ub_footprint_region {
 struct ub_footprint {
 	bool known; /* false: nothing could be measured */
 	struct ub_usage total;
-	uint64_t pinned;  /* VmPin: pages that a ring holds for registered buffers, bytes */
+	uint64_t pinned;  /* what rings have hold of: VmPin, and what tags come in; bytes */
 	uint64_t charged; /* what RLIMIT_MEMLOCK counts; 0 under CAP_IPC_LOCK */
 	struct ub_footprint_region *regions; /* by kind, then by queue */
 	size_t count;

@@ -42,8 +42,9 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 {
 	_cleanup_free_ char *text = ub_record_to_json(record, true);
 	_cleanup_close_ int fd = -1;
-	struct ub_handover *map;
+	struct ub_handover *map = MAP_FAILED;
 	size_t len, size;
+	int ret = ub_fault("launch");
 
 	if (!text)
 		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
@@ -52,9 +53,12 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	fd = memfd_create("ublk-handover", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
 		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a memory file");
-	map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot map a memory file");
+	if (!ret) {
+		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		ret = map == MAP_FAILED ? -errno : 0;
+	}
+	if (ret)
+		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot map a memory file");
 	map->magic = UB_HANDOVER_MAGIC;
 	(void)snprintf(map->version, sizeof(map->version), "%s", UB_VERSION);
 	map->mode = mode;

@@ -130,6 +130,11 @@ int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, 
 		list[i].id = (uint32_t)i;
 		find_cpus(dev, &list[i]);
 		find_node(&list[i]);
+		list[i].memory_node = -1;
+		if (dev->managed)
+			list[i].memory_node = dev->record.spec.numa_node >= 0
+						      ? dev->record.spec.numa_node
+						      : list[i].numa_node;
 	}
 	ret = find_threads(dev, list, count);
 	if (ret) {

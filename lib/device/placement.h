@@ -17,8 +17,9 @@ struct ub_placement {
 	int32_t tid; /* of the first thread that serves it; 0: none, or not known */
 	struct ub_placed_thread *threads; /* in their order; owned */
 	size_t thread_count;
-	char cpus[256];    /* whose I/O comes to this queue, as "0-3,8"; "" when not known */
-	int32_t numa_node; /* of the first of them; -1: not known */
+	char cpus[256];      /* whose I/O comes to this queue, as "0-3,8"; "" when not known */
+	int32_t numa_node;   /* of the first of them; -1: not known */
+	int32_t memory_node; /* that the queue's memory is taken from; -1: any, or not known */
 };
 
 /*

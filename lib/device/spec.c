@@ -179,6 +179,11 @@ int ub_spec_path(const struct ub_spec *spec)
 	return spec->unprivileged ? UB_PATH_GET_DATA : UB_PATH_USER_COPY;
 }
 
+bool ub_path_has_buffers(int path, const struct ub_target *target)
+{
+	return path != UB_PATH_ZERO_COPY && (path != UB_PATH_USER_COPY || !target->in_memory);
+}
+
 bool ub_path_has_pool(int path)
 {
 	return path == UB_PATH_USER_COPY || path == UB_PATH_GET_DATA;
@@ -203,8 +208,7 @@ static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
 	if (path == UB_PATH_ZERO_COPY && !spec->target->zero_copy)
 		return usage(err, "--data-path zero-copy is not for target %s: it has no file",
 			     spec->target->name);
-	if (spec->huge_pages &&
-	    (path == UB_PATH_ZERO_COPY || (path == UB_PATH_USER_COPY && spec->target->in_memory)))
+	if (spec->huge_pages && !ub_path_has_buffers(path, spec->target))
 		return usage(err, "--huge-pages is for buffers, and target %s has none on path %s",
 			     spec->target->name, ub_data_path_names[path]);
 	/* Its queue of tags has to have two places (kfifo_alloc()). */

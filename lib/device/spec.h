@@ -83,6 +83,8 @@ uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
 
 /* Has a path a pool, whose buffers only I/Os under way take? */
 bool ub_path_has_pool(int path);
+/* Has an I/O a buffer of the server's, sooner or later? */
+bool ub_path_has_buffers(int path, const struct ub_target *target);
 
 /* Replaces "auto" by a faster path, and by batches, where the driver (@features: UBLK_F_*), the open
  * target and what else is asked for let it, and no client sees a difference. */

@@ -26,8 +26,9 @@ extern const char *const ub_part_names[UB_PART_COUNT];
 #define UB_IO_STATE_SIZE 64U
 #define UB_POOL_SLOT_SIZE 8U
 #define UB_BATCH_SIZE 2304U
-#define UB_BATCH_ELEMENT_SIZE 16U
-#ifdef __SANITIZE_THREAD__ /* which keeps its own there */
+#define UB_BATCH_ELEMENT_SIZE 16U /* with the address of a buffer */
+#define UB_BATCH_HEAD_SIZE 8U     /* without */
+#ifdef __SANITIZE_THREAD__        /* which keeps its own there */
 #define UB_STACK_SIZE (2U * 1024 * 1024)
 #else
 #define UB_STACK_SIZE (128U * 1024)
@@ -44,7 +45,7 @@ struct ub_layout {
 struct ub_layout_facts {
 	uint32_t queues, threads;   /* and threads of each queue */
 	uint32_t depth;             /* I/Os of a thread */
-	bool batch;                 /* its requests come and go in batches */
+	uint32_t batch_element;     /* bytes of each in batches; 0: they come and go one by one */
 	uint64_t buffers;           /* bytes that a thread has of them; rounded up to pages */
 	uint64_t page, buffer_page; /* bytes, powers of two; the latter not the smaller one */
 };

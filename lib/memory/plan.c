@@ -143,7 +143,7 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 					facts->page) +
 			  layout->size[UB_PART_BATCH];
 		/* The ring of provided buffers is at its start, and is the kernel's too. */
-		r.pinned = facts->batch ? facts->page : 0;
+		r.pinned = facts->batch_element ? facts->page : 0;
 		r.charged = facts->rings_charged ? r.pinned : 0;
 		break;
 	case UB_REGION_STACKS:
@@ -220,7 +220,7 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 		.queues = facts->queues,
 		.threads = facts->threads,
 		.depth = share(facts),
-		.batch = facts->batch,
+		.batch_element = facts->batch_element,
 		.buffers = facts->buffers,
 		.page = facts->page,
 		.buffer_page = facts->buffer_page,

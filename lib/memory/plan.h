@@ -22,7 +22,7 @@ struct ub_plan_facts {
 	uint32_t control_entries; /* of the control commands' ring */
 	bool slots;               /* each I/O has one in a ring's table of buffers */
 	uint32_t slot_pages;      /* that a slot may have, at the most */
-	bool batch;               /* requests come and go in batches */
+	uint32_t batch_element;   /* bytes of each in batches; 0: they come and go one by one */
 	uint64_t buffers;         /* bytes of buffers of a thread, as addresses */
 	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/mempolicy.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -110,22 +111,43 @@ int ub_space_init(struct ub_space *space, const struct ub_layout *layout, struct
 		       (unsigned long long)total);
 }
 
+/* Preferred, not bound: a full node is no reason to be killed. The kernel counts one bit more than
+ * it reads. Without libnuma, whose size every server would carry. */
+#define NODES 1024U
+#define NODE_BITS (8 * sizeof(unsigned long))
+#define MASK_ARGS(mask) (mask), (unsigned long)NODES + 1
+
+static void fill_mask(unsigned long mask[NODES / NODE_BITS], unsigned node)
+{
+	memset(mask, 0, NODES / 8);
+	mask[node / NODE_BITS] = 1UL << node % NODE_BITS;
+}
+
 int ub_space_bind(struct ub_space *space, unsigned stretch, unsigned node)
 {
-	enum { NODES = 1024, BITS = 8 * sizeof(unsigned long) };
-	unsigned long mask[NODES / BITS] = {0};
+	unsigned long mask[NODES / NODE_BITS];
 	char *base = space->base + stretch * space->layout.stride;
 	int ret = ub_fault("mbind");
 
 	if (ret || node >= NODES)
 		return ret ? ret : -EINVAL;
-	mask[node / BITS] = 1UL << node % BITS;
-	/* Preferred, not bound: a full node is no reason to be killed. The kernel counts one bit
-	 * more than it reads. Without libnuma, whose size every server would carry. */
-	return syscall(SYS_mbind, base, space->layout.stride, MPOL_PREFERRED, mask,
-		       (unsigned long)NODES + 1, 0) == 0
+	fill_mask(mask, node);
+	return syscall(SYS_mbind, base, space->layout.stride, MPOL_PREFERRED, MASK_ARGS(mask), 0) ==
+			       0
 		       ? 0
 		       : -errno;
+}
+
+void ub_memory_prefer(int node)
+{
+	unsigned long mask[NODES / NODE_BITS];
+
+	if (node < 0 || (unsigned)node >= NODES) {
+		(void)syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+		return;
+	}
+	fill_mask(mask, (unsigned)node);
+	(void)syscall(SYS_set_mempolicy, MPOL_PREFERRED, MASK_ARGS(mask));
 }
 
 int ub_space_touch_huge(struct ub_space *space, unsigned stretch)

@@ -35,6 +35,13 @@ static inline void *ub_space_part(const struct ub_space *space, unsigned stretch
 int ub_space_bind(struct ub_space *space, unsigned stretch, unsigned node);
 
 /*
+ * Has what the kernel allocates for this thread from now on, such as a ring, come from NUMA node
+ * @node as long as that has any; -1: from anywhere, as before. Where that can't be had, it comes from
+ * anywhere.
+ */
+void ub_memory_prefer(int node);
+
+/*
  * Touches a stretch's huge pages: reserved, they are nobody else's in any case; and what a control
  * group refuses is refused now, not with SIGBUS at some request. After ub_space_bind().
  * Return: 0, or the errno of madvise (-EFAULT, -ENOMEM: refused).

@@ -45,7 +45,9 @@ struct ub_batch {
 };
 
 _Static_assert(sizeof(struct ub_batch) <= UB_BATCH_SIZE, "memory/layout.h leaves it this room");
-_Static_assert(sizeof(struct element) == UB_BATCH_ELEMENT_SIZE, "memory/layout.h counts on it");
+_Static_assert(sizeof(struct element) == UB_BATCH_ELEMENT_SIZE &&
+		       sizeof(struct ublk_elem_header) == UB_BATCH_HEAD_SIZE,
+	       "memory/layout.h counts on it");
 
 static struct io_uring_buf_ring *ring_of(struct ub_batch *b)
 {

@@ -12,6 +12,7 @@
  */
 #include <errno.h>
 
+#include "base/fault.h"
 #include "queue/internal.h"
 
 /* The first fetch has to name an address, which nothing is copied to. */
@@ -31,10 +32,14 @@ static void begin(struct ub_queue *q, struct ub_io *io)
 		ub_queue_submit(q, io);
 }
 
+/* The test build can ask for what the driver refuses. */
 static void has_buffer(struct ub_queue *q, struct ub_io *io)
 {
+	uint32_t op = ub_fault_is_wanted("get-data") ? UBLK_U_IO_REGISTER_IO_BUF
+						     : UBLK_U_IO_NEED_GET_DATA;
+
 	if (io->op == UBLK_IO_OP_WRITE)
-		ub_queue_data_command(q, io, UBLK_U_IO_NEED_GET_DATA, (uintptr_t)io->data);
+		ub_queue_data_command(q, io, op, (uintptr_t)io->data);
 	else
 		ub_queue_submit(q, io);
 }

@@ -12,8 +12,11 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "base/retry.h"
 #include "memory/plan.h"
 #include "queue/internal.h"
+
+#define RING_MS 500
 
 /*
  * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
@@ -24,9 +27,16 @@
 static int init_ring(struct ub_queue *q, struct ub_error *err)
 {
 	unsigned entries = ub_ring_submissions(q->depth, q->target->ops_per_io);
-	int ret = ub_ring_init(&q->ring, entries,
-			       ub_ring_completions(q->depth, q->target->ops_per_io));
+	struct ub_retry retry;
+	int ret;
 
+	/* Where rings are charged, what one that was just closed has cost comes back a little
+	 * later. */
+	ub_retry_init(&retry, RING_MS);
+	do
+		ret = ub_ring_init(&q->ring, entries,
+				   ub_ring_completions(q->depth, q->target->ops_per_io));
+	while (ret == -ENOMEM && ub_retry_wait(&retry));
 	if (ret == -E2BIG)
 		return ub_fail_text(err, UB_STAGE_RING, ret,
 				    "cannot set up the ring of queue %u: %u entries are too many",

@@ -41,13 +41,15 @@ int ub_ring_init(struct ub_ring *ring, unsigned submissions, unsigned completion
 
 int ub_ring_enable(struct ub_ring *ring)
 {
-	int ret = io_uring_enable_rings(&ring->uring);
+	int ret = ub_fault("enable");
 
+	if (!ret)
+		ret = io_uring_enable_rings(&ring->uring);
 	if (ret < 0)
 		return ret;
 	/* The thread finds the ring by an index from now on, without counting references to it. A
 	 * kernel that can't is served by the descriptor. */
-	if (io_uring_register_ring_fd(&ring->uring) == 1)
+	if (!ub_fault("ring-fd") && io_uring_register_ring_fd(&ring->uring) == 1)
 		ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
 	return 0;
 }

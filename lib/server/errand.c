@@ -19,6 +19,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/parse.h"
 #include "device/claim.h"
 #include "device/device.h"
@@ -150,11 +151,12 @@ static const struct {
 static int run(size_t errand, uint32_t id, uint64_t token, int32_t pid)
 {
 	struct errand e = {.pid = pid};
-	int ret;
+	int ret = ub_fault("errand-ring");
 
 	/* Without its server there is nothing to bring up or to stop. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-	ret = ub_ctrl_open(&e.ctrl, NULL);
+	if (!ret)
+		ret = ub_ctrl_open(&e.ctrl, NULL);
 	if (!ret)
 		ret = ub_ctrl_get_info(e.ctrl, id, &e.info);
 	if (!ret && e.info.ublksrv_flags != token)

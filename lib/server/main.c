@@ -14,6 +14,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "base/parse.h"
 #include "server/errand.h"
 #include "server/own.h"
@@ -31,16 +32,19 @@ static int parse_fd(const char *text, int *ret_fd)
 
 static int take_handover(struct server *s, int fd, struct ub_error *err)
 {
-	struct ub_handover *map;
+	struct ub_handover *map = MAP_FAILED;
 	struct stat st;
-	int ret;
+	int ret = ub_fault("handover");
 
 	if (fstat(fd, &st) != 0 || st.st_size < (off_t)sizeof(*map) ||
 	    st.st_size > (off_t)(sizeof(*map) + UB_HANDOVER_TEXT_MAX))
 		return ub_fail_text(err, UB_STAGE_SPAWN, -EINVAL, "cannot read the task");
-	map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	if (map == MAP_FAILED)
-		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot map the task");
+	if (!ret) {
+		map = mmap(NULL, (size_t)st.st_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+		ret = map == MAP_FAILED ? -errno : 0;
+	}
+	if (ret)
+		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot map the task");
 	(void)close(fd);
 	if (map->magic != UB_HANDOVER_MAGIC ||
 	    strncmp(map->version, UB_VERSION, sizeof(map->version)) != 0 ||

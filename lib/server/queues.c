@@ -17,22 +17,23 @@
 /* What the fetches have at the least: in a recovery there is no way back from them. */
 #define FETCH_MS 5000
 
-/* On a machine with one node there is nothing to choose. */
-static int bind_memory(struct server *s, unsigned stretch, const cpu_set_t *cpus, size_t size,
-		       struct ub_error *err)
+/* On a machine with one node there is nothing to choose. Return: the node, or -1. */
+static int choose_node(const struct server *s, const cpu_set_t *cpus, size_t size)
 {
-	int node = s->record.spec.numa_node, ret;
+	int node = s->record.spec.numa_node;
 
-	if (node < 0) {
-		if (!cpus || !s->has_nodes)
-			return 0;
-		for (unsigned cpu = 0; cpu < UB_CPUS_MAX && node < 0; cpu++)
-			if (CPU_ISSET_S(cpu, size, cpus))
-				node = ub_sysfs_cpu_node(cpu);
-		if (node < 0)
-			return 0;
-	}
-	ret = ub_space_bind(&s->space, stretch, (unsigned)node);
+	if (!cpus || !s->has_nodes)
+		return node;
+	for (unsigned cpu = 0; cpu < UB_CPUS_MAX && node < 0; cpu++)
+		if (CPU_ISSET_S(cpu, size, cpus))
+			node = ub_sysfs_cpu_node(cpu);
+	return node < 0 ? -1 : node;
+}
+
+static int bind_memory(struct server *s, unsigned stretch, int node, struct ub_error *err)
+{
+	int ret = node < 0 ? 0 : ub_space_bind(&s->space, stretch, (unsigned)node);
+
 	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take memory from node %d", node)
 		   : 0;
 }
@@ -94,17 +95,22 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 		.event_fd = s->event_fd,
 	};
 	size_t size = CPU_ALLOC_SIZE(UB_CPUS_MAX);
-	int ret;
+	int ret, node;
 
 	if (!find_cpus(s, config.id, stretch, (unsigned)ub_layout_stretches(&s->space.layout), cpus,
 		       size))
 		cpus = NULL;
+	node = choose_node(s, cpus, size);
 	/* Before the queue touches its memory. */
-	ret = bind_memory(s, stretch, cpus, size, err);
+	ret = bind_memory(s, stretch, node, err);
 	if (!ret)
 		ret = touch_huge(s, stretch, err);
+	if (node >= 0)
+		ub_memory_prefer(node);
 	if (!ret)
 		ret = ub_queue_new(&s->queues[stretch], &config, err);
+	if (node >= 0)
+		ub_memory_prefer(-1);
 	if (ret)
 		return ret;
 	s->nr_queues++;

@@ -92,8 +92,7 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    "cannot add a device with data path %s: this kernel's driver "
 				    "does not have it",
 				    ub_data_path_names[ub_spec_path(spec)]);
-	if (ub_spec_threads_per_queue(spec, spec->depth) > 1 &&
-	    !(features & UBLK_F_PER_IO_DAEMON))
+	if (ub_spec_threads_per_queue(spec, spec->depth) > 1 && !(features & UBLK_F_PER_IO_DAEMON))
 		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
 				    "cannot add a device with several threads to a queue: that "
 				    "needs Linux 6.16");

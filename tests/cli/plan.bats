@@ -63,6 +63,49 @@ planned()
 	[ "$(planned '.fits')" = false ]
 }
 
+# is_senseless PATH OPTIONS...: where there are no buffers there is nothing to cap or to make huge, and on
+# path copy nothing to cap.
+is_senseless()
+{
+	case " ${*:2} " in
+	*' --buffer-memory '*) [[ $1 == copy* || $1 == zero-copy* ]] && return ;;&
+	*' --huge-pages '*) [[ $1 == zero-copy* ]] && return ;;
+	esac
+	return 1
+}
+
+@test "the options of memory are planned in every combination on every path, or refused with the reason" {
+	grep -q '^Hugepagesize:' /proc/meminfo
+	truncate -s 1M "$BATS_TEST_TMPDIR/a.img"
+	all=('--mlock' '--huge-pages' '--buffer-memory 4M' '--memory-limit 64M' '--numa-node 0')
+	for path in copy user-copy get-data zero-copy 'copy --batch on' 'user-copy --batch on' 'zero-copy --batch on'; do
+		for ((mask = 0; mask < 32; mask++)); do
+			options=()
+			for bit in 0 1 2 3 4; do
+				# Two words.
+				# shellcheck disable=SC2206
+				((!(mask >> bit & 1))) || options+=(${all[bit]})
+			done
+			# shellcheck disable=SC2086
+			without_driver ub add -t loop -f "$BATS_TEST_TMPDIR/a.img" --dry-run --json -d 8 --data-path $path "${options[@]}"
+			if is_senseless "$path" "${options[@]}"; then
+				exits 2
+				[[ $err =~ 'are no buffers'|'every request has its buffer'|'has none on path zero-copy' ]]
+				continue
+			fi
+			exits 0
+			printf '{"mask":%s,"plan":%s}' "$mask" "$out"
+		done
+	done >"$BATS_TEST_TMPDIR/plans"
+	[ "$(jq -n '[inputs] | length' <"$BATS_TEST_TMPDIR/plans")" -eq $((7 * 32 - 2 * 16 - 2 * 24)) ]
+	jq -en '[inputs | .mask as $mask | def with(bit): ($mask / bit | floor) % 2 == 1; .plan |
+		(with(1) == (.total.locked > 0)) and
+		(with(2) == ([.regions[] | select(.name == "buffers") | .page_size] | (max // 0) > 4096)) and
+		((with(4) | not) or (([.regions[] | select(.name == "buffers") | .most] | add) == 4194304)) and
+		(with(8) == ([.limits[] | select(.name == "memory-limit") | .have] == [67108864])) and
+		([.regions[] | select(.name == "state") | .node] == [0])] | all' <"$BATS_TEST_TMPDIR/plans"
+}
+
 @test "bad specifications are refused as without --dry-run" {
 	ub add -t null --dry-run --depth 0
 	exits 2

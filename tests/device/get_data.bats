@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The data path on which a write's data is asked for, with buffers from a pool.
-# kernels: 6.12 6.18 newest
+# kernels: 6.12 newest
 # cpus: 4
+# build: faults
 
 load helpers
 load servers
@@ -91,4 +92,18 @@ has_no_buffers_in_memory()
 	ublk del --force "$dev"
 	ends_with 1 "$fio"
 	nothing_left
+}
+
+@test "a write whose data the driver refuses ends the server, and is served whole by the next one" {
+	make_image a.img 1M
+	dev=$(UBLK_FAULT=get-data ublk add -t loop -f a.img --recovery reissue --no-partition-scan --data-path get-data)
+	dd if=/dev/urandom of=want bs=64K count=1 status=none
+	dd if=want of="$dev" bs=64K oflag=direct status=none 3>&- &
+	writer=$!
+	wait_for 20 is_state "$dev" quiesced
+	cmp -n 65536 a.img /dev/zero
+	ublk recover "$dev"
+	ends_with 0 "$writer"
+	cmp -n 65536 "$dev" want
+	ublk del "$dev"
 }

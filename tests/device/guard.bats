@@ -28,7 +28,7 @@ dies_of_an_overrun()
 	echo 0 >/proc/sys/debug/exception-trace
 	at_end sh -c 'echo 1 >/proc/sys/debug/exception-trace'
 	make_image a.img 1M
-	UBLK_FAULT=overrun "$UBLK" add -t loop -f a.img -q 2 -d 1 --recovery reissue --foreground \
+	UBLK_FAULT=overrun "$UBLK" add -t loop -f a.img -q 2 --recovery reissue --foreground \
 		--no-partition-scan "$@" >add.log 2>&1 3>&- &
 	pid=$!
 	# Not before: Linux 6.12 never gets over a server that dies while the disk is being added.
@@ -45,15 +45,25 @@ dies_of_an_overrun()
 }
 
 @test "copy: one byte past a buffer is a fault, and the device goes on with the next server" {
-	dies_of_an_overrun --data-path copy
+	dies_of_an_overrun -d 1 --data-path copy
 }
 
 @test "user-copy: one byte past a buffer is a fault, and the device goes on with the next server" {
-	dies_of_an_overrun --data-path user-copy
+	dies_of_an_overrun -d 1 --data-path user-copy
+}
+
+@test "get-data: one byte past a buffer is a fault, and the device goes on with the next server" {
+	dies_of_an_overrun -d 1 --data-path get-data
+}
+
+@test "batches: one byte past a buffer is a fault, and the device goes on with the next server" {
+	only_on_kernel 7.0 'batches'
+	# A pool that is locked has no more buffers than it may use: one, at a depth of two.
+	dies_of_an_overrun -d 2 --batch on --data-path user-copy --mlock --buffer-memory 1M
 }
 
 @test "huge pages: one byte past a buffer is a fault, and the device goes on with the next server" {
 	echo 8 >/proc/sys/vm/nr_hugepages
 	at_end sh -c 'echo 0 >/proc/sys/vm/nr_hugepages'
-	dies_of_an_overrun --huge-pages --max-io 2M
+	dies_of_an_overrun -d 1 --huge-pages --max-io 2M
 }

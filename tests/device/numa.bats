@@ -20,40 +20,86 @@ teardown()
 	device_teardown
 }
 
-# nodes_of SERVER QUEUE PART: the nodes that its pages are on, as "N0 N1", and its policy.
-nodes_of()
+# read_nodes DEV QUEUES: sets `nodes` and `policies` of QUEUE,PART for each part of each queue that is there:
+# where its pages are, as "N0 N1", and what was asked for.
+read_nodes()
 {
-	local address
-	address=$(jq -r --argjson q "$2" --arg p "$3" '.memory | .base, .stride, .[$p].offset' \
-		/run/ublk/0.json | { read -r base && read -r stride && read -r offset &&
-		printf '%x' $((base + $2 * stride + offset)); })
-	awk -v at="$address" '$1 == at { for (i = 2; i <= NF; i++) if ($i ~ /^(prefer|N[0-9])/) {
-		sub(/=.*/, "", $i); printf "%s ", $i } }' "/proc/$1/numa_maps"
-}
-
-@test "each queue's state, stack and buffers are on its CPUs' node" {
-	[ "$(cat /sys/devices/system/node/online)" = 0-1 ]
-	# Locked: all of it is touched, and nothing is given back while we look.
-	dev=$(ublk add -t mem --size 16M -q 4 -d 16 --mlock)
-	server=$(server_of "$dev")
-	for queue in 0 1 2 3; do
-		node=$(detail "$dev" ".queues_detail[$queue].numa_node")
-		for part in state stack buffers; do
-			echo "queue $queue, $part: $(nodes_of "$server" "$queue" "$part")"
-			[ "$(nodes_of "$server" "$queue" "$part")" = "prefer:$node N$node " ]
+	local server layout base stride part offset queue address policy field rest
+	server=$(server_of "$1")
+	mapfile -t layout < <(jq -r '.memory | .base, .stride,
+		(["state", "batch", "stack", "buffers"][] as $p | "\($p) \(.[$p] | if .size > 0 then .offset else "" end)")' \
+		/run/ublk/0.json)
+	base=${layout[0]} stride=${layout[1]}
+	declare -gA nodes=() policies=()
+	declare -A at=()
+	for part in "${layout[@]:2}"; do
+		read -r part offset <<<"$part"
+		for ((queue = 0; queue < $2; queue++)); do
+			[[ -z $offset ]] || at[$(printf '%x' $((base + queue * stride + offset)))]=$queue,$part
 		done
 	done
-	# Both nodes have queues.
-	[ "$(detail "$dev" '[.queues_detail[].numa_node] | unique')" = '[0,1]' ]
-	ublk del "$dev"
+	while read -r address policy rest; do
+		part=${at[$address]-}
+		[[ -n $part ]] || continue
+		policies[$part]=$policy
+		for field in $rest; do
+			[[ $field != N[0-9]*=* ]] || nodes[$part]+="${field%%=*} "
+		done
+	done <"/proc/$server/numa_maps"
+	[ "${#policies[@]}" -eq "${#at[@]}" ]
+}
+
+# all_are_at NODE...: the parts of queue 0, 1, ... are there, and nowhere else.
+all_are_at()
+{
+	local part want
+	for part in "${!policies[@]}"; do
+		want=${*:${part%,*} + 1:1}
+		[[ ${policies[$part]} == "prefer:$want" && ${nodes[$part]} == "N$want " ]] ||
+			{ echo "$part: ${policies[$part]} ${nodes[$part]}, not $want"; return 1; }
+	done
+}
+
+# paths: arguments of each data path that this kernel has.
+paths()
+{
+	printf '%s\n' '-t mem --size 16M' '-t loop -f a.img --data-path copy' \
+		'-t loop -f a.img --data-path user-copy' '-t loop -f a.img --data-path get-data'
+	! kernel_at_least 6.16 || echo '-t loop -f a.img --direct off --data-path zero-copy'
+	! kernel_at_least 7.0 || echo '-t loop -f a.img --data-path copy --batch on'
+}
+
+@test "each queue's state, stack and buffers are on its CPUs' node, on every path" {
+	[ "$(cat /sys/devices/system/node/online)" = 0-1 ]
+	make_image a.img 16M
+	while read -r args; do
+		# Locked: all of it is touched, and nothing is given back while we look.
+		# shellcheck disable=SC2086 # options
+		dev=$(ublk add $args -q 4 -d 16 --mlock)
+		read_nodes "$dev" 4
+		mapfile -t wanted < <(detail "$dev" '.queues_detail[].numa_node')
+		# Both nodes have queues.
+		[ "$(printf '%s\n' "${wanted[@]}" | sort -u | xargs)" = '0 1' ]
+		echo "$args: ${!policies[*]}"
+		all_are_at "${wanted[@]}"
+		[[ -v policies[3,state] && -v policies[3,stack] ]]
+		[[ $args == *zero-copy* || -v policies[3,buffers] ]]
+		[[ $args != *--batch* || -v policies[3,batch] ]]
+		ublk del "$dev"
+	done < <(paths)
 }
 
 @test "--numa-node has all memory come from one node" {
 	dev=$(ublk add -t mem --size 16M -q 4 -d 16 --mlock --numa-node 1)
 	server=$(server_of "$dev")
-	for queue in 0 1 2 3; do
-		[ "$(nodes_of "$server" "$queue" buffers)" = 'prefer:1 N1 ' ]
-	done
+	read_nodes "$dev" 4
+	[[ -v policies[3,buffers] ]]
+	all_are_at 1 1 1 1
+	[ "$(detail "$dev" '[.asked.numa_node, (.queues_detail[].memory_node)] | unique')" = '[1]' ]
+	# The rings of four queues, two mappings each, beside that for commands. Before Linux 6.14 the
+	# kernel does not tell where they are.
+	! kernel_at_least 6.14 ||
+		[ "$(grep -c 'anon_inode:\[io_uring\].* N1=' "/proc/$server/numa_maps")" -ge 8 ]
 	ublk del "$dev"
 	run ublk add -t null --numa-node 7
 	[ "$status" -eq 1 ]

@@ -6,7 +6,8 @@
 # server_of DEV: the pid of its server.
 server_of()
 {
-	ublk list --json | jq -er --arg p "$1" '.devices[] | select(.path == $p) | .server.pid'
+	local pid
+	pid=$(column_of "$1" PID) && [[ $pid != - ]] && printf '%s\n' "$pid"
 }
 
 # is_state DEV STATE

@@ -61,7 +61,8 @@ mishaps()
 {
 	while kill -0 "$2" 2>/dev/null; do
 		case $((RANDOM % 5)) in
-		0 | 1) draw_pause && stall "$pause" && sleep "$((1 + RANDOM % 9))" && stall 0 ;;
+		# To the end: a disk that is told to stall no longer answers at once.
+		0 | 1) draw_pause && stall "$pause" && sleep "$((pause / 1000 + 1))" && stall 0 ;;
 		2) kill_and_recover "$1" && sleep 1 ;;
 		3) draw_pause && stall "$pause" && sleep 1 && kill_and_recover "$1" && stall 0 ;;
 		*) sleep "$((1 + RANDOM % 3))" ;;

@@ -79,6 +79,36 @@ add_again()
 	nothing_left
 }
 
+# fails_at STEPS ARGS...: each of these steps fails in turn, and nothing is left.
+fails_at()
+{
+	local step
+	for step in $1; do
+		run env "UBLK_FAULT=$step:ENOMEM" "$UBLK" add -t loop -f a.img --direct off -q 2 -d 16 "${@:2}"
+		[[ $status -eq 1 && $output == *"ublk: error: "*"Cannot allocate memory"* ]] ||
+			{ echo "$step, ${*:2}: $status $output"; return 1; }
+		nothing_left || { echo "$step, ${*:2}:"; what_is_left; return 1; }
+	done
+}
+
+@test "add: whatever mapping, registration or ring fails, of the second queue too, nothing is left" {
+	fails_at 'launch handover errand-ring ring@2 protect@2 attach@2 enable@2' --data-path copy
+	fails_at 'mbind@2 mlock' --data-path copy --numa-node 0 --mlock
+	fails_at 'ring@2 map@2' --data-path user-copy
+	fails_at 'map@2 enable' --data-path get-data
+	! kernel_at_least 6.16 || fails_at 'slots@2 enable' --data-path zero-copy
+	! kernel_at_least 7.0 || fails_at 'batch-ring@2 map@2' --data-path copy --batch on
+	! kernel_at_least 7.0 || fails_at 'slots@2' --data-path zero-copy --batch on
+	add_again all
+}
+
+@test "what the command line maps for itself, or a ring's number, may be missing" {
+	UBLK_FAULT=ring-fd ublk add -t loop -f a.img
+	run -0 env UBLK_FAULT=ask "$UBLK" list
+	[[ $output == *live* ]]
+	ublk del 0
+}
+
 @test "add: memory for a target in memory that cannot be had is told, and nothing is left" {
 	UBLK_FAULT=mem:ENOMEM run ublk add -t mem --size 1M
 	[ "$status" -eq 1 ]

@@ -12,27 +12,37 @@ USER_ID=4242
 OTHER_ID=4343
 RULES=/run/udev/rules.d/60-ublk.rules
 
-# What is installed, lies where any user may read it; the rules, where they are gone at the next boot.
+# What is installed, lies where any user may read it.
+setup_file()
+{
+	requires setpriv udevadm
+	root=$(mktemp -d)
+	export root bin=$root/usr/local/sbin
+	chmod 755 "$root"
+	DESTDIR=$root cmake --install "$(dirname "$UBLK")" --prefix /usr/local >"$root/install.log"
+	ln -s ../libexec/ublk/ublk-server "$bin/ublk-server"
+	if ! udevadm control --ping --timeout=2 2>/dev/null; then
+		/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 3>&-
+		: >"$root/udevd"
+	fi
+}
+
+teardown_file()
+{
+	[[ ! -e $root/udevd ]] || udevadm control --exit
+	rm -rf "$root"
+}
+
+# The rules lie where they are gone at the next boot.
 setup()
 {
 	device_setup
-	requires setpriv udevadm
-	root=$(mktemp -d)
-	chmod 755 "$root"
-	at_end rm -rf "$root"
-	DESTDIR=$root cmake --install "$(dirname "$UBLK")" --prefix /usr/local >install.log
-	bin=$root/usr/local/sbin
-	ln -s ../libexec/ublk/ublk-server "$bin/ublk-server"
 	for id in "$USER_ID" "$OTHER_ID"; do
 		install -d -o "$id" -g "$id" "/run/user/$id" "$root/$id"
-		at_end rm -rf "/run/user/$id"
+		at_end rm -rf "/run/user/$id" "$root/$id"
 	done
 	mkdir -p "${RULES%/*}"
 	sed "s|/usr/local/|$root&|" "$root/usr/local/lib/udev/rules.d/60-ublk.rules" >"$RULES"
-	if ! udevadm control --ping --timeout=2 2>/dev/null; then
-		/usr/lib/systemd/systemd-udevd --daemon
-		at_end udevadm control --exit
-	fi
 	at_end forget_rules
 	udevadm control --reload
 	udevadm trigger --action=add /dev/ublk-control
@@ -199,8 +209,40 @@ user_verified()
 	! kernel_at_least 7.0 || [ "$(user_verified --data-path copy --batch on)" = '["copy",true]' ]
 }
 
+# bound LIMIT CMD...: as the user, who may lock so much.
+bound()
+{
+	as "$USER_ID" prlimit --memlock="$1:$1" timeout --foreground -k 5 60 "${@:2}"
+}
+
+@test "an ordinary user is charged what was planned, to the page, on every path" {
+	user_image
+	paths=('--data-path copy' '--data-path get-data')
+	! kernel_at_least 7.0 || paths+=('--data-path copy --batch on')
+	for args in "${paths[@]}"; do
+		# shellcheck disable=SC2206 # options
+		options=(-t loop -f a.img $args)
+		user_ublk add "${options[@]}" --dry-run --json >plan.json
+		need=$(jq .total.charged plan.json)
+		echo "$need bytes for ${options[*]}"
+		! kernel_at_least 6.14 || kernel_at_least 7.2 || [ "$need" -gt 0 ]
+		run -0 bound "$need" "$bin/ublk" add "${options[@]}"
+		user_ublk del 0
+		[ "$need" -gt 0 ] || continue
+		less=$((need - 4096))
+		run --separate-stderr bound "$less" "$bin/ublk" add "${options[@]}"
+		[ "$status" -eq 1 ]
+		[[ $stderr == *"needs $need bytes of locked memory"*"and $less are allowed"* ]]
+		UBLK_FAULT=plan-bypass run --separate-stderr bound "$less" "$bin/ublk" add "${options[@]}"
+		[ "$status" -eq 1 ]
+		[[ $stderr == *"Cannot allocate memory"* ]]
+		nothing_left
+	done
+}
+
 @test "with 64 KiB to lock, devices are added as long as they fit, and refused by us" {
 	as "$USER_ID" truncate -s 1M 0.img 1.img 2.img 3.img 4.img
+	charged=$(user_ublk add -t loop -f 0.img --dry-run --json | jq .total.charged)
 	fitted=0
 	for ((n = 0; n < 5; n++)); do
 		run --separate-stderr user_ublk add -t loop -f "$n.img"
@@ -208,7 +250,7 @@ user_verified()
 		fitted=$((fitted + 1))
 	done
 	echo "$fitted fitted; $stderr"
-	if kernel_at_least 6.14 && ! kernel_at_least 7.2; then
+	if ((charged > 0)); then
 		[ "$fitted" -eq 2 ]
 		[[ $stderr == *"bytes of locked memory (RLIMIT_MEMLOCK, less what this user's other rings have)"* ]]
 	else

@@ -66,7 +66,7 @@ batches()
 	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
 	fio_verify "$dev" --bsrange=512-512k --iodepth=64 --size=32M
 	[ "$(buffers_of "$dev" mapped)" -eq 0 ]
-	[ "$(detail "$dev" .memory.resident)" -lt $((1400 * 1024)) ]
+	[ "$(detail "$dev" .idle_buffers)" = '"none"' ]
 	ublk del "$dev"
 }
 

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # What became of each test. Sourced, never run. $RESULTS is a folder with a file for each test file
-# on each kernel: `plan N`, then `pass`, `fail` or `skip` and the test's name. A file that is begun
-# anew starts over, so what ran twice counts once; a test that was planned and never reported failed.
+# on each kernel: `plan N`, then `pass`, `fail` or `skip`, the milliseconds that it took and the test's
+# name. A file that is begun anew starts over, so what ran twice counts once; a test that was planned
+# and never reported failed.
 # shellcheck shell=bash
 
 # result_file LABEL JOB
@@ -16,19 +17,23 @@ expect()
 	printf 'plan 1\n' >"$(result_file "$1" "$2")"
 }
 
-# report STATUS LABEL JOB NAME: for the reader and for the count.
+# More than this is told of a test.
+LONG_MS=10000
+
+# report STATUS LABEL JOB NAME [MILLISECONDS]: for the reader and for the count.
 report()
 {
-	local where=${3#*:}
+	local where=${3#*:} took=''
 	[[ $3 == build:* || $3 != *:* ]] || where+=" (${3%%:*})"
-	printf '%s %s\n' "$1" "$4" >>"$(result_file "$2" "$3")"
-	printf '%-4s  %-7s %s: %s\n' "${1/pass/ok}" "$2" "${where#tests/}" "$4"
+	((${5:-0} < LONG_MS)) || took=" ($((($5 + 500) / 1000)) s)"
+	printf '%s %s %s\n' "$1" "${5:-0}" "$4" >>"$(result_file "$2" "$3")"
+	printf '%-4s  %-7s %s: %s%s\n' "${1/pass/ok}" "$2" "${where#tests/}" "$4" "$took"
 }
 
 # collect LABEL <TAP: of one or more jobs, as bats-group prints it.
 collect()
 {
-	local label=$1 line job='' name
+	local label=$1 line job='' name took
 	while IFS= read -r line; do
 		case $line in
 		'#begin '*)
@@ -41,12 +46,15 @@ collect()
 		'ok '* | 'not ok '*)
 			name=${line#not }
 			name=${name#ok }
-			name=${name#* }
+			name=${name#* } took=0
+			if [[ $name =~ ^(.*)\ in\ ([0-9]+)ms(\ #.*)?$ ]]; then
+				name=${BASH_REMATCH[1]}${BASH_REMATCH[3]} took=${BASH_REMATCH[2]}
+			fi
 			case $line in
-			'not ok '*) report fail "$label" "$job" "$name" ;;
+			'not ok '*) report fail "$label" "$job" "$name" "$took" ;;
 			*' # skip kernel: '*) report skip "$label" "$job" "$name" ;;
 			*' # skip'*) report fail "$label" "$job" "$name (this is no reason to skip)" ;;
-			*) report pass "$label" "$job" "$name" ;;
+			*) report pass "$label" "$job" "$name" "$took" ;;
 			esac
 			;;
 		*) printf '      %s\n' "${line#\# }" ;;
@@ -80,6 +88,16 @@ closing_line()
 	((skipped == 0)) || printf ', %s skipped' "$skipped"
 	printf '\n'
 	((failed == 0 && passed > 0))
+}
+
+# slowest_files N: those that took longest, with their seconds.
+slowest_files()
+{
+	local file
+	for file in "$RESULTS"/*; do
+		awk -v file="${file##*/}" '$1 != "plan" { ms += $2 }
+			END { if (ms >= 1000) printf "%6d s  %s\n", ms / 1000, file }' "$file"
+	done | sort -rn | head -n "$1"
 }
 
 # missing_tests: names what was planned and never reported.

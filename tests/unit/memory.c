@@ -76,13 +76,13 @@ static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth
 
 static void parts_are_whole_pages_with_one_between(void **state)
 {
-	const struct ub_layout_facts facts = {.queues = 3,
-					      .threads = 1,
-					      .depth = 128,
-					      .batch = true,
-					      .buffers = 5 * 4096 + 1,
-					      .page = 4096,
-					      .buffer_page = 4096};
+	struct ub_layout_facts facts = {.queues = 3,
+					.threads = 1,
+					.depth = 128,
+					.batch_element = 16,
+					.buffers = 5 * 4096 + 1,
+					.page = 4096,
+					.buffer_page = 4096};
 	struct ub_layout layout;
 	uint64_t end = 0;
 
@@ -98,6 +98,10 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	}
 	assert_int_equal(layout.stride, end);
 	assert_int_equal(ub_layout_total(&layout, 4096), 3 * end + 4096);
+	/* Without addresses there is less of it. */
+	facts.batch_element = 8;
+	assert_int_equal(ub_layout_make(&layout, &facts), 0);
+	assert_int_equal(layout.size[UB_PART_BATCH], 4096); /* 2304 + 128 * 8 */
 	/* A part that a queue does not have takes no room, nor a page before it. */
 	assert_int_equal(make_layout(&layout, 1, 1, 0, 4096, 4096), 0);
 	assert_int_equal(layout.size[UB_PART_BATCH], 0);
@@ -145,7 +149,7 @@ static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers
 	const struct ub_layout_facts facts = {.queues = queues,
 					      .threads = 1,
 					      .depth = 4,
-					      .batch = true,
+					      .batch_element = 16,
 					      .buffers = buffers,
 					      .page = page,
 					      .buffer_page = page};

@@ -1,0 +1,29 @@
+# SPDX-License-Identifier: MIT
+# The options of memory together, on every path. (The sanitizers do not let mlock() be.)
+# kernels: 6.12 newest
+# no sanitizers
+
+load helpers
+load backings
+load options
+
+setup()
+{
+	device_setup
+	options_setup
+}
+
+teardown()
+{
+	device_teardown
+}
+
+@test "locked, in huge pages, capped, limited and on a node, every path serves" {
+	while read -r path; do
+		pooled=() huge=(--huge-pages)
+		[[ $path != user-copy* && $path != get-data* ]] || pooled=(--buffer-memory 8M)
+		[[ $path != zero-copy* ]] || huge=()
+		# shellcheck disable=SC2086 # options
+		serves $path --mlock --numa-node 0 --memory-limit 48M "${huge[@]}" "${pooled[@]}"
+	done < <(paths)
+}
