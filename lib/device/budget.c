@@ -190,6 +190,18 @@ static int by_node(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
+/* The node of the CPU that --cpus gives to the first thread of a queue; -1: there is no --cpus. */
+static int32_t node_of_cpus(const struct ub_spec *spec, const struct ub_layout *layout,
+			    int32_t queue)
+{
+	static unsigned list[UB_CPUS_MAX];
+	int count = spec->cpus ? ub_parse_cpus(spec->cpus, UB_CPUS_MAX - 1, list, UB_CPUS_MAX) : 0;
+
+	if (count <= 0)
+		return -1;
+	return ub_sysfs_cpu_node(list[(uint32_t)queue * layout->threads % (uint32_t)count]);
+}
+
 /* The node that each queue's memory is likely to come from: the driver is to say which CPUs a queue
  * serves, and deals them out node by node (group_cpus_evenly()). */
 static void predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
@@ -208,6 +220,8 @@ static void predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
 			continue;
 		if (spec->numa_node >= 0)
 			r->node = spec->numa_node;
+		else if (spec->cpus)
+			r->node = node_of_cpus(spec, &plan->layout, r->queue);
 		else if (nodes)
 			r->node = nodes[r->queue * count / plan->layout.queues];
 		if (r->node < 0)

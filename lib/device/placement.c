@@ -26,21 +26,32 @@ static void find_cpus(const struct ub_dev *dev, struct ub_placement *p)
 	*out = '\0';
 }
 
-static void find_node(struct ub_placement *p)
+/* The node of the first of @cpus, or -1. */
+static int32_t node_of(const char *cpus)
 {
 	char first[12];
-	size_t len = strcspn(p->cpus, ",-");
+	size_t len = strcspn(cpus, ",-");
 	uint64_t cpu;
+	int node;
 
-	p->numa_node = -1;
 	if (len == 0 || len >= sizeof(first))
-		return;
-	(void)snprintf(first, sizeof(first), "%.*s", (int)len, p->cpus);
+		return -1;
+	(void)snprintf(first, sizeof(first), "%.*s", (int)len, cpus);
 	if (ub_parse_u64(first, UINT32_MAX, &cpu) != 0)
-		return;
-	p->numa_node = ub_sysfs_cpu_node((unsigned)cpu);
-	if (p->numa_node < 0)
-		p->numa_node = -1;
+		return -1;
+	node = ub_sysfs_cpu_node((unsigned)cpu);
+	return node < 0 ? -1 : node;
+}
+
+/* As the server chooses it (server/queues.c). */
+static int32_t memory_node_of(const struct ub_dev *dev, const struct ub_placement *p)
+{
+	if (!dev->managed)
+		return -1;
+	if (dev->record.spec.numa_node >= 0)
+		return dev->record.spec.numa_node;
+	return dev->record.spec.cpus && p->thread_count ? node_of(p->threads[0].cpus)
+							: p->numa_node;
 }
 
 static void find_allowed(const char *path, struct ub_placed_thread *thread)
@@ -129,18 +140,15 @@ int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, 
 	for (size_t i = 0; i < count; i++) {
 		list[i].id = (uint32_t)i;
 		find_cpus(dev, &list[i]);
-		find_node(&list[i]);
-		list[i].memory_node = -1;
-		if (dev->managed)
-			list[i].memory_node = dev->record.spec.numa_node >= 0
-						      ? dev->record.spec.numa_node
-						      : list[i].numa_node;
+		list[i].numa_node = node_of(list[i].cpus);
 	}
 	ret = find_threads(dev, list, count);
 	if (ret) {
 		ub_placement_free(list, count);
 		return ret;
 	}
+	for (size_t i = 0; i < count; i++)
+		list[i].memory_node = memory_node_of(dev, &list[i]);
 	*ret_list = list;
 	*ret_count = count;
 	return 0;
