@@ -227,6 +227,7 @@ job()
 		"$1" "$dev" "${@:4:3}" "$size" "$seconds" "$more"
 }
 
+# Latency is from submission: null_blk and files on it complete within the submitting call.
 # Cell by cell, all devices one after the other: what changes slowly strikes all the same. What one
 # leaves of the file in the page cache (a peer without direct I/O) the next shall not find: dd
 # writes it back and drops it.
@@ -234,6 +235,7 @@ job_file()
 {
 	local c r words
 	printf '[global]\nioengine=io_uring\ndirect=1\nstonewall\nrandrepeat=1\nallow_file_create=0\n'
+	[[ $part == exact ]] || printf 'lat_percentiles=1\nclat_percentiles=0\n'
 	[[ $group != file ]] ||
 		printf 'exec_prerun=dd of=%s oflag=nocache conv=notrunc,fdatasync count=0 status=none\n' \
 			"$file"
@@ -256,8 +258,8 @@ results()
 		{kind: "cell", $part, row: ($names / "\n")[$r],
 		 cell: (($cells / "\n")[$c] / " " | first), $round,
 		 ios: $io.total_ios, ms: $io.runtime, iops: $io.iops,
-		 us: ($io.clat_ns.percentile // {} |
-			{p50: ."50.000000", p99: ."99.000000", p999: ."99.900000"} | map_values(. / 1000))}' "$folder/out"
+		 us: ($io.lat_ns.percentile // {} |
+			{p50: ."50.000000", p99: ."99.000000", p999: ."99.900000"} | map_values(if . then . / 1000 else null end))}' "$folder/out"
 }
 
 # The rounds are all the same, so they tell how far a figure can be trusted.

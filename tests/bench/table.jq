@@ -37,7 +37,7 @@ def exact_table:
 
 def ratios: if . == null then "-" else
 	[.iops_ratio, .p50_ratio, .p99_ratio, .p999_ratio] |
-	map(if . == null then "-" else fixed(2) end | right(6)) | join("") end | right(26);
+	map(if . == null then "-" else fixed(2) end | right(8)) | join("") end | right(34);
 
 def plain_row($cells): . as $row | (name_of | left(width)) +
 	([$cells[] as $c | $row.cells[$c] | ratios] | join(""));
@@ -47,8 +47,8 @@ def plain_table:
 	[.cells[] | select([.] | inside($seen))] as $cells | select((.plain.rows | length) > 0) |
 	"Rate, and latency at p50, p99 and p99.9, two processors",
 	([.plain.rows[].reference] | unique[]) as $reference |
-	(["relative to \($reference)" | left(width)] + [$cells[] | head1 + " " + head2 | right(26)] | join("")),
-	(["" | left(width)] + [$cells[] | "    rate   p50   p99 p99.9" | right(26)] | join("")),
+	(["relative to \($reference)" | left(width)] + [$cells[] | head1 + " " + head2 | right(34)] | join("")),
+	(["" | left(width)] + [$cells[] | "    rate     p50     p99   p99.9" | right(34)] | join("")),
 	([.plain.rows[] | select(.reference == $reference)][] | plain_row($cells)),
 	"";
 
