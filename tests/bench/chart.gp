@@ -7,7 +7,7 @@ set style histogram clustered gap 1
 set style fill solid 0.9 noborder
 set boxwidth 0.9
 set yrange [0:]
-set ytics 0.25
+set ytics 0.25 nomirror
 set grid ytics linecolor '#dddddd'
 set xtics rotate by -30 noenhanced nomirror
 set key outside bottom center horizontal noenhanced

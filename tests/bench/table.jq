@@ -83,7 +83,7 @@ def compare:
 def chart_cells: ["read-4k-1", "read-4k-32", "write-4k-32", "read-128k-8"];
 def chart:
 	(.exact.rows[] | select(.name == "kernel loop") | .cells) as $loop |
-	(["row"] + chart_cells | join("\t")),
+	(["row"] + (chart_cells | map(head1 + ", " + head2)) | join("\t")),
 	(.exact.rows[] | select(.group == "file" or .auto) | . as $row |
 		["\"" + name_of + "\""] + [chart_cells[] as $c |
 			$row.cells[$c].instructions as $n | if $n then $n / $loop[$c].instructions else "?" end] |
