@@ -46,6 +46,7 @@ make_backing()
 	modprobe null_blk nr_devices=2 memory_backed=1 gb=1 bs=512 submit_queues=1 queue_mode=2 irqmode=0
 	modprobe loop
 	modprobe ublk_drv
+	echo 16 >/proc/sys/vm/nr_hugepages
 	scheduler_none /dev/nullb0
 	scheduler_none /dev/nullb1
 	mkfs.ext4 -q -U 75626c6b-0000-4000-8000-000000000000 \
@@ -208,8 +209,21 @@ discards()
 	[[ $1 != "$file" ]] && (($(<"/sys/block/${1#/dev/}/queue/discard_max_bytes") > 0))
 }
 
-# job INDEX NAME CELL RW BS DEPTH: lines of a job file. What is trimmed is written anew before the
-# next. The job's name has to be harmless: fio names a file by it in a shell.
+# warm_up DEVICE RW BS DEPTH: as much as a server's buffers may have to be touched first.
+warm_up()
+{
+	printf '[warm]\nfilename=%s\nrw=%s\nbs=%s\niodepth=%s\nsize=16M\n' "$@"
+}
+
+# refill DEVICE: what was discarded.
+refill()
+{
+	printf '[fill]\nfilename=%s\nrw=write\nbs=1M\niodepth=1\noffset=%s\nsize=%s\n' \
+		"$1" $KEPT $TRIMMED
+}
+
+# job INDEX NAME CELL RW BS DEPTH: lines of a job file. The job's name has to be harmless: fio names
+# a file by it in a shell.
 job()
 {
 	local dev=${device[$2]} backing=${device[$2]} size=$KEPT more='time_based'
@@ -217,24 +231,27 @@ job()
 	trim)
 		discards "$dev" || return 0
 		[[ $group != file ]] || backing=$file
-		printf '[fill]\nfilename=%s\nrw=write\nbs=1M\niodepth=1\noffset=%s\nsize=%s\n' \
-			"$backing" $KEPT $TRIMMED
+		refill "$backing"
 		size=$TRIMMED more="offset=$KEPT"
 		;;
 	sync) set -- "${@:1:3}" randwrite "${@:5}" && more+=$'\nfsync=1' ;;
+	read | write) warm_up "$dev" "${@:4:3}" ;;
 	esac
 	printf '[%s]\nfilename=%s\nrw=%s\nbs=%s\niodepth=%s\nsize=%s\nruntime=%s\n%s\n' \
 		"$1" "$dev" "${@:4:3}" "$size" "$seconds" "$more"
 }
 
-# Latency is from submission: null_blk and files on it complete within the submitting call.
-# Cell by cell, all devices one after the other: what changes slowly strikes all the same. What one
-# leaves of the file in the page cache (a peer without direct I/O) the next shall not find: dd
-# writes it back and drops it.
+# Cell by cell, all devices one after the other: what changes slowly strikes all the same.
+# - fio's buffers are in huge pages: how many pieces a request has depends on which pages lie side
+#   by side, and that on chance (512 KiB differed by 8 % from one round to the next).
+# - Latency is from submission: null_blk and files on it complete within the submitting call.
+# - What one leaves of the file in the page cache (a peer without direct I/O) the next shall not
+#   find: dd writes it back and drops it.
 job_file()
 {
 	local c r words
-	printf '[global]\nioengine=io_uring\ndirect=1\nstonewall\nrandrepeat=1\nallow_file_create=0\n'
+	printf '%s\n' '[global]' ioengine=io_uring direct=1 stonewall randrepeat=1 allow_file_create=0 \
+		iomem=mmaphuge:/dev/hugepages/bench
 	[[ $part == exact ]] || printf 'lat_percentiles=1\nclat_percentiles=0\n'
 	[[ $group != file ]] ||
 		printf 'exec_prerun=dd of=%s oflag=nocache conv=notrunc,fdatasync count=0 status=none\n' \
@@ -252,7 +269,7 @@ results()
 {
 	jq -c --arg part "$part" --argjson round "$1" --arg names "$(printf '%s\n' "${names[@]}")" \
 		--arg cells "$(printf '%s\n' "${cells[@]}")" '
-		.jobs[] | select(.jobname != "fill" and .error == 0) |
+		.jobs[] | select(.error == 0 and (.jobname | test("^[0-9]"))) |
 		(.jobname / "." | map(tonumber)) as [$r, $c] |
 		([.read, .write, .trim] | max_by(.total_ios)) as $io | select($io.total_ios > 0) |
 		{kind: "cell", $part, row: ($names / "\n")[$r],
