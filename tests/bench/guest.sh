@@ -149,7 +149,7 @@ peer()
 	dev=${words##*[[:space:]]}
 	if [[ ! -b $dev ]]; then
 		dev=$(comm -13 <(printf '%s\n' "$before") <(block_devices))
-		dev=/dev/${dev##*/}
+		dev=/dev/${dev#/sys/block/}
 	fi
 	if [[ -b $dev ]]; then
 		undo+=("DEV=$dev bash -c $(printf '%q' "$del")")

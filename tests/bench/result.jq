@@ -40,7 +40,7 @@ def plain($lines):
 
 # How much the rounds of a cell differ, in percent of their mean.
 def spread:
-	[.[] | .name as $row | .cells | to_entries[] | {$row, cell: .key, percent:
+	[.[] | .name as $row | .cells | to_entries[] | select(.value.rounds | length > 1) | {$row, cell: .key, percent:
 		((.value.rounds | (max - min) / (add / length) * 100) | rounded(2))}] |
 	if length == 0 then null
 	else {cells: length, median_percent: (map(.percent) | median | rounded(2)), worst: max_by(.percent)} end;
