@@ -5,6 +5,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,26 +150,40 @@ static ssize_t read_all(int fd, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
-static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+/* Return: the length of the text in @buf, which has room for UB_RECORD_TEXT_MAX, or an errno. */
+static ssize_t read_text(int dirfd, uint32_t id, char *buf, struct ub_error *err)
 {
 	_cleanup_close_ int fd = open_trusted(dirfd, id, err);
-	_cleanup_free_ char *text = NULL;
 	ssize_t len;
-	int ret;
 
 	if (fd < 0)
 		return fd;
-	text = malloc(UB_RECORD_TEXT_MAX);
-	if (!text)
-		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
-	len = read_all(fd, text, UB_RECORD_TEXT_MAX);
+	len = read_all(fd, buf, UB_RECORD_TEXT_MAX);
 	if (len < 0)
 		return ub_fail(err, UB_STAGE_RECORD, (int)len, "cannot read the record of ublkb%u",
 			       id);
-	ret = ub_record_from_json(text, (size_t)len, ret_record, err);
+	return len;
+}
+
+static int parse_text(uint32_t id, const char *text, ssize_t len, struct ub_record *ret_record,
+		      struct ub_error *err)
+{
+	int ret = ub_record_from_json(text, (size_t)len, ret_record, err);
+
 	if (ret)
 		ub_error_prefix(err, "cannot use the record of ublkb%u", id);
 	return ret;
+}
+
+static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+{
+	_cleanup_free_ char *text = malloc(UB_RECORD_TEXT_MAX);
+	ssize_t len;
+
+	if (!text)
+		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
+	len = read_text(dirfd, id, text, err);
+	return len < 0 ? (int)len : parse_text(id, text, len, ret_record, err);
 }
 
 int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err)
@@ -224,11 +239,43 @@ static bool has_name(const void *arg, const struct ub_record *record)
 	return record->spec.name && strcmp(record->spec.name, arg) == 0;
 }
 
-/* Return: 1 with the id of a device that is there and whose record @matches, 0, or an errno. */
-static int find(bool (*matches)(const void *arg, const struct ub_record *record), const void *arg,
-		const struct ub_record_alive *alive, uint32_t *ret_id)
+/*
+ * What is looked for. The text of a record that matches has one of the marks in it, so that the
+ * others need not be parsed: with a hundred devices that would be most of what `add` costs.
+ */
+struct query {
+	bool (*matches)(const void *arg, const struct ub_record *record);
+	const void *arg;
+	const char *marks[2]; /* the second may be NULL */
+};
+
+static bool has_mark(const struct query *q, const char *text, size_t len)
 {
-	int dirfd = ub_record_dir_open(false, NULL);
+	return memmem(text, len, q->marks[0], strlen(q->marks[0])) ||
+	       (q->marks[1] && memmem(text, len, q->marks[1], strlen(q->marks[1])));
+}
+
+static bool is_match(int dirfd, const struct query *q, uint32_t id, char *buf,
+		     const struct ub_record_alive *alive)
+{
+	ssize_t len = read_text(dirfd, id, buf, NULL);
+	struct ub_record record;
+	bool match;
+
+	if (len < 0 || !has_mark(q, buf, (size_t)len) ||
+	    parse_text(id, buf, len, &record, NULL) != 0)
+		return false;
+	match = record.id == id && record.token && q->matches(q->arg, &record) &&
+		alive->is_there(alive->arg, id, record.token);
+	ub_record_done(&record);
+	return match;
+}
+
+/* Return: 1 with the id of a device that is there and whose record matches, 0, or an errno. */
+static int find(const struct query *q, const struct ub_record_alive *alive, uint32_t *ret_id)
+{
+	_cleanup_free_ char *buf = malloc(UB_RECORD_TEXT_MAX);
+	int dirfd = buf ? ub_record_dir_open(false, NULL) : -ENOMEM;
 	struct dirent *entry;
 	int found = 0;
 	DIR *dir;
@@ -241,18 +288,13 @@ static int find(bool (*matches)(const void *arg, const struct ub_record *record)
 		return -ENOMEM;
 	}
 	while (!found && (entry = readdir(dir))) {
-		struct ub_record record;
 		uint32_t id;
 
 		if (!ub_record_parse_name(entry->d_name, &id) ||
-		    read_record(dirfd, id, &record, NULL) != 0)
+		    !is_match(dirfd, q, id, buf, alive))
 			continue;
-		if (record.id == id && record.token && matches(arg, &record) &&
-		    alive->is_there(alive->arg, id, record.token)) {
-			*ret_id = id;
-			found = 1;
-		}
-		ub_record_done(&record);
+		*ret_id = id;
+		found = 1;
 	}
 	(void)closedir(dir);
 	return found;
@@ -261,10 +303,21 @@ static int find(bool (*matches)(const void *arg, const struct ub_record *record)
 int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,
 			 uint32_t *ret_id)
 {
-	return find(claims, backing, alive, ret_id);
+	char ino[24], rdev[24];
+	const struct query q = {
+		.matches = claims,
+		.arg = backing,
+		.marks = {ino, backing->rdev ? rdev : NULL},
+	};
+
+	(void)snprintf(ino, sizeof(ino), "%" PRIu64, backing->ino);
+	(void)snprintf(rdev, sizeof(rdev), "%" PRIu64, backing->rdev);
+	return find(&q, alive, ret_id);
 }
 
 int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id)
 {
-	return find(has_name, name, alive, ret_id);
+	const struct query q = {.matches = has_name, .arg = name, .marks = {name}};
+
+	return find(&q, alive, ret_id);
 }

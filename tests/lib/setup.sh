@@ -8,6 +8,7 @@ declare -gA PACKAGES=(
 	[test]='bats fio jq e2fsprogs xfsprogs fdisk dmsetup strace util-linux procps kmod perl-base python3 udev'
 	[vm]='qemu-system-x86 busybox-static cpio kmod xz-utils zstd util-linux'
 	[lint]='clang clang-format cppcheck shellcheck'
+	[chart]='gnuplot-nox'
 )
 
 # as_root CMD...: as root, or through sudo where that asks nothing.

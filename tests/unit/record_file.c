@@ -307,6 +307,42 @@ static void a_name_that_is_taken_is_found(void **state)
 	assert_int_equal(ub_record_find_name("backup", &alive, &id), 0);
 }
 
+static void one_among_many_is_found_by_file_device_and_name(void **state)
+{
+	char path[] = "/a", name[16];
+	struct ub_backing b = {.path = path, .dev = 1, .writable = true};
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	for (uint32_t i = 0; i < 100; i++) {
+		struct ub_record r = make_record(i, path);
+
+		free(r.spec.name);
+		(void)snprintf(name, sizeof(name), "n%u", i);
+		r.spec.name = strdup(name);
+		r.backing.dev = 1;
+		r.backing.ino = 7000 + i;
+		r.backing.rdev = i % 2 ? 90000 + i : 0;
+		assert_int_equal(ub_record_write(&r, NULL), 0);
+		ub_record_done(&r);
+	}
+	for (uint32_t i = 0; i < 100; i++) {
+		/* Another node of the same device has another inode. */
+		b.ino = i % 2 ? 1 : 7000 + i;
+		b.rdev = i % 2 ? 90000 + i : 0;
+		assert_int_equal(find(&b, &id), 1);
+		assert_int_equal(id, i);
+		(void)snprintf(name, sizeof(name), "n%u", i);
+		assert_int_equal(ub_record_find_name(name, &alive, &id), 1);
+		assert_int_equal(id, i);
+	}
+	b.ino = 1;
+	b.rdev = 0;
+	assert_int_equal(find(&b, &id), 0);
+	assert_int_equal(ub_record_find_name("n", &alive, &id), 0);
+}
+
 static void writers_at_the_same_time_leave_one_whole_record(void **state)
 {
 	(void)state;
@@ -356,6 +392,7 @@ int main(void)
 		TEST(a_backing_that_is_served_is_found),
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
 		TEST(a_name_that_is_taken_is_found),
+		TEST(one_among_many_is_found_by_file_device_and_name),
 		TEST(writers_at_the_same_time_leave_one_whole_record),
 		TEST(the_directory_is_the_users_own),
 	};
