@@ -221,7 +221,7 @@ one_by_one()
 	[ "$(path_of -t loop -f e/a.img --buffer-memory 8M)" = '"user-copy"' ]
 	[ "$(path_of -t loop -f e/a.img --data-path copy)" = '"copy"' ]
 	[ "$(path_of -t null)" = '"copy"' ]
-	[ "$(path_of -t mem --size 8M)" = '"copy"' ]
+	[ "$(path_of -t mem --size 8M)" = '"user-copy"' ]
 	[ "$(ublk add -t loop -f e/a.img --dry-run --json | jq -r .data_path)" = zero-copy ]
 	# With it go batches, but not where several threads share a queue.
 	batch_of()
