@@ -34,7 +34,9 @@ static int bind_memory(struct server *s, unsigned stretch, int node, struct ub_e
 {
 	int ret = node < 0 ? 0 : ub_space_bind(&s->space, stretch, (unsigned)node);
 
-	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take memory from node %d", node)
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret,
+			     "cannot take the memory of queue %u from node %d",
+			     stretch / s->space.layout.threads, node)
 		   : 0;
 }
 
@@ -49,7 +51,9 @@ static int touch_huge(struct server *s, unsigned stretch, struct ub_error *err)
 {
 	int ret = ub_space_touch_huge(&s->space, stretch);
 
-	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take the huge pages") : 0;
+	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take the huge pages of queue %u",
+			     stretch / s->space.layout.threads)
+		   : 0;
 }
 
 /*

@@ -77,7 +77,7 @@ agrees()
 }
 
 @test "reports agree with the kernel, in sum and in parts" {
-	dev=$(ublk add -t mem --size 16M -q 2 -d 64 --max-io 256K)
+	dev=$(ublk add -t mem --size 16M -q 2 -d 64 --max-io 256K --data-path copy)
 	dd if=/dev/urandom of="$dev" bs=1M count=3 oflag=direct status=none
 	server=$(server_of "$dev")
 	wait_for 20 agrees "$server"
@@ -109,7 +109,7 @@ agrees()
 }
 
 @test "under --mlock nothing is given back, and show says so" {
-	dev=$(ublk add -t mem --size 8M -d 8 --max-io 64K --mlock)
+	dev=$(ublk add -t mem --size 8M -d 8 --max-io 64K --mlock --data-path copy)
 	ublk show "$dev" | grep -q 'idle buffers: *kept-locked'
 	dd if=/dev/zero of="$dev" bs=64K count=8 oflag=direct status=none
 	[ "$(buffers_of "$dev" resident)" -eq $((8 * 64 * 1024)) ]

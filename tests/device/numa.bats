@@ -63,7 +63,7 @@ all_are_at()
 # paths: arguments of each data path that this kernel has.
 paths()
 {
-	printf '%s\n' '-t mem --size 16M' '-t loop -f a.img --data-path copy' \
+	printf '%s\n' '-t mem --size 16M --data-path copy' '-t loop -f a.img --data-path copy' \
 		'-t loop -f a.img --data-path user-copy' '-t loop -f a.img --data-path get-data'
 	! kernel_at_least 6.16 || echo '-t loop -f a.img --direct off --data-path zero-copy'
 	! kernel_at_least 7.0 || echo '-t loop -f a.img --data-path copy --batch on'
@@ -90,7 +90,7 @@ paths()
 }
 
 @test "--numa-node has all memory come from one node" {
-	dev=$(ublk add -t mem --size 16M -q 4 -d 16 --mlock --numa-node 1)
+	dev=$(ublk add -t mem --size 16M -q 4 -d 16 --mlock --numa-node 1 --data-path copy)
 	server=$(server_of "$dev")
 	read_nodes "$dev" 4
 	[[ -v policies[3,buffers] ]]
