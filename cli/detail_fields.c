@@ -54,6 +54,12 @@ GETTER(asked_batch)
 	ub_value_text(value, ub_batch_names[spec_of(object)->batch]);
 }
 
+GETTER(path_reason)
+{
+	if (dev_of(object)->managed)
+		ub_value_text(value, ub_path_reason_names[spec_of(object)->path_reason]);
+}
+
 GETTER(asked_threads)
 {
 	if (spec_of(object)->threads)
@@ -534,6 +540,8 @@ static const struct ub_field queue_fields[] = {
 const struct ub_field ub_detail_fields[] = {
 	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
 	{ .key = "asked", .type = UB_FIELD_OBJECT, .get = get_asked, .fields = asked_fields,
+	  .json_only = true },
+	{ .key = "data_path_reason", .type = UB_FIELD_STRING, .get = get_path_reason,
 	  .json_only = true },
 	{ .key = "parameters", .type = UB_FIELD_OBJECT, .get = get_parameters,
 	  .fields = parameter_fields, .flat = true },

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#include "base/clean.h"
 #include "kernel/uapi.h"
 
 /* Every getter of this file sees a struct ub_dev. */
@@ -238,6 +239,32 @@ static bool remark_max_io(const void *object, char *buf, size_t size)
 	       remark_number(buf, size, dev->record.spec.max_io, dev->info.max_io_buf_bytes);
 }
 
+/* Why it is not a faster one. */
+static bool remark_path(const void *object, char *buf, size_t size)
+{
+	static const char *const reasons[] = {
+		[UB_REASON_ASKED] = "as asked for",
+		[UB_REASON_TARGET] =
+			"this target moves no data that a faster one could save copying",
+		[UB_REASON_DRIVER] =
+			"this kernel's driver has no faster one: zero-copy needs Linux 6.16",
+		[UB_REASON_ALIGNMENT] =
+			"with zero-copy clients had to align their memory to more than "
+			"logical blocks",
+		[UB_REASON_USER] = "an ordinary user's device has no faster one",
+		[UB_REASON_BUFFERS] = "for what was asked of buffers or threads",
+		[UB_REASON_LIMIT] = "to stay within --memory-limit",
+	};
+	const struct ub_dev *dev = dev_of(object);
+	int reason = dev->record.spec.path_reason;
+
+	if (!dev->managed || reason < 0 || reason >= (int)UB_ARRAY_SIZE(reasons) ||
+	    !reasons[reason])
+		return false;
+	(void)snprintf(buf, size, "%s", reasons[reason]);
+	return true;
+}
+
 /* clang-format off */
 static const struct ub_field server_fields[] = {
 	{ .key = "pid", .type = UB_FIELD_NUMBER, .column = "PID", .get = get_pid,
@@ -300,7 +327,7 @@ const struct ub_field ub_device_fields[] = {
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .column = "MAX-IO", .get = get_max_io,
 	  .help = "largest request", .remark = remark_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .column = "DATA-PATH", .get = get_data_path,
-	  .help = "how data reaches the server" },
+	  .help = "how data reaches the server", .remark = remark_path },
 	{ .key = "batch", .type = UB_FIELD_BOOL, .column = "BATCH", .get = get_batch,
 	  .help = "requests are fetched in batches" },
 	{ .key = "flags", .type = UB_FIELD_FLAGS, .column = "FLAGS", .get = get_flags,

@@ -415,6 +415,7 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 		fitted.buffer_memory = rest;
 		if (rest && ub_spec_check(&fitted, NULL) == 0) {
 			spec->buffer_memory = rest;
+			spec->path_reason = UB_REASON_LIMIT;
 			ub_note(notes,
 				"data path %s, with %s of buffers, to stay within --memory-limit",
 				ub_data_path_names[ub_spec_path(spec)],

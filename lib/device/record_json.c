@@ -144,7 +144,8 @@ static bool add_granted(struct json_object *obj, const struct ub_record *r)
 
 	return part && add_u64(part, "queues", r->queues) && add_u64(part, "depth", r->depth) &&
 	       add_u64(part, "max_io", r->max_io) && add_hex(part, "flags", r->flags) &&
-	       add_choice(part, "data_path", ub_data_path_names, r->data_path);
+	       add_choice(part, "data_path", ub_data_path_names, r->data_path) &&
+	       add_choice(part, "path_reason", ub_path_reason_names, r->spec.path_reason);
 }
 
 static bool add_server(struct json_object *obj, const struct ub_record *r)

@@ -43,7 +43,7 @@ static int read_spec(struct ub_json_in *p, struct json_object *obj, struct ub_sp
 
 static int read_granted(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
 {
-	struct json_object *part, *path;
+	struct json_object *part, *path, *reason;
 	int ret;
 
 	if ((ret = ub_json_get_part(p, obj, "granted", &part)) ||
@@ -51,9 +51,12 @@ static int read_granted(struct ub_json_in *p, struct json_object *obj, struct ub
 	    (ret = ub_json_get_u32(p, part, "depth", UBLK_MAX_QUEUE_DEPTH, &r->depth)) ||
 	    (ret = ub_json_get_u32(p, part, "max_io", UINT32_MAX, &r->max_io)) ||
 	    (ret = ub_json_get_hex(p, part, "flags", &r->flags)) ||
-	    (ret = ub_json_get(p, part, "data_path", json_type_string, &path)))
+	    (ret = ub_json_get(p, part, "data_path", json_type_string, &path)) ||
+	    (ret = ub_json_get(p, part, "path_reason", json_type_string, &reason)) ||
+	    (ret = ub_json_to_choice(p, "data_path", path, ub_data_path_names, &r->data_path)))
 		return ret;
-	return ub_json_to_choice(p, "data_path", path, ub_data_path_names, &r->data_path);
+	return ub_json_to_choice(p, "path_reason", reason, ub_path_reason_names,
+				 &r->spec.path_reason);
 }
 
 static int read_server(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)

@@ -30,6 +30,18 @@ const char *const ub_batch_names[] = {
 	NULL,
 };
 
+const char *const ub_path_reason_names[] = {
+	[UB_REASON_BEST] = "best",
+	[UB_REASON_ASKED] = "asked",
+	[UB_REASON_TARGET] = "target",
+	[UB_REASON_DRIVER] = "driver",
+	[UB_REASON_ALIGNMENT] = "alignment",
+	[UB_REASON_USER] = "user",
+	[UB_REASON_BUFFERS] = "buffers",
+	[UB_REASON_LIMIT] = "limit",
+	NULL,
+};
+
 const char *const ub_recovery_names[] = {
 	[UB_RECOVERY_NONE] = "none",
 	[UB_RECOVERY_REQUEUE] = "requeue",
@@ -280,20 +292,47 @@ uint64_t ub_spec_path_flags(const struct ub_spec *spec)
 	}
 }
 
-void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
+/* May it be @path, as far as options and driver say? Return: why not, or UB_REASON_BEST. */
+static int why_not(const struct ub_spec *spec, int path, uint64_t features)
 {
 	struct ub_spec faster = *spec;
 
-	faster.data_path = UB_PATH_ZERO_COPY;
+	if (spec->unprivileged)
+		return UB_REASON_USER;
+	faster.data_path = path;
+	/* Of what was checked for the path so far, only options on buffers are in the way. */
+	if (check_buffers(&faster, NULL) != 0)
+		return UB_REASON_BUFFERS;
+	return ub_spec_path_flags(&faster) & ~features ? UB_REASON_DRIVER : UB_REASON_BEST;
+}
+
+static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
+{
+	/* A target in memory: between that and the request without a buffer, one copy for two. */
+	int best = spec->target->in_memory ? UB_PATH_USER_COPY : UB_PATH_ZERO_COPY;
+
+	if (spec->data_path != UB_PATH_AUTO) {
+		spec->path_reason = UB_REASON_ASKED;
+		return;
+	}
+	if (!spec->target->zero_copy && !spec->target->in_memory) {
+		spec->path_reason = UB_REASON_TARGET;
+		return;
+	}
+	spec->path_reason = why_not(spec, best, features);
 	/* A client aligns its memory to logical blocks, and to more only if it is very careful. */
-	if (spec->data_path == UB_PATH_AUTO && tgt->memory_align <= tgt->logical_block_size &&
-	    !(ub_spec_path_flags(&faster) & ~features) && check_buffers(&faster, NULL) == 0)
-		spec->data_path = UB_PATH_ZERO_COPY;
-	/* Between the request and the target's memory, without a buffer: one copy instead of two. */
-	faster.data_path = UB_PATH_USER_COPY;
-	if (spec->data_path == UB_PATH_AUTO && spec->target->in_memory && !spec->unprivileged &&
-	    !(ub_spec_path_flags(&faster) & ~features) && check_buffers(&faster, NULL) == 0)
-		spec->data_path = UB_PATH_USER_COPY;
+	if (best == UB_PATH_ZERO_COPY && spec->path_reason == UB_REASON_BEST &&
+	    tgt->memory_align > tgt->logical_block_size)
+		spec->path_reason = UB_REASON_ALIGNMENT;
+	if (spec->path_reason == UB_REASON_BEST)
+		spec->data_path = best;
+}
+
+void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
+{
+	struct ub_spec faster;
+
+	choose_path(spec, tgt, features);
 	faster = *spec;
 	faster.batch = UB_BATCH_ON;
 	if (spec->batch == UB_BATCH_AUTO && spec->data_path == UB_PATH_ZERO_COPY &&

@@ -25,6 +25,18 @@ enum ub_data_path {
  * once, 3 % more with one at a time. On the other paths it would gain less than it costs. */
 enum ub_batch_choice { UB_BATCH_AUTO, UB_BATCH_ON, UB_BATCH_OFF };
 
+/* Why a device has the data path that it has, and not a faster one. */
+enum ub_path_reason {
+	UB_REASON_BEST, /* there is none */
+	UB_REASON_ASKED,
+	UB_REASON_TARGET,
+	UB_REASON_DRIVER,
+	UB_REASON_ALIGNMENT,
+	UB_REASON_USER,
+	UB_REASON_BUFFERS,
+	UB_REASON_LIMIT
+};
+
 enum ub_recovery {
 	UB_RECOVERY_NONE,
 	UB_RECOVERY_REQUEUE,
@@ -42,6 +54,7 @@ struct ub_spec {
 	uint32_t queues, depth;
 	uint32_t max_io;        /* bytes in one request, at the most */
 	int data_path;          /* enum ub_data_path */
+	int path_reason;        /* no option: enum ub_path_reason */
 	int batch;              /* enum ub_batch_choice */
 	uint64_t buffer_memory; /* bytes that buffers of all queues may take at once; 0: no limit */
 	uint64_t memory_limit;  /* bytes that the device may have in memory at the most; 0: none */
@@ -64,9 +77,10 @@ struct ub_spec {
 /* The options of `add` that every target has: they fill a struct ub_spec. */
 extern const struct ub_opt ub_spec_options[];
 
-extern const char *const ub_data_path_names[]; /* by enum ub_data_path, NULL-terminated */
-extern const char *const ub_batch_names[];     /* by enum ub_batch_choice, NULL-terminated */
-extern const char *const ub_recovery_names[];  /* by enum ub_recovery; "default" is no choice */
+extern const char *const ub_data_path_names[];   /* by enum ub_data_path, NULL-terminated */
+extern const char *const ub_batch_names[];       /* by enum ub_batch_choice, NULL-terminated */
+extern const char *const ub_path_reason_names[]; /* by enum ub_path_reason, NULL-terminated */
+extern const char *const ub_recovery_names[];    /* by enum ub_recovery; "default" is no choice */
 
 /* Sets the defaults; no target yet. */
 void ub_spec_init(struct ub_spec *spec);
@@ -86,8 +100,8 @@ bool ub_path_has_pool(int path);
 /* Has an I/O a buffer of the server's, sooner or later? */
 bool ub_path_has_buffers(int path, const struct ub_target *target);
 
-/* Replaces "auto" by a faster path, and by batches, where the driver (@features: UBLK_F_*), the open
- * target and what else is asked for let it, and no client sees a difference. */
+/* Replaces "auto" by the fastest path, and by batches, where the driver (@features: UBLK_F_*), the open
+ * target and what else is asked for let it, and no client sees a difference; notes the reason. */
 void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features);
 
 /* What ADD_DEV has to ask for, UBLK_F_*. */

@@ -239,6 +239,31 @@ one_by_one()
 	[ "$(path_of -t loop -f a.img)" = '"copy"' ]
 }
 
+@test "show says why a device has no faster path" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 64)" ext4 e
+	make_image e/a.img 16M
+	make_image a.img 16M
+	# reason WANTED ADD OPTION...
+	reason()
+	{
+		dev=$(ublk add "${@:2}")
+		[ "$(detail "$dev" .data_path_reason)" = "\"$1\"" ]
+		ublk show "$dev" >shown
+		ublk del "$dev"
+	}
+	reason best -t loop -f e/a.img
+	grep -q 'data path: *zero-copy$' shown
+	reason best -t mem --size 1M
+	reason asked -t loop -f e/a.img --data-path copy
+	grep -q 'data path: *copy (as asked for)$' shown
+	reason target -t null
+	reason buffers -t loop -f e/a.img --buffer-memory 8M
+	reason limit -t loop -f a.img --memory-limit 8M
+	reason alignment -t loop -f a.img
+	grep -q 'data path: *copy (with zero-copy clients had to align' shown
+}
+
 @test "what makes no sense with it is refused" {
 	for args in '-t null' '-t mem --size 8M'; do
 		# Several words.
@@ -260,7 +285,7 @@ one_by_one()
 	only_before_kernel 6.16 'automatic registration of buffers'
 	make_image a.img 1M
 	dev=$(ublk add -t loop -f a.img)
-	[ "$(detail "$dev" .data_path)" = '"copy"' ]
+	[ "$(detail "$dev" '[.data_path, .data_path_reason]')" = '["copy","driver"]' ]
 	ublk del "$dev"
 	run --separate-stderr "$UBLK" add -t loop -f a.img --data-path zero-copy
 	[ "$status" -eq 6 ]

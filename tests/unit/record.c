@@ -247,6 +247,7 @@ static void what_this_version_does_not_know_is_refused_or_left_out(void **state)
 	refused("\"type\":\"loop\"", "\"type\":\"qcow9\"", "target.type");
 	refused("\"recovery\":\"requeue\"", "\"recovery\":\"pray\"", "spec.recovery");
 	refused("\"data_path\":\"copy\"", "\"data_path\":\"magic\"", "granted.data_path");
+	refused("\"path_reason\":\"best\"", "\"path_reason\":7", "granted.path_reason");
 	taken("\"id\":3", "\"id\":3,\"new\":{\"a\":[1,2]}");
 	taken("\"rotational\":false,", "\"colour\":\"red\",");
 	assert_false(got.spec.rotational);
