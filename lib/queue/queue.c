@@ -28,15 +28,18 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 {
 	unsigned entries = ub_ring_submissions(q->depth, q->target->ops_per_io);
 	struct ub_retry retry;
-	int ret;
+	int ret = ub_fault("ring");
 
 	/* Where rings are charged, what one that was just closed has cost comes back a little
 	 * later. */
 	ub_retry_init(&retry, RING_MS);
-	do
+	while (!ret) {
 		ret = ub_ring_init(&q->ring, entries,
 				   ub_ring_completions(q->depth, q->target->ops_per_io));
-	while (ret == -ENOMEM && ub_retry_wait(&retry));
+		if (ret != -ENOMEM)
+			break;
+		ret = ub_retry_wait(&retry) ? 0 : -ENOMEM;
+	}
 	if (ret == -E2BIG)
 		return ub_fail_text(err, UB_STAGE_RING, ret,
 				    "cannot set up the ring of queue %u: %u entries are too many",

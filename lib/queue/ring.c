@@ -20,10 +20,8 @@ int ub_ring_init(struct ub_ring *ring, unsigned submissions, unsigned completion
 			 IORING_SETUP_CLAMP | IORING_SETUP_TASKRUN_FLAG,
 		.cq_entries = completions,
 	};
-	int ret = ub_fault("ring");
+	int ret = io_uring_queue_init_params(submissions, &ring->uring, &params);
 
-	if (!ret)
-		ret = io_uring_queue_init_params(submissions, &ring->uring, &params);
 	if (ret)
 		return ret;
 	ring->made = true;

@@ -71,6 +71,7 @@ int server_ready(struct server *s, struct ub_error *err)
 	if (ret)
 		return ub_fail(err, UB_STAGE_NODE, ret, "cannot tell that ublkb%u is ready",
 			       s->record.id);
+	server_forget_start();
 	if (s->foreground)
 		return tell_foreground(s, err);
 	for (unsigned i = 0; i < s->record.notes.count; i++)

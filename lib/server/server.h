@@ -62,6 +62,8 @@ int server_init_signals(struct server *s, struct ub_error *err);
 /* Session, standard descriptors, out-of-memory killer, I/O flusher, descriptor limit. What the
  * process may not do is noted. Before any thread. */
 void server_init_process(struct server *s);
+/* Gives back the program's pages that only the start has needed, before anybody measures the server. */
+void server_forget_start(void);
 /* Leaves the caller's working directory and mount namespace; after the backing was opened. */
 void server_leave_namespace(struct server *s);
 

@@ -27,7 +27,7 @@ serves()
 	jq -e --arg options " $* " --arg path "$1" '
 		def has(word): $options | contains(" \(word) ");
 		.devices[0] | [.regions[] | select(.name == "buffers")] as $buffers |
-		.data_path == $path and .batch == has("--batch") and
+		.data_path == $path and ((has("--batch") | not) or .batch) and
 		(has("--mlock") == (.memory.locked > 0)) and
 		(has("--huge-pages") == ([$buffers[].page_size] | (max // 0) > 4096)) and
 		((has("--buffer-memory") | not) or ([$buffers[].resident] | add) <= 8388608) and
