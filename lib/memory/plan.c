@@ -23,10 +23,13 @@
 /* What a thread's stack has touched when it waits for the first time. */
 #define STACK_START (8U * 1024)
 
-/* Where the target has no operations, a tag still has its fetch on the ring. */
+/* Where the target has no operations, a tag still has its fetch on the ring. Two at the least: an
+ * operation and the commit that is linked to it are submitted together. */
 uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io)
 {
-	return depth * (ops_per_io ? ops_per_io : 1);
+	uint32_t entries = depth * (ops_per_io ? ops_per_io : 1);
+
+	return entries < 2 ? 2 : entries;
 }
 
 uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io)

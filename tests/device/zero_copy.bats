@@ -146,6 +146,11 @@ one_by_one()
 		cmp want got
 		ublk del "$dev"
 	done
+	# The smallest ring.
+	dev=$(ublk add -t loop -f e/a.img -d 1)
+	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+	one_by_one "$dev" --numjobs=2 --offset_increment=4M
+	ublk del "$dev"
 }
 
 @test "a commit that the kernel takes later than its operation is not carried out before it" {
