@@ -75,3 +75,10 @@ several_queues()
 	make_image a.img 32M
 	several_queues -t loop -f a.img --direct off
 }
+
+@test "several threads to a queue: no race between them" {
+	only_on_kernel 6.16 'several threads to a queue'
+	make_image a.img 32M
+	several_queues -t loop -f a.img --data-path copy --threads 8 --poll-us 100
+	several_queues -t loop -f a.img --direct off --threads 8
+}
