@@ -10,6 +10,9 @@
  *   the client sleeps, and serves all of them at once. One that has a backing is woken by that too,
  *   and must not stand behind whoever computes: it runs as any other thread.
  *
+ * An eager thread that interrupts its client after each request finds each of them alone, however many
+ * the client has to hand in: so it is patient again from time to time, and sees what comes then.
+ *
  * A kernel that refuses is served as well.
  */
 #include <errno.h>
@@ -56,12 +59,11 @@ void ub_eager_begin(struct ub_queue *q)
 
 void ub_eager_switch(struct ub_queue *q)
 {
-	if (q->alone) {
-		if (++q->lone == UB_EAGER_AFTER)
-			set(SCHED_OTHER, SLICE_NS);
+	if (q->alone && q->lone == UB_EAGER_AFTER) {
+		set(SCHED_OTHER, SLICE_NS);
 		return;
 	}
-	if (q->lone == UB_EAGER_AFTER)
+	if (q->lone >= UB_EAGER_AFTER)
 		be_patient(q);
 	q->lone = 0;
 }

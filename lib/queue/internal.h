@@ -89,7 +89,7 @@ struct ub_queue {
 	uint16_t idle;          /* tags that the driver has aborted */
 	uint16_t busy;          /* I/Os in IO_BUSY */
 	bool alone;             /* the I/O at hand came by itself, and no other is busy */
-	uint8_t lone;           /* so many such I/Os came one after the other: eager.c */
+	uint16_t lone;          /* so many such I/Os came one after the other: eager.c */
 	uint64_t poll_ns;       /* to look for completions before sleeping */
 	bool active;            /* an I/O has come since the timer was set */
 	bool has_timer;
@@ -168,11 +168,17 @@ void ub_batch_committed(struct ub_queue *q, int res);
  */
 void ub_eager_begin(struct ub_queue *q);
 void ub_eager_switch(struct ub_queue *q);
-#define UB_EAGER_AFTER 64
+#define UB_EAGER_AFTER 16
+#define UB_EAGER_UNTIL 1024
 static inline void ub_eager_note(struct ub_queue *q)
 {
-	if (q->alone ? q->lone < UB_EAGER_AFTER : q->lone > 0)
+	if (q->alone) {
+		q->lone++;
+		if (q->lone == UB_EAGER_AFTER || q->lone == UB_EAGER_UNTIL)
+			ub_eager_switch(q);
+	} else if (q->lone) {
 		ub_eager_switch(q);
+	}
 }
 
 /* Completions to come of the commits that are with the kernel. */
