@@ -173,7 +173,7 @@ one_by_one()
 16384 8192 linear $disk 16384"
 	for batch in $(batches); do
 		dev=$(ublk add -t loop -f /dev/mapper/broken --no-partition-scan --batch "$batch")
-		for i in 1 2 3; do
+		for _ in 1 2 3; do
 			run dd if="$dev" of=/dev/null bs=64K skip=64 count=1 iflag=direct
 			[[ $output == *'Input/output error'* ]]
 			run dd if=/dev/zero of="$dev" bs=64K seek=64 count=1 oflag=direct
