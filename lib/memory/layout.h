@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * How the memory of a device's queues lies: one stretch of addresses for each thread that serves one
- * (a queue has one thread, or several that share its requests), all alike, and in it one part after the other with a page between that nobody may touch. Arithmetic alone, from
- * numbers to numbers: what is planned, what is mapped and what is found in a running server come
- * from here.
+ * (a queue has one thread, or several that share its requests), all alike, and in it one part after
+ * the other with a page between that nobody may touch. Arithmetic alone, from numbers to numbers:
+ * what is planned, what is mapped and what is found in a running server come from here.
  */
 #pragma once
 

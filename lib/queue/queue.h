@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One queue of a device, or one thread's part of it: a ring, descriptors, I/Os, buffers and the thread
- * that serves them. Several threads share a queue by its tags, each of which is served by the one
- * that fetched it (UBLK_F_PER_IO_DAEMON, Linux 6.16); they have nothing else in common. All of it belongs to that thread once it runs, so nothing is locked. The making is
- * cut into the steps of the server's start, each of which can fail and be undone by
- * ub_queue_free(), and all of which come before the first fetch. Knows the kernel's interface and
- * the target's, not the device's life.
+ * One queue of a device, or one thread's part of it: a ring, descriptors, I/Os, buffers and the
+ * thread that serves them. Several threads share a queue by its tags, each of which is served by the
+ * one that fetched it (UBLK_F_PER_IO_DAEMON, Linux 6.16); they have nothing else in common. All of it
+ * belongs to its thread once that runs, so nothing is locked. The making is cut into the steps of the
+ * server's start, each of which can fail and be undone by ub_queue_free(), and all of which come
+ * before the first fetch. Knows the kernel's interface and the target's, not the device's life.
  */
 #pragma once
 

@@ -75,8 +75,7 @@ void ub_queue_make_room(struct ub_queue *q, unsigned n)
 		(void)submit_and_wait(q, 0);
 }
 
-static struct io_uring_sqe *io_command(struct ub_queue *q, struct ub_io *io, uint32_t op,
-				       int result)
+static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 	struct ublksrv_io_cmd cmd = {
@@ -96,7 +95,6 @@ static struct io_uring_sqe *io_command(struct ub_queue *q, struct ub_io *io, uin
 		cmd.addr = io->where;
 	memcpy(sqe->cmd, &cmd, sizeof(cmd));
 	io->state = IO_PARKED;
-	return sqe;
 }
 
 void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr)
@@ -120,7 +118,7 @@ void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 	if (q->batch)
 		ub_batch_commit(q, io, result);
 	else
-		(void)io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
+		io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 
 /* If the operation fails or does less, its completion comes (IOSQE_CQE_SKIP_SUCCESS), the commit is
@@ -132,7 +130,7 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
 	if (q->batch)
 		ub_batch_commit_linked(q, io);
 	else
-		(void)io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, (int)io->len);
+		io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, (int)io->len);
 	io->state = IO_LINKED;
 	q->busy--;
 }
@@ -380,7 +378,7 @@ static int fetch_all(struct ub_queue *q)
 	int ret;
 
 	for (unsigned i = 0; i < q->depth; i++) {
-		(void)io_command(q, &q->ios[i], UBLK_U_IO_FETCH_REQ, 0);
+		io_command(q, &q->ios[i], UBLK_U_IO_FETCH_REQ, 0);
 		/* The worst moment to die: the driver has half of the last queue's tags. */
 		if (i == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
 		    ub_fault_is_wanted("fetch-half")) {
