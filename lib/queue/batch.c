@@ -121,8 +121,10 @@ static void add_element(struct ub_queue *q, struct ub_io *io, int result)
 	struct ub_batch *b = q->batch;
 	const struct element e = {.head = head_of(io, result), .addr = io->where};
 
-	/* A tag is with us once at the most. */
+	/* There are no more tags, and none stands here twice: settle(). A client would wait for ever for
+	 * what has no element. */
 	if (__builtin_expect(b->count == q->depth, 0)) {
+		q->refused = -EPROTO;
 		ub_queue_fault(q, "tag %u is one too many to commit", io->tag);
 		return;
 	}
@@ -171,6 +173,21 @@ static void arm(struct ub_queue *q)
 	q->batch->fetching = true;
 }
 
+/*
+ * No command is with the kernel: what stands behind the elements of the last one moves to their place.
+ * A tag has one element at the most, since it comes again only after its command, and the command's
+ * completion is posted before that; there is one command at a time, so that this is true of each.
+ */
+static void settle(struct ub_batch *b)
+{
+	/* What operations that the kernel had done at once left before the command's completion. */
+	if (__builtin_expect(b->count > b->queued, 0))
+		memmove(b->elements, b->elements + (size_t)b->queued * b->bytes,
+			(size_t)(b->count - b->queued) * b->bytes);
+	b->count -= b->queued;
+	b->queued = 0;
+}
+
 /* The driver takes all of a command's tags or none of them. Return: 0 or a negative errno. */
 static int give_tags(struct ub_queue *q, unsigned from, unsigned to)
 {
@@ -189,7 +206,8 @@ static int give_tags(struct ub_queue *q, unsigned from, unsigned to)
 		return ret;
 	ret = cqe->res;
 	io_uring_cqe_seen(&q->ring.uring, cqe);
-	b->count = b->queued = b->commits = 0;
+	b->commits = 0;
+	settle(b);
 	return ret;
 }
 
@@ -251,7 +269,8 @@ bool ub_batch_has_more(const struct ub_queue *q)
 
 unsigned ub_batch_flush(struct ub_queue *q)
 {
-	if (ub_batch_has_more(q))
+	/* One command at a time. The kernel, short of memory, may not have taken the last one. */
+	if (ub_batch_has_more(q) && __builtin_expect(!q->batch->commits, 1))
 		send_elements(q, UBLK_U_IO_COMMIT_IO_CMDS);
 	if (__builtin_expect(!q->batch->fetching && !q->batch->over, 0))
 		arm(q);
@@ -310,6 +329,6 @@ void ub_batch_committed(struct ub_queue *q, int res)
 		q->refused = res < 0 ? res : -EPROTO;
 		ub_queue_fault(q, "the driver refused a commit: %s", strerror(-q->refused));
 	}
-	if (!b->commits && b->queued == b->count)
-		b->count = b->queued = 0;
+	if (__builtin_expect(!b->commits, 1))
+		settle(b);
 }

@@ -438,6 +438,12 @@ static void poll_ring(struct ub_queue *q)
 			relax();
 }
 
+/* After this error of the kernel's, which is for the moment? */
+static bool asks_again(int ret)
+{
+	return ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ret == -ETIME;
+}
+
 int ub_queue_serve(struct ub_queue *q)
 {
 	unsigned wanted;
@@ -456,14 +462,18 @@ int ub_queue_serve(struct ub_queue *q)
 		if (__builtin_expect(q->poll_ns != 0, 0) && wanted)
 			poll_ring(q);
 		ret = submit_and_wait(q, wanted);
-		if (ret < 0 && ret != -EINTR && ret != -EAGAIN && ret != -EBUSY && ret != -ETIME)
+		if (ret < 0 && !asks_again(ret))
 			return ret;
 		drain(q);
 		if (__builtin_expect(q->refused != 0, 0))
 			return q->refused;
 	}
 	/* What was finished after the driver had ended the fetch. */
-	if (q->batch && ub_batch_flush(q) > 0)
-		(void)submit_and_wait(q, 0);
-	return 0;
+	while (q->batch && ub_batch_flush(q) > 0 && !q->refused) {
+		ret = submit_and_wait(q, 1);
+		if (ret < 0 && !asks_again(ret))
+			return ret;
+		drain(q);
+	}
+	return q->refused;
 }

@@ -46,6 +46,21 @@ load_and_verify()
 	ublk del "$dev"
 }
 
+# Their completions come before that of the commit which they were queued with.
+@test "operations that the kernel carries out at once crowd out no commit" {
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for path in "${PATHS[@]}"; do
+		for depth in 7 32; do
+			dev=$(ublk add -t loop -f e/a.img --direct off -d "$depth" --data-path "$path" --batch on)
+			fio_verify "$dev" --ioengine=libaio --iodepth=32 --size=32M
+			load_and_verify "$dev"
+			[ "$(column_of "$dev" STATE)" = live ]
+			ublk del "$dev"
+		done
+	done
+}
+
 has_given_back()
 {
 	[ "$(buffers_of "$1" resident)" -eq 0 ]
