@@ -8,8 +8,6 @@
 #include "text.h"
 #include "value.h"
 
-#define usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
-
 static bool matches(const struct ub_opt *opt, const struct ub_arg *arg)
 {
 	if (arg->name)
@@ -55,7 +53,7 @@ static int unknown_option(const struct ub_optset *sets, size_t nr_sets, const st
 
 	(void)typed(arg, buf);
 	if (!arg->name)
-		return usage(err, "unknown option '%s'", buf);
+		return ub_fail_usage(err, "unknown option '%s'", buf);
 	(void)snprintf(name, sizeof(name), "%.*s", (int)arg->name_len, arg->name);
 	ub_guess_init(&guess, name);
 	for (const struct ub_optset *set = sets; set < sets + nr_sets; set++) {
@@ -65,8 +63,9 @@ static int unknown_option(const struct ub_optset *sets, size_t nr_sets, const st
 		}
 	}
 	if (guess.best)
-		return usage(err, "unknown option '%s': did you mean '--%s'?", buf, guess.best);
-	return usage(err, "unknown option '%s'", buf);
+		return ub_fail_usage(err, "unknown option '%s': did you mean '--%s'?", buf,
+				     guess.best);
+	return ub_fail_usage(err, "unknown option '%s'", buf);
 }
 
 struct scan {
@@ -91,13 +90,14 @@ static void scan_long(struct scan *scan, const char *text)
 		ret = scan->ret ? 0 : unknown_option(scan->sets, scan->nr_sets, &arg, scan->err);
 	} else if (opt->type == UB_OPT_FLAG) {
 		if (equals && !scan->ret)
-			ret = usage(scan->err, "option '%s' takes no value", typed(&arg, buf));
+			ret = ub_fail_usage(scan->err, "option '%s' takes no value",
+					    typed(&arg, buf));
 	} else if (equals) {
 		arg.value = equals + 1;
 	} else if (*scan->next) {
 		arg.value = *scan->next++;
 	} else if (!scan->ret) {
-		ret = usage(scan->err, "option '%s' needs a value", typed(&arg, buf));
+		ret = ub_fail_usage(scan->err, "option '%s' needs a value", typed(&arg, buf));
 	}
 	if (ret)
 		scan->ret = ret;
@@ -124,8 +124,9 @@ static void scan_letters(struct scan *scan, const char *text)
 			arg.value = *text ? text : *scan->next ? *scan->next++ : NULL;
 			if (!arg.value) {
 				if (!scan->ret)
-					scan->ret = usage(scan->err, "option '%s' needs a value",
-							  typed(&arg, buf));
+					scan->ret = ub_fail_usage(scan->err,
+								  "option '%s' needs a value",
+								  typed(&arg, buf));
 				return;
 			}
 			text = "";
@@ -197,8 +198,8 @@ static int check_required(const struct ub_args *args, const struct ub_optset *se
 			continue;
 		ub_opt_usage(opt, buf, sizeof(buf));
 		if (set->owner)
-			return usage(err, "%s needs '%s'", set->owner, buf);
-		return usage(err, "option '%s' is missing", buf);
+			return ub_fail_usage(err, "%s needs '%s'", set->owner, buf);
+		return ub_fail_usage(err, "option '%s' is missing", buf);
 	}
 	return 0;
 }
@@ -224,8 +225,8 @@ static int foreign_option(const struct ub_optset *sets, size_t nr_sets, const st
 	}
 	(void)typed(arg, buf);
 	if (used)
-		return usage(err, "option '%s' is one of %s, not of %s", buf, owners, used);
-	return usage(err, "option '%s' is one of %s", buf, owners);
+		return ub_fail_usage(err, "option '%s' is one of %s, not of %s", buf, owners, used);
+	return ub_fail_usage(err, "option '%s' is one of %s", buf, owners);
 }
 
 static int check_conflicts(const struct ub_args *args, const struct ub_optset *sets, size_t nr_sets,
@@ -238,8 +239,8 @@ static int check_conflicts(const struct ub_args *args, const struct ub_optset *s
 		const struct ub_opt *found = find(sets, nr_sets, &other, true, NULL);
 
 		if (found && ub_args_find(args, found))
-			return usage(err, "options '--%s' and '--%s' exclude each other", opt->name,
-				     found->name);
+			return ub_fail_usage(err, "options '--%s' and '--%s' exclude each other",
+					     opt->name, found->name);
 		word += other.name_len;
 		word += strspn(word, " ");
 	}
@@ -273,7 +274,7 @@ int ub_args_apply(const struct ub_args *args, const struct ub_optset *sets, size
 		if (!opt)
 			ret = foreign_option(sets, nr_sets, arg, err);
 		else if (opt->type != UB_OPT_FLAG && is_repeated(args, arg, opt))
-			ret = usage(err, "option '--%s' is given twice", opt->name);
+			ret = ub_fail_usage(err, "option '--%s' is given twice", opt->name);
 		else
 			ret = check_conflicts(args, sets, nr_sets, opt, err);
 		if (ret == 0)

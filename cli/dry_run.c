@@ -6,6 +6,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "device/budget.h"
+#include "device/data_path.h"
 #include "kernel/ctrl.h"
 #include "plan_fields.h"
 #include "table.h"

@@ -11,8 +11,6 @@
 #include "base/clean.h"
 #include "base/parse.h"
 
-#define usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
-
 static const char *const switch_words[] = {"on", "off", "auto", NULL};
 
 static bool is_size(const struct ub_opt *opt)
@@ -45,8 +43,8 @@ static int out_of_range(const struct ub_opt *opt, const char *value, struct ub_e
 
 	(void)describe_limit(opt, opt->min, min, sizeof(min));
 	(void)describe_limit(opt, largest(opt), max, sizeof(max));
-	return usage(err, "option '--%s': %s is out of range: %s to %s", opt->name, value, min,
-		     max);
+	return ub_fail_usage(err, "option '--%s': %s is out of range: %s to %s", opt->name, value,
+			     min, max);
 }
 
 static int read_number(const struct ub_opt *opt, const char *value, uint64_t *ret_number,
@@ -61,10 +59,11 @@ static int read_number(const struct ub_opt *opt, const char *value, uint64_t *re
 	if (ret == -ERANGE || (ret == 0 && (*ret_number < opt->min || *ret_number > largest(opt))))
 		return out_of_range(opt, value, err);
 	if (ret && is_size(opt))
-		return usage(err, "option '--%s': '%s' is no size, such as 4096, 512K or 1.5G",
-			     opt->name, value);
+		return ub_fail_usage(err,
+				     "option '--%s': '%s' is no size, such as 4096, 512K or 1.5G",
+				     opt->name, value);
 	if (ret)
-		return usage(err, "option '--%s': '%s' is no number", opt->name, value);
+		return ub_fail_usage(err, "option '--%s': '%s' is no number", opt->name, value);
 	return 0;
 }
 
@@ -83,7 +82,7 @@ static int read_word(const struct ub_opt *opt, const char *value, const char *co
 		if (len >= sizeof(list))
 			len = sizeof(list) - 1;
 	}
-	return usage(err, "option '--%s': '%s' is not one of: %s", opt->name, value, list);
+	return ub_fail_usage(err, "option '--%s': '%s' is not one of: %s", opt->name, value, list);
 }
 
 static int store_string(const struct ub_opt *opt, const char *value, char **field,
@@ -92,7 +91,7 @@ static int store_string(const struct ub_opt *opt, const char *value, char **fiel
 	char *copy;
 
 	if (!*value)
-		return usage(err, "option '--%s' has an empty value", opt->name);
+		return ub_fail_usage(err, "option '--%s' has an empty value", opt->name);
 	copy = strdup(value);
 	if (!copy)
 		return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot keep option '--%s'", opt->name);

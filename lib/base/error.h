@@ -62,6 +62,9 @@ int ub_fail(struct ub_error *err, enum ub_stage stage, int code, const char *fmt
 int ub_fail_text(struct ub_error *err, enum ub_stage stage, int code, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* What the user asked for can't be. Return: -EINVAL. */
+#define ub_fail_usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
+
 /* Put context before the message that is there: "CONTEXT: MSG". Does nothing without an error. */
 void ub_error_prefix(struct ub_error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

@@ -17,6 +17,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "device/charged.h"
+#include "device/data_path.h"
 #include "device/launch.h"
 #include "kernel/ctrl.h"
 #include "kernel/sysfs.h"
@@ -190,16 +191,16 @@ static int by_node(const void *a, const void *b)
 	return *x < *y ? -1 : *x > *y;
 }
 
-/* The node of the CPU that --cpus gives to the first thread of a queue; -1: there is no --cpus. */
+/* The node of the CPUs that --cpus gives to the first thread of a queue; -1: there is no --cpus. */
 static int32_t node_of_cpus(const struct ub_spec *spec, const struct ub_layout *layout,
 			    int32_t queue)
 {
-	static unsigned list[UB_CPUS_MAX];
-	int count = spec->cpus ? ub_parse_cpus(spec->cpus, UB_CPUS_MAX - 1, list, UB_CPUS_MAX) : 0;
+	cpu_set_t cpus[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
 
-	if (count <= 0)
+	if (ub_spec_deal_cpus(spec, (uint32_t)queue * layout->threads,
+			      (unsigned)ub_layout_stretches(layout), cpus, sizeof(cpus)) <= 0)
 		return -1;
-	return ub_sysfs_cpu_node(list[(uint32_t)queue * layout->threads % (uint32_t)count]);
+	return ub_sysfs_cpus_node(cpus, sizeof(cpus));
 }
 
 /* The node that each queue's memory is likely to come from: the driver is to say which CPUs a queue
@@ -294,15 +295,6 @@ uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl
 	if (!spec->buffer_memory)
 		return (uint64_t)share_of(spec, info) * info->max_io_buf_bytes;
 	return spec->buffer_memory / threads / page * page;
-}
-
-int ub_path_granted(uint64_t flags)
-{
-	if (flags & UBLK_F_AUTO_BUF_REG)
-		return UB_PATH_ZERO_COPY;
-	if (flags & UBLK_F_USER_COPY)
-		return UB_PATH_USER_COPY;
-	return flags & UBLK_F_NEED_GET_DATA ? UB_PATH_GET_DATA : UB_PATH_COPY;
 }
 
 static struct ub_limit make_limit(const struct ub_plan *plan, const char *name, const char *what,

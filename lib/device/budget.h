@@ -69,9 +69,6 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 /* Bytes of buffers that one thread may have in memory at once. */
 uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info);
 
-/* The data path that a device's flags mean. */
-int ub_path_granted(uint64_t flags);
-
 /* The plan against every limit. */
 void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 		      const struct ub_allowance *allowance,

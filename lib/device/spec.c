@@ -8,6 +8,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
+#include "device/data_path.h"
 #include "kernel/uapi.h"
 
 #define KIB 1024ULL
@@ -162,8 +163,6 @@ int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target)
 	return 0;
 }
 
-#define usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
-
 /* A name must stand in a path and a log line, and must not be taken for a device's number. */
 static int check_name(const char *name, struct ub_error *err)
 {
@@ -173,80 +172,12 @@ static int check_name(const char *name, struct ub_error *err)
 	uint32_t id;
 
 	if (len == 0 || len > NAME_LENGTH_MAX)
-		return usage(err, "--name takes 1 to %d characters", NAME_LENGTH_MAX);
+		return ub_fail_usage(err, "--name takes 1 to %d characters", NAME_LENGTH_MAX);
 	if (name[0] == '-' || name[0] == '.' || strspn(name, good) != len)
-		return usage(err, "--name takes letters, digits and _ . + -, "
-				  "and no . or - at the start");
+		return ub_fail_usage(err, "--name takes letters, digits and _ . + -, "
+					  "and no . or - at the start");
 	if (ub_parse_dev_id(name, &id) == 0 || strspn(name, "0123456789") == len)
-		return usage(err, "--name %s would be taken for a device's number", name);
-	return 0;
-}
-
-int ub_spec_path(const struct ub_spec *spec)
-{
-	if (spec->data_path != UB_PATH_AUTO)
-		return spec->data_path;
-	if (!spec->buffer_memory)
-		return UB_PATH_COPY;
-	return spec->unprivileged ? UB_PATH_GET_DATA : UB_PATH_USER_COPY;
-}
-
-bool ub_path_has_buffers(int path, const struct ub_target *target)
-{
-	return path != UB_PATH_ZERO_COPY && (path != UB_PATH_USER_COPY || !target->in_memory);
-}
-
-bool ub_path_has_pool(int path)
-{
-	return path == UB_PATH_USER_COPY || path == UB_PATH_GET_DATA;
-}
-
-/* ublk_ctrl_add_dev() refuses user copy, and takes recovery away in silence. */
-static int needs_root(struct ub_error *err, const char *option, const char *value)
-{
-	return ub_fail_text(err, UB_STAGE_ADD, -EPERM,
-			    "cannot add a device with %s %s: an ordinary user's has none of that",
-			    option, value);
-}
-
-static int check_buffers(const struct ub_spec *spec, struct ub_error *err)
-{
-	uint32_t threads = spec->queues * ub_spec_threads_per_queue(spec, spec->depth);
-	uint64_t least = (uint64_t)threads * spec->max_io;
-	int path = ub_spec_path(spec);
-
-	if (spec->unprivileged && path != UB_PATH_COPY && path != UB_PATH_GET_DATA)
-		return needs_root(err, "data path", ub_data_path_names[path]);
-	if (path == UB_PATH_ZERO_COPY && !spec->target->zero_copy)
-		return usage(err, "--data-path zero-copy is not for target %s: it has no file",
-			     spec->target->name);
-	if (spec->huge_pages && !ub_path_has_buffers(path, spec->target))
-		return usage(err, "--huge-pages is for buffers, and target %s has none on path %s",
-			     spec->target->name, ub_data_path_names[path]);
-	/* Its queue of tags has to have two places (kfifo_alloc()). */
-	if (spec->depth < 2 && spec->batch == UB_BATCH_ON)
-		return usage(err, "--batch on needs a --depth of 2 or more");
-	if (path == UB_PATH_GET_DATA && spec->batch == UB_BATCH_ON)
-		return usage(err, "--batch on is not for --data-path get-data: a write's data is "
-				  "asked for one by one there");
-	if (spec->threads > spec->queues && spec->batch == UB_BATCH_ON)
-		return usage(err, "--batch on is for one thread to a queue: --threads %u is more",
-			     spec->threads);
-	if (!spec->buffer_memory)
-		return 0;
-	if (!ub_path_has_pool(path))
-		return usage(err,
-			     "--buffer-memory is for --data-path user-copy and get-data: on path "
-			     "%s %s",
-			     ub_data_path_names[path],
-			     path == UB_PATH_COPY ? "every request has its buffer"
-						  : "there are no buffers");
-	if (spec->buffer_memory < least)
-		return usage(err,
-			     "--buffer-memory %llu is too little: %u threads, each with one "
-			     "request of %u bytes, need %llu",
-			     (unsigned long long)spec->buffer_memory, threads, spec->max_io,
-			     (unsigned long long)least);
+		return ub_fail_usage(err, "--name %s would be taken for a device's number", name);
 	return 0;
 }
 
@@ -259,85 +190,33 @@ uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth)
 	return threads ? threads : 1;
 }
 
+int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned threads,
+		      cpu_set_t *ret_cpus, size_t size)
+{
+	unsigned list[UB_CPUS_MAX];
+	int count = spec->cpus ? ub_parse_cpus(spec->cpus, UB_CPUS_MAX - 1, list, UB_CPUS_MAX) : 0;
+
+	CPU_ZERO_S(size, ret_cpus);
+	for (int i = (int)thread; i < count; i += (int)threads)
+		CPU_SET_S(list[i], size, ret_cpus);
+	if (count > 0 && (int)thread >= count)
+		CPU_SET_S(list[(int)thread % count], size, ret_cpus);
+	return count < 0 ? count : CPU_COUNT_S(size, ret_cpus);
+}
+
 static int check_threads(const struct ub_spec *spec, struct ub_error *err)
 {
-	unsigned cpus[UB_CPUS_MAX];
-	int ret = spec->cpus ? ub_parse_cpus(spec->cpus, UB_CPUS_MAX - 1, cpus, UB_CPUS_MAX) : 0;
+	cpu_set_t cpus[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
 
-	if (ret < 0)
-		return usage(
+	if (ub_spec_deal_cpus(spec, 0, 1, cpus, sizeof(cpus)) < 0)
+		return ub_fail_usage(
 			err,
 			"--cpus takes numbers and ranges up to %u, as 0-3,8, each once; not %s",
 			UB_CPUS_MAX - 1, spec->cpus);
 	if (spec->threads % spec->queues)
-		return usage(err, "--threads %u is no multiple of --queues %u", spec->threads,
-			     spec->queues);
+		return ub_fail_usage(err, "--threads %u is no multiple of --queues %u",
+				     spec->threads, spec->queues);
 	return 0;
-}
-
-uint64_t ub_spec_path_flags(const struct ub_spec *spec)
-{
-	uint64_t flags = spec->batch == UB_BATCH_ON ? UBLK_F_BATCH_IO : 0;
-
-	switch (ub_spec_path(spec)) {
-	case UB_PATH_USER_COPY:
-		return flags | UBLK_F_USER_COPY;
-	case UB_PATH_GET_DATA:
-		return flags | UBLK_F_NEED_GET_DATA;
-	case UB_PATH_ZERO_COPY:
-		/* The second for what the driver fails to register by itself. */
-		return flags | UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY;
-	default:
-		return flags;
-	}
-}
-
-/* May it be @path, as far as options and driver say? Return: why not, or UB_REASON_BEST. */
-static int why_not(const struct ub_spec *spec, int path, uint64_t features)
-{
-	struct ub_spec faster = *spec;
-
-	if (spec->unprivileged)
-		return UB_REASON_USER;
-	faster.data_path = path;
-	/* Of what was checked for the path so far, only options on buffers are in the way. */
-	if (check_buffers(&faster, NULL) != 0)
-		return UB_REASON_BUFFERS;
-	return ub_spec_path_flags(&faster) & ~features ? UB_REASON_DRIVER : UB_REASON_BEST;
-}
-
-static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
-{
-	/* A target in memory: between that and the request without a buffer, one copy for two. */
-	int best = spec->target->in_memory ? UB_PATH_USER_COPY : UB_PATH_ZERO_COPY;
-
-	if (spec->data_path != UB_PATH_AUTO) {
-		spec->path_reason = UB_REASON_ASKED;
-		return;
-	}
-	if (!spec->target->zero_copy && !spec->target->in_memory) {
-		spec->path_reason = UB_REASON_TARGET;
-		return;
-	}
-	spec->path_reason = why_not(spec, best, features);
-	/* A client aligns its memory to logical blocks, and to more only if it is very careful. */
-	if (best == UB_PATH_ZERO_COPY && spec->path_reason == UB_REASON_BEST &&
-	    tgt->memory_align > tgt->logical_block_size)
-		spec->path_reason = UB_REASON_ALIGNMENT;
-	if (spec->path_reason == UB_REASON_BEST)
-		spec->data_path = best;
-}
-
-void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
-{
-	struct ub_spec faster;
-
-	choose_path(spec, tgt, features);
-	faster = *spec;
-	faster.batch = UB_BATCH_ON;
-	if (spec->batch == UB_BATCH_AUTO && spec->data_path == UB_PATH_ZERO_COPY &&
-	    features & UBLK_F_BATCH_IO && check_buffers(&faster, NULL) == 0)
-		spec->batch = UB_BATCH_ON;
 }
 
 static bool is_power_of_two(uint32_t value)
@@ -360,19 +239,20 @@ static int check_blocks(const struct ub_spec *spec, struct ub_error *err)
 
 	for (size_t i = 0; i < UB_ARRAY_SIZE(sizes); i++) {
 		if (sizes[i].value && !is_power_of_two(sizes[i].value))
-			return usage(err, "--%s %u is no power of two", sizes[i].name,
-				     sizes[i].value);
+			return ub_fail_usage(err, "--%s %u is no power of two", sizes[i].name,
+					     sizes[i].value);
 	}
 	/* ublk_validate_params() refuses both. */
 	if (spec->logical_block_size > page)
-		return usage(err, "--logical-block-size %u is larger than a page (%u)",
-			     spec->logical_block_size, page);
+		return ub_fail_usage(err, "--logical-block-size %u is larger than a page (%u)",
+				     spec->logical_block_size, page);
 	if (spec->physical_block_size && spec->physical_block_size < spec->logical_block_size)
-		return usage(err, "--physical-block-size %u is smaller than the logical one (%u)",
-			     spec->physical_block_size, spec->logical_block_size);
+		return ub_fail_usage(
+			err, "--physical-block-size %u is smaller than the logical one (%u)",
+			spec->physical_block_size, spec->logical_block_size);
 	if (spec->max_io % page)
-		return usage(err, "--max-io %u is no multiple of the page (%u)", spec->max_io,
-			     page);
+		return ub_fail_usage(err, "--max-io %u is no multiple of the page (%u)",
+				     spec->max_io, page);
 	return 0;
 }
 
@@ -387,15 +267,16 @@ static int check_recovery(struct ub_spec *spec, struct ub_error *err)
 		return 0;
 	}
 	if (spec->recovery != UB_RECOVERY_NONE && !can)
-		return usage(err,
-			     "--recovery %s is not for target %s: its data dies with its server",
-			     ub_recovery_names[spec->recovery], spec->target->name);
+		return ub_fail_usage(
+			err, "--recovery %s is not for target %s: its data dies with its server",
+			ub_recovery_names[spec->recovery], spec->target->name);
 	if (spec->recovery != UB_RECOVERY_NONE && spec->unprivileged)
-		return needs_root(err, "--recovery", ub_recovery_names[spec->recovery]);
+		return ub_spec_needs_root(err, "--recovery", ub_recovery_names[spec->recovery]);
 	/* What is sent again would be called done, and then overwritten by the older write. */
 	if (spec->recovery == UB_RECOVERY_REISSUE && spec->no_lock)
-		return usage(err, "--recovery reissue and --no-lock exclude each other: only the "
-				  "lock tells when a dead server's last write is over");
+		return ub_fail_usage(
+			err, "--recovery reissue and --no-lock exclude each other: only the "
+			     "lock tells when a dead server's last write is over");
 	return 0;
 }
 
@@ -421,7 +302,7 @@ static int check_range(const struct ub_spec *spec, const struct ub_opt *opt, str
 		if (field == &spec->recovery && choice == UB_RECOVERY_DEFAULT)
 			return 0;
 		if (choice < 0 || (unsigned)choice >= count_choices(opt))
-			return usage(err, "--%s is out of range", opt->name);
+			return ub_fail_usage(err, "--%s is out of range", opt->name);
 		return 0;
 	case UB_OPT_SIZE32:
 	case UB_OPT_U32:
@@ -431,8 +312,9 @@ static int check_range(const struct ub_spec *spec, const struct ub_opt *opt, str
 		if (value == 0 && field == &spec->threads)
 			return 0; /* one for each queue */
 		if (value < opt->min || value > opt->max)
-			return usage(err, "--%s %u is out of range: %llu to %llu", opt->name, value,
-				     (unsigned long long)opt->min, (unsigned long long)opt->max);
+			return ub_fail_usage(err, "--%s %u is out of range: %llu to %llu",
+					     opt->name, value, (unsigned long long)opt->min,
+					     (unsigned long long)opt->max);
 		return 0;
 	default:
 		return 0;
@@ -442,10 +324,10 @@ static int check_range(const struct ub_spec *spec, const struct ub_opt *opt, str
 static int check_ranges(const struct ub_spec *spec, struct ub_error *err)
 {
 	if (spec->id < -1 || spec->id > (int)DEV_ID_MAX)
-		return usage(err, "--id %d is out of range: 0 to %u", spec->id, DEV_ID_MAX);
+		return ub_fail_usage(err, "--id %d is out of range: 0 to %u", spec->id, DEV_ID_MAX);
 	if (spec->numa_node < -1 || spec->numa_node > NODE_MAX)
-		return usage(err, "--numa-node %d is out of range: 0 to %d", spec->numa_node,
-			     NODE_MAX);
+		return ub_fail_usage(err, "--numa-node %d is out of range: 0 to %d",
+				     spec->numa_node, NODE_MAX);
 	for (const struct ub_opt *opt = ub_spec_options; opt->name; opt++) {
 		int r = check_range(spec, opt, err);
 
@@ -460,7 +342,7 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 	int r;
 
 	if (!spec->target)
-		return usage(err, "no target is chosen");
+		return ub_fail_usage(err, "no target is chosen");
 	r = check_ranges(spec, err);
 	if (r == 0 && spec->name)
 		r = check_name(spec->name, err);
@@ -469,9 +351,9 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 	if (r == 0)
 		r = check_threads(spec, err);
 	if (r == 0)
-		r = check_buffers(spec, err);
+		r = ub_spec_check_path(spec, err);
 	if (r == 0 && spec->foreground && spec->no_wait)
-		r = usage(err, "--foreground and --no-wait exclude each other");
+		r = ub_fail_usage(err, "--foreground and --no-wait exclude each other");
 	if (r == 0 && spec->target->check)
 		r = spec->target->check(spec->target_args, err);
 	if (r == 0)

@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -88,24 +89,18 @@ void ub_spec_init(struct ub_spec *spec);
 /* Chooses the target: allocates its arguments with their defaults. Return: 0 or -ENOMEM. */
 int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 
-/* The data path that "auto" stands for, as long as nothing is known of the driver. */
-int ub_spec_path(const struct ub_spec *spec);
-
 /* Threads that serve each queue of @depth requests: at the most one for each request. They do not get
  * more when the driver grants fewer queues than were asked for. */
 uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
 
-/* Has a path a pool, whose buffers only I/Os under way take? */
-bool ub_path_has_pool(int path);
-/* Has an I/O a buffer of the server's, sooner or later? */
-bool ub_path_has_buffers(int path, const struct ub_target *target);
-
-/* Replaces "auto" by the fastest path, and by batches, where the driver (@features: UBLK_F_*), the open
- * target and what else is asked for let it, and no client sees a difference; notes the reason. */
-void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features);
-
-/* What ADD_DEV has to ask for, UBLK_F_*. */
-uint64_t ub_spec_path_flags(const struct ub_spec *spec);
+/*
+ * The CPUs of --cpus that thread @thread of all @threads gets: they are dealt out, one after the
+ * other, until all are given and every thread has one. @ret_cpus: @size bytes, CPU_ALLOC_SIZE() of
+ * UB_CPUS_MAX.
+ * Return: how many; 0: there is no --cpus; or a negative errno: it is no such list.
+ */
+int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned threads,
+		      cpu_set_t *ret_cpus, size_t size);
 
 /*
  * Checks what can be checked without a system call (ranges, combinations, names), and replaces

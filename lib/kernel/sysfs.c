@@ -77,6 +77,16 @@ int ub_sysfs_cpu_node(unsigned cpu)
 	return ret;
 }
 
+int ub_sysfs_cpus_node(const cpu_set_t *cpus, size_t size)
+{
+	int node = -1;
+
+	for (unsigned cpu = 0; cpu < size * 8 && node < 0; cpu++)
+		if (CPU_ISSET_S(cpu, size, cpus))
+			node = ub_sysfs_cpu_node(cpu);
+	return node < 0 ? -1 : node;
+}
+
 bool ub_sysfs_has_nodes(void)
 {
 	char nodes[64];

@@ -2,6 +2,7 @@
 /* Reading one attribute out of sysfs or procfs. Knows no device. */
 #pragma once
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -22,6 +23,9 @@ int ub_sysfs_devt(uint32_t *ret_major, uint32_t *ret_minor, const char *fmt, ...
 
 /* The NUMA node of a CPU. Return: it, or a negative errno. */
 int ub_sysfs_cpu_node(unsigned cpu);
+
+/* That of the first CPU of a set (@size bytes) of which it is known. Return: it, or -1. */
+int ub_sysfs_cpus_node(const cpu_set_t *cpus, size_t size);
 /* Has the machine more than one NUMA node? */
 bool ub_sysfs_has_nodes(void);
 

@@ -227,8 +227,20 @@ void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, ui
 /* Commits @result and fetches the tag's next I/O. */
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
 
-/* The operation just queued is all that the I/O waits for: links the I/O's commit to it. */
+/* Fetches the tag: alone, or with @op together with the commit of @result. */
+void ub_queue_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result);
+
+/*
+ * A request that comes alone: link.c.
+ * The operation just queued, @sqe, is all that the I/O waits for: links the I/O's commit to it.
+ */
 void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe);
+/* A linked operation has failed, or done less: @res as the kernel gave it. */
+void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res);
+/* To be called when the kernel has not taken all that is queued. */
+void ub_link_mend(struct ub_queue *q);
+/* Commits at the end of what is queued that are linked: 1 or 0. */
+unsigned ub_link_last(struct ub_queue *q);
 
 /* Notes something that should not be: counted, the first one kept for the log. */
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

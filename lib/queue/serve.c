@@ -6,7 +6,6 @@
  * lock, no log line, no system call besides the ring's own.
  */
 #include <errno.h>
-#include <limits.h>
 #include <string.h>
 #include <time.h>
 
@@ -21,48 +20,15 @@
 
 #define POLL_SPINS 32 /* from one look at the clock to the next */
 
-/*
- * The kernel, short of memory, may have taken an operation and not the commit that is linked to it: a
- * link ends with what is taken at once, and the commit would come before its time. In its place the
- * operation is queued once more, on its own. The first one may go on beside it: both move the same
- * data, and neither the request nor its pages can go before both are over.
- */
-static void mend_link(struct ub_queue *q)
-{
-	struct io_uring_sqe *sqe = ub_ring_at(&q->ring, 0);
-	uint64_t kind = DATA_KIND(sqe->user_data);
-	struct ub_io *io;
-
-	if (kind != DATA_FETCH && kind != DATA_BATCH_LINKED)
-		return;
-	io = &q->ios[DATA_INDEX(sqe->user_data)];
-	if (io->state != IO_LINKED)
-		return;
-	*sqe = *ub_ring_at(&q->ring, UINT_MAX);
-	sqe->flags &= ~(unsigned)(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS);
-	sqe->user_data = ub_io_data(q, io, DATA_TARGET);
-	io->state = IO_BUSY;
-	io->pending++;
-	q->busy++;
-}
-
-/* The test build can have the kernel take no commit together with what it is linked to. */
-static unsigned held_back(struct ub_queue *q)
-{
-	unsigned queued = ub_ring_queued(&q->ring);
-
-	return ub_fault_is_wanted("link-cut") && queued > 1 &&
-	       ub_ring_at(&q->ring, queued - 2)->flags & IOSQE_IO_LINK;
-}
-
 static int submit_and_wait(struct ub_queue *q, unsigned completions)
 {
-	unsigned held = held_back(q);
+	/* The test build can have the kernel take no commit together with what it is linked to. */
+	unsigned held = ub_fault_is_wanted("link-cut") ? ub_link_last(q) : 0;
 	/* A kernel that does not take all does not wait either. */
 	int ret = ub_ring_enter(&q->ring, held ? 0 : completions, held);
 
 	if (__builtin_expect(ub_ring_queued(&q->ring) > 0, 0))
-		mend_link(q);
+		ub_link_mend(q);
 	return ret;
 }
 
@@ -75,7 +41,7 @@ void ub_queue_make_room(struct ub_queue *q, unsigned n)
 		(void)submit_and_wait(q, 0);
 }
 
-static void io_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result)
+void ub_queue_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 	struct ublksrv_io_cmd cmd = {
@@ -118,32 +84,7 @@ void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 	if (q->batch)
 		ub_batch_commit(q, io, result);
 	else
-		io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
-}
-
-/* If the operation fails or does less, its completion comes (IOSQE_CQE_SKIP_SUCCESS), the commit is
- * not carried out, and no completion comes of that (io_fail_links(), Linux 5.17 on). */
-void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe)
-{
-	sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-	sqe->user_data = ub_io_data(q, io, DATA_LINKED);
-	if (q->batch)
-		ub_batch_commit_linked(q, io);
-	else
-		io_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, (int)io->len);
-	io->state = IO_LINKED;
-	q->busy--;
-}
-
-static void link_broken(struct ub_queue *q, struct ub_io *io, int res)
-{
-	/* The first of two: mend_link(). */
-	if (io->state != IO_LINKED)
-		return;
-	io->state = IO_BUSY;
-	q->busy++;
-	q->alone = false;
-	q->target->type->complete(q, io, res);
+		ub_queue_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, result);
 }
 
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
@@ -310,7 +251,7 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe)
 		q->target->type->complete(q, io, cqe->res);
 		break;
 	case DATA_LINKED:
-		link_broken(q, io, cqe->res);
+		ub_link_broken(q, io, cqe->res);
 		break;
 	case DATA_PREPARE:
 		io->pending--;
@@ -378,7 +319,7 @@ static int fetch_all(struct ub_queue *q)
 	int ret;
 
 	for (unsigned i = 0; i < q->depth; i++) {
-		io_command(q, &q->ios[i], UBLK_U_IO_FETCH_REQ, 0);
+		ub_queue_command(q, &q->ios[i], UBLK_U_IO_FETCH_REQ, 0);
 		/* The worst moment to die: the driver has half of the last queue's tags. */
 		if (i == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
 		    ub_fault_is_wanted("fetch-half")) {

@@ -8,8 +8,8 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "base/parse.h"
 #include "device/budget.h"
+#include "device/data_path.h"
 #include "device/device.h"
 #include "kernel/sysfs.h"
 #include "server/server.h"
@@ -22,12 +22,7 @@ static int choose_node(const struct server *s, const cpu_set_t *cpus, size_t siz
 {
 	int node = s->record.spec.numa_node;
 
-	if (!cpus || !s->has_nodes)
-		return node;
-	for (unsigned cpu = 0; cpu < UB_CPUS_MAX && node < 0; cpu++)
-		if (CPU_ISSET_S(cpu, size, cpus))
-			node = ub_sysfs_cpu_node(cpu);
-	return node < 0 ? -1 : node;
+	return node < 0 && cpus && s->has_nodes ? ub_sysfs_cpus_node(cpus, size) : node;
 }
 
 static int bind_memory(struct server *s, unsigned stretch, int node, struct ub_error *err)
@@ -58,27 +53,17 @@ static int touch_huge(struct server *s, unsigned stretch, struct ub_error *err)
 
 /*
  * Where a thread may run: where the queue's memory is best, that is on the CPUs whose I/O comes to
- * it, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it: one after
- * the other, to one thread after the other, until all are given, and every thread has one.
+ * it, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it.
  * Return: false: anywhere.
  */
 static bool find_cpus(struct server *s, unsigned queue, unsigned thread, unsigned threads,
 		      cpu_set_t *cpus, size_t size)
 {
-	static unsigned list[UB_CPUS_MAX];
-	int count;
-
 	CPU_ZERO_S(size, cpus);
-	if (!s->record.spec.cpus)
-		return ub_ctrl_get_affinity(s->ctrl, s->info, queue, cpus, (uint16_t)size) == 0 &&
-		       CPU_COUNT_S(size, cpus) > 0;
-	/* Checked with the specification. */
-	count = ub_parse_cpus(s->record.spec.cpus, UB_CPUS_MAX - 1, list, UB_CPUS_MAX);
-	for (int i = (int)thread; i < count; i += (int)threads)
-		CPU_SET_S(list[i], size, cpus);
-	if (count > 0 && (int)thread >= count)
-		CPU_SET_S(list[(int)thread % count], size, cpus);
-	return count > 0;
+	if (s->record.spec.cpus)
+		return ub_spec_deal_cpus(&s->record.spec, thread, threads, cpus, size) > 0;
+	return ub_ctrl_get_affinity(s->ctrl, s->info, queue, cpus, (uint16_t)size) == 0 &&
+	       CPU_COUNT_S(size, cpus) > 0;
 }
 
 /* One thread's, with all that belongs to it. */

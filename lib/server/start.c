@@ -9,6 +9,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "device/data_path.h"
 #include "device/device.h"
 #include "device/process.h"
 #include "server/server.h"

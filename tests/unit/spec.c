@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "base/clean.h"
+#include "device/data_path.h"
 #include "device/spec.h"
 
 static struct ub_spec spec;
