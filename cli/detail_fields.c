@@ -233,8 +233,9 @@ GETTER(queue_tid)
 {
 	const struct ub_placement *queue = object;
 
-	if (queue->tid)
-		ub_value_number(value, (uint64_t)queue->tid);
+	/* The first one's. */
+	if (queue->thread_count)
+		ub_value_number(value, (uint64_t)queue->threads[0].tid);
 }
 
 GETTER(queue_cpus)

@@ -120,12 +120,10 @@ static int find_threads(const struct ub_dev *dev, struct ub_placement *list, siz
 	}
 	if (dir)
 		(void)closedir(dir);
-	for (size_t i = 0; i < count; i++) {
-		if (!list[i].thread_count)
-			continue;
-		qsort(list[i].threads, list[i].thread_count, sizeof(*list[i].threads), by_tid);
-		list[i].tid = list[i].threads[0].tid;
-	}
+	for (size_t i = 0; i < count; i++)
+		if (list[i].thread_count)
+			qsort(list[i].threads, list[i].thread_count, sizeof(*list[i].threads),
+			      by_tid);
 	return ret;
 }
 

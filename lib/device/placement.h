@@ -14,8 +14,7 @@ struct ub_placed_thread {
 
 struct ub_placement {
 	uint32_t id;
-	int32_t tid; /* of the first thread that serves it; 0: none, or not known */
-	struct ub_placed_thread *threads; /* in their order; owned */
+	struct ub_placed_thread *threads; /* in their order; owned; none: not known */
 	size_t thread_count;
 	char cpus[256];      /* whose I/O comes to this queue, as "0-3,8"; "" when not known */
 	int32_t numa_node;   /* of the first of them; -1: not known */
