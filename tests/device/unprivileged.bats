@@ -46,7 +46,13 @@ setup()
 	at_end forget_rules
 	udevadm control --reload
 	udevadm trigger --action=add /dev/ublk-control
-	udevadm settle
+	# A udevd that has just started may not have heard of it when settle asks.
+	wait_for 20 everybody_may_add
+}
+
+everybody_may_add()
+{
+	[[ $(stat -c %a /dev/ublk-control) == 666 ]]
 }
 
 forget_rules()
@@ -85,7 +91,8 @@ user_image()
 
 @test "an ordinary user has devices of his own: added, verified, shown and deleted" {
 	user_image
-	run --separate-stderr -0 user_ublk add -t loop -f a.img
+	run --separate-stderr user_ublk add -t loop -f a.img
+	[ "$status" -eq 0 ] || { echo "$stderr"; return 1; }
 	dev=$output
 	[[ $stderr == "ublk: note: an ordinary user's device: "* ]]
 	[ "$(wc -l <<<"$stderr")" -eq 1 ]
