@@ -191,17 +191,21 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io);
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);
 
 /* Submits until there is room for @n more SQEs. */
-void ub_queue_make_room(struct ub_queue *q, unsigned n);
+void ub_queue_submit_for(struct ub_queue *q, unsigned n);
+
+static inline void ub_queue_make_room(struct ub_queue *q, unsigned n)
+{
+	if (__builtin_expect(ub_ring_room(&q->ring) < n, 0))
+		ub_queue_submit_for(q, n);
+}
 
 /* An SQE, zeroed; what is queued is submitted first when the ring is full. */
 static inline struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
 {
-	struct io_uring_sqe *sqe = ub_ring_get(&q->ring);
+	struct io_uring_sqe *sqe;
 
-	if (__builtin_expect(!sqe, 0)) {
-		ub_queue_make_room(q, 1);
-		sqe = ub_ring_get(&q->ring);
-	}
+	ub_queue_make_room(q, 1);
+	sqe = ub_ring_get(&q->ring);
 	*sqe = (struct io_uring_sqe){0};
 	return sqe;
 }

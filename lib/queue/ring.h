@@ -47,13 +47,17 @@ static inline struct io_uring_sqe *ub_ring_at(struct ub_ring *ring, unsigned n)
 	return &ring->uring.sq.sqes[(*ring->uring.sq.khead + n) & ring->mask];
 }
 
-/* Return: a new SQE, as whoever had it left it; NULL: the kernel has to take some first. */
+/* SQEs that can be taken before the kernel has to take some. */
+static inline unsigned ub_ring_room(const struct ub_ring *ring)
+{
+	return ring->entries - ub_ring_queued(ring);
+}
+
+/* There is to be room. Return: a new SQE, as whoever had it left it. */
 static inline struct io_uring_sqe *ub_ring_get(struct ub_ring *ring)
 {
 	struct io_uring_sq *sq = &ring->uring.sq;
 
-	if (__builtin_expect(ub_ring_queued(ring) >= ring->entries, 0))
-		return NULL;
 	return &sq->sqes[sq->sqe_tail++ & ring->mask];
 }
 

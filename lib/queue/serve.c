@@ -35,9 +35,9 @@ static int submit_and_wait(struct ub_queue *q, unsigned completions)
 /* A tag has its fetch or one operation on the ring, so that all fit, and this is for targets with
  * more operations to an I/O than they said. Submitting takes no completions, so it can't recurse; a
  * kernel short of memory (-EAGAIN) is asked again, since nothing can be dropped. */
-void ub_queue_make_room(struct ub_queue *q, unsigned n)
+void ub_queue_submit_for(struct ub_queue *q, unsigned n)
 {
-	while (q->ring.entries - ub_ring_queued(&q->ring) < n)
+	while (ub_ring_room(&q->ring) < n)
 		(void)submit_and_wait(q, 0);
 }
 
