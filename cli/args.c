@@ -268,7 +268,7 @@ int ub_args_apply(const struct ub_args *args, const struct ub_optset *sets, size
 			ret = check_required(args, &sets[i], err);
 	}
 	for (const struct ub_arg *arg = args->list; arg < args->list + args->count && !ret; arg++) {
-		const struct ub_optset *set;
+		const struct ub_optset *set = NULL;
 		const struct ub_opt *opt = find(sets, nr_sets, arg, true, &set);
 
 		if (!opt)

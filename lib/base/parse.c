@@ -80,7 +80,7 @@ static int parse_unit(const char *text)
 
 int ub_parse_size(const char *text, uint64_t *ret_bytes)
 {
-	uint64_t whole, fraction = 0, scale = 1, unit;
+	uint64_t whole = 0, fraction = 0, scale = 1, unit;
 	const char *p = text;
 	int count, power;
 	bool too_large;

@@ -60,7 +60,7 @@ int ub_json_to_u64(const struct ub_json_in *p, const char *key, struct json_obje
 int ub_json_get_u64(const struct ub_json_in *p, struct json_object *obj, const char *key,
 		    uint64_t max, uint64_t *ret_number)
 {
-	struct json_object *value;
+	struct json_object *value = NULL;
 	int ret = ub_json_get(p, obj, key, json_type_int, &value);
 
 	return ret ? ret : ub_json_to_u64(p, key, value, 0, max, ret_number);
@@ -69,7 +69,7 @@ int ub_json_get_u64(const struct ub_json_in *p, struct json_object *obj, const c
 int ub_json_get_u32(const struct ub_json_in *p, struct json_object *obj, const char *key,
 		    uint32_t max, uint32_t *ret_number)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int ret = ub_json_get_u64(p, obj, key, max, &number);
 
 	if (!ret)
@@ -94,7 +94,7 @@ int ub_json_to_string(const struct ub_json_in *p, const char *key, struct json_o
 int ub_json_get_string(const struct ub_json_in *p, struct json_object *obj, const char *key,
 		       const char **ret_text)
 {
-	struct json_object *value;
+	struct json_object *value = NULL;
 	int ret = ub_json_get(p, obj, key, json_type_string, &value);
 
 	return ret ? ret : ub_json_to_string(p, key, value, ret_text);
@@ -116,7 +116,7 @@ int ub_json_get_hex(const struct ub_json_in *p, struct json_object *obj, const c
 int ub_json_to_choice(const struct ub_json_in *p, const char *key, struct json_object *value,
 		      const char *const *names, int *ret_index)
 {
-	const char *text;
+	const char *text = NULL;
 	int ret = ub_json_to_string(p, key, value, &text);
 
 	if (ret)

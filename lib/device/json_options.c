@@ -66,7 +66,7 @@ static int read_size_option(const struct ub_json_in *p, const char *key, const s
 static int read_option(const struct ub_json_in *p, const struct ub_opt *opt, const char *key,
 		       struct json_object *value, void *field)
 {
-	uint64_t number;
+	uint64_t number = 0;
 	int ret;
 
 	switch (opt->type) {

@@ -84,15 +84,12 @@ thread_of()
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img -q 4)
 	pid=$(server_of "$dev")
-	fio --name=verified --filename="$dev" --size=4M --numjobs=4 --offset_increment=4M --direct=1 \
-		--ioengine=libaio --iodepth=8 --rw=randwrite --bs=4k --verify=crc32c --rate_iops=400 \
-		>fio.log 2>&1 &
-	fio=$!
-	wait_for 30 has_written "$dev" 400
+	start_verified "$dev" 4096 --numjobs=4 --offset_increment=4M
+	writes_on "$dev"
 	kill -KILL "$pid"
 	wait_for 10 is_gone "$pid"
 	ublk recover "$dev"
-	ends_with 0 "$fio"
+	end_verified "$dev" 16384
 	[ "$(find "/proc/$(server_of "$dev")/task" -mindepth 1 -maxdepth 1 | wc -l)" -ge 5 ]
 	ublk del "$dev"
 }

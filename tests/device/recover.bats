@@ -16,15 +16,6 @@ teardown()
 	device_teardown
 }
 
-# start_fio DEV MEGABYTES: writes and then verifies all of it, in the background: $fio.
-start_fio()
-{
-	fio --name=verified --filename="$1" --size="$2M" --direct=1 --ioengine=libaio --iodepth=16 \
-		--rw=randwrite --bs=4k --verify=crc32c --verify_fatal=1 --rate_iops=1500 \
-		--output=fio.log >/dev/null 2>&1 &
-	fio=$!
-}
-
 write_block()
 {
 	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="${2:-0}" oflag=direct conv=notrunc status=none
@@ -44,18 +35,17 @@ quiesced()
 @test "reissue: a client sees nothing of two servers killed in the middle of its writes" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img --recovery reissue)
-	start_fio "$dev" 16
+	start_verified "$dev" 8192
 	for ((round = 1; round <= 2; round++)); do
 		pid=$(server_of "$dev")
-		wait_for 30 has_written "$dev" $((round * 700))
-		run -1 has_written "$dev" 4096
+		writes_on "$dev"
 		kill -KILL "$pid"
 		wait_for 10 quiesced "$dev"
 		run -0 ublk recover "$dev"
 		[ "$output" = "$dev" ]
 		[ "$(state_of "$dev")" = live ]
 	done
-	ends_with 0 "$fio"
+	end_verified "$dev" 8192
 	ublk del "$dev"
 }
 

@@ -22,32 +22,23 @@ KILLS=20
 # kill_and_recover DEV: the server dies in the middle of the client's writes, another one follows.
 kill_and_recover()
 {
-	local pid stat
+	local pid
 	pid=$(server_of "$1")
-	read -ra stat <"/sys/block/${1#/dev/}/stat"
-	wait_for 60 has_written "$1" $((stat[4] + 20))
+	writes_on "$1"
 	kill -KILL "$pid"
 	wait_for 30 is_gone "$pid"
 	ublk recover "$1" >/dev/null
 	is_state "$1" live
 }
 
-# verified_fio DEV OPTION...: writes in the background, all of which is then read and compared.
-verified_fio()
-{
-	fio --name=verified --filename="$1" --size=64M --direct=1 --ioengine=libaio --iodepth=16 \
-		--rw=randwrite --bs=4k --verify=crc32c --verify_fatal=1 "${@:2}" >fio.log 2>&1 &
-	fio=$!
-}
-
 @test "reissue: $KILLS kills, and the client's writes are all there" {
-	make_image a.img 64M
+	make_image a.img 8M
 	dev=$(ublk add -t loop -f a.img --recovery reissue)
-	verified_fio "$dev" --rate_iops=400
+	start_verified "$dev" 8192
 	for ((i = 0; i < KILLS; i++)); do
 		kill_and_recover "$dev"
 	done
-	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	end_verified "$dev" 8192
 	ublk del "$dev"
 }
 
@@ -55,12 +46,12 @@ verified_fio()
 	disk=$(make_slow_disk 300 64)
 	dev=$(ublk add -t loop -f "$disk" --recovery reissue --no-partition-scan)
 	# Every block is written again and again: a write of a dead server that lands late shows.
-	verified_fio "$dev" --size=512k --loops=40 --do_verify=1
+	start_verified "$dev" 512
 	for ((i = 0; i < KILLS; i++)); do
 		kill_and_recover "$dev"
 		none_in_flight_of_old_server
 	done
-	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	end_verified "$dev" 512
 	ublk del "$dev"
 }
 

@@ -63,6 +63,35 @@ outlives_its_servers()
 	ends_with 0 "$fio" || { cat fio.log; return 1; }
 }
 
+# start_verified DEV KILOBYTES [FIO OPTION...]: a client that writes, then verifies so much, again and
+# again, at whatever speed, until end_verified: $fio.
+start_verified()
+{
+	fio --name=verified --filename="$1" --size="$2k" --direct=1 --ioengine=libaio --iodepth=16 \
+		--rw=randwrite --bs=4k --loops=1000000 --verify=crc32c --verify_fatal=1 "${@:3}" \
+		>fio.log 2>&1 3>&- &
+	fio=$!
+}
+
+# end_verified DEV KILOBYTES: when all of it has been verified once more.
+end_verified()
+{
+	local stat
+	read -ra stat <"/sys/block/${1#/dev/}/stat"
+	wait_for 120 has_read "$1" $((stat[0] + 2 * $2 / 4))
+	kill -TERM "$fio"
+	# What fio says to a signal; an error would add to it.
+	ends_with 128 "$fio" || { cat fio.log; return 1; }
+}
+
+# writes_on DEV: until it is in the middle of its client's writes.
+writes_on()
+{
+	local stat
+	read -ra stat <"/sys/block/${1#/dev/}/stat"
+	wait_for 60 has_written "$1" $((stat[4] + 20))
+}
+
 # in_flight DISK N: at least N requests are under way, as the kernel counts them.
 in_flight()
 {
@@ -82,6 +111,14 @@ has_written()
 	local stat
 	read -ra stat <"/sys/block/${1#/dev/}/stat"
 	((stat[4] >= $2))
+}
+
+# has_read DISK N: at least N reads.
+has_read()
+{
+	local stat
+	read -ra stat <"/sys/block/${1#/dev/}/stat"
+	((stat[0] >= $2))
 }
 
 # no_server: no process of ours is left.
