@@ -269,12 +269,14 @@ bool ub_batch_has_more(const struct ub_queue *q)
 
 unsigned ub_batch_flush(struct ub_queue *q)
 {
+	struct ub_batch *b = q->batch;
+
 	/* One command at a time. The kernel, short of memory, may not have taken the last one. */
-	if (ub_batch_has_more(q) && __builtin_expect(!q->batch->commits, 1))
+	if (ub_batch_has_more(q) && __builtin_expect(!b->commits, 1))
 		send_elements(q, UBLK_U_IO_COMMIT_IO_CMDS);
-	if (__builtin_expect(!q->batch->fetching && !q->batch->over, 0))
+	if (__builtin_expect(!b->fetching && !b->over, 0))
 		arm(q);
-	return q->batch->commits;
+	return b->commits + (b->count == b->queued);
 }
 
 /* Those that are parked will not come any more; nor will the linked ones: the driver has ended the

@@ -155,7 +155,8 @@ int ub_batch_fetch_all(struct ub_queue *q);
 void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result);
 /* Queues the commit of one I/O alone, to be linked to the operation queued before. */
 void ub_batch_commit_linked(struct ub_queue *q, struct ub_io *io);
-/* Queues what was committed since the last time. Return: completions that will come of that. */
+/* Queues what was committed since the last time. Return: completions to wait for: one besides those of
+ * commits, which come at once; or only them, when there is more to be queued after them. */
 unsigned ub_batch_flush(struct ub_queue *q);
 /* Is there anything that was not queued? */
 bool ub_batch_has_more(const struct ub_queue *q);

@@ -51,11 +51,24 @@ load_and_verify()
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
 	for path in "${PATHS[@]}"; do
-		for depth in 7 32; do
-			dev=$(ublk add -t loop -f e/a.img --direct off -d "$depth" --data-path "$path" --batch on)
-			fio_verify "$dev" --ioengine=libaio --iodepth=32 --size=32M
-			load_and_verify "$dev"
-			[ "$(column_of "$dev" STATE)" = live ]
+		dev=$(ublk add -t loop -f e/a.img --direct off -d 7 --data-path "$path" --batch on)
+		fio_verify "$dev" --ioengine=libaio --iodepth=32 --size=16M
+		[ "$(column_of "$dev" STATE)" = live ]
+		ublk del "$dev"
+	done
+}
+
+# The client hands in two requests when it has both back: what waits to be committed is all that can come.
+@test "a kernel that takes a commit later than it should loses none" {
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for path in "${PATHS[@]}"; do
+		for direct in on off; do
+			dev=$(UBLK_FAULT=take-less ublk add -t loop -f e/a.img --direct "$direct" -d 4 \
+				--data-path "$path" --batch on)
+			fio_verify "$dev" --ioengine=libaio --size=2M --iodepth=2 --iodepth_batch=2 \
+				--iodepth_batch_complete_min=2
+			load_and_verify "$dev" --size=4M
 			ublk del "$dev"
 		done
 	done
