@@ -3,7 +3,7 @@
  * A request that comes alone: its commit is linked to its one operation, and the kernel carries out
  * both with one system call. What has to be done where it does not.
  */
-#include <limits.h>
+#include <errno.h>
 
 #include "queue/internal.h"
 
@@ -23,34 +23,26 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
 
 /*
  * The kernel, short of memory, may have taken an operation and not the commit that is linked to it: a
- * link ends with what is taken at once, and the commit would come before its time. In its place the
- * operation is queued once more, on its own. The first one may go on beside it: both move the same
- * data, and neither the request nor its pages can go before both are over.
+ * link ends with what is taken at once, and the commit would come before its time. The operation is with
+ * a worker then (io_queue_sqe_fallback()), which looks up the request's pages whenever it comes to it,
+ * and its success is not told: nothing can be done with the tag any more. The commit is dropped, and the
+ * queue ends before it does harm: the request stays the driver's, for the next server.
  */
 void ub_link_mend(struct ub_queue *q)
 {
 	struct io_uring_sqe *sqe = ub_ring_at(&q->ring, 0);
 	uint64_t kind = DATA_KIND(sqe->user_data);
-	struct ub_io *io;
 
-	if (kind != DATA_FETCH && kind != DATA_BATCH_LINKED)
+	if ((kind != DATA_FETCH && kind != DATA_BATCH_LINKED) ||
+	    q->ios[DATA_INDEX(sqe->user_data)].state != IO_LINKED)
 		return;
-	io = &q->ios[DATA_INDEX(sqe->user_data)];
-	if (io->state != IO_LINKED)
-		return;
-	*sqe = *ub_ring_at(&q->ring, UINT_MAX);
-	sqe->flags &= ~(unsigned)(IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS);
-	sqe->user_data = ub_io_data(q, io, DATA_TARGET);
-	io->state = IO_BUSY;
-	io->pending++;
-	q->busy++;
+	*sqe = (struct io_uring_sqe){.opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS};
+	q->refused = -ENOMEM;
+	ub_queue_fault(q, "the kernel took an operation without its commit");
 }
 
 void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
 {
-	/* The first of two: ub_link_mend(). */
-	if (io->state != IO_LINKED)
-		return;
 	io->state = IO_BUSY;
 	q->busy++;
 	q->alone = false;

@@ -62,7 +62,8 @@ load_and_verify()
 @test "a kernel that takes a commit later than it should loses none" {
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
-	for path in "${PATHS[@]}"; do
+	# Not zero-copy: what is linked there ends the server (zero_copy.bats).
+	for path in copy user-copy; do
 		for direct in on off; do
 			dev=$(UBLK_FAULT=take-less ublk add -t loop -f e/a.img --direct "$direct" -d 4 \
 				--data-path "$path" --batch on)
