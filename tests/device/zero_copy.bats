@@ -158,7 +158,11 @@ one_by_one()
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
 	for batch in $(batches); do
-		dev=$(UBLK_FAULT=link-cut ublk add -t loop -f e/a.img --batch "$batch" --no-partition-scan)
+		dev=$(ublk add -t loop -f e/a.img --batch "$batch")
+		kill_server "$dev"
+		wait_for 20 is_state "$dev" quiesced
+		# Nobody looks for partitions then.
+		UBLK_FAULT=link-cut ublk recover "$dev"
 		fio --name=verified --filename="$dev" --size=2M --rw=randwrite --bs=4k --direct=1 \
 			--ioengine=libaio --verify=crc32c --verify_fatal=1 >fio.log 2>&1 3>&- &
 		fio=$!
