@@ -242,8 +242,8 @@ void ub_queue_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int res
 void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe);
 /* A linked operation has failed, or done less: @res as the kernel gave it. */
 void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res);
-/* To be called when the kernel has not taken all that is queued. */
-void ub_link_mend(struct ub_queue *q);
+/* The kernel has not taken all that is queued: if that has cut a link, the queue is to end. */
+void ub_link_cut(struct ub_queue *q);
 /* Commits at the end of what is queued that are linked: 1 or 0. */
 unsigned ub_link_last(struct ub_queue *q);
 

@@ -28,7 +28,7 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
  * and its success is not told: nothing can be done with the tag any more. The commit is dropped, and the
  * queue ends before it does harm: the request stays the driver's, for the next server.
  */
-void ub_link_mend(struct ub_queue *q)
+void ub_link_cut(struct ub_queue *q)
 {
 	struct io_uring_sqe *sqe = ub_ring_at(&q->ring, 0);
 	uint64_t kind = DATA_KIND(sqe->user_data);

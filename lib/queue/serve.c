@@ -40,7 +40,7 @@ static int submit_and_wait(struct ub_queue *q, unsigned completions)
 	int ret = ub_ring_enter(&q->ring, held ? 0 : completions, held);
 
 	if (__builtin_expect(ub_ring_queued(&q->ring) > 0, 0))
-		ub_link_mend(q);
+		ub_link_cut(q);
 	return ret;
 }
 
