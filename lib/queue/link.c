@@ -25,8 +25,10 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
  * The kernel, short of memory, may have taken an operation and not the commit that is linked to it: a
  * link ends with what is taken at once, and the commit would come before its time. The operation is with
  * a worker then (io_queue_sqe_fallback()), which looks up the request's pages whenever it comes to it,
- * and its success is not told: nothing can be done with the tag any more. The commit is dropped, and the
- * queue ends before it does harm: the request stays the driver's, for the next server.
+ * and its success is not told. Nor can it be asked for: once a worker has issued a direct operation,
+ * io_uring finds it no more to cancel, though the disk is still at it. So nothing can be done with the
+ * tag any more: the commit is dropped, and the queue ends before it does harm. The request stays the
+ * driver's, for the next server. Read in Linux 7.3 (io_read(), io_wq_cancel_cb()).
  */
 void ub_link_cut(struct ub_queue *q)
 {
