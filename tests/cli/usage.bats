@@ -74,16 +74,32 @@ wrong()
 	wrong "target mem needs '--size SIZE'" add -t mem
 }
 
-@test "values of add are checked" {
+@test "numbers of add that are out of range, or none, are refused" {
 	wrong "--queues': 0 is out of range: 1 to 4096" add -t null -q 0
+	wrong "--queues': 4097 is out of range" add -t null -q 4097
+	wrong "--depth': 0 is out of range: 1 to 4096" add -t null -d 0
 	wrong "--depth': 5000 is out of range" add -t null -d 5000
-	wrong "--max-io': 64M is out of range: 4K to 32M" add -t null -b 64M
-	wrong "--max-io 5000 is no multiple of the page" add -t null -b 5000
-	wrong "'1.3' is no size" add -t null --size 1.3
+	wrong "--max-io': 3K is out of range: 4K to 32M" add -t null -b 3K
+	wrong "--max-io': 64M is out of range" add -t null -b 64M
+	wrong "--max-io 4097 is no multiple of the page" add -t null -b 4097
+	wrong "--id': '-1' is no number" add -t null -n -1
+	wrong "--id': 'abc' is no number" add -t null -n abc
+	wrong "--id': 9999999999 is out of range: 0 to 1048575" add -t null -n 9999999999
+	wrong "--size': 0 is out of range" add -t null --size 0
+	wrong "--size': '1X' is no size" add -t null --size 1X
+	wrong "--size': '1.3' is no size" add -t null --size 1.3
+	wrong "--size': 99999999999T is out of range" add -t mem --size 99999999999T
+	wrong "3000 is no power of two" add -t null --logical-block-size 3000
+	wrong "8192 is larger than a page" add -t null --logical-block-size 8192
+	wrong "cannot start at 100: the offset must be a multiple of 512" add -t loop -f img --offset 100
+}
+
+@test "values of add are checked" {
 	wrong "'often' is not one of: none, requeue, reissue, fail" add -t null --recovery often
 	wrong "its data dies with its server" add -t mem --size 1M --recovery requeue
-	wrong "no power of two" add -t null --logical-block-size 1000
-	wrong "would be taken for a device's number" add -t null --name ublkb3
+	wrong "--name 3 would be taken for a device's number" add -t null --name 3
+	wrong "--name ublkb3 would be taken for a device's number" add -t null --name ublkb3
+	wrong "--name takes letters, digits" add -t null --name ../x
 	wrong "is given twice" add -t null -q1 --queues=2
 	wrong "exclude each other" add -t null --foreground --no-wait
 	wrong "unexpected argument '3'" add -t null 3
