@@ -70,6 +70,12 @@ static int call_stop(const void *arg)
 	return ub_ctrl_simple(ctrl, &call->info, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 }
 
+/* The driver stops no device that somebody has open, if it is asked so (TRY_STOP_DEV). */
+static bool is_safe(const struct del *d)
+{
+	return d->dev->info.flags & UBLK_F_SAFE_STOP_DEV;
+}
+
 static int left(const struct del *d, int least_ms)
 {
 	int ms = ub_left_ms(d->deadline);
@@ -134,12 +140,11 @@ static int stop_hangs(struct del *d, struct ub_helper *helper, int *ret_result)
 /* Return: 0 (also when it is gone), -EBUSY without a message, or an error. */
 static int stop_once(struct del *d)
 {
-	bool safe = d->dev->info.flags & UBLK_F_SAFE_STOP_DEV;
 	struct stop_call call = {
 		.info = d->dev->info,
-		.only_unused = !d->opt->force && safe,
+		.only_unused = !d->opt->force && is_safe(d),
 		/* Where the driver can't refuse, nobody may mount it from now on. */
-		.claim = !d->opt->force && !safe && d->dev->info.state == UBLK_S_DEV_LIVE,
+		.claim = !d->opt->force && !is_safe(d) && d->dev->info.state == UBLK_S_DEV_LIVE,
 	};
 	struct ub_helper helper;
 	int ret = ub_helper_start(&helper, call_stop, &call), result;
@@ -175,6 +180,32 @@ static int busy(struct del *d)
 	return ub_fail_text(d->err, UB_STAGE_STOP, -EBUSY, "cannot stop %s: it is in use", d->name);
 }
 
+static int find_users(struct del *d)
+{
+	int ret = ub_users_find(d->dev->id, d->server.pid, d->users);
+
+	return ret ? ub_fail(d->err, UB_STAGE_STOP, ret, "cannot tell who uses %s", d->name) : 0;
+}
+
+/* Return: 0, -EBUSY without a message and with the users that can be seen, or an error. */
+static int stop_if_unused(struct del *d)
+{
+	int ret;
+
+	/* A driver that can refuse knows better, and need not look at every process's descriptors. */
+	if (is_safe(d)) {
+		ret = stop_once(d);
+		if (ret != -EBUSY)
+			return ret;
+		ret = find_users(d);
+		return ret ? ret : -EBUSY;
+	}
+	ret = find_users(d);
+	if (ret)
+		return ret;
+	return d->users->count ? -EBUSY : stop_once(d);
+}
+
 /* Stops a device that nobody uses; lets those who only look at it come to an end. */
 static int stop_unused(struct del *d)
 {
@@ -184,18 +215,9 @@ static int stop_unused(struct del *d)
 	ub_retry_init(&retry, TRANSIENT_MS);
 	do {
 		ub_users_done(d->users);
-		ret = ub_users_find(d->dev->id, d->server.pid, d->users);
-		if (ret)
-			return ub_fail(d->err, UB_STAGE_STOP, ret, "cannot tell who uses %s",
-				       d->name);
-		if (!only_openers(d->users))
-			break;
-		if (d->users->count == 0)
-			ret = stop_once(d);
-		else
-			ret = -EBUSY;
-	} while (ret == -EBUSY && ub_retry_wait(&retry));
-	return ret == -EBUSY || d->users->count ? busy(d) : ret;
+		ret = stop_if_unused(d);
+	} while (ret == -EBUSY && only_openers(d->users) && ub_retry_wait(&retry));
+	return ret == -EBUSY ? busy(d) : ret;
 }
 
 /* As --force: whoever uses it finds it gone. They are told of, since they keep the number taken. */
