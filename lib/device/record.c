@@ -2,10 +2,8 @@
 /* A record as a file: written beside and renamed, read with suspicion, removed by its token. */
 #include "device/record.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +13,7 @@
 
 #include "base/clean.h"
 #include "device/record_dir.h"
+#include "device/record_index.h"
 #include "device/record_json.h"
 
 #define TEMP_TRIES 8
@@ -59,14 +58,13 @@ static int make_temp(int dirfd, uint32_t id, char name[static UB_RECORD_NAME_SIZ
 	return -EEXIST;
 }
 
-static int replace(int dirfd, uint32_t id, const char *text)
+/* The file, whole or not at all. */
+static int put_file(int dirfd, uint32_t id, const char *text)
 {
 	char temp[UB_RECORD_NAME_SIZE], name[UB_RECORD_NAME_SIZE];
-	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
 	_cleanup_close_ int fd = make_temp(dirfd, id, temp);
 	int ret;
 
-	(void)lock;
 	if (fd < 0)
 		return fd;
 	ret = write_all(fd, text, strlen(text));
@@ -77,6 +75,21 @@ static int replace(int dirfd, uint32_t id, const char *text)
 		ret = -errno;
 	if (ret)
 		(void)unlinkat(dirfd, temp, 0);
+	return ret;
+}
+
+static int replace(int dirfd, const struct ub_record *record, const char *text)
+{
+	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
+	char name[UB_RECORD_NAME_SIZE];
+	int ret = ub_index_add(dirfd, record);
+
+	(void)lock;
+	if (!ret)
+		ret = put_file(dirfd, record->id, text);
+	/* What was there before keeps its entries. */
+	if (ret && faccessat(dirfd, ub_record_name(record->id, name), F_OK, 0) != 0)
+		ub_index_remove(dirfd, record);
 	return ret;
 }
 
@@ -93,7 +106,7 @@ int ub_record_write(const struct ub_record *record, struct ub_error *err)
 	dirfd = ub_record_dir_open(true, err);
 	if (dirfd < 0)
 		return dirfd;
-	ret = replace(dirfd, record->id, text);
+	ret = replace(dirfd, record, text);
 	return ret ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
 			     record->id)
 		   : 0;
@@ -150,40 +163,26 @@ static ssize_t read_all(int fd, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
-/* Return: the length of the text in @buf, which has room for UB_RECORD_TEXT_MAX, or an errno. */
-static ssize_t read_text(int dirfd, uint32_t id, char *buf, struct ub_error *err)
+static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
 {
 	_cleanup_close_ int fd = open_trusted(dirfd, id, err);
+	_cleanup_free_ char *text = NULL;
 	ssize_t len;
+	int ret;
 
 	if (fd < 0)
 		return fd;
-	len = read_all(fd, buf, UB_RECORD_TEXT_MAX);
+	text = malloc(UB_RECORD_TEXT_MAX);
+	if (!text)
+		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
+	len = read_all(fd, text, UB_RECORD_TEXT_MAX);
 	if (len < 0)
 		return ub_fail(err, UB_STAGE_RECORD, (int)len, "cannot read the record of ublkb%u",
 			       id);
-	return len;
-}
-
-static int parse_text(uint32_t id, const char *text, ssize_t len, struct ub_record *ret_record,
-		      struct ub_error *err)
-{
-	int ret = ub_record_from_json(text, (size_t)len, ret_record, err);
-
+	ret = ub_record_from_json(text, (size_t)len, ret_record, err);
 	if (ret)
 		ub_error_prefix(err, "cannot use the record of ublkb%u", id);
 	return ret;
-}
-
-static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
-{
-	_cleanup_free_ char *text = malloc(UB_RECORD_TEXT_MAX);
-	ssize_t len;
-
-	if (!text)
-		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
-	len = read_text(dirfd, id, text, err);
-	return len < 0 ? (int)len : parse_text(id, text, len, ret_record, err);
 }
 
 int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err)
@@ -199,7 +198,6 @@ int ub_record_remove(uint32_t id, uint64_t token)
 	_cleanup_close_ int lock = -1;
 	char name[UB_RECORD_NAME_SIZE];
 	struct ub_record record;
-	bool same;
 	int ret;
 
 	if (dirfd < 0)
@@ -209,11 +207,14 @@ int ub_record_remove(uint32_t id, uint64_t token)
 	ret = read_record(dirfd, id, &record, NULL);
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;
-	same = token && record.id == id && record.token == token;
+	if (token && record.id == id && record.token == token) {
+		if (unlinkat(dirfd, ub_record_name(id, name), 0) != 0 && errno != ENOENT)
+			ret = -errno;
+		else
+			ub_index_remove(dirfd, &record);
+	}
 	ub_record_done(&record);
-	if (same && unlinkat(dirfd, ub_record_name(id, name), 0) != 0 && errno != ENOENT)
-		return -errno;
-	return 0;
+	return ret;
 }
 
 static bool is_same_backing(const struct ub_backing *a, const struct ub_backing *b)
@@ -239,85 +240,59 @@ static bool has_name(const void *arg, const struct ub_record *record)
 	return record->spec.name && strcmp(record->spec.name, arg) == 0;
 }
 
-/*
- * What is looked for. The text of a record that matches has one of the marks in it, so that the
- * others need not be parsed: with a hundred devices that would be most of what `add` costs.
- */
 struct query {
+	int dirfd;
 	bool (*matches)(const void *arg, const struct ub_record *record);
 	const void *arg;
-	const char *marks[2]; /* the second may be NULL */
+	const struct ub_record_alive *alive;
+	uint32_t id; /* of the device that was found */
 };
 
-static bool has_mark(const struct query *q, const char *text, size_t len)
+static int is_match(void *arg, uint32_t id)
 {
-	return memmem(text, len, q->marks[0], strlen(q->marks[0])) ||
-	       (q->marks[1] && memmem(text, len, q->marks[1], strlen(q->marks[1])));
-}
-
-static bool is_match(int dirfd, const struct query *q, uint32_t id, char *buf,
-		     const struct ub_record_alive *alive)
-{
-	ssize_t len = read_text(dirfd, id, buf, NULL);
+	struct query *q = arg;
 	struct ub_record record;
 	bool match;
 
-	if (len < 0 || !has_mark(q, buf, (size_t)len) ||
-	    parse_text(id, buf, len, &record, NULL) != 0)
-		return false;
+	if (read_record(q->dirfd, id, &record, NULL) != 0)
+		return 0;
 	match = record.id == id && record.token && q->matches(q->arg, &record) &&
-		alive->is_there(alive->arg, id, record.token);
+		q->alive->is_there(q->alive->arg, id, record.token);
 	ub_record_done(&record);
+	q->id = id;
 	return match;
 }
 
-/* Return: 1 with the id of a device that is there and whose record matches, 0, or an errno. */
-static int find(const struct query *q, const struct ub_record_alive *alive, uint32_t *ret_id)
+static int find(const char *key, struct query *q, uint32_t *ret_id)
 {
-	_cleanup_free_ char *buf = malloc(UB_RECORD_TEXT_MAX);
-	int dirfd = buf ? ub_record_dir_open(false, NULL) : -ENOMEM;
-	struct dirent *entry;
-	int found = 0;
-	DIR *dir;
+	_cleanup_close_ int dirfd = -1;
+	int ret;
 
+	if (!key)
+		return 0;
+	dirfd = ub_record_dir_open(false, NULL);
 	if (dirfd < 0)
 		return dirfd == -ENOENT ? 0 : dirfd;
-	dir = fdopendir(dirfd);
-	if (!dir) {
-		ub_close(&dirfd);
-		return -ENOMEM;
-	}
-	while (!found && (entry = readdir(dir))) {
-		uint32_t id;
-
-		if (!ub_record_parse_name(entry->d_name, &id) ||
-		    !is_match(dirfd, q, id, buf, alive))
-			continue;
-		*ret_id = id;
-		found = 1;
-	}
-	(void)closedir(dir);
-	return found;
+	q->dirfd = dirfd;
+	ret = ub_index_visit(dirfd, key, is_match, q);
+	if (ret == 1)
+		*ret_id = q->id;
+	return ret;
 }
 
 int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,
 			 uint32_t *ret_id)
 {
-	char ino[24], rdev[24];
-	const struct query q = {
-		.matches = claims,
-		.arg = backing,
-		.marks = {ino, backing->rdev ? rdev : NULL},
-	};
+	struct query q = {.matches = claims, .arg = backing, .alive = alive};
+	char key[UB_INDEX_KEY_SIZE];
 
-	(void)snprintf(ino, sizeof(ino), "%" PRIu64, backing->ino);
-	(void)snprintf(rdev, sizeof(rdev), "%" PRIu64, backing->rdev);
-	return find(&q, alive, ret_id);
+	return find(ub_index_backing_key(backing, key), &q, ret_id);
 }
 
 int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id)
 {
-	const struct query q = {.matches = has_name, .arg = name, .marks = {name}};
+	struct query q = {.matches = has_name, .arg = name, .alive = alive};
+	char key[UB_INDEX_KEY_SIZE];
 
-	return find(&q, alive, ret_id);
+	return find(ub_index_name_key(name, key), &q, ret_id);
 }

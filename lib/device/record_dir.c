@@ -11,7 +11,6 @@
 #include <sys/stat.h>
 
 #include "base/clean.h"
-#include "base/parse.h"
 #include "base/retry.h"
 #include "device/record.h"
 
@@ -64,21 +63,11 @@ static int make_dir(const char *path)
 	return 0;
 }
 
-int ub_record_dir_open(bool make, struct ub_error *err)
+static int open_dir(int at, const char *path, struct ub_error *err)
 {
-	_cleanup_close_ int fd = -1;
-	char path[PATH_MAX];
+	_cleanup_close_ int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
-	int ret;
 
-	if (!ub_record_dir(path, sizeof(path)))
-		return ub_fail(err, UB_STAGE_RECORD, -ENAMETOOLONG, "cannot find the records");
-	if (make) {
-		ret = make_dir(path);
-		if (ret)
-			return ub_fail(err, UB_STAGE_RECORD, ret, "cannot make %s", path);
-	}
-	fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
 		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
 				    "cannot use %s: it is a link or no directory", path);
@@ -91,6 +80,26 @@ int ub_record_dir_open(bool make, struct ub_error *err)
 		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
 				    "cannot use %s: others than its owner may write there", path);
 	return UB_TAKE_FD(fd);
+}
+
+int ub_record_dir_open(bool make, struct ub_error *err)
+{
+	char path[PATH_MAX];
+	int ret;
+
+	if (!ub_record_dir(path, sizeof(path)))
+		return ub_fail(err, UB_STAGE_RECORD, -ENAMETOOLONG, "cannot find the records");
+	if (make) {
+		ret = make_dir(path);
+		if (ret)
+			return ub_fail(err, UB_STAGE_RECORD, ret, "cannot make %s", path);
+	}
+	return open_dir(AT_FDCWD, path, err);
+}
+
+int ub_record_dir_open_at(int dirfd, const char *name)
+{
+	return open_dir(dirfd, name, NULL);
 }
 
 int ub_record_dir_lock(int dirfd)
@@ -114,23 +123,4 @@ const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE])
 {
 	(void)snprintf(buf, UB_RECORD_NAME_SIZE, "%u.json", id);
 	return buf;
-}
-
-bool ub_record_parse_name(const char *name, uint32_t *ret_id)
-{
-	char number[12], same[UB_RECORD_NAME_SIZE];
-	size_t len = strcspn(name, ".");
-	uint64_t id;
-
-	if (len == 0 || len >= sizeof(number))
-		return false;
-	memcpy(number, name, len);
-	number[len] = '\0';
-	if (ub_parse_u64(number, UINT32_MAX, &id) != 0)
-		return false;
-	/* "03.json" and "0x3.json" are nobody's. */
-	if (strcmp(ub_record_name((uint32_t)id, same), name) != 0)
-		return false;
-	*ret_id = (uint32_t)id;
-	return true;
 }

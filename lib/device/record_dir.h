@@ -16,6 +16,9 @@
  * (not safe), or another negative errno. */
 int ub_record_dir_open(bool make, struct ub_error *err);
 
+/* Opens a directory in it, with the same suspicion. Return: as above. */
+int ub_record_dir_open_at(int dirfd, const char *name);
+
 /*
  * Keeps other writers and removers out of the directory for as long as the descriptor is open. One
  * who waits too long for somebody who hangs gets none (-1) and does without: the lock only closes
@@ -25,6 +28,3 @@ int ub_record_dir_lock(int dirfd);
 
 /* "3.json". */
 const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
-
-/* Return: true if @name is the name of a record. */
-bool ub_record_parse_name(const char *name, uint32_t *ret_id);

@@ -89,14 +89,14 @@ refused()
 @test "the record of a device that has gone claims nothing" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img -n 4)
-	cp /run/ublk/4.json kept
+	cp -a /run/ublk kept
 	ublk del "$dev"
-	cp kept /run/ublk/4.json
+	cp -a kept/. /run/ublk
 	dev=$(ublk add -t loop -f a.img -n 3)
 	ublk del "$dev"
 	# Nor where another device has got the number.
 	ublk add -t null -n 4
-	cp kept /run/ublk/4.json
+	cp -a kept/. /run/ublk
 	dev=$(ublk add -t loop -f a.img -n 3)
 	ublk del 3 4
 	rm -f /run/ublk/4.json

@@ -60,6 +60,23 @@ static unsigned count_files(void)
 	return count;
 }
 
+/* Entries that say where to look for a backing or a name; -1: there have never been any. */
+static int count_entries(void)
+{
+	char index[96];
+	int count = 0;
+	DIR *d;
+
+	(void)snprintf(index, sizeof(index), "%s/.index", dir);
+	d = opendir(index);
+	if (!d)
+		return -1;
+	for (struct dirent *e; (e = readdir(d));)
+		count += e->d_name[0] != '.';
+	(void)closedir(d);
+	return count;
+}
+
 static void unsafe(int (*call)(void))
 {
 	int ret = call();
@@ -113,8 +130,10 @@ static void only_its_own_token_removes_it(void **state)
 	write_record(3, 1, "/a");
 	assert_int_equal(ub_record_remove(3, 2), 0);
 	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(count_entries(), 2);
 	assert_int_equal(ub_record_remove(3, 1), 0);
 	assert_int_not_equal(access(file, F_OK), 0);
+	assert_int_equal(count_entries(), 0);
 	assert_int_equal(ub_record_remove(3, 1), 0);
 	/* Other programs' devices have no token. */
 	write_record(3, 0, "/a");
@@ -241,22 +260,25 @@ static int find(struct ub_backing *b, uint32_t *ret_id)
 
 static void a_backing_that_is_served_is_found(void **state)
 {
+	static const char key[] = ".index/file-18446744073709551615-18446744073709551614";
 	char path[] = "/other";
 	struct ub_backing b = {.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1};
 	uint32_t id = 0;
-	char junk[128];
+	char junk[192];
 
 	(void)state;
 	there = 7;
 	assert_int_equal(find(&b, &id), 0);
 	write_record(1048575, 7, "/a");
 	write_record(0, 8, "/a");
-	(void)snprintf(junk, sizeof(junk), "%s/007.json", dir);
-	assert_int_equal(symlink("1048575.json", junk), 0);
 	(void)snprintf(junk, sizeof(junk), "%s/5.json", dir);
 	assert_int_equal(mkfifo(junk, 0644), 0);
-	(void)snprintf(junk, sizeof(junk), "%s/junk", dir);
+	(void)snprintf(junk, sizeof(junk), "%s/%s/5", dir, key);
 	assert_int_equal(mkdir(junk, 0755), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/%s/6", dir, key);
+	assert_int_equal(mkfifo(junk, 0644), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/%s/01048575", dir, key);
+	assert_int_equal(symlink("1048575", junk), 0);
 
 	assert_int_equal(find(&b, &id), 1);
 	assert_int_equal(id, 1048575);
@@ -343,6 +365,50 @@ static void one_among_many_is_found_by_file_device_and_name(void **state)
 	assert_int_equal(ub_record_find_name("n", &alive, &id), 0);
 }
 
+static void an_entry_that_is_left_over_claims_nothing(void **state)
+{
+	char path[] = "/a";
+	struct ub_backing b = {
+		.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1, .writable = true};
+	struct ub_record r = make_record(3, "/b");
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	/* The entry without its record, and then with another one's. */
+	write_record(3, TOKEN, path);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(find(&b, &id), 0);
+	r.backing.ino = 5;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(find(&b, &id), 0);
+	b.ino = 5;
+	assert_int_equal(find(&b, &id), 1);
+	assert_int_equal(ub_record_remove(3, TOKEN), 0);
+	assert_int_equal(find(&b, &id), 0);
+	ub_record_done(&r);
+}
+
+/* A device that nobody can look up would be overlooked. */
+static void without_a_safe_index_nothing_is_recorded(void **state)
+{
+	char index[96];
+
+	(void)state;
+	write_record(4, TOKEN, "/a");
+	(void)snprintf(index, sizeof(index), "rm -rf %s/.index", dir);
+	assert_int_equal(system(index), 0);
+	(void)snprintf(index, sizeof(index), "%s/.index", dir);
+	assert_int_equal(symlink(base, index), 0);
+	unsafe(write_it);
+	assert_int_equal(count_files(), 1);
+	assert_int_equal(unlink(index), 0);
+	assert_int_equal(mkdir(index, 0777), 0);
+	assert_int_equal(chmod(index, 0777), 0);
+	unsafe(write_it);
+	assert_int_equal(count_files(), 1);
+}
+
 static void writers_at_the_same_time_leave_one_whole_record(void **state)
 {
 	(void)state;
@@ -393,6 +459,8 @@ int main(void)
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
 		TEST(a_name_that_is_taken_is_found),
 		TEST(one_among_many_is_found_by_file_device_and_name),
+		TEST(an_entry_that_is_left_over_claims_nothing),
+		TEST(without_a_safe_index_nothing_is_recorded),
 		TEST(writers_at_the_same_time_leave_one_whole_record),
 		TEST(the_directory_is_the_users_own),
 	};

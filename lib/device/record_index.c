@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/record_index.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/clean.h"
+#include "base/parse.h"
+#include "device/record_dir.h"
+
+#define INDEX_NAME ".index"
+#define ENTRY_SIZE (UB_INDEX_KEY_SIZE + 12)
+
+const char *ub_index_backing_key(const struct ub_backing *backing,
+				 char buf[static UB_INDEX_KEY_SIZE])
+{
+	if (!backing->path)
+		return NULL;
+	if (backing->rdev)
+		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "block-%" PRIu64, backing->rdev);
+	else
+		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, backing->dev,
+			       backing->ino);
+	return buf;
+}
+
+const char *ub_index_name_key(const char *name, char buf[static UB_INDEX_KEY_SIZE])
+{
+	int n;
+
+	if (!name || strchr(name, '/'))
+		return NULL;
+	n = snprintf(buf, UB_INDEX_KEY_SIZE, "name-%s", name);
+	return n > 0 && n < UB_INDEX_KEY_SIZE ? buf : NULL;
+}
+
+static const char *entry_of(const char *key, uint32_t id, char buf[static ENTRY_SIZE])
+{
+	(void)snprintf(buf, ENTRY_SIZE, "%s/%u", key, id);
+	return buf;
+}
+
+static int add(int index, const char *key, uint32_t id)
+{
+	_cleanup_close_ int fd = -1;
+	char entry[ENTRY_SIZE];
+
+	if (mkdirat(index, key, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	fd = openat(index, entry_of(key, id, entry),
+		    O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	return fd >= 0 ? 0 : -errno;
+}
+
+int ub_index_add(int dirfd, const struct ub_record *record)
+{
+	char backing_key[UB_INDEX_KEY_SIZE], name_key[UB_INDEX_KEY_SIZE];
+	const char *keys[] = {ub_index_backing_key(&record->backing, backing_key),
+			      ub_index_name_key(record->spec.name, name_key)};
+	_cleanup_close_ int index = -1;
+	int ret = 0;
+
+	if (!keys[0] && !keys[1])
+		return 0;
+	if (mkdirat(dirfd, INDEX_NAME, 0700) != 0 && errno != EEXIST)
+		return -errno;
+	index = ub_record_dir_open_at(dirfd, INDEX_NAME);
+	if (index < 0)
+		return index;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(keys) && !ret; i++)
+		if (keys[i])
+			ret = add(index, keys[i], record->id);
+	return ret;
+}
+
+void ub_index_remove(int dirfd, const struct ub_record *record)
+{
+	char backing_key[UB_INDEX_KEY_SIZE], name_key[UB_INDEX_KEY_SIZE], entry[ENTRY_SIZE];
+	const char *keys[] = {ub_index_backing_key(&record->backing, backing_key),
+			      ub_index_name_key(record->spec.name, name_key)};
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME);
+
+	for (size_t i = 0; i < UB_ARRAY_SIZE(keys) && index >= 0; i++) {
+		if (!keys[i])
+			continue;
+		(void)unlinkat(index, entry_of(keys[i], record->id, entry), 0);
+		/* It stays while others have an entry there. */
+		(void)unlinkat(index, keys[i], AT_REMOVEDIR);
+	}
+}
+
+/* "3"; "03" and "0x3" are nobody's. */
+static bool parse_id(const char *name, uint32_t *ret_id)
+{
+	char same[12];
+	uint64_t id;
+
+	if (ub_parse_u64(name, UINT32_MAX, &id) != 0)
+		return false;
+	*ret_id = (uint32_t)id;
+	(void)snprintf(same, sizeof(same), "%u", *ret_id);
+	return strcmp(same, name) == 0;
+}
+
+int ub_index_visit(int dirfd, const char *key, int (*visit)(void *arg, uint32_t id), void *arg)
+{
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME);
+	_cleanup_close_ int fd = index < 0 ? index : ub_record_dir_open_at(index, key);
+	struct dirent *entry;
+	uint32_t id;
+	int ret = 0;
+	DIR *dir;
+
+	if (fd < 0)
+		return fd == -ENOENT ? 0 : fd;
+	dir = fdopendir(fd);
+	if (!dir)
+		return -ENOMEM;
+	UB_TAKE_FD(fd);
+	while (!ret && (entry = readdir(dir)))
+		if (parse_id(entry->d_name, &id))
+			ret = visit(arg, id);
+	(void)closedir(dir);
+	return ret;
+}

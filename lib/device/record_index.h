@@ -1,0 +1,32 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Which devices have a backing or a name, told without reading every record: in the directory of
+ * the records, .index/KEY/N is an empty file for each of the two that device N has. KEY is
+ * "file-DEV-INO", "block-RDEV" (a block device has as many nodes as one likes) or "name-NAME".
+ *
+ * An entry only says where to look; what counts is the record. It is made before the record and
+ * goes after it, so that a record that is there is found; one that a crash left over is harmless.
+ * Internal to record*.c.
+ */
+#pragma once
+
+#include "device/record.h"
+
+#define UB_INDEX_KEY_SIZE 128
+
+/* Return: @buf, or NULL where no record can have such an entry. */
+const char *ub_index_backing_key(const struct ub_backing *backing,
+				 char buf[static UB_INDEX_KEY_SIZE]);
+const char *ub_index_name_key(const char *name, char buf[static UB_INDEX_KEY_SIZE]);
+
+/* Makes the entries of @record that are missing. Return: 0 or a negative errno. */
+int ub_index_add(int dirfd, const struct ub_record *record);
+
+/* Removes those that are there. */
+void ub_index_remove(int dirfd, const struct ub_record *record);
+
+/*
+ * Calls @visit for every device that has an entry under @key, until it returns other than 0.
+ * Return: what it returned last, 0 when there is none, or a negative errno.
+ */
+int ub_index_visit(int dirfd, const char *key, int (*visit)(void *arg, uint32_t id), void *arg);
