@@ -11,6 +11,8 @@
 #include "interrupt.h"
 #include "kernel/ctrl.h"
 #include "dry_run.h"
+#include "kernel/node.h"
+#include "spec/check.h"
 #include "text.h"
 
 #define TARGETS_MAX (UB_OPTSETS_MAX - 4)

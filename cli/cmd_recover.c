@@ -9,6 +9,7 @@
 #include "device_fields.h"
 #include "devices.h"
 #include "interrupt.h"
+#include "kernel/node.h"
 
 struct recover_args {
 	struct ub_device_args devices;

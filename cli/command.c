@@ -8,7 +8,7 @@
 
 #include "base/clean.h"
 #include "commands.h"
-#include "device/spec.h"
+#include "spec/spec.h"
 #include "help.h"
 #include "text.h"
 

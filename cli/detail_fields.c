@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "device/data_path.h"
+#include "spec/data_path.h"
 #include "kernel/uapi.h"
 #include "plan_fields.h"
 

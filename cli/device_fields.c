@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clean.h"
+#include "kernel/node.h"
 #include "kernel/uapi.h"
 
 /* Every getter of this file sees a struct ub_dev. */

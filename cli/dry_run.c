@@ -5,8 +5,8 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
-#include "device/budget.h"
-#include "device/data_path.h"
+#include "budget/budget.h"
+#include "spec/data_path.h"
 #include "kernel/ctrl.h"
 #include "plan_fields.h"
 #include "table.h"

@@ -3,7 +3,7 @@
 #pragma once
 
 #include "command.h"
-#include "device/spec.h"
+#include "spec/spec.h"
 
 /* Opens the target only to ask it. Return: the exit status, an error told. */
 enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec);

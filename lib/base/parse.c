@@ -7,7 +7,6 @@
 #include <string.h>
 
 /* The driver gives out minors of 20 bits. */
-#define DEV_ID_MAX ((1U << 20) - 1)
 
 static int digit_of(char c, unsigned base)
 {
@@ -113,27 +112,6 @@ int ub_parse_size(const char *text, uint64_t *ret_bytes)
 	if (bytes > INT64_MAX)
 		return -ERANGE;
 	*ret_bytes = (uint64_t)bytes;
-	return 0;
-}
-
-int ub_parse_dev_id(const char *text, uint32_t *ret_id)
-{
-	const char *p = text;
-	uint64_t id;
-
-	if (strncmp(p, "/dev/", 5) == 0) {
-		p += 5;
-		if (strncmp(p, "ublk", 4) != 0)
-			return -EINVAL;
-	}
-	if (strncmp(p, "ublkb", 5) == 0 || strncmp(p, "ublkc", 5) == 0)
-		p += 5;
-	/* The kernel writes no leading zeroes and no 0x, so nothing with them is a device. */
-	if (*p == '0' && p[1])
-		return -EINVAL;
-	if (ub_parse_u64(p, DEV_ID_MAX, &id) != 0)
-		return -EINVAL;
-	*ret_id = (uint32_t)id;
 	return 0;
 }
 

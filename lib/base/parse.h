@@ -18,12 +18,6 @@ int ub_parse_u64(const char *text, uint64_t max, uint64_t *ret_value);
  */
 int ub_parse_size(const char *text, uint64_t *ret_bytes);
 
-/*
- * A device's id out of "3", "ublkb3", "ublkc3", "/dev/ublkb3" or "/dev/ublkc3"; "ublkb3p1" is refused.
- * Return: 0, or -EINVAL when the text has none of these forms (it may be a name).
- */
-int ub_parse_dev_id(const char *text, uint32_t *ret_id);
-
 /* "512K", "1.5G", "10G", "513": the shortest text that is right to one decimal. */
 const char *ub_format_size(uint64_t bytes, char *buf, size_t size);
 

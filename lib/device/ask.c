@@ -8,7 +8,7 @@
 
 #include "base/clean.h"
 #include "base/fault.h"
-#include "device/helper.h"
+#include "process/helper.h"
 #include "kernel/ctrl.h"
 
 /* How long one device may keep its answer. */

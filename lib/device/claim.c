@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "device/device.h"
+#include "kernel/node.h"
 
 int ub_claim_open(uint32_t id)
 {

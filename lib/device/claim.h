@@ -7,7 +7,7 @@
 
 #include <stdint.h>
 
-#include "device/helper.h"
+#include "process/helper.h"
 
 struct ub_claim {
 	struct ub_helper helper;

@@ -8,25 +8,14 @@
 #include <string.h>
 
 #include "base/clean.h"
-#include "base/parse.h"
 #include "device/ask.h"
-#include "device/process.h"
+#include "process/process.h"
+#include "kernel/node.h"
 #include "kernel/sysfs.h"
+#include "record/store.h"
 
 #define CHAR_CLASS "/sys/class/ublk-char"
 #define SECTOR 512
-
-const char *ub_dev_block_path(uint32_t id, char buf[static 32])
-{
-	(void)snprintf(buf, 32, "/dev/ublkb%u", id);
-	return buf;
-}
-
-const char *ub_dev_char_path(uint32_t id, char buf[static 32])
-{
-	(void)snprintf(buf, 32, "/dev/ublkc%u", id);
-	return buf;
-}
 
 const char *ub_dev_state_name(const struct ub_dev *dev)
 {

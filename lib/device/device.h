@@ -10,8 +10,8 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "device/footprint.h"
-#include "device/record.h"
+#include "budget/footprint.h"
+#include "record/record.h"
 #include "kernel/ctrl.h"
 
 struct ub_dev {
@@ -57,7 +57,3 @@ const char *ub_dev_recovery_name(uint64_t flags);
 
 /* No server and no way to get one: dead, or its server died without recovery. */
 bool ub_dev_is_orphan(const struct ub_dev *dev);
-
-/* /dev/ublkbN or /dev/ublkcN. */
-const char *ub_dev_block_path(uint32_t id, char buf[static 32]);
-const char *ub_dev_char_path(uint32_t id, char buf[static 32]);

@@ -19,10 +19,12 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/handover.h"
-#include "device/process.h"
+#include "process/process.h"
 #include "kernel/ctrl.h"
+#include "process/program.h"
+#include "record/json.h"
+#include "record/store.h"
 
-#define SERVER_NAME "ublk-server"
 /* How long a server may take to undo its work before it is killed and its device removed. */
 #define UNDO_MS 10000
 #define GRACE_MS 2000
@@ -70,47 +72,12 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	return 0;
 }
 
-/* The server beside this very program (a build folder), or where it is installed. */
-static int find_server(char path[static PATH_MAX])
-{
-	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/" SERVER_NAME));
-	char *slash;
-
-	if (len > 0) {
-		path[len] = '\0';
-		slash = strrchr(path, '/');
-		(void)snprintf(slash, sizeof("/" SERVER_NAME), "/%s", SERVER_NAME);
-		if (access(path, X_OK) == 0)
-			return 0;
-	}
-	(void)snprintf(path, PATH_MAX, "%s/ublk/%s", UB_LIBEXECDIR, SERVER_NAME);
-	return access(path, X_OK) == 0 ? 0 : -errno;
-}
-
-int ub_launch_open_server(void)
-{
-	char path[PATH_MAX];
-	ssize_t len = readlink("/proc/self/exe", path, sizeof(path) - 1);
-	const char *name;
-	int fd;
-
-	/* The server itself may have left the mount namespace that the path is of. */
-	path[len < 0 ? 0 : len] = '\0';
-	name = strrchr(path, '/');
-	if (name && strcmp(name + 1, SERVER_NAME) == 0)
-		(void)strcpy(path, "/proc/self/exe");
-	else if ((fd = find_server(path)) < 0)
-		return fd;
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 /* In the child, or to become the server: only async-signal-safe calls. */
 static void exec_server(const char *path, int handover_fd, int channel_fd)
 {
 	char handover[12], channel[12];
-	char *const with[] = {(char *)SERVER_NAME, handover, channel, NULL};
-	char *const without[] = {(char *)SERVER_NAME, handover, NULL};
+	char *const with[] = {(char *)UB_SERVER_NAME, handover, channel, NULL};
+	char *const without[] = {(char *)UB_SERVER_NAME, handover, NULL};
 	sigset_t none;
 
 	(void)snprintf(handover, sizeof(handover), "%d", handover_fd);
@@ -143,7 +110,7 @@ static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err
 	char path[PATH_MAX];
 	_cleanup_close_ int theirs = -1;
 	int pair[2];
-	int ret = find_server(path);
+	int ret = ub_program_find_server(path);
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s", path);
@@ -332,7 +299,7 @@ int ub_launch_exec(enum ub_launch_mode mode, const struct ub_record *record, str
 	struct ub_handover *map;
 	char path[PATH_MAX];
 	size_t size;
-	int ret = find_server(path);
+	int ret = ub_program_find_server(path);
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s", path);

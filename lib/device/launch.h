@@ -14,7 +14,7 @@
 
 #include "base/error.h"
 #include "base/notes.h"
-#include "device/record.h"
+#include "record/record.h"
 
 enum ub_launch_mode { UB_LAUNCH_ADD, UB_LAUNCH_RECOVER };
 
@@ -35,9 +35,6 @@ int ub_launch_commit(struct ub_launch *launch, struct ub_error *err);
 
 /* The result did not reach the user: undoes, waits for the end, frees @launch. */
 void ub_launch_abort(struct ub_launch *launch);
-
-/* Opens the server's program for reading. Return: a descriptor to be closed, or a negative errno. */
-int ub_launch_open_server(void);
 
 /*
  * --foreground: becomes the server; returns only on failure.

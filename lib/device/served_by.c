@@ -6,7 +6,7 @@
 #include <sys/sysmacros.h>
 
 #include "base/clean.h"
-#include "device/process.h"
+#include "process/process.h"
 
 void ub_served_by_find(const struct ub_dev *dev, struct ub_served_by *ret_server)
 {

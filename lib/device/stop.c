@@ -13,9 +13,10 @@
 #include "base/clock.h"
 #include "base/retry.h"
 #include "device/claim.h"
-#include "device/helper.h"
-#include "device/process.h"
+#include "process/helper.h"
+#include "process/process.h"
 #include "device/served_by.h"
+#include "record/store.h"
 
 /* How long a device that is open may stay so before that counts: udev and its helpers look at
  * every new device for a moment. */

@@ -20,7 +20,7 @@ enum ub_part {
 
 extern const char *const ub_part_names[UB_PART_COUNT];
 
-/* Bytes. What the queue itself and an I/O take (queue/internal.h and queue/io.h hold to it), and
+/* Bytes. What the queue itself and an I/O take (queue/internal.h and target/io.h hold to it), and
  * the stack that serving needs, generously. */
 #define UB_QUEUE_STATE_SIZE 1024U
 #define UB_IO_STATE_SIZE 64U

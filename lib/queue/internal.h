@@ -9,7 +9,7 @@
 #include "memory/desc.h"
 #include "memory/layout.h"
 #include "memory/pool.h"
-#include "queue/io.h"
+#include "target/io.h"
 #include "queue/queue.h"
 #include "queue/ring.h"
 

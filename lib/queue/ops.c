@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What targets do with an I/O: queue/io.h, on the ring. */
+/* What targets do with an I/O: target/io.h, on the ring. */
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>

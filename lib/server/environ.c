@@ -22,8 +22,9 @@
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "base/fault.h"
 #include "base/parse.h"
+#include "base/fault.h"
+#include "record/dir.h"
 #include "server/server.h"
 
 #ifndef PR_SET_IO_FLUSHER

@@ -23,7 +23,8 @@
 #include "base/parse.h"
 #include "device/claim.h"
 #include "device/device.h"
-#include "device/process.h"
+#include "kernel/node.h"
+#include "process/process.h"
 #include "device/users.h"
 #include "server/server.h"
 

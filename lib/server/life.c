@@ -8,6 +8,7 @@
 #include "base/clean.h"
 #include "device/device.h"
 #include "device/users.h"
+#include "record/store.h"
 #include "server/server.h"
 
 /* There is no event for "last close": ask again while an orderly stop is wanted. */

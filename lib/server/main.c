@@ -16,9 +16,11 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/parse.h"
+#include "record/json.h"
 #include "server/errand.h"
 #include "server/own.h"
 #include "server/server.h"
+#include "spec/check.h"
 
 static int parse_fd(const char *text, int *ret_fd)
 {

@@ -12,8 +12,8 @@
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "base/parse.h"
 #include "kernel/ctrl.h"
+#include "kernel/node.h"
 
 #define READ_WRITE (ACL_READ | ACL_WRITE)
 

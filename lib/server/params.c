@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/data_path.h"
+#include "spec/data_path.h"
 #include "server/server.h"
 
 #define SECTOR_SHIFT 9

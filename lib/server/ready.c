@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/device.h"
+#include "kernel/node.h"
 #include "server/server.h"
 
 static int wait_node(struct server *s, struct ub_error *err)

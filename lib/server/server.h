@@ -10,10 +10,10 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "device/budget.h"
+#include "budget/budget.h"
 #include "device/handover.h"
 #include "device/launch.h"
-#include "device/record.h"
+#include "record/record.h"
 #include "kernel/ctrl.h"
 #include "queue/queue.h"
 #include "server/errand.h"

@@ -9,9 +9,11 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "device/data_path.h"
+#include "kernel/node.h"
+#include "record/store.h"
+#include "spec/data_path.h"
 #include "device/device.h"
-#include "device/process.h"
+#include "process/process.h"
 #include "server/server.h"
 
 /* How long udev may take for a node, and how often to look. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of targets, and what is the same for all of them. */
+/* What is the same for all targets. */
 #include "target/target.h"
 
 #include <errno.h>
@@ -8,27 +8,6 @@
 #include <unistd.h>
 
 #include "target/path.h"
-
-/* A new target is one more line here. */
-#define TARGETS(X) \
-	X(null)    \
-	X(loop)    \
-	X(mem)
-
-#define DECLARE(name) extern const struct ub_target ub_target_##name;
-#define ROW(name) &ub_target_##name,
-
-TARGETS(DECLARE)
-
-const struct ub_target *const ub_targets[] = {TARGETS(ROW) NULL};
-
-const struct ub_target *ub_target_find(const char *name)
-{
-	for (const struct ub_target *const *t = ub_targets; *t; t++)
-		if (strcmp((*t)->name, name) == 0)
-			return *t;
-	return NULL;
-}
 
 int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes, struct ub_error *err)
 {

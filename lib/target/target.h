@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a target is. A target says what it can (size, blocks, capabilities), and turns each I/O into
- * operations on the queue's ring. It knows queue/io.h and nothing else of the server. A new target
- * is one file, one line in target.c's table, one test file.
+ * operations on the queue's ring. It knows target/io.h and nothing else of the server. A new target
+ * is one file, one line in targets.c, one test file.
  */
 #pragma once
 
@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/notes.h"
 #include "base/opt.h"
-#include "queue/io.h"
+#include "target/io.h"
 
 #define UB_TARGET_FILES_MAX 4
 #define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */

@@ -2,9 +2,11 @@
 # SPDX-License-Identifier: MIT
 # The walls of the house, held by reading the includes.
 
+load helpers.bash
+
 setup()
 {
-	cd "$BATS_TEST_DIRNAME/../.." || return
+	cd "$TOP" || return
 }
 
 # includes FOLDER: the project's own headers that the files of lib/FOLDER include.
@@ -41,20 +43,56 @@ only()
 }
 
 @test "queue knows base, kernel layouts, memory and targets" {
-	only queue 'queue/|base/|kernel/uapi\.h|memory/|target/target\.h'
+	only queue 'queue/|base/|kernel/uapi\.h|memory/|target/(target|io)\.h'
 }
 
-@test "targets see the queue through one small header" {
-	only target 'target/|base/|kernel/uapi\.h|memory/|queue/io\.h'
+@test "targets know neither queues nor devices: they see an I/O through one small header" {
+	only target 'target/|base/|kernel/uapi\.h|memory/'
 }
 
-@test "device never includes the server or the queue" {
-	only device 'device/|base/|kernel/|memory/|target/'
+@test "what is asked knows targets, and neither processes nor devices" {
+	only spec 'spec/|base/|kernel/(uapi|node)\.h|target/target\.h'
+}
+
+@test "what is kept knows what is asked" {
+	only record 'record/|spec/|base/|kernel/(uapi|node)\.h|memory/(layout|plan)\.h|target/target\.h'
+}
+
+@test "processes know nothing of devices" {
+	only process 'process/|base/'
+}
+
+@test "what may be had knows what is asked and kept" {
+	only budget 'budget/|spec/|record/|process/|base/|kernel/|memory/|target/target\.h'
+}
+
+@test "a device from outside knows neither server nor queue" {
+	only device 'device/|spec/|record/|budget/|process/|base/|kernel/|memory/|target/'
+}
+
+# What the object files of the library and the server define and want.
+symbols()
+{
+	find "$BUILD"/CMakeFiles/ub.dir/lib "$BUILD"/CMakeFiles/ublk-server.dir/lib -name '*.o' |
+		sort | while read -r object; do
+		source=${object#*.dir/} source=${source%.o}
+		[[ ! -e $source ]] || nm "$object" | sed -E "s|^([0-9a-f]+)? +([A-Za-z]) |$source \\2 |"
+	done
+}
+
+@test "no two files of the library need each other" {
+	symbols >"$BATS_TEST_TMPDIR/symbols"
+	awk 'FNR == NR { if ($2 ~ /[A-TV-Z]/) home[$3] = $1; next }
+	     $2 == "U" && home[$3] { print $1, home[$3] }' \
+		"$BATS_TEST_TMPDIR/symbols" "$BATS_TEST_TMPDIR/symbols" >"$BATS_TEST_TMPDIR/edges"
+	[[ $(wc -l <"$BATS_TEST_TMPDIR/edges") -gt 200 ]]
+	run tsort "$BATS_TEST_TMPDIR/edges"
+	[[ $status -eq 0 ]] || { printf '%s\n' "$output" | grep '^tsort:'; return 1; }
 }
 
 @test "json-c only in the record and the JSON output" {
 	run grep -rlE '#include <json-c' cli lib
-	[ "$(sort <<<"$output" | grep -vE '^(lib/device/(record|json)[a-z_]*\.[ch]|cli/json[a-z_]*\.[ch])$')" = "" ]
+	[ "$(sort <<<"$output" | grep -vE '^(lib/(record/(to|from)_json\.c|spec/json_[a-z]+\.[ch])|cli/json[a-z_]*\.[ch])$')" = "" ]
 }
 
 @test "liburing only in control commands and queue files" {

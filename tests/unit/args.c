@@ -12,7 +12,7 @@
 #include <cmocka.h>
 
 #include "base/clean.h"
-#include "device/spec.h"
+#include "spec/spec.h"
 
 static const char *const colours[] = {"red", "green", NULL};
 

@@ -10,7 +10,7 @@
 
 #include <cmocka.h>
 
-#include "device/spec.h"
+#include "spec/spec.h"
 #include "hints.h"
 #include "status.h"
 #include "text.h"

@@ -11,6 +11,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
+#include "kernel/node.h"
 
 #define KIB 1024ULL
 

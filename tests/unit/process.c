@@ -19,8 +19,8 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
-#include "device/helper.h"
-#include "device/process.h"
+#include "process/helper.h"
+#include "process/process.h"
 
 #define FIELDS_3_TO_21 "S 1 812 812 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 4 0"
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A record as text: what comes back is what went in, and nothing hostile comes in. */
+#include "record/json.h"
 #include "record_support.h"
 
 #include <errno.h>

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A record as a file: whole or not at all, and nothing is believed that another may have put there. */
+#include "record/dir.h"
+#include "record/store.h"
 #include "record_support.h"
 
 #include <dirent.h>

@@ -13,7 +13,7 @@
 #include <cmocka.h>
 
 #include "base/clean.h"
-#include "device/record.h"
+#include "record/record.h"
 
 /* Not UTF-8, and all that JSON or a shell could stumble over. */
 #define ODD_PATH "/srv/\xff\xfe\xc3(\n\t\"\\'/ \x01\x7f\xc3\xbc.img"

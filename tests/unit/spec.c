@@ -11,8 +11,9 @@
 #include <cmocka.h>
 
 #include "base/clean.h"
-#include "device/data_path.h"
-#include "device/spec.h"
+#include "spec/check.h"
+#include "spec/data_path.h"
+#include "spec/spec.h"
 
 static struct ub_spec spec;
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue for the targets' tests: it stands in for lib/queue behind queue/io.h, executes each
+ * A queue for the targets' tests: it stands in for lib/queue behind target/io.h, executes each
  * operation at once by an ordinary system call, keeps a log of them, and gives short results and
  * errors on demand.
  */

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "device/record.h"
+#include "record/record.h"
 #include "memory/region.h"
 
 /* One kind of memory of one queue, or of the whole device. */

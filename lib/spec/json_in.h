@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Checked reading of JSON that is input: types, ranges and lengths; each function notes what is
- * wrong and where. Internal to record*.c.
+ * wrong and where. For the files that read it, alone.
  */
 #pragma once
 
@@ -9,7 +9,6 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "base/opt.h"
 
 struct ub_json_in {
 	struct ub_error *err;
@@ -47,7 +46,3 @@ int ub_json_to_string(const struct ub_json_in *p, const char *key, struct json_o
 		      const char **ret_text);
 int ub_json_to_choice(const struct ub_json_in *p, const char *key, struct json_object *value,
 		      const char *const *names, int *ret_index);
-
-/* What of @options is in @obj, into @args, which holds the defaults. Return: 0, -EBADMSG, -ENOMEM. */
-int ub_json_read_options(const struct ub_json_in *p, struct json_object *obj,
-			 const struct ub_opt *options, void *args);

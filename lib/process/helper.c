@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/helper.h"
+#include "process/helper.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
-#include "device/process.h"
+#include "process/process.h"
 
 #define CHANNEL_FD 3
 #define END_MS 2000

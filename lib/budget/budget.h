@@ -10,7 +10,7 @@
 
 #include "base/error.h"
 #include "base/notes.h"
-#include "device/spec.h"
+#include "spec/spec.h"
 #include "kernel/uapi.h"
 #include "memory/plan.h"
 

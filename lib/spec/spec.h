@@ -48,6 +48,7 @@ enum ub_recovery {
 
 /* CPUs that a machine may have (the driver wants room for every one that could be plugged in). */
 #define UB_CPUS_MAX 8192U
+#define UB_NODE_MAX 1023 /* of NUMA nodes, the largest */
 
 struct ub_spec {
 	int id; /* -1: the kernel chooses */
@@ -101,13 +102,6 @@ uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
  */
 int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned threads,
 		      cpu_set_t *ret_cpus, size_t size);
-
-/*
- * Checks what can be checked without a system call (ranges, combinations, names), and replaces
- * UB_RECOVERY_DEFAULT by what the target can.
- * Return: 0, or -EINVAL with a message of stage UB_STAGE_USAGE.
- */
-int ub_spec_check(struct ub_spec *spec, struct ub_error *err);
 
 /* Frees what it owns; takes a half-built one. */
 void ub_spec_done(struct ub_spec *spec);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/charged.h"
+#include "budget/charged.h"
 
 #include <dirent.h>
 #include <inttypes.h>

@@ -1,16 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The directory of the records: opened without following links, believed only if nobody but its
- * owner can write there. Internal to record*.c. Knows nothing of what is in the files.
+ * owner can write there. Knows nothing of what is in the files.
  */
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/error.h"
 
 #define UB_RECORD_NAME_SIZE 32
+
+/*
+ * The directory of the records of this process's user: "/run/ublk" for root, "$XDG_RUNTIME_DIR/ublk"
+ * or else "/run/user/UID/ublk" for others. UBLK_RUNTIME_DIR overrides it (tests, containers), if it
+ * is an absolute path and the program runs with no more rights than its caller (secure_getenv):
+ * sudo drops it, so root gets only what root has set. Whatever it is, it is used only while it
+ * belongs to this user or root and nobody else may write there.
+ * Return: @buf, or NULL when it is too small.
+ */
+const char *ub_record_dir(char *buf, size_t size);
 
 /* Opens the directory; @make: creates it if it is missing. Return: a descriptor, -ENOENT, -EPERM
  * (not safe), or another negative errno. */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/spec.h"
+#include "spec/spec.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -8,15 +8,12 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
-#include "device/data_path.h"
+#include "kernel/node.h"
 #include "kernel/uapi.h"
 
 #define KIB 1024ULL
 #define MIB (1024 * KIB)
-#define NAME_LENGTH_MAX 64
-#define NODE_MAX 1023
-#define UB_THREADS_MAX 4096
-#define DEV_ID_MAX ((1U << 20) - 1) /* minors have 20 bits */
+#define THREADS_MAX 4096
 
 const char *const ub_data_path_names[] = {
 	[UB_PATH_AUTO] = "auto",           [UB_PATH_COPY] = "copy",
@@ -56,7 +53,7 @@ const char *const ub_recovery_names[] = {
 /* clang-format off */
 const struct ub_opt ub_spec_options[] = {
 	{ .name = "id", .letter = 'n', .type = UB_OPT_INT, AT(id), .metavar = "N",
-	  .max = DEV_ID_MAX, .help = "number of the device (default: the kernel chooses)" },
+	  .max = UB_DEV_ID_MAX, .help = "number of the device (default: the kernel chooses)" },
 	{ .name = "name", .type = UB_OPT_STRING, AT(name), .metavar = "NAME",
 	  .help = "name that other commands take for the device" },
 	{ .name = "queues", .letter = 'q', .type = UB_OPT_U32, AT(queues), .metavar = "N",
@@ -71,7 +68,7 @@ const struct ub_opt ub_spec_options[] = {
 	{ .name = "batch", .type = UB_OPT_CHOICE, AT(batch), .choices = ub_batch_names,
 	  .help = "many requests with one command (default: auto)" },
 	{ .name = "threads", .type = UB_OPT_U32, AT(threads), .metavar = "N", .min = 1,
-	  .max = UB_THREADS_MAX,
+	  .max = THREADS_MAX,
 	  .help = "threads that serve, over all queues (default: one for each queue)" },
 	{ .name = "cpus", .type = UB_OPT_STRING, AT(cpus), .metavar = "LIST",
 	  .help = "numbers of CPUs, dealt out to the threads (default: each queue's)" },
@@ -87,7 +84,7 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "keep all of the server in memory, as swap on the device needs it" },
 	{ .name = "huge-pages", .type = UB_OPT_FLAG, AT(huge_pages),
 	  .help = "have buffers in huge pages of the default size, taken at the start" },
-	{ .name = "numa-node", .type = UB_OPT_INT, AT(numa_node), .metavar = "N", .max = NODE_MAX,
+	{ .name = "numa-node", .type = UB_OPT_INT, AT(numa_node), .metavar = "N", .max = UB_NODE_MAX,
 	  .help = "node whose memory is used (default: that of each queue's CPUs)" },
 	{ .name = "logical-block-size", .type = UB_OPT_SIZE32, AT(logical_block_size),
 	  .metavar = "SIZE", .min = 512, .max = 64 * KIB,
@@ -163,24 +160,6 @@ int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target)
 	return 0;
 }
 
-/* A name must stand in a path and a log line, and must not be taken for a device's number. */
-static int check_name(const char *name, struct ub_error *err)
-{
-	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-				   "0123456789_.+-";
-	size_t len = strlen(name);
-	uint32_t id;
-
-	if (len == 0 || len > NAME_LENGTH_MAX)
-		return ub_fail_usage(err, "--name takes 1 to %d characters", NAME_LENGTH_MAX);
-	if (name[0] == '-' || name[0] == '.' || strspn(name, good) != len)
-		return ub_fail_usage(err, "--name takes letters, digits and _ . + -, "
-					  "and no . or - at the start");
-	if (ub_parse_dev_id(name, &id) == 0 || strspn(name, "0123456789") == len)
-		return ub_fail_usage(err, "--name %s would be taken for a device's number", name);
-	return 0;
-}
-
 uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth)
 {
 	uint32_t threads = spec->threads / spec->queues;
@@ -202,163 +181,6 @@ int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned thre
 	if (count > 0 && (int)thread >= count)
 		CPU_SET_S(list[(int)thread % count], size, ret_cpus);
 	return count < 0 ? count : CPU_COUNT_S(size, ret_cpus);
-}
-
-static int check_threads(const struct ub_spec *spec, struct ub_error *err)
-{
-	cpu_set_t cpus[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
-
-	if (ub_spec_deal_cpus(spec, 0, 1, cpus, sizeof(cpus)) < 0)
-		return ub_fail_usage(
-			err,
-			"--cpus takes numbers and ranges up to %u, as 0-3,8, each once; not %s",
-			UB_CPUS_MAX - 1, spec->cpus);
-	if (spec->threads % spec->queues)
-		return ub_fail_usage(err, "--threads %u is no multiple of --queues %u",
-				     spec->threads, spec->queues);
-	return 0;
-}
-
-static bool is_power_of_two(uint32_t value)
-{
-	return value && !(value & (value - 1));
-}
-
-static int check_blocks(const struct ub_spec *spec, struct ub_error *err)
-{
-	const struct {
-		const char *name;
-		uint32_t value;
-	} sizes[] = {
-		{"logical-block-size", spec->logical_block_size},
-		{"physical-block-size", spec->physical_block_size},
-		{"io-min", spec->io_min},
-		{"io-opt", spec->io_opt},
-	};
-	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
-
-	for (size_t i = 0; i < UB_ARRAY_SIZE(sizes); i++) {
-		if (sizes[i].value && !is_power_of_two(sizes[i].value))
-			return ub_fail_usage(err, "--%s %u is no power of two", sizes[i].name,
-					     sizes[i].value);
-	}
-	/* ublk_validate_params() refuses both. */
-	if (spec->logical_block_size > page)
-		return ub_fail_usage(err, "--logical-block-size %u is larger than a page (%u)",
-				     spec->logical_block_size, page);
-	if (spec->physical_block_size && spec->physical_block_size < spec->logical_block_size)
-		return ub_fail_usage(
-			err, "--physical-block-size %u is smaller than the logical one (%u)",
-			spec->physical_block_size, spec->logical_block_size);
-	if (spec->max_io % page)
-		return ub_fail_usage(err, "--max-io %u is no multiple of the page (%u)",
-				     spec->max_io, page);
-	return 0;
-}
-
-static int check_recovery(struct ub_spec *spec, struct ub_error *err)
-{
-	bool can = spec->target->recoverable;
-
-	if (spec->recovery == UB_RECOVERY_DEFAULT) {
-		spec->recovery = !can || spec->unprivileged ? UB_RECOVERY_NONE
-				 : spec->no_lock            ? UB_RECOVERY_REQUEUE
-							    : UB_RECOVERY_REISSUE;
-		return 0;
-	}
-	if (spec->recovery != UB_RECOVERY_NONE && !can)
-		return ub_fail_usage(
-			err, "--recovery %s is not for target %s: its data dies with its server",
-			ub_recovery_names[spec->recovery], spec->target->name);
-	if (spec->recovery != UB_RECOVERY_NONE && spec->unprivileged)
-		return ub_spec_needs_root(err, "--recovery", ub_recovery_names[spec->recovery]);
-	/* What is sent again would be called done, and then overwritten by the older write. */
-	if (spec->recovery == UB_RECOVERY_REISSUE && spec->no_lock)
-		return ub_fail_usage(
-			err, "--recovery reissue and --no-lock exclude each other: only the "
-			     "lock tells when a dead server's last write is over");
-	return 0;
-}
-
-static unsigned count_choices(const struct ub_opt *opt)
-{
-	unsigned count = 0;
-
-	while (opt->choices[count])
-		count++;
-	return count;
-}
-
-/* Ranges, for a specification that did not come through the command line. */
-static int check_range(const struct ub_spec *spec, const struct ub_opt *opt, struct ub_error *err)
-{
-	const void *field = (const char *)spec + opt->offset;
-	int choice;
-	uint32_t value;
-
-	switch (opt->type) {
-	case UB_OPT_CHOICE:
-		memcpy(&choice, field, sizeof(choice));
-		if (field == &spec->recovery && choice == UB_RECOVERY_DEFAULT)
-			return 0;
-		if (choice < 0 || (unsigned)choice >= count_choices(opt))
-			return ub_fail_usage(err, "--%s is out of range", opt->name);
-		return 0;
-	case UB_OPT_SIZE32:
-	case UB_OPT_U32:
-		memcpy(&value, field, sizeof(value));
-		if (value == 0 && opt->type == UB_OPT_SIZE32 && field != &spec->max_io)
-			return 0; /* the target's own */
-		if (value == 0 && field == &spec->threads)
-			return 0; /* one for each queue */
-		if (value < opt->min || value > opt->max)
-			return ub_fail_usage(err, "--%s %u is out of range: %llu to %llu",
-					     opt->name, value, (unsigned long long)opt->min,
-					     (unsigned long long)opt->max);
-		return 0;
-	default:
-		return 0;
-	}
-}
-
-static int check_ranges(const struct ub_spec *spec, struct ub_error *err)
-{
-	if (spec->id < -1 || spec->id > (int)DEV_ID_MAX)
-		return ub_fail_usage(err, "--id %d is out of range: 0 to %u", spec->id, DEV_ID_MAX);
-	if (spec->numa_node < -1 || spec->numa_node > NODE_MAX)
-		return ub_fail_usage(err, "--numa-node %d is out of range: 0 to %d",
-				     spec->numa_node, NODE_MAX);
-	for (const struct ub_opt *opt = ub_spec_options; opt->name; opt++) {
-		int r = check_range(spec, opt, err);
-
-		if (r < 0)
-			return r;
-	}
-	return 0;
-}
-
-int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
-{
-	int r;
-
-	if (!spec->target)
-		return ub_fail_usage(err, "no target is chosen");
-	r = check_ranges(spec, err);
-	if (r == 0 && spec->name)
-		r = check_name(spec->name, err);
-	if (r == 0)
-		r = check_blocks(spec, err);
-	if (r == 0)
-		r = check_threads(spec, err);
-	if (r == 0)
-		r = ub_spec_check_path(spec, err);
-	if (r == 0 && spec->foreground && spec->no_wait)
-		r = ub_fail_usage(err, "--foreground and --no-wait exclude each other");
-	if (r == 0 && spec->target->check)
-		r = spec->target->check(spec->target_args, err);
-	if (r == 0)
-		r = check_recovery(spec, err);
-	return r;
 }
 
 void ub_spec_done(struct ub_spec *spec)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/record_index.h"
+#include "record/index.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -11,7 +11,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
-#include "device/record_dir.h"
+#include "record/dir.h"
 
 #define INDEX_NAME ".index"
 #define ENTRY_SIZE (UB_INDEX_KEY_SIZE + 12)

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/record_dir.h"
+#include "record/dir.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,7 +12,6 @@
 
 #include "base/clean.h"
 #include "base/retry.h"
-#include "device/record.h"
 
 #define OVERRIDE "UBLK_RUNTIME_DIR"
 #define LOCK_NAME ".lock"

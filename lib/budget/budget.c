@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/budget.h"
+#include "budget/budget.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -16,12 +16,13 @@
 #include "base/caps.h"
 #include "base/clean.h"
 #include "base/parse.h"
-#include "device/charged.h"
-#include "device/data_path.h"
-#include "device/launch.h"
+#include "budget/charged.h"
+#include "spec/check.h"
+#include "spec/data_path.h"
 #include "kernel/ctrl.h"
 #include "kernel/sysfs.h"
 #include "memory/desc.h"
+#include "process/program.h"
 #include "target/target.h"
 
 _Static_assert(UB_UNLIMITED == RLIM_INFINITY, "limits are taken as they are");
@@ -128,7 +129,7 @@ void ub_allowance_read(struct ub_allowance *ret_allowance)
 /* Address space that the server's program maps, by its file; 0 if it can't be read. */
 static uint64_t program_size(uint64_t page)
 {
-	_cleanup_close_ int fd = ub_launch_open_server();
+	_cleanup_close_ int fd = ub_program_open_server();
 	uint64_t size = PROGRAM_EXTRA;
 	Elf64_Ehdr head;
 	Elf64_Phdr part;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/footprint.h"
+#include "budget/footprint.h"
 
 #include <errno.h>
 #include <inttypes.h>

@@ -5,7 +5,7 @@
  */
 #pragma once
 
-#include "device/spec.h"
+#include "spec/spec.h"
 
 /* The data path that "auto" stands for, as long as nothing is known of the driver. */
 int ub_spec_path(const struct ub_spec *spec);

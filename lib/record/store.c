@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A record as a file: written beside and renamed, read with suspicion, removed by its token. */
-#include "device/record.h"
+#include "record/store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,18 +11,11 @@
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "device/record_dir.h"
-#include "device/record_index.h"
-#include "device/record_json.h"
+#include "record/dir.h"
+#include "record/index.h"
+#include "record/json.h"
 
 #define TEMP_TRIES 8
-
-void ub_record_done(struct ub_record *record)
-{
-	ub_spec_done(&record->spec);
-	free(record->backing.path);
-	*record = (struct ub_record){0};
-}
 
 static int write_all(int fd, const char *text, size_t len)
 {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/json_in.h"
+#include "spec/json_in.h"
 
 #include <errno.h>
 #include <string.h>

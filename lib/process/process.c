@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "device/process.h"
+#include "process/process.h"
 
 #include <dirent.h>
 #include <errno.h>

@@ -1,14 +1,22 @@
 /* SPDX-License-Identifier: MIT */
-/* Options from JSON, by their tables. */
-#include "device/json_in.h"
+#include "spec/json_options.h"
 
 #include <errno.h>
 #include <limits.h>
-#include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "device/record_json.h"
+#include "spec/json_out.h"
+
+const char *ub_opt_key(const struct ub_opt *opt, char buf[static UB_OPT_KEY_SIZE])
+{
+	(void)snprintf(buf, UB_OPT_KEY_SIZE, "%s", opt->name);
+	for (char *p = buf; *p; p++)
+		if (*p == '-')
+			*p = '_';
+	return buf;
+}
 
 static int read_string_option(const struct ub_json_in *p, const char *key,
 			      struct json_object *value, char **field)
@@ -111,4 +119,42 @@ int ub_json_read_options(const struct ub_json_in *p, struct json_object *obj,
 			ret = read_option(p, opt, key, value, (char *)args + opt->offset);
 	}
 	return ret;
+}
+
+static bool add_option(struct json_object *obj, const struct ub_opt *opt, const void *args)
+{
+	const void *field = (const char *)args + opt->offset;
+	char key[UB_OPT_KEY_SIZE];
+	int number;
+
+	ub_opt_key(opt, key);
+	switch (opt->type) {
+	case UB_OPT_FLAG:
+		return ub_json_add_bool(obj, key, *(const bool *)field);
+	case UB_OPT_U32:
+	case UB_OPT_SIZE32:
+		return ub_json_add_u64(obj, key, *(const uint32_t *)field);
+	case UB_OPT_INT:
+		return ub_json_add_int(obj, key, *(const int *)field);
+	case UB_OPT_SIZE:
+		return ub_json_add_u64(obj, key, *(const uint64_t *)field);
+	case UB_OPT_STRING:
+		return ub_json_add_string(obj, key, *(char *const *)field);
+	case UB_OPT_CHOICE:
+		return ub_json_add_choice(obj, key, opt->choices, *(const int *)field);
+	case UB_OPT_SWITCH:
+		number = *(const int *)field;
+		return number < 0 ? ub_json_add(obj, key, NULL, true)
+				  : ub_json_add_bool(obj, key, number);
+	}
+	return false;
+}
+
+bool ub_json_add_options(struct json_object *obj, const struct ub_opt *opt, const void *args,
+			 bool transient)
+{
+	for (; opt && opt->name; opt++)
+		if ((transient || !opt->transient) && !add_option(obj, opt, args))
+			return false;
+	return true;
 }

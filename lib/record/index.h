@@ -6,11 +6,10 @@
  *
  * An entry only says where to look; what counts is the record. It is made before the record and
  * goes after it, so that a record that is there is found; one that a crash left over is harmless.
- * Internal to record*.c.
  */
 #pragma once
 
-#include "device/record.h"
+#include "record/record.h"
 
 #define UB_INDEX_KEY_SIZE 128
 

@@ -5,7 +5,7 @@
  * default, since an older version did not know it.
  */
 
-#include "device/record_json.h"
+#include "record/json.h"
 
 #include <errno.h>
 #include <json-c/json.h>
@@ -14,12 +14,13 @@
 #include <string.h>
 
 #include "base/clean.h"
-#include "device/json_in.h"
-#include "device/record.h"
+#include "kernel/node.h"
+#include "spec/json_in.h"
+#include "spec/json_options.h"
+#include "spec/json_out.h"
 
 #define DEPTH_MAX 8
 #define ERRNO_MAX 4095
-#define DEV_ID_MAX ((1U << 20) - 1)
 
 static int read_spec(struct ub_json_in *p, struct json_object *obj, struct ub_spec *spec)
 {
@@ -199,7 +200,7 @@ static int read_head(struct ub_json_in *p, struct json_object *obj, struct ub_re
 	if (strlen(version) >= sizeof(r->version))
 		return ub_json_bad(p, "version", "is too long");
 	memcpy(r->version, version, strlen(version) + 1);
-	ret = ub_json_get_u32(p, obj, "id", DEV_ID_MAX, &r->id);
+	ret = ub_json_get_u32(p, obj, "id", UB_DEV_ID_MAX, &r->id);
 	return ret ? ret : ub_json_get_hex(p, obj, "token", &r->token);
 }
 
@@ -230,18 +231,12 @@ static void free_tokenerp(struct json_tokener **tok)
 		json_tokener_free(*tok);
 }
 
-static void put_objectp(struct json_object **obj)
-{
-	json_object_put(*obj);
-}
-
 int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_record,
 			struct ub_error *err)
 {
 	_cleanup_(free_tokenerp)
 	struct json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
-	_cleanup_(put_objectp)
-	struct json_object *obj = NULL;
+	_cleanup_json_ struct json_object *obj = NULL;
 	struct ub_record record = {0};
 	size_t end;
 	int ret;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: MIT */
+/* Where our programs are. */
+#pragma once
+
+#include <limits.h>
+
+#define UB_SERVER_NAME "ublk-server"
+
+/* The server beside this very program (a build folder), or where it is installed. Return: 0 or a
+ * negative errno. */
+int ub_program_find_server(char ret_path[static PATH_MAX]);
+
+/* Opens the server's program for reading. Return: a descriptor to be closed, or a negative errno. */
+int ub_program_open_server(void);

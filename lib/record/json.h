@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* A record as JSON text. */
+#pragma once
+
+#include <stddef.h>
+
+#include "base/error.h"
+#include "record/record.h"
+
+#define UB_RECORD_SCHEMA "ublk.record/1"
+#define UB_RECORD_TEXT_MAX ((size_t)1 << 20)
+
+/*
+ * @launch: also the options of one call (foreground, timeout, ...), as a server needs
+ * them that is to be started.
+ * Return: text to be freed, or NULL without memory.
+ */
+char *ub_record_to_json(const struct ub_record *record, bool launch);
+
+/* Return: 0, -EBADMSG with a message (not JSON, wrong schema, wrong types or ranges), -ENOMEM. */
+int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_record,
+			struct ub_error *err);

@@ -1,0 +1,11 @@
+/* SPDX-License-Identifier: MIT */
+#include "record/record.h"
+
+#include <stdlib.h>
+
+void ub_record_done(struct ub_record *record)
+{
+	ub_spec_done(&record->spec);
+	free(record->backing.path);
+	*record = (struct ub_record){0};
+}

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The record of a device of ours: /run/ublk/N.json (an ordinary user's: $XDG_RUNTIME_DIR/ublk).
+ * It holds what the kernel cannot tell: the specification, the backing's identity, the server's
+ * identity; enough to recover. What is in the directory is input: it may be absent, old, truncated
+ * or hostile, and is believed only when its token is the one that the kernel keeps for the device
+ * (ublksrv_ctrl_dev_info.ublksrv_flags, given at ADD_DEV).
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/notes.h"
+#include "spec/spec.h"
+#include "kernel/uapi.h"
+#include "memory/layout.h"
+#include "memory/plan.h"
+
+/* Where a server's own memory lies, so that it can be told apart from outside. */
+struct ub_record_memory {
+	uint64_t base; /* address of the first queue's stretch; 0: not known */
+	struct ub_layout layout;
+	uint64_t target_base, target_size;           /* what the target maps; size 0: nothing */
+	struct ub_plan_region plan[UB_REGION_COUNT]; /* as it was planned; sums over all queues */
+};
+
+struct ub_record {
+	char version[24]; /* of the server */
+	uint32_t id;
+	uint64_t token;      /* random; identifies this very device as long as it exists */
+	struct ub_spec spec; /* resolved: as it is served, not as it was typed */
+	/* Granted by the kernel. */
+	uint32_t queues, depth, max_io;
+	uint64_t flags; /* UBLK_F_* */
+	int data_path;  /* enum ub_data_path, never auto */
+	/* The server. */
+	int32_t pid;
+	uint64_t start_time; /* of the process, clock ticks since boot, from /proc/PID/stat */
+	uint32_t threads;
+	struct ub_record_memory memory;
+	bool taking_over; /* it recovers the device, and has not fetched everything yet */
+	struct ub_backing backing;
+	int write_error; /* negative errno of a failed write-back, or 0 */
+	struct ub_notes notes;
+};
+
+void ub_record_done(struct ub_record *record);

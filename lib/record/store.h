@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The records of this machine's devices as files: written beside and renamed, read with suspicion,
+ * removed by their token, and looked for.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "record/record.h"
+
+/*
+ * Writes the record so that a reader sees the old one or the new one, never a part: a file beside
+ * it, renamed. Creates the directory (0755). Follows no links.
+ */
+int ub_record_write(const struct ub_record *record, struct ub_error *err);
+
+/*
+ * Reads device @id's record. Nothing is believed that does not belong to this user (or root) or
+ * that others may write; ids and tokens are the caller's to compare.
+ * Return: 0, -ENOENT, -EBADMSG, -EPERM (not safe to believe), or another negative errno.
+ */
+int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err);
+
+/* Removes the record of @id if its token is @token. Return: 0 also when there is none. */
+int ub_record_remove(uint32_t id, uint64_t token);
+
+/* Tells whether device @id exists with this token: a record of one that does not counts nothing. */
+struct ub_record_alive {
+	bool (*is_there)(void *arg, uint32_t id, uint64_t token);
+	void *arg;
+};
+
+/*
+ * Looks for a record that claims the same backing (by device and inode, or by
+ * device number), where one of the two is served for writing, its server dead or alive.
+ * Return: 1 with @ret_id, 0, or a negative errno.
+ */
+int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,
+			 uint32_t *ret_id);
+
+/* Looks for a device that has this name. Return: as above. */
+int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id);

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/* The table of targets. */
+#include "target/target.h"
+
+#include <string.h>
+
+/* A new target is one more line here. */
+#define TARGETS(X) \
+	X(null)    \
+	X(loop)    \
+	X(mem)
+
+#define DECLARE(name) extern const struct ub_target ub_target_##name;
+#define ROW(name) &ub_target_##name,
+
+TARGETS(DECLARE)
+
+const struct ub_target *const ub_targets[] = {TARGETS(ROW) NULL};
+
+const struct ub_target *ub_target_find(const char *name)
+{
+	for (const struct ub_target *const *t = ub_targets; *t; t++)
+		if (strcmp((*t)->name, name) == 0)
+			return *t;
+	return NULL;
+}
