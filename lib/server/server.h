@@ -70,6 +70,9 @@ void server_leave_namespace(struct server *s);
 /* params.c: what the target is, as the driver wants to hear it. */
 void server_fill_params(const struct server *s, struct ublk_params *params);
 
+/* keep.c: what is kept of the device. */
+int server_write_record(struct server *s, struct ub_error *err);
+
 /* events.c: what the main thread waits for. */
 
 /* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. */
@@ -101,7 +104,6 @@ void server_free_queues(struct server *s);
 
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
-int server_write_record(struct server *s, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
 int server_recover(struct server *s, struct ub_error *err);
 

@@ -13,7 +13,6 @@
 #include "record/store.h"
 #include "spec/data_path.h"
 #include "device/device.h"
-#include "process/process.h"
 #include "server/server.h"
 
 /* How long udev may take for a node, and how often to look. */
@@ -241,31 +240,6 @@ static int set_params(struct server *s, struct ub_error *err)
 		return ub_fail(err, UB_STAGE_PARAMS, ret, "cannot set the parameters of ublkb%u",
 			       s->record.id);
 	return 0;
-}
-
-int server_write_record(struct server *s, struct ub_error *err)
-{
-	struct ub_record r = s->record;
-	int ret = ub_fault("record");
-
-	if (ret)
-		return ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
-			       r.id);
-	(void)snprintf(r.version, sizeof(r.version), "%s", UB_VERSION);
-	r.queues = s->info->nr_hw_queues;
-	r.depth = s->info->queue_depth;
-	r.max_io = s->info->max_io_buf_bytes;
-	r.flags = s->info->flags;
-	r.data_path = ub_path_granted(r.flags);
-	r.pid = getpid();
-	(void)ub_process_start_time(r.pid, &r.start_time);
-	r.threads = s->nr_queues;
-	r.memory.base = (uintptr_t)s->space.base;
-	r.memory.layout = s->space.layout;
-	r.memory.target_base = (uintptr_t)s->target.memory;
-	r.memory.target_size = s->target.memory_size;
-	r.backing = s->target.backing;
-	return ub_record_write(&r, err);
 }
 
 static int start_device(struct server *s, struct ub_error *err)
