@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/ioctl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "target/path.h"
@@ -55,12 +56,32 @@ static int reopen_block(int path_fd, int flags, bool excl)
 	return fd;
 }
 
+/* Whether it could be opened for writing, told without doing it: an overlay would copy the whole file
+ * up. @fd: it is open for reading. Return: 0 or a negative errno. */
+static int may_write(int fd)
+{
+	int read_only = 0;
+
+	if (faccessat(fd, "", W_OK, AT_EACCESS | AT_EMPTY_PATH) < 0)
+		return -errno;
+	return ioctl(fd, BLKROGET, &read_only) == 0 && read_only ? -EROFS : 0;
+}
+
+static int probe(int path_fd, int flags)
+{
+	int fd = reopen(path_fd, O_RDONLY), ret = fd < 0 || flags == O_RDONLY ? 0 : may_write(fd);
+
+	if (ret < 0)
+		ub_close(&fd);
+	return ret < 0 ? ret : fd;
+}
+
 static int reopen_any(int path_fd, bool block, int flags, const struct ub_open_request *req)
 {
-	bool excl = flags == O_RDWR && !req->no_lock && !req->probe;
-
+	if (req->probe)
+		return probe(path_fd, flags);
 	if (block)
-		return reopen_block(path_fd, flags, excl);
+		return reopen_block(path_fd, flags, flags == O_RDWR && !req->no_lock);
 	return reopen(path_fd, flags);
 }
 

@@ -42,7 +42,7 @@ static const struct ub_opt options[] = {
 		.type = UB_OPT_SIZE,
 		.offset = offsetof(struct loop_args, offset),
 		.metavar = "SIZE",
-		.help = "where in FILE the device starts (default: 0)",
+		.help = "where in FILE the device starts: any byte (default: 0)",
 	},
 	{
 		.name = "size",
@@ -82,10 +82,6 @@ static int loop_check(const void *args, struct ub_error *err)
 
 	if (!a->file || a->file[0] == '\0')
 		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "missing the file to serve");
-	if (a->offset % SECTOR_SIZE)
-		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
-				    "cannot start at %llu: the offset must be a multiple of %u",
-				    (unsigned long long)a->offset, SECTOR_SIZE);
 	return 0;
 }
 
@@ -105,10 +101,10 @@ static const char *why_not_direct(const struct ub_probe *p, uint32_t logical, ui
 		(void)snprintf(why, size, "the file system does not offer it for this file");
 	else if (need > page)
 		(void)snprintf(why, size, "it needs blocks of %u bytes, more than a page", need);
-	else if (need > logical)
-		(void)snprintf(why, size, "it needs --logical-block-size %u", need);
 	else if (offset % need)
 		(void)snprintf(why, size, "it needs an --offset that is a multiple of %u", need);
+	else if (need > logical)
+		(void)snprintf(why, size, "it needs --logical-block-size %u", need);
 	else
 		return NULL;
 	return why;

@@ -91,7 +91,6 @@ wrong()
 	wrong "--size': 99999999999T is out of range" add -t mem --size 99999999999T
 	wrong "3000 is no power of two" add -t null --logical-block-size 3000
 	wrong "8192 is larger than a page" add -t null --logical-block-size 8192
-	wrong "cannot start at 100: the offset must be a multiple of 512" add -t loop -f img --offset 100
 }
 
 @test "values of add are checked" {

@@ -157,6 +157,50 @@ partition()
 	cmp a.img model
 }
 
+# As behind a program, or a header of any length.
+@test "an image that starts at any byte of a file is served whole, buffered, and says so" {
+	make_image a.img 8M
+	head -c 8M /dev/urandom >a.img
+	cp a.img model
+	run --separate-stderr ublk add -t loop -f a.img --offset 1000001 --size 4M
+	[ "$status" -eq 0 ]
+	[[ $stderr == *'I/O is buffered, not direct: '* ]]
+	cmp -n 4M <(tail -c +1000002 model) /dev/ublkb0
+	head -c 256K /dev/urandom >part
+	dd if=part of=/dev/ublkb0 bs=3584 seek=5 conv=fsync status=none
+	dd if=part of=model oflag=seek_bytes seek=$((1000001 + 5 * 3584)) conv=notrunc status=none
+	blkdiscard -z -o 1M -l 68K /dev/ublkb0
+	dd if=/dev/zero of=model bs=68K count=1 oflag=seek_bytes seek=$((1000001 + 1048576)) conv=notrunc status=none
+	ublk del 0
+	cmp a.img model
+	run --separate-stderr ublk add -t loop -f a.img --offset 1000001 --direct on
+	[ "$status" -eq 1 ]
+	[[ $stderr == *'cannot do direct I/O'*'--offset'* ]]
+}
+
+@test "an image below an overlay is copied up when it is served for writing, and not before" {
+	mkdir lower upper work
+	modprobe overlay
+	truncate -s 8M lower/a.img
+	mkdir over
+	mount -t overlay -o "lowerdir=$PWD/lower,upperdir=$PWD/upper,workdir=$PWD/work" overlay over
+	at_end unmount "$PWD/over"
+	run -0 --separate-stderr ublk add --dry-run -t loop -f over/a.img
+	[ -z "$stderr" ]
+	[ -z "$(ls upper)" ]
+	dev=$(ublk add -t loop -f over/a.img --read-only)
+	[ -z "$(ls upper)" ]
+	ublk del "$dev"
+	dev=$(ublk add -t loop -f over/a.img)
+	[ -e upper/a.img ]
+	ublk del "$dev"
+	umount over
+	# What a dry run tells is what an add would do.
+	mount -t overlay -o "lowerdir=$PWD/upper:$PWD/lower" overlay over
+	run -0 --separate-stderr ublk add --dry-run -t loop -f over/a.img
+	[[ $stderr == *'read-only, since it cannot be opened for writing: Read-only file system'* ]]
+}
+
 # Direct I/O of this file system needs 4096 bytes, the image inside is made of 512.
 @test "an image of 512-byte sectors where direct I/O needs 4096 is served buffered, and says so" {
 	fs_on "$(make_ram_disk 64 4096)" ext4 fs

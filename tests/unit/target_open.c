@@ -69,9 +69,6 @@ static void offset_and_size_stay_inside_the_file(void **state)
 	(void)state;
 	make_file("small", 8192);
 	prepare(&o, "loop", "small");
-	set_size(&o, "offset", 100);
-	is_refused(&o, -EINVAL, UB_STAGE_USAGE, "must be a multiple of 512");
-	prepare(&o, "loop", "small");
 	set_size(&o, "offset", 8192);
 	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "cannot start at 8192");
 	prepare(&o, "loop", "small");
@@ -87,6 +84,25 @@ static void offset_and_size_stay_inside_the_file(void **state)
 	must_open(&o);
 	assert_int_equal(o.tgt.size, 4096);
 	finish(&o);
+}
+
+static void an_offset_of_any_byte_is_served_by_buffered_io_and_said(void **state)
+{
+	struct opened o;
+
+	(void)state;
+	make_file("app", 8192);
+	prepare(&o, "loop", "app");
+	set_size(&o, "offset", 1001);
+	must_open(&o);
+	assert_int_equal(o.tgt.size, (8192 - 1001) / 512 * 512);
+	assert_int_equal(*(int *)arg(&o, "direct"), 0);
+	assert_true(notes_say(&o, "I/O is buffered, not direct: "));
+	finish(&o);
+	prepare(&o, "loop", "app");
+	set_size(&o, "offset", 1001);
+	*(int *)arg(&o, "direct") = 1;
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "cannot do direct I/O on ");
 }
 
 static void a_relative_path_becomes_absolute_and_keeps_its_links(void **state)
@@ -389,6 +405,7 @@ int main(void)
 		cmocka_unit_test(what_is_no_file_is_refused_with_its_kind),
 		cmocka_unit_test(sizes_are_rounded_down_and_said),
 		cmocka_unit_test(offset_and_size_stay_inside_the_file),
+		cmocka_unit_test(an_offset_of_any_byte_is_served_by_buffered_io_and_said),
 		cmocka_unit_test(a_relative_path_becomes_absolute_and_keeps_its_links),
 		cmocka_unit_test(a_path_longer_than_the_kernel_takes_can_be_served),
 		cmocka_unit_test(a_file_is_served_for_writing_once),
