@@ -159,8 +159,12 @@ static int start_recovery(struct server *s, bool again, struct ub_error *err)
 		if (ub_left_ms(s->deadline) == 0)
 			break;
 		ret = wait_a_moment(s, RETRY_MS, err);
-		if (ret)
+		/* It may live by now: another recovery was faster. */
+		if (!ret)
+			ret = check_state(s, err);
+		if (ret && ret != -EBUSY)
 			return ret;
+		ret = 0;
 	}
 	if (ret == -EBUSY && again)
 		return taken_over_half(s, ret, err);
@@ -169,7 +173,10 @@ static int start_recovery(struct server *s, bool again, struct ub_error *err)
 	return 0;
 }
 
-/* So that nobody begins again where the kernel can't. */
+/*
+ * So that nobody begins again where the kernel can't. Only with the char device open: of several
+ * recoveries the driver lets one do that, and the others must not touch the record of that one.
+ */
 static int note_take_over(struct server *s, bool taking_over, struct ub_error *err)
 {
 	s->record.taking_over = taking_over;
@@ -213,8 +220,6 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = server_make_queues(s, err);
 	if (!ret)
 		ret = start_recovery(s, again, err);
-	if (!ret)
-		ret = note_take_over(s, false, err);
 	if (!ret)
 		ret = server_open_char(s, err);
 	if (!ret)

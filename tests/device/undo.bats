@@ -296,6 +296,27 @@ has_ended_after_all()
 	ublk del 0
 }
 
+@test "recover: of two at once, wherever the slower one stands, the record names the one that serves" {
+	run -0 ublk add -n 0 -t null
+	for step in start-recovery char record; do
+		kill_again
+		stop_at "$step" recover --timeout 20 0
+		"$UBLK" recover --timeout 5 0 >second.log 2>&1 || true
+		[ "$step" = record ] || is_state 0 live
+		wait_for 60 has_ended_after_all
+		wait "$command" || { echo "at $step"; cat out.log second.log; return 1; }
+		wait_for 10 one_server
+		[ "$(jq .server.pid /run/ublk/0.json)" = "$(servers)" ] || { echo "at $step"; return 1; }
+		[ "$(server_of 0)" = "$(servers)" ]
+	done
+	ublk del 0
+}
+
+one_server()
+{
+	[[ $(servers | wc -l) -eq 1 ]]
+}
+
 @test "recover: from Linux 7.0 on, a server that dies half-fetched leaves the device recoverable" {
 	only_on_kernel 7.0 "recovery after a death in the middle of the fetches"
 	orphaned_device 2
