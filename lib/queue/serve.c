@@ -411,8 +411,11 @@ int ub_queue_serve(struct ub_queue *q)
 	ub_queue_tell(q);
 	while (q->idle < q->depth) {
 		wanted = completions_to_wait_for(q);
-		if (__builtin_expect(q->poll_ns != 0, 0) && wanted)
+		if (__builtin_expect(q->poll_ns != 0, 0) && wanted) {
 			poll_ring(q);
+			/* It has submitted, and that may have ended the queue: ub_link_cut(). */
+			wanted = q->refused ? 0 : wanted;
+		}
 		ret = submit_and_wait(q, wanted);
 		if (ret < 0 && !asks_again(ret))
 			return ret;
