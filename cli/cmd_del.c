@@ -40,8 +40,12 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 
 	if (dev->managed || args->force || !dev->server_alive)
 		return true;
-	ub_out_note("ublkb%u is left alone: it lives, and is another %s", dev->id,
-		    dev->info.owner_uid == geteuid() ? "program's" : "user's");
+	if (dev->record_error.code)
+		ub_out_note("ublkb%u is left alone: it lives, and whose it is cannot be told: %s",
+			    dev->id, dev->record_error.msg);
+	else
+		ub_out_note("ublkb%u is left alone: it lives, and is another %s", dev->id,
+			    dev->info.owner_uid == geteuid() ? "program's" : "user's");
 	return false;
 }
 

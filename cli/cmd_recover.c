@@ -38,13 +38,17 @@ static bool is_live(const struct ub_dev *dev)
 static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 {
 	(void)call;
-	return dev->managed && !is_live(dev) && !ub_dev_is_orphan(dev) &&
-	       dev->info.state != UBLK_S_DEV_DEAD;
+	/* One whose record can't be used may be one of ours: that is told. */
+	return (dev->managed || dev->record_error.code) && !is_live(dev) &&
+	       !ub_dev_is_orphan(dev) && dev->info.state != UBLK_S_DEV_DEAD;
 }
 
 /* Return: 0, or why there is no way back for it. */
 static int check(const struct ub_dev *dev, struct ub_error *err)
 {
+	if (dev->record_error.code)
+		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL, "cannot recover ublkb%u: %s",
+				    dev->id, dev->record_error.msg);
 	if (!dev->managed)
 		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
 				    "cannot recover ublkb%u: it is another program's", dev->id);

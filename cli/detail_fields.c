@@ -57,7 +57,8 @@ GETTER(asked_batch)
 
 GETTER(path_reason)
 {
-	if (dev_of(object)->managed)
+	/* -1: its record does not say. */
+	if (dev_of(object)->managed && spec_of(object)->path_reason >= 0)
 		ub_value_text(value, ub_path_reason_names[spec_of(object)->path_reason]);
 }
 
@@ -370,7 +371,7 @@ GETTER(idle_buffers)
 
 	if (!dev->managed)
 		return;
-	if (!ub_path_has_buffers(dev->record.data_path, spec->target))
+	if (!ub_path_has_buffers(ub_path_granted(dev->info.flags), spec->target))
 		ub_value_text(value, "none");
 	else if (spec->mlock)
 		ub_value_text(value, "kept-locked");
@@ -382,7 +383,7 @@ GETTER(idle_buffers)
 
 GETTER(planned)
 {
-	if (dev_of(object)->managed)
+	if (dev_of(object)->managed && dev_of(object)->record.memory.planned)
 		ub_value_number(value, UB_REGION_COUNT);
 }
 

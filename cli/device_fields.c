@@ -6,6 +6,7 @@
 #include "base/clean.h"
 #include "kernel/node.h"
 #include "kernel/uapi.h"
+#include "spec/data_path.h"
 
 /* Every getter of this file sees a struct ub_dev. */
 #define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
@@ -85,7 +86,8 @@ GETTER(max_io)
 GETTER(data_path)
 {
 	if (dev_of(object)->managed)
-		ub_value_text(value, ub_data_path_names[dev_of(object)->record.data_path]);
+		ub_value_text(value,
+			      ub_data_path_names[ub_path_granted(dev_of(object)->info.flags)]);
 }
 
 GETTER(batch)
@@ -146,6 +148,12 @@ GETTER(owner_gid)
 GETTER(managed)
 {
 	ub_value_number(value, dev_of(object)->managed);
+}
+
+GETTER(record_error)
+{
+	if (dev_of(object)->record_error.code)
+		ub_value_text(value, dev_of(object)->record_error.msg);
 }
 
 GETTER(target)
@@ -344,6 +352,8 @@ const struct ub_field ub_device_fields[] = {
 	  .help = "group who made it" },
 	{ .key = "managed", .type = UB_FIELD_BOOL, .column = "MANAGED", .get = get_managed,
 	  .help = "it is one of ours, not of another program" },
+	{ .key = "record_error", .type = UB_FIELD_STRING, .get = get_record_error,
+	  .json_only = true },
 	{ .key = "target", .type = UB_FIELD_OPTIONS, .column = "TARGET", .get = get_target,
 	  .help = "what it serves" },
 	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", .get = get_backing,

@@ -30,7 +30,7 @@ struct ub_dev_detail {
 	struct ub_users users;
 	struct ub_placement *queues;
 	size_t queue_count;
-	char status[256]; /* what is wrong; "" when nothing is */
+	char status[512]; /* what is wrong; "" when nothing is */
 	char action[256]; /* what to do about it */
 };
 

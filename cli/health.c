@@ -3,10 +3,12 @@
 #include "device_fields.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "kernel/uapi.h"
+#include "record/dir.h"
 
 static bool has_recovery(const struct ub_dev *dev)
 {
@@ -35,15 +37,33 @@ static const char *find_status(const struct ub_dev *dev)
 	}
 }
 
+static bool is_lost(const struct ub_dev *dev)
+{
+	return dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev) || ub_dev_is_orphan(dev);
+}
+
 static const char *find_action(const struct ub_dev *dev)
 {
-	bool lost = dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev);
-
-	if (lost || ub_dev_is_orphan(dev))
+	if (is_lost(dev))
 		return "ublk del %u";
 	return dev->managed ? "ublk recover %u"
 			    : "recover it with the program that made it, or give it up: "
 			      "ublk del --force %u";
+}
+
+/* A device that is perhaps of ours, and whose record is no help. */
+static void tell_record(const struct ub_dev *dev, const char *text, char *status,
+			size_t status_size, char *action, size_t action_size)
+{
+	char dir[PATH_MAX];
+
+	(void)snprintf(status, status_size, "%s: %s",
+		       text ? text : "it could not be recovered if its server died",
+		       dev->record_error.msg);
+	(void)snprintf(action, action_size,
+		       "mend that (see: ls -la %s)%s; or give it up: ublk del%s %u",
+		       ub_record_dir(dir, sizeof(dir)), text ? ", then: ublk recover" : "",
+		       text ? " --force" : "", dev->id);
 }
 
 void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,
@@ -52,6 +72,10 @@ void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size
 	const char *text = find_status(dev);
 
 	*status = *action = '\0';
+	if (dev->record_error.code && !is_lost(dev)) {
+		tell_record(dev, text, status, status_size, action, action_size);
+		return;
+	}
 	if (text) {
 		const char *what = find_action(dev);
 		const char *id = strstr(what, "%u");

@@ -2,6 +2,7 @@
 #include "json_doc.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,6 +78,7 @@ static json_object *new_flags(struct ub_doc *doc, uint64_t mask)
 static json_object *new_option(const struct ub_opt *opt, const void *values, bool *ret_null)
 {
 	const void *field = (const char *)values + opt->offset;
+	char hex[20];
 	int number;
 
 	*ret_null = false;
@@ -88,6 +90,9 @@ static json_object *new_option(const struct ub_opt *opt, const void *values, boo
 	case UB_OPT_U32:
 	case UB_OPT_SIZE32:
 		return json_object_new_uint64(*(const uint32_t *)field);
+	case UB_OPT_HEX:
+		(void)snprintf(hex, sizeof(hex), "0x%" PRIx64, *(const uint64_t *)field);
+		return json_object_new_string(hex);
 	case UB_OPT_STRING:
 		*ret_null = !*(char *const *)field;
 		return *ret_null ? NULL : new_string(*(char *const *)field);

@@ -2,6 +2,7 @@
 #include "value.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -160,6 +161,10 @@ char *ub_opt_text(const struct ub_opt *opt, const void *values)
 		break;
 	case UB_OPT_SIZE32:
 		word = ub_format_size(*(const uint32_t *)field, buf, sizeof(buf));
+		break;
+	case UB_OPT_HEX:
+		(void)snprintf(buf, sizeof(buf), "0x%" PRIx64, *(const uint64_t *)field);
+		word = buf;
 		break;
 	case UB_OPT_U32:
 	case UB_OPT_INT:

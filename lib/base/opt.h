@@ -18,6 +18,7 @@ enum ub_opt_type {
 	UB_OPT_STRING, /* char *, owned by the struct, NULL when absent */
 	UB_OPT_CHOICE, /* int: index into choices */
 	UB_OPT_SWITCH, /* int: on 1, off 0, auto -1; in JSON true, false, null */
+	UB_OPT_HEX,    /* uint64_t; "0x1f"; only in records, where not every reader keeps 64 bits */
 };
 
 struct ub_opt {

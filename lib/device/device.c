@@ -71,8 +71,11 @@ void ub_dev_measure(struct ub_dev *dev)
 static void find_record(struct ub_dev *dev)
 {
 	uint64_t token = dev->info.ublksrv_flags;
+	int ret = token ? ub_record_read(dev->id, &dev->record, &dev->record_error) : -ENOENT;
 
-	if (!token || ub_record_read(dev->id, &dev->record, NULL) != 0)
+	if (ret == -ENOENT)
+		dev->record_error = (struct ub_error){0};
+	if (ret)
 		return;
 	dev->managed = dev->record.token == token && dev->record.id == dev->id;
 	if (!dev->managed)

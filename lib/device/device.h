@@ -20,6 +20,8 @@ struct ub_dev {
 	struct ublk_params params; /* types is 0 when they can't be had */
 	bool managed;              /* record is valid and belongs to this device */
 	struct ub_record record;
+	struct ub_error record_error; /* why there is one that can't be used; code 0: it can, or
+				       * there is none */
 	/*
 	 * Of the server, while it lives: as the driver says, and (of ours) the one that the record
 	 * means; of a dead device of ours as the record says, since it may be about to start the

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A record from JSON. The text is input: every type, range and length is checked; what is unknown
- * is left out, since a newer version may have put it there; an option that is missing has its
- * default, since an older version did not know it.
+ * A record from JSON. The text is input: every type, range and length is checked. It may be another
+ * version's: what is unknown is left out, what is missing has its default, and so has what only
+ * informs, whatever is wrong with it. What a server has to have to serve the device as it was (id,
+ * token, target, options, backing, the write that failed) is refused if it is there and can't be
+ * read.
  */
 
 #include "record/json.h"
@@ -10,11 +12,12 @@
 #include <errno.h>
 #include <json-c/json.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clean.h"
-#include "kernel/node.h"
+#include "record/parts.h"
 #include "spec/json_in.h"
 #include "spec/json_options.h"
 #include "spec/json_out.h"
@@ -29,9 +32,11 @@ static int read_spec(struct ub_json_in *p, struct json_object *obj, struct ub_sp
 	const char *type;
 	int ret;
 
-	if ((ret = ub_json_get_part(p, obj, "spec", &part)) ||
-	    (ret = ub_json_read_options(p, part, ub_spec_options, spec)) ||
-	    (ret = ub_json_get_part(p, obj, "target", &part)) ||
+	if (json_object_object_get_ex(obj, "spec", NULL) &&
+	    ((ret = ub_json_get_part(p, obj, "spec", &part)) ||
+	     (ret = ub_json_read_options(p, part, ub_spec_options, spec))))
+		return ret;
+	if ((ret = ub_json_get_part(p, obj, "target", &part)) ||
 	    (ret = ub_json_get_string(p, part, "type", &type)))
 		return ret;
 	target = ub_target_find(type);
@@ -42,129 +47,85 @@ static int read_spec(struct ub_json_in *p, struct json_object *obj, struct ub_sp
 	return ub_json_read_options(p, part, target->options, spec->target_args);
 }
 
-static int read_granted(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
+/* A part that only informs. Return: 0 or -ENOMEM. */
+static int read_part(struct json_object *obj, const char *key, const struct ub_opt *fields,
+		     void *values)
 {
-	struct json_object *part, *path, *reason;
-	int ret;
+	const struct ub_json_in p = {.part = key, .lenient = true};
+	struct json_object *part;
 
-	if ((ret = ub_json_get_part(p, obj, "granted", &part)) ||
-	    (ret = ub_json_get_u32(p, part, "queues", UBLK_MAX_NR_QUEUES, &r->queues)) ||
-	    (ret = ub_json_get_u32(p, part, "depth", UBLK_MAX_QUEUE_DEPTH, &r->depth)) ||
-	    (ret = ub_json_get_u32(p, part, "max_io", UINT32_MAX, &r->max_io)) ||
-	    (ret = ub_json_get_hex(p, part, "flags", &r->flags)) ||
-	    (ret = ub_json_get(p, part, "data_path", json_type_string, &path)) ||
-	    (ret = ub_json_get(p, part, "path_reason", json_type_string, &reason)) ||
-	    (ret = ub_json_to_choice(p, "data_path", path, ub_data_path_names, &r->data_path)))
-		return ret;
-	return ub_json_to_choice(p, "path_reason", reason, ub_path_reason_names,
-				 &r->spec.path_reason);
+	if (!json_object_object_get_ex(obj, key, &part) ||
+	    !json_object_is_type(part, json_type_object))
+		return 0;
+	return ub_json_read_options(&p, part, fields, values);
 }
 
-static int read_server(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
+static int read_granted(struct json_object *obj, struct ub_record *r)
 {
-	struct json_object *part, *taking_over;
-	uint32_t pid;
-	int ret;
-
-	if ((ret = ub_json_get_part(p, obj, "server", &part)) ||
-	    (ret = ub_json_get_u32(p, part, "pid", INT32_MAX, &pid)) ||
-	    (ret = ub_json_get_u64(p, part, "start_time", UINT64_MAX, &r->start_time)) ||
-	    (ret = ub_json_get_u32(p, part, "threads", UINT32_MAX, &r->threads)) ||
-	    (ret = ub_json_get(p, part, "taking_over", json_type_boolean, &taking_over)))
-		return ret;
-	r->pid = (int32_t)pid;
-	r->taking_over = json_object_get_boolean(taking_over);
-	return 0;
+	/* Not known. */
+	r->spec.path_reason = -1;
+	return read_part(obj, "granted", ub_record_granted, r);
 }
 
-static int read_range(struct ub_json_in *p, struct json_object *obj, const char *key,
-		      const char *at, uint64_t *ret_where, uint64_t *ret_size)
+static int read_plan(struct json_object *obj, struct ub_record_memory *m)
 {
 	struct json_object *part;
-	int ret;
+	int ret = 0;
 
-	if ((ret = ub_json_get_part(p, obj, key, &part)) ||
-	    (ret = ub_json_get_hex(p, part, at, ret_where)))
-		return ret;
-	return ub_json_get_u64(p, part, "size", INT64_MAX, ret_size);
-}
-
-static int read_plan(struct ub_json_in *p, struct json_object *obj,
-		     struct ub_plan_region plan[UB_REGION_COUNT])
-{
-	struct json_object *part, *region;
-	int ret = ub_json_get_part(p, obj, "plan", &part);
-
-	for (unsigned kind = 0; kind < UB_REGION_COUNT && !ret; kind++) {
-		struct ub_plan_region *r = &plan[kind];
-
-		*r = (struct ub_plan_region){.kind = kind, .queue = -1, .node = -1};
-		if ((ret = ub_json_get_part(p, part, ub_region_names[kind], &region)) ||
-		    (ret = ub_json_get_u64(p, region, "mapped", INT64_MAX, &r->mapped)) ||
-		    (ret = ub_json_get_u64(p, region, "start", INT64_MAX, &r->start)) ||
-		    (ret = ub_json_get_u64(p, region, "most", INT64_MAX, &r->most)) ||
-		    (ret = ub_json_get_u64(p, region, "locked", INT64_MAX, &r->locked)) ||
-		    (ret = ub_json_get_u64(p, region, "pinned", INT64_MAX, &r->pinned)))
-			return ret;
-		ret = ub_json_get_u64(p, region, "charged", INT64_MAX, &r->charged);
+	m->planned = json_object_object_get_ex(obj, "plan", &part) &&
+		     json_object_is_type(part, json_type_object);
+	for (unsigned kind = 0; kind < UB_REGION_COUNT && m->planned && !ret; kind++) {
+		m->plan[kind] = (struct ub_plan_region){.kind = kind, .queue = -1, .node = -1};
+		ret = read_part(part, ub_region_names[kind], ub_record_region, &m->plan[kind]);
 	}
 	return ret;
 }
 
-static int read_memory(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
+static int read_memory(struct json_object *obj, struct ub_record *r)
 {
 	struct ub_record_memory *m = &r->memory;
 	struct json_object *part;
-	int ret;
+	int ret = read_part(obj, "memory", ub_record_memory, r);
 
 	m->layout.queues = r->queues;
 	m->layout.threads = r->queues && r->threads >= r->queues ? r->threads / r->queues : 1;
-	if ((ret = ub_json_get_part(p, obj, "memory", &part)) ||
-	    (ret = ub_json_get_hex(p, part, "base", &m->base)) ||
-	    (ret = ub_json_get_u64(p, part, "stride", INT64_MAX, &m->layout.stride)) ||
-	    (ret = read_range(p, part, "target", "base", &m->target_base, &m->target_size)))
+	if (ret || !json_object_object_get_ex(obj, "memory", &part) ||
+	    !json_object_is_type(part, json_type_object))
 		return ret;
+	ret = read_part(part, "target", ub_record_target_memory, r);
 	for (unsigned i = 0; i < UB_PART_COUNT && !ret; i++)
-		ret = read_range(p, part, ub_part_names[i], "offset", &m->layout.offset[i],
-				 &m->layout.size[i]);
-	return ret ? ret : read_plan(p, part, m->plan);
+		ret = read_part(part, ub_part_names[i], ub_record_range, &m->layout.offset[i]);
+	return ret ? ret : read_plan(part, m);
 }
 
+/* A file's identity is not to be guessed. */
 static int read_backing(struct ub_json_in *p, struct json_object *obj, struct ub_backing *b)
 {
-	struct json_object *part, *writable;
-	const char *path;
+	struct json_object *part;
 	int ret;
 
 	if (json_object_object_get_ex(obj, "backing", &part) && !part)
 		return 0;
 	if ((ret = ub_json_get_part(p, obj, "backing", &part)) ||
-	    (ret = ub_json_get_string(p, part, "path", &path)) ||
-	    (ret = ub_json_get_u64(p, part, "dev", UINT64_MAX, &b->dev)) ||
-	    (ret = ub_json_get_u64(p, part, "ino", UINT64_MAX, &b->ino)) ||
-	    (ret = ub_json_get_u64(p, part, "rdev", UINT64_MAX, &b->rdev)) ||
-	    (ret = ub_json_get_u64(p, part, "size", INT64_MAX, &b->size)) ||
-	    (ret = ub_json_get(p, part, "writable", json_type_boolean, &writable)))
+	    (ret = ub_json_read_options(p, part, ub_record_backing, b)))
 		return ret;
-	if (path[0] != '/')
+	if (!b->path || b->path[0] != '/')
 		return ub_json_bad(p, "path", "is not absolute");
-	b->writable = json_object_get_boolean(writable);
-	b->path = strdup(path);
-	return b->path ? 0 : ub_json_no_memory(p);
+	return 0;
 }
 
-static int read_notes(struct ub_json_in *p, struct json_object *obj, struct ub_notes *notes)
+static void read_notes(struct json_object *obj, struct ub_notes *notes)
 {
+	const struct ub_json_in p = {.part = ""};
 	struct json_object *part;
 	const char *text;
-	int ret = ub_json_get(p, obj, "notes", json_type_array, &part);
 
-	for (size_t i = 0; !ret && i < json_object_array_length(part); i++) {
-		ret = ub_json_to_string(p, "notes", json_object_array_get_idx(part, i), &text);
-		if (!ret)
+	if (!json_object_object_get_ex(obj, "notes", &part) ||
+	    !json_object_is_type(part, json_type_array))
+		return;
+	for (size_t i = 0; i < json_object_array_length(part); i++)
+		if (ub_json_to_string(&p, "notes", json_object_array_get_idx(part, i), &text) == 0)
 			ub_note(notes, "%s", text);
-	}
-	return ret;
 }
 
 static int read_write_error(struct ub_json_in *p, struct json_object *obj, int *ret_error)
@@ -174,6 +135,8 @@ static int read_write_error(struct ub_json_in *p, struct json_object *obj, int *
 	int ret;
 
 	p->part = "";
+	if (!json_object_object_get_ex(obj, "write_error", NULL))
+		return 0;
 	ret = ub_json_get(p, obj, "write_error", json_type_int, &value);
 	if (ret)
 		return ret;
@@ -186,7 +149,8 @@ static int read_write_error(struct ub_json_in *p, struct json_object *obj, int *
 
 static int read_head(struct ub_json_in *p, struct json_object *obj, struct ub_record *r)
 {
-	const char *schema, *version;
+	struct json_object *value;
+	const char *schema;
 	int ret;
 
 	if (!json_object_is_type(obj, json_type_object))
@@ -195,13 +159,10 @@ static int read_head(struct ub_json_in *p, struct json_object *obj, struct ub_re
 		return ret;
 	if (strcmp(schema, UB_RECORD_SCHEMA) != 0)
 		return ub_json_bad(p, "schema", "is not " UB_RECORD_SCHEMA);
-	if ((ret = ub_json_get_string(p, obj, "version", &version)))
-		return ret;
-	if (strlen(version) >= sizeof(r->version))
-		return ub_json_bad(p, "version", "is too long");
-	memcpy(r->version, version, strlen(version) + 1);
-	ret = ub_json_get_u32(p, obj, "id", UB_DEV_ID_MAX, &r->id);
-	return ret ? ret : ub_json_get_hex(p, obj, "token", &r->token);
+	if (json_object_object_get_ex(obj, "version", &value) &&
+	    json_object_is_type(value, json_type_string))
+		(void)snprintf(r->version, sizeof(r->version), "%s", json_object_get_string(value));
+	return ub_json_read_options(p, obj, ub_record_head, r);
 }
 
 static int read_record(struct json_object *obj, struct ub_record *r, struct ub_error *err)
@@ -210,11 +171,12 @@ static int read_record(struct json_object *obj, struct ub_record *r, struct ub_e
 	int ret;
 
 	if ((ret = read_head(&p, obj, r)) || (ret = read_spec(&p, obj, &r->spec)) ||
-	    (ret = read_granted(&p, obj, r)) || (ret = read_server(&p, obj, r)) ||
-	    (ret = read_memory(&p, obj, r)) || (ret = read_backing(&p, obj, &r->backing)) ||
-	    (ret = read_write_error(&p, obj, &r->write_error)))
+	    (ret = read_backing(&p, obj, &r->backing)) ||
+	    (ret = read_write_error(&p, obj, &r->write_error)) || (ret = read_granted(obj, r)) ||
+	    (ret = read_part(obj, "server", ub_record_server, r)))
 		return ret;
-	return read_notes(&p, obj, &r->notes);
+	read_notes(obj, &r->notes);
+	return read_memory(obj, r);
 }
 
 static bool is_blank(const char *text, size_t len)
@@ -231,15 +193,11 @@ static void free_tokenerp(struct json_tokener **tok)
 		json_tokener_free(*tok);
 }
 
-int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_record,
-			struct ub_error *err)
+static int parse(const char *text, size_t len, struct json_object **ret_obj, struct ub_error *err)
 {
 	_cleanup_(free_tokenerp)
 	struct json_tokener *tok = json_tokener_new_ex(DEPTH_MAX);
-	_cleanup_json_ struct json_object *obj = NULL;
-	struct ub_record record = {0};
 	size_t end;
-	int ret;
 
 	if (!tok)
 		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
@@ -247,10 +205,22 @@ int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_reco
 		return ub_fail_text(err, UB_STAGE_RECORD, -EBADMSG, "it is too large");
 	/* Strict: what json-c would clamp or overlook in silence is an error. */
 	json_tokener_set_flags(tok, JSON_TOKENER_STRICT | JSON_TOKENER_ALLOW_TRAILING_CHARS);
-	obj = json_tokener_parse_ex(tok, text, (int)len);
+	*ret_obj = json_tokener_parse_ex(tok, text, (int)len);
 	end = json_tokener_get_parse_end(tok);
 	if (json_tokener_get_error(tok) != json_tokener_success || !is_blank(text + end, len - end))
 		return ub_fail_text(err, UB_STAGE_RECORD, -EBADMSG, "it is not JSON");
+	return 0;
+}
+
+int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_record,
+			struct ub_error *err)
+{
+	_cleanup_json_ struct json_object *obj = NULL;
+	struct ub_record record = {0};
+	int ret = parse(text, len, &obj, err);
+
+	if (ret)
+		return ret;
 	ub_spec_init(&record.spec);
 	ret = read_record(obj, &record, err);
 	if (ret) {
@@ -259,4 +229,21 @@ int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_reco
 	}
 	*ret_record = record;
 	return 0;
+}
+
+int ub_record_token_from_json(const char *text, size_t len, uint32_t *ret_id, uint64_t *ret_token)
+{
+	const struct ub_json_in p = {.part = ""};
+	_cleanup_json_ struct json_object *obj = NULL;
+	struct ub_record record = {0};
+	int ret = parse(text, len, &obj, NULL);
+
+	if (ret)
+		return ret;
+	if (!json_object_is_type(obj, json_type_object))
+		return -EBADMSG;
+	ret = ub_json_read_options(&p, obj, ub_record_head, &record);
+	*ret_id = record.id;
+	*ret_token = record.token;
+	return ret;
 }

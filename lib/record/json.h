@@ -17,6 +17,10 @@
  */
 char *ub_record_to_json(const struct ub_record *record, bool launch);
 
-/* Return: 0, -EBADMSG with a message (not JSON, wrong schema, wrong types or ranges), -ENOMEM. */
+/* Return: 0, -EBADMSG with a message (not JSON, wrong schema, what is needed is missing or wrong),
+ * -ENOMEM. */
 int ub_record_from_json(const char *text, size_t len, struct ub_record *ret_record,
 			struct ub_error *err);
+
+/* Whose it is, of one of which the rest can't be used. Return: as above. */
+int ub_record_token_from_json(const char *text, size_t len, uint32_t *ret_id, uint64_t *ret_token);

@@ -22,6 +22,7 @@ struct ub_record_memory {
 	uint64_t base; /* address of the first queue's stretch; 0: not known */
 	struct ub_layout layout;
 	uint64_t target_base, target_size;           /* what the target maps; size 0: nothing */
+	bool planned;                                /* it is known how */
 	struct ub_plan_region plan[UB_REGION_COUNT]; /* as it was planned; sums over all queues */
 };
 
@@ -33,7 +34,7 @@ struct ub_record {
 	/* Granted by the kernel. */
 	uint32_t queues, depth, max_io;
 	uint64_t flags; /* UBLK_F_* */
-	int data_path;  /* enum ub_data_path, never auto */
+	int data_path;  /* enum ub_data_path; of a device never auto */
 	/* The server. */
 	int32_t pid;
 	uint64_t start_time; /* of the process, clock ticks since boot, from /proc/PID/stat */

@@ -70,40 +70,6 @@ static int put_file(int dirfd, uint32_t id, const char *text)
 	return ret;
 }
 
-static int replace(int dirfd, const struct ub_record *record, const char *text)
-{
-	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
-	char name[UB_RECORD_NAME_SIZE];
-	int ret = ub_index_add(dirfd, record);
-
-	(void)lock;
-	if (!ret)
-		ret = put_file(dirfd, record->id, text);
-	/* What was there before keeps its entries. */
-	if (ret && faccessat(dirfd, ub_record_name(record->id, name), F_OK, 0) != 0)
-		ub_index_remove(dirfd, record);
-	return ret;
-}
-
-int ub_record_write(const struct ub_record *record, struct ub_error *err)
-{
-	_cleanup_free_ char *text = ub_record_to_json(record, false);
-	_cleanup_close_ int dirfd = -1;
-	int ret;
-
-	if (!text)
-		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot write a record");
-	if (strlen(text) > UB_RECORD_TEXT_MAX)
-		return ub_fail(err, UB_STAGE_RECORD, -EFBIG, "cannot write a record");
-	dirfd = ub_record_dir_open(true, err);
-	if (dirfd < 0)
-		return dirfd;
-	ret = replace(dirfd, record, text);
-	return ret ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
-			     record->id)
-		   : 0;
-}
-
 /* Opens the file if it is one that may be believed. Return: a descriptor, -ENOENT, -EPERM, ... */
 static int open_trusted(int dirfd, uint32_t id, struct ub_error *err)
 {
@@ -155,12 +121,12 @@ static ssize_t read_all(int fd, char *buf, size_t size)
 	return (ssize_t)len;
 }
 
-static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+/* The text of the file. Return: its length, or a negative errno with a message. */
+static ssize_t read_text(int dirfd, uint32_t id, char **ret_text, struct ub_error *err)
 {
 	_cleanup_close_ int fd = open_trusted(dirfd, id, err);
 	_cleanup_free_ char *text = NULL;
 	ssize_t len;
-	int ret;
 
 	if (fd < 0)
 		return fd;
@@ -171,10 +137,56 @@ static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, str
 	if (len < 0)
 		return ub_fail(err, UB_STAGE_RECORD, (int)len, "cannot read the record of ublkb%u",
 			       id);
+	*ret_text = UB_TAKE_PTR(text);
+	return len;
+}
+
+static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+{
+	_cleanup_free_ char *text = NULL;
+	ssize_t len = read_text(dirfd, id, &text, err);
+	int ret;
+
+	if (len < 0)
+		return (int)len;
 	ret = ub_record_from_json(text, (size_t)len, ret_record, err);
 	if (ret)
 		ub_error_prefix(err, "cannot use the record of ublkb%u", id);
 	return ret;
+}
+
+static int replace(int dirfd, const struct ub_record *record, const char *text)
+{
+	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
+	char name[UB_RECORD_NAME_SIZE];
+	int ret = ub_index_add(dirfd, record);
+
+	(void)lock;
+	if (!ret)
+		ret = put_file(dirfd, record->id, text);
+	/* What was there before keeps its entries. */
+	if (ret && faccessat(dirfd, ub_record_name(record->id, name), F_OK, 0) != 0)
+		ub_index_remove(dirfd, record);
+	return ret;
+}
+
+int ub_record_write(const struct ub_record *record, struct ub_error *err)
+{
+	_cleanup_free_ char *text = ub_record_to_json(record, false);
+	_cleanup_close_ int dirfd = -1;
+	int ret;
+
+	if (!text)
+		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot write a record");
+	if (strlen(text) > UB_RECORD_TEXT_MAX)
+		return ub_fail(err, UB_STAGE_RECORD, -EFBIG, "cannot write a record");
+	dirfd = ub_record_dir_open(true, err);
+	if (dirfd < 0)
+		return dirfd;
+	ret = replace(dirfd, record, text);
+	return ret ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
+			     record->id)
+		   : 0;
 }
 
 int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err)
@@ -184,12 +196,24 @@ int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *e
 	return dirfd < 0 ? dirfd : read_record(dirfd, id, ret_record, err);
 }
 
+/* Is it that device's record, although it can't be used? */
+static bool has_token(int dirfd, uint32_t id, uint64_t token)
+{
+	_cleanup_free_ char *text = NULL;
+	ssize_t len = read_text(dirfd, id, &text, NULL);
+	uint64_t its_token;
+	uint32_t its_id;
+
+	return len >= 0 && ub_record_token_from_json(text, (size_t)len, &its_id, &its_token) == 0 &&
+	       its_id == id && its_token == token;
+}
+
 int ub_record_remove(uint32_t id, uint64_t token)
 {
 	_cleanup_close_ int dirfd = ub_record_dir_open(false, NULL);
 	_cleanup_close_ int lock = -1;
 	char name[UB_RECORD_NAME_SIZE];
-	struct ub_record record;
+	struct ub_record record = {0};
 	int ret;
 
 	if (dirfd < 0)
@@ -197,6 +221,11 @@ int ub_record_remove(uint32_t id, uint64_t token)
 	/* A new device may have got the number, and its record, since the caller looked. */
 	lock = ub_record_dir_lock(dirfd);
 	ret = read_record(dirfd, id, &record, NULL);
+	if (ret == -EBADMSG && has_token(dirfd, id, token)) {
+		record.id = id;
+		record.token = token;
+		ret = 0;
+	}
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;
 	if (token && record.id == id && record.token == token) {

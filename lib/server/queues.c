@@ -160,6 +160,7 @@ int server_make_queues(struct server *s, struct ub_error *err)
 		ret = make_queue(s, i, cpus, err);
 	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++)
 		s->record.memory.plan[kind] = ub_plan_of(&plan, kind);
+	s->record.memory.planned = true;
 	ub_plan_done(&plan);
 	CPU_FREE(cpus);
 	if (!ret && s->record.spec.mlock)

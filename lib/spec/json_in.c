@@ -57,26 +57,6 @@ int ub_json_to_u64(const struct ub_json_in *p, const char *key, struct json_obje
 	return 0;
 }
 
-int ub_json_get_u64(const struct ub_json_in *p, struct json_object *obj, const char *key,
-		    uint64_t max, uint64_t *ret_number)
-{
-	struct json_object *value = NULL;
-	int ret = ub_json_get(p, obj, key, json_type_int, &value);
-
-	return ret ? ret : ub_json_to_u64(p, key, value, 0, max, ret_number);
-}
-
-int ub_json_get_u32(const struct ub_json_in *p, struct json_object *obj, const char *key,
-		    uint32_t max, uint32_t *ret_number)
-{
-	uint64_t number = 0;
-	int ret = ub_json_get_u64(p, obj, key, max, &number);
-
-	if (!ret)
-		*ret_number = (uint32_t)number;
-	return ret;
-}
-
 int ub_json_to_string(const struct ub_json_in *p, const char *key, struct json_object *value,
 		      const char **ret_text)
 {
@@ -100,11 +80,11 @@ int ub_json_get_string(const struct ub_json_in *p, struct json_object *obj, cons
 	return ret ? ret : ub_json_to_string(p, key, value, ret_text);
 }
 
-int ub_json_get_hex(const struct ub_json_in *p, struct json_object *obj, const char *key,
-		    uint64_t *ret_number)
+int ub_json_to_hex(const struct ub_json_in *p, const char *key, struct json_object *value,
+		   uint64_t *ret_number)
 {
 	const char *text;
-	int ret = ub_json_get_string(p, obj, key, &text);
+	int ret = ub_json_to_string(p, key, value, &text);
 
 	if (ret)
 		return ret;

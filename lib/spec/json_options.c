@@ -97,12 +97,15 @@ static int read_option(const struct ub_json_in *p, const struct ub_opt *opt, con
 			*(uint32_t *)field = (uint32_t)number;
 		return ret;
 	case UB_OPT_SIZE:
-		return read_size_option(p, key, opt, value, INT64_MAX, *(uint64_t *)field, field);
+		return read_size_option(p, key, opt, value, opt->max ? opt->max : INT64_MAX,
+					*(uint64_t *)field, field);
 	case UB_OPT_STRING:
 		return read_string_option(p, key, value, field);
 	case UB_OPT_CHOICE:
 		/* null: not chosen, so the default. */
 		return value ? ub_json_to_choice(p, key, value, opt->choices, field) : 0;
+	case UB_OPT_HEX:
+		return ub_json_to_hex(p, key, value, field);
 	}
 	return ub_json_bad(p, key, "is of no known type");
 }
@@ -117,6 +120,10 @@ int ub_json_read_options(const struct ub_json_in *p, struct json_object *obj,
 	for (; opt && opt->name && !ret; opt++) {
 		if (json_object_object_get_ex(obj, ub_opt_key(opt, key), &value))
 			ret = read_option(p, opt, key, value, (char *)args + opt->offset);
+		else if (opt->required)
+			ret = ub_json_bad(p, key, "is missing");
+		if (p->lenient && ret == -EBADMSG)
+			ret = 0;
 	}
 	return ret;
 }
@@ -146,6 +153,8 @@ static bool add_option(struct json_object *obj, const struct ub_opt *opt, const 
 		number = *(const int *)field;
 		return number < 0 ? ub_json_add(obj, key, NULL, true)
 				  : ub_json_add_bool(obj, key, number);
+	case UB_OPT_HEX:
+		return ub_json_add_hex(obj, key, *(const uint64_t *)field);
 	}
 	return false;
 }

@@ -17,6 +17,7 @@ const char *ub_opt_key(const struct ub_opt *opt, char buf[static UB_OPT_KEY_SIZE
 bool ub_json_add_options(struct json_object *obj, const struct ub_opt *options, const void *args,
 			 bool transient);
 
-/* What of @options is in @obj, into @args, which holds the defaults. Return: 0, -EBADMSG, -ENOMEM. */
+/* What of @options is in @obj, into @args, which holds the defaults; one that is required has to be
+ * there. Return: 0, -EBADMSG, -ENOMEM. */
 int ub_json_read_options(const struct ub_json_in *p, struct json_object *obj,
 			 const struct ub_opt *options, void *args);

@@ -306,6 +306,39 @@ quiesced()
 	ublk del "$dev"
 }
 
+@test "a record that cannot be used says why, and one of another version is used all the same" {
+	dev=$(ublk add -t null)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	chmod g+w /run/ublk
+	at_end chmod g-w /run/ublk
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot recover ublkb0: cannot use /run/ublk: others than its owner may write there"* ]]
+	run ublk recover --all
+	[ "$status" -eq 1 ]
+	run -0 ublk show "$dev"
+	[[ $output == *"status: "*"its server died"*"others than its owner may write there"* ]]
+	[[ $output == *"action: "*"ls -la /run/ublk"*"ublk recover"*"ublk del --force 0"* ]]
+	[[ $(ublk list --json | jq -r '.devices[0].record_error') == *"may write there" ]]
+	chmod g-w /run/ublk
+	[ "$(ublk list --json | jq '.devices[0].record_error')" = null ]
+	# What an older version did not write, and a newer one might.
+	jq 'del(.granted, .memory, .notes, .server.threads, .spec.poll_us, .version) + {more: [{}]}' \
+		/run/ublk/0.json >new.json
+	cp new.json /run/ublk/0.json
+	run -0 ublk recover "$dev"
+	read_block "$dev"
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	jq '.target.type = "qcow9"' /run/ublk/0.json >new.json
+	cp new.json /run/ublk/0.json
+	run ublk recover "$dev"
+	[ "$status" -eq 1 ]
+	[[ $output == *"target.type has a value that this version does not know"* ]]
+	ublk del "$dev"
+}
+
 @test "recover of a device that is not there is exit status 4" {
 	run ublk recover 7
 	[ "$status" -eq 4 ]

@@ -68,6 +68,7 @@ static void fill_ours(struct ub_dev_detail *detail)
 	spec->name = strdup("vol/\"1\"");
 	(void)snprintf(dev->record.version, sizeof(dev->record.version), "0.1.0");
 	dev->record.threads = 2;
+	dev->record.memory.planned = true;
 	dev->record.data_path = UB_PATH_COPY;
 	dev->record.backing.path = strdup("/srv/a\n\xff.img");
 	ub_note(&dev->record.notes, "8 queues asked for, 2 granted");
@@ -87,6 +88,7 @@ static void fill_theirs(struct ub_dev_detail *detail)
 		.max_io_buf_bytes = 1 << 20,
 		.owner_uid = 1000,
 	};
+	(void)ub_fail_text(&dev->record_error, UB_STAGE_RECORD, -EBADMSG, "it is not JSON");
 }
 
 static int setup(void **state)
@@ -238,9 +240,17 @@ static void health_names_the_way_back(void **state)
 	dev->managed = false;
 	ub_device_health(dev, status, sizeof(status), action, sizeof(action));
 	assert_non_null(strstr(action, "ublk del --force 0"));
-	dev->managed = true;
+	(void)ub_fail_text(&dev->record_error, UB_STAGE_RECORD, -EBADMSG, "backing is missing");
+	ub_device_health(dev, status, sizeof(status), action, sizeof(action));
+	assert_non_null(strstr(status, "its server died"));
+	assert_non_null(strstr(status, "backing is missing"));
+	assert_non_null(strstr(action, "ublk recover; or give it up: ublk del --force 0"));
 	dev->server_alive = true;
 	dev->info.state = UBLK_S_DEV_LIVE;
+	ub_device_health(dev, status, sizeof(status), action, sizeof(action));
+	assert_non_null(strstr(status, "backing is missing"));
+	dev->record_error.code = 0;
+	dev->managed = true;
 	dev->record.write_error = -EIO;
 	ub_device_health(dev, status, sizeof(status), action, sizeof(action));
 	assert_non_null(strstr(status, "Input/output error"));
@@ -273,6 +283,7 @@ static void json_has_native_types_and_null(void **state)
 	has("\"direct\":true");
 	has("\"target\":null");
 	has("\"asked\":null");
+	has("\"record_error\":\"it is not JSON\"");
 	has("\"flags_raw\":\"0x10000000048\"");
 	has_not("\"create\"");
 	has("\"queues_detail\":[");

@@ -143,6 +143,26 @@ static void only_its_own_token_removes_it(void **state)
 	assert_int_equal(access(file, F_OK), 0);
 }
 
+/* As a newer version may have left it. */
+static void one_that_cannot_be_used_goes_with_its_device_too(void **state)
+{
+	static const char text[] = "{\"schema\":\"ublk.record/9\",\"id\":3,\"token\":\"0x7\"}";
+	struct ub_error err = {0};
+	FILE *f;
+
+	(void)state;
+	write_record(3, 1, "/a");
+	f = fopen(file, "w");
+	assert_non_null(f);
+	assert_true(fputs(text, f) >= 0 && fclose(f) == 0);
+	assert_int_equal(ub_record_read(3, &record, &err), -EBADMSG);
+	assert_non_null(strstr(err.msg, "cannot use the record of ublkb3: schema is not"));
+	assert_int_equal(ub_record_remove(3, 1), -EBADMSG);
+	assert_int_equal(access(file, F_OK), 0);
+	assert_int_equal(ub_record_remove(3, 7), 0);
+	assert_int_not_equal(access(file, F_OK), 0);
+}
+
 static void a_link_in_its_place_is_not_followed(void **state)
 {
 	char other[96];
@@ -451,6 +471,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_is_written_is_read),
 		TEST(only_its_own_token_removes_it),
+		TEST(one_that_cannot_be_used_goes_with_its_device_too),
 		TEST(a_link_in_its_place_is_not_followed),
 		TEST(a_link_in_the_directorys_place_is_refused),
 		TEST(what_others_may_write_is_refused),

@@ -46,6 +46,7 @@ static inline void fill_memory(struct ub_record_memory *m)
 		m->layout.offset[part] = next++;
 		m->layout.size[part] = next++;
 	}
+	m->planned = true;
 	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++) {
 		struct ub_plan_region *r = &m->plan[kind];
 
