@@ -7,7 +7,7 @@ static enum ub_exit fail_unknown(struct ub_call *call)
 {
 	struct ub_error err = {0};
 
-	(void)ub_command_unknown(call->operands[0], &err);
+	(void)ub_command_unknown(call->commands, call->operands[0], &err);
 	return ub_call_fail(call, &err);
 }
 
@@ -17,15 +17,15 @@ static enum ub_exit run(struct ub_call *call)
 	const struct ub_command *command;
 
 	if (call->nr_operands == 0) {
-		ub_help_program(call->out.file);
+		ub_help_program(call->out.file, call->commands);
 		return UB_EXIT_DONE;
 	}
-	command = ub_command_find(call->operands[0]);
+	command = ub_command_find(call->commands, call->operands[0]);
 	if (!command)
 		return fail_unknown(call);
 	/* That call writes, and tells if it could not. */
 	call->out.finished = true;
-	return ub_command_run(command, help);
+	return ub_command_run(call->commands, command, help);
 }
 
 const struct ub_command ub_cmd_help = {

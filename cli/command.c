@@ -7,19 +7,13 @@
 #include <string.h>
 
 #include "base/clean.h"
-#include "commands.h"
 #include "spec/spec.h"
 #include "help.h"
 #include "text.h"
 
-const struct ub_command *const ub_commands[] = {
-	&ub_cmd_add,     &ub_cmd_list,     &ub_cmd_show, &ub_cmd_memory,  &ub_cmd_del,
-	&ub_cmd_recover, &ub_cmd_features, &ub_cmd_help, &ub_cmd_version, NULL,
-};
-
-const struct ub_command *ub_command_find(const char *name)
+const struct ub_command *ub_command_find(const struct ub_command *const *commands, const char *name)
 {
-	for (const struct ub_command *const *command = ub_commands; *command; command++) {
+	for (const struct ub_command *const *command = commands; *command; command++) {
 		if (strcmp((*command)->name, name) == 0)
 			return *command;
 	}
@@ -170,9 +164,10 @@ static void free_args(struct ub_call *call)
 	call->args = NULL;
 }
 
-enum ub_exit ub_command_run(const struct ub_command *command, const char *const argv[])
+enum ub_exit ub_command_run(const struct ub_command *const *commands,
+			    const struct ub_command *command, const char *const argv[])
 {
-	struct ub_call call = {.command = command};
+	struct ub_call call = {.command = command, .commands = commands};
 	struct parse parse = {.call = &call};
 	struct ub_error err = {0};
 	enum ub_exit status, written;
@@ -220,13 +215,14 @@ enum ub_exit ub_call_usage(struct ub_call *call, const char *fmt, ...)
 	return ub_call_fail(call, &err);
 }
 
-int ub_command_unknown(const char *name, struct ub_error *err)
+int ub_command_unknown(const struct ub_command *const *commands, const char *name,
+		       struct ub_error *err)
 {
 	const char *what = name[0] == '-' ? "option" : "command";
 	struct ub_guess guess;
 
 	ub_guess_init(&guess, name);
-	for (const struct ub_command *const *command = ub_commands; *command; command++) {
+	for (const struct ub_command *const *command = commands; *command; command++) {
 		if (!(*command)->hidden)
 			ub_guess_offer(&guess, (*command)->name);
 	}
@@ -236,32 +232,33 @@ int ub_command_unknown(const char *name, struct ub_error *err)
 	return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unknown %s '%s'", what, name);
 }
 
-static enum ub_exit fail_without_command(const char *name)
+static enum ub_exit fail_without_command(const struct ub_command *const *commands, const char *name)
 {
 	struct ub_error err = {0};
 	struct ub_out out;
 	enum ub_exit status;
 
-	(void)ub_command_unknown(name, &err);
+	(void)ub_command_unknown(commands, name, &err);
 	ub_out_init(&out, stdout);
 	status = ub_out_fail(&out, &err, &(struct ub_facts){0});
 	ub_out_done(&out);
 	return status;
 }
 
-enum ub_exit ub_run(const char *const argv[])
+enum ub_exit ub_run(const struct ub_command *const *commands, const char *const argv[])
 {
 	const struct ub_command *command;
 	const char *name = argv[0];
 
 	if (!name) {
-		ub_help_usage(stderr);
+		ub_help_usage(stderr, commands);
 		return UB_EXIT_USAGE;
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		name = "help";
 	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		name = "version";
-	command = ub_command_find(name);
-	return command ? ub_command_run(command, argv + 1) : fail_without_command(name);
+	command = ub_command_find(commands, name);
+	return command ? ub_command_run(commands, command, argv + 1)
+		       : fail_without_command(commands, name);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What a command is, and the way from the program's arguments to its exit status. A new command is
- * one file cmd_NAME.c, one line in command.c's table, its man page and its tests.
+ * one file cmd_NAME.c, one line in the table of commands.c, its man page and its tests.
  */
 #pragma once
 
@@ -20,7 +20,8 @@ struct ub_command;
 /* One call of a command. */
 struct ub_call {
 	const struct ub_command *command;
-	void *args; /* what its options fill */
+	const struct ub_command *const *commands; /* all that there are: for help */
+	void *args;                               /* what its options fill */
 	const char *const *operands;
 	size_t nr_operands;
 	struct ub_out out;
@@ -50,17 +51,17 @@ struct ub_command {
 	enum ub_exit (*run)(struct ub_call *call);
 };
 
-/* All commands, NULL-terminated, in the order of the help. */
-extern const struct ub_command *const ub_commands[];
+/* @commands: all of them, NULL-terminated. Return: the command of that name, or NULL. */
+const struct ub_command *ub_command_find(const struct ub_command *const *commands,
+					 const char *name);
 
-/* Return: the command of that name, or NULL. */
-const struct ub_command *ub_command_find(const char *name);
-
-/* Runs a command with its arguments. Return: the exit status. */
-enum ub_exit ub_command_run(const struct ub_command *command, const char *const argv[]);
+/* Runs one of the commands with its arguments. Return: the exit status. */
+enum ub_exit ub_command_run(const struct ub_command *const *commands,
+			    const struct ub_command *command, const char *const argv[]);
 
 /* Says that there is no such command, and which one was probably meant. Return: -EINVAL. */
-int ub_command_unknown(const char *name, struct ub_error *err);
+int ub_command_unknown(const struct ub_command *const *commands, const char *name,
+		       struct ub_error *err);
 
 /* Tells an error of this call. Return: its exit status. */
 enum ub_exit ub_call_fail(struct ub_call *call, const struct ub_error *err);
@@ -70,4 +71,4 @@ enum ub_exit ub_call_usage(struct ub_call *call, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));
 
 /* The whole program but for what main() prepares. Return: the exit status. */
-enum ub_exit ub_run(const char *const argv[]);
+enum ub_exit ub_run(const struct ub_command *const *commands, const char *const argv[]);

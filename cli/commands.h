@@ -13,3 +13,6 @@ extern const struct ub_command ub_cmd_memory;
 extern const struct ub_command ub_cmd_recover;
 extern const struct ub_command ub_cmd_show;
 extern const struct ub_command ub_cmd_version;
+
+/* All of them, NULL-terminated, in the order of the help. */
+extern const struct ub_command *const ub_commands[];

@@ -66,21 +66,21 @@ void ub_help_command(FILE *file, const struct ub_command *command, const struct 
 	ub_field_each_column(command->fields, put_column, file);
 }
 
-static void put_commands(FILE *file)
+static void put_commands(FILE *file, const struct ub_command *const *commands)
 {
-	for (const struct ub_command *const *command = ub_commands; *command; command++) {
+	for (const struct ub_command *const *command = commands; *command; command++) {
 		if (!(*command)->hidden)
 			put_row(file, (*command)->name, (*command)->summary);
 	}
 }
 
-void ub_help_program(FILE *file)
+void ub_help_program(FILE *file, const struct ub_command *const *commands)
 {
 	(void)fputs("Usage: ublk COMMAND [OPTIONS] [DEV...]\n\n"
 		    "Make and manage block devices that are served by processes.\n\n"
 		    "Commands:\n",
 		    file);
-	put_commands(file);
+	put_commands(file, commands);
 	(void)fputs("\nDEV is 3, ublkb3, /dev/ublkb3, /dev/ublkc3 or the device's name.\n"
 		    "\n"
 		    "Exit status:\n"
@@ -91,9 +91,9 @@ void ub_help_program(FILE *file)
 		    file);
 }
 
-void ub_help_usage(FILE *file)
+void ub_help_usage(FILE *file, const struct ub_command *const *commands)
 {
 	(void)fputs("Usage: ublk COMMAND [OPTIONS] [DEV...]\n\nCommands:\n", file);
-	put_commands(file);
+	put_commands(file, commands);
 	(void)fputs("\nSee 'ublk help' or 'ublk COMMAND --help'.\n", file);
 }

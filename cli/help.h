@@ -11,7 +11,7 @@ void ub_help_command(FILE *file, const struct ub_command *command, const struct 
 		     size_t nr_sets);
 
 /* The program's help: all commands. */
-void ub_help_program(FILE *file);
+void ub_help_program(FILE *file, const struct ub_command *const *commands);
 
 /* The same in few lines, for a call without arguments. */
-void ub_help_usage(FILE *file);
+void ub_help_usage(FILE *file, const struct ub_command *const *commands);

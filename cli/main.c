@@ -4,7 +4,7 @@
 #include <signal.h>
 #include <unistd.h>
 
-#include "command.h"
+#include "commands.h"
 
 /*
  * A closed standard descriptor would be given to the next file that is opened, and what is printed
@@ -29,5 +29,5 @@ int main(int argc, char **argv)
 		return UB_EXIT_FAILED;
 	/* A reader who goes away is an error to be told, and undone, not a sudden death. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	return (int)ub_run((const char *const *)(argc > 0 ? argv + 1 : argv));
+	return (int)ub_run(ub_commands, (const char *const *)(argc > 0 ? argv + 1 : argv));
 }

@@ -110,9 +110,9 @@ static void commands_are_found_by_their_whole_name(void **state)
 	struct ub_error err = {0};
 
 	(void)state;
-	assert_ptr_equal(ub_command_find("del"), &ub_cmd_del);
-	assert_null(ub_command_find("de"));
-	assert_int_equal(ub_command_unknown("recove", &err), -EINVAL);
+	assert_ptr_equal(ub_command_find(ub_commands, "del"), &ub_cmd_del);
+	assert_null(ub_command_find(ub_commands, "de"));
+	assert_int_equal(ub_command_unknown(ub_commands, "recove", &err), -EINVAL);
 	assert_string_equal(err.msg, "unknown command 'recove': did you mean 'recover'?");
 }
 

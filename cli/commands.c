@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "commands.h"
+
+const struct ub_command *const ub_commands[] = {
+	&ub_cmd_add,     &ub_cmd_list,     &ub_cmd_show, &ub_cmd_memory,  &ub_cmd_del,
+	&ub_cmd_recover, &ub_cmd_features, &ub_cmd_help, &ub_cmd_version, NULL,
+};
