@@ -33,7 +33,7 @@ static int print_list(FILE *file, const char *parent, const struct ub_field *fie
 	char buf[512];
 
 	for (size_t i = 0; i < count; i++) {
-		const void *element = field->at(object, i);
+		const void *element = ub_field_at(field, object, i);
 
 		if (i == 0)
 			put_key(file, parent, field->key);
@@ -46,20 +46,26 @@ static int print_list(FILE *file, const char *parent, const struct ub_field *fie
 	return 0;
 }
 
-static void print_option(FILE *file, const char *parent, const struct ub_opt *opt,
-			 const void *values)
+/* What is as it would be anyhow is not worth a line. */
+static void print_options(FILE *file, const char *parent, const struct ub_value *value)
 {
-	_cleanup_free_ char *text = ub_opt_text(opt, values);
+	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
+		_cleanup_free_ char *text = NULL;
 
-	if (!text)
-		return;
-	put_key(file, parent, opt->name);
-	ub_put_escaped(file, text);
-	(void)fputc('\n', file);
+		if (opt->transient || opt->hidden ||
+		    (value->defaults && ub_opt_is_same(opt, value->values, value->defaults)))
+			continue;
+		text = ub_opt_text(opt, value->values);
+		if (!text)
+			continue;
+		put_key(file, parent, opt->name);
+		ub_put_escaped(file, text);
+		(void)fputc('\n', file);
+	}
 }
 
 static int print_field(FILE *file, const char *parent, const struct ub_field *field,
-		       const void *object, const struct ub_value *value, bool colour)
+		       const void *object, bool colour)
 {
 	_cleanup_free_ char *text = ub_field_text(field, object, ", ");
 	char remark[128];
@@ -77,12 +83,6 @@ static int print_field(FILE *file, const char *parent, const struct ub_field *fi
 		(void)fputc(')', file);
 	}
 	(void)fputc('\n', file);
-	if (field->type != UB_FIELD_OPTIONS)
-		return 0;
-	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
-		if (!opt->transient && !opt->hidden)
-			print_option(file, field->key, opt, value->values);
-	}
 	return 0;
 }
 
@@ -99,12 +99,15 @@ static int print_fields(FILE *file, const char *parent, const struct ub_field *f
 		if (field->type == UB_FIELD_LIST)
 			ret = print_list(file, parent, field, object, value.number);
 		else if (field->type == UB_FIELD_INCLUDE)
-			ret = print_fields(file, parent, field->fields, object, colour);
+			ret = print_fields(file, parent, field->fields,
+					   ub_field_within(field, object), colour);
 		else if (field->type == UB_FIELD_OBJECT)
 			ret = print_fields(file, field->flat ? NULL : field->key, field->fields,
-					   object, colour);
-		else
-			ret = print_field(file, parent, field, object, &value, colour);
+					   ub_field_within(field, object), colour);
+		else if (field->type != UB_FIELD_OPTIONS || value.text)
+			ret = print_field(file, parent, field, object, colour);
+		if (ret == 0 && field->type == UB_FIELD_OPTIONS)
+			print_options(file, field->key, &value);
 	}
 	return ret;
 }

@@ -29,16 +29,6 @@ static void get_name(const void *object, struct ub_value *value)
 	ub_value_text(value, row_of(object)->known ? row_of(object)->known->name : value->buf);
 }
 
-static void get_bit(const void *object, struct ub_value *value)
-{
-	ub_value_number(value, row_of(object)->bit);
-}
-
-static void get_present(const void *object, struct ub_value *value)
-{
-	ub_value_number(value, row_of(object)->present);
-}
-
 static void get_since(const void *object, struct ub_value *value)
 {
 	if (row_of(object)->known)
@@ -60,9 +50,9 @@ static void get_summary(const void *object, struct ub_value *value)
 static const struct ub_field fields[] = {
 	{ .key = "name", .type = UB_FIELD_STRING, .column = "NAME", .get = get_name,
 	  .help = "name of the feature" },
-	{ .key = "bit", .type = UB_FIELD_NUMBER, .column = "BIT", .get = get_bit,
+	{ .key = "bit", .type = UB_FIELD_NUMBER, .column = "BIT", UB_AT(struct row, bit),
 	  .help = "its bit among the flags" },
-	{ .key = "present", .type = UB_FIELD_BOOL, .column = "PRESENT", .get = get_present,
+	{ .key = "present", .type = UB_FIELD_BOOL, .column = "PRESENT", UB_AT(struct row, present),
 	  .help = "the running driver has it" },
 	{ .key = "since", .type = UB_FIELD_STRING, .column = "SINCE", .get = get_since,
 	  .help = "Linux version that brought it" },

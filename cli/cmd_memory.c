@@ -9,7 +9,6 @@
 #include "table.h"
 
 #define SCHEMA "ublk.memory/1"
-#define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
 
 static const char columns[] = "ID,NAME,PID,MAPPED,RESIDENT,DIRTY,SWAPPED,LOCKED,PINNED,CHARGED";
 
@@ -22,77 +21,10 @@ struct sum {
 
 /* All devices together. */
 struct whole {
-	struct sum total; /* first: a sum's fields work on the whole */
+	struct sum total;
 	struct sum parts[UB_REGION_COUNT];
 	size_t measured;
 };
-
-static const struct sum *sum_of(const void *object)
-{
-	return object;
-}
-
-GETTER(name)
-{
-	ub_value_text(value, sum_of(object)->name);
-}
-
-GETTER(mapped)
-{
-	ub_value_number(value, sum_of(object)->usage.mapped);
-}
-
-GETTER(resident)
-{
-	ub_value_number(value, sum_of(object)->usage.resident);
-}
-
-GETTER(dirty)
-{
-	ub_value_number(value, sum_of(object)->usage.dirty);
-}
-
-GETTER(swapped)
-{
-	ub_value_number(value, sum_of(object)->usage.swapped);
-}
-
-GETTER(locked)
-{
-	ub_value_number(value, sum_of(object)->usage.locked);
-}
-
-GETTER(pinned)
-{
-	ub_value_number(value, sum_of(object)->pinned);
-}
-
-GETTER(charged)
-{
-	ub_value_number(value, sum_of(object)->charged);
-}
-
-GETTER(measured)
-{
-	ub_value_number(value, ((const struct whole *)object)->measured);
-}
-
-GETTER(total)
-{
-	(void)object;
-	value->known = true;
-}
-
-GETTER(parts)
-{
-	(void)object;
-	ub_value_number(value, UB_REGION_COUNT);
-}
-
-static const void *part_at(const void *object, size_t index)
-{
-	return &((const struct whole *)object)->parts[index];
-}
 
 static const char *describe(const void *element, char *buf, size_t size)
 {
@@ -106,33 +38,36 @@ static const char *describe(const void *element, char *buf, size_t size)
 }
 
 /* clang-format off */
+#define SUM(member) UB_AT(struct sum, member)
+
 static const struct ub_field amount_fields[] = {
-	{ .key = "mapped", .type = UB_FIELD_SIZE, .get = get_mapped },
-	{ .key = "resident", .type = UB_FIELD_SIZE, .get = get_resident },
-	{ .key = "dirty", .type = UB_FIELD_SIZE, .get = get_dirty },
-	{ .key = "swapped", .type = UB_FIELD_SIZE, .get = get_swapped },
-	{ .key = "locked", .type = UB_FIELD_SIZE, .get = get_locked },
+	{ .key = "mapped", .type = UB_FIELD_SIZE, SUM(usage.mapped) },
+	{ .key = "resident", .type = UB_FIELD_SIZE, SUM(usage.resident) },
+	{ .key = "dirty", .type = UB_FIELD_SIZE, SUM(usage.dirty) },
+	{ .key = "swapped", .type = UB_FIELD_SIZE, SUM(usage.swapped) },
+	{ .key = "locked", .type = UB_FIELD_SIZE, SUM(usage.locked) },
 	UB_FIELD_END,
 };
 
 static const struct ub_field part_fields[] = {
-	{ .key = "name", .type = UB_FIELD_STRING, .get = get_name },
+	{ .key = "name", .type = UB_FIELD_STRING, SUM(name) },
 	{ .key = "amounts", .type = UB_FIELD_INCLUDE, .fields = amount_fields },
 	UB_FIELD_END,
 };
 
 static const struct ub_field total_fields[] = {
 	{ .key = "amounts", .type = UB_FIELD_INCLUDE, .fields = amount_fields },
-	{ .key = "pinned", .type = UB_FIELD_SIZE, .get = get_pinned },
-	{ .key = "charged", .type = UB_FIELD_SIZE, .get = get_charged },
+	{ .key = "pinned", .type = UB_FIELD_SIZE, SUM(pinned) },
+	{ .key = "charged", .type = UB_FIELD_SIZE, SUM(charged) },
 	UB_FIELD_END,
 };
 
 static const struct ub_field whole_fields[] = {
-	{ .key = "measured", .type = UB_FIELD_NUMBER, .get = get_measured },
-	{ .key = "total", .type = UB_FIELD_OBJECT, .get = get_total, .fields = total_fields },
-	{ .key = "parts", .type = UB_FIELD_LIST, .get = get_parts, .fields = part_fields,
-	  .at = part_at, .describe = describe },
+	{ .key = "measured", .type = UB_FIELD_NUMBER, UB_AT(struct whole, measured) },
+	{ .key = "total", .type = UB_FIELD_OBJECT, .fields = total_fields,
+	  UB_WITHIN(struct whole, total) },
+	{ .key = "parts", .type = UB_FIELD_LIST, .fields = part_fields, .describe = describe,
+	  UB_LIST_ALL(struct whole, parts) },
 	UB_FIELD_END,
 };
 

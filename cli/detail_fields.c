@@ -5,9 +5,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "spec/data_path.h"
 #include "kernel/uapi.h"
 #include "plan_fields.h"
+#include "spec/data_path.h"
 
 #define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
 #define SECTOR 512ULL
@@ -18,113 +18,35 @@ static const struct ub_dev *dev_of(const void *object)
 	return object;
 }
 
-static const struct ub_spec *spec_of(const void *object)
+static bool is_managed(const void *object)
 {
-	return &dev_of(object)->record.spec;
+	return dev_of(object)->managed;
 }
 
 /* What was asked for: only the record knows. */
-
 GETTER(asked)
 {
+	value->options = ub_spec_options;
+	value->values = &dev_of(object)->record.spec;
+	value->defaults = &((const struct ub_dev_detail *)object)->defaults;
 	value->known = dev_of(object)->managed;
-}
-
-GETTER(asked_queues)
-{
-	ub_value_number(value, spec_of(object)->queues);
-}
-
-GETTER(asked_depth)
-{
-	ub_value_number(value, spec_of(object)->depth);
-}
-
-GETTER(asked_max_io)
-{
-	ub_value_number(value, spec_of(object)->max_io);
-}
-
-GETTER(asked_data_path)
-{
-	ub_value_text(value, ub_data_path_names[spec_of(object)->data_path]);
-}
-
-GETTER(asked_batch)
-{
-	ub_value_text(value, ub_batch_names[spec_of(object)->batch]);
-}
-
-GETTER(path_reason)
-{
-	/* -1: its record does not say. */
-	if (dev_of(object)->managed && spec_of(object)->path_reason >= 0)
-		ub_value_text(value, ub_path_reason_names[spec_of(object)->path_reason]);
-}
-
-GETTER(asked_threads)
-{
-	if (spec_of(object)->threads)
-		ub_value_number(value, spec_of(object)->threads);
-}
-
-GETTER(asked_cpus)
-{
-	ub_value_text(value, spec_of(object)->cpus);
-}
-
-GETTER(asked_poll_us)
-{
-	ub_value_number(value, spec_of(object)->poll_us);
-}
-
-GETTER(asked_recovery)
-{
-	if (spec_of(object)->recovery != UB_RECOVERY_DEFAULT)
-		ub_value_text(value, ub_recovery_names[spec_of(object)->recovery]);
-}
-
-/* 0: no limit was asked for. */
-GETTER(asked_buffer_memory)
-{
-	if (spec_of(object)->buffer_memory)
-		ub_value_number(value, spec_of(object)->buffer_memory);
-}
-
-GETTER(asked_memory_limit)
-{
-	if (spec_of(object)->memory_limit)
-		ub_value_number(value, spec_of(object)->memory_limit);
-}
-
-GETTER(asked_mlock)
-{
-	ub_value_number(value, spec_of(object)->mlock);
-}
-
-GETTER(asked_huge_pages)
-{
-	ub_value_number(value, spec_of(object)->huge_pages);
-}
-
-GETTER(asked_numa_node)
-{
-	if (spec_of(object)->numa_node >= 0)
-		ub_value_number(value, (uint64_t)spec_of(object)->numa_node);
 }
 
 /* The parameters, as the driver has them. */
 
-static const struct ublk_params *params_of(const void *object, uint32_t type)
+static bool has_params(const void *object, uint32_t type)
 {
-	const struct ublk_params *params = &dev_of(object)->params;
-
-	return params->types & type ? params : NULL;
+	return dev_of(object)->params.types & type;
 }
 
-GETTER(parameters)
+static bool has_basic(const void *object)
 {
-	value->known = params_of(object, UBLK_PARAM_TYPE_BASIC);
+	return has_params(object, UBLK_PARAM_TYPE_BASIC);
+}
+
+static bool has_segment(const void *object)
+{
+	return has_params(object, UBLK_PARAM_TYPE_SEGMENT);
 }
 
 static void set_attr(const void *object, struct ub_value *value, uint32_t attr)
@@ -165,70 +87,39 @@ GETTER(max_request)
 	ub_value_number(value, dev_of(object)->params.basic.max_sectors * SECTOR);
 }
 
+static const struct ublk_param_discard *discard_of(const void *object)
+{
+	static const struct ublk_param_discard none;
+
+	return has_params(object, UBLK_PARAM_TYPE_DISCARD) ? &dev_of(object)->params.discard
+							   : &none;
+}
+
 GETTER(discard_granularity)
 {
-	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DISCARD);
+	const struct ublk_param_discard *discard = discard_of(object);
 
-	ub_value_number(value, params && params->discard.max_discard_sectors
-				       ? params->discard.discard_granularity
-				       : 0);
+	ub_value_number(value, discard->max_discard_sectors ? discard->discard_granularity : 0);
 }
 
 GETTER(max_discard)
 {
-	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DISCARD);
-
-	ub_value_number(value, params ? params->discard.max_discard_sectors * SECTOR : 0);
+	ub_value_number(value, discard_of(object)->max_discard_sectors * SECTOR);
 }
 
 GETTER(max_write_zeroes)
 {
-	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DISCARD);
-
-	ub_value_number(value, params ? params->discard.max_write_zeroes_sectors * SECTOR : 0);
+	ub_value_number(value, discard_of(object)->max_write_zeroes_sectors * SECTOR);
 }
 
 /* The mask 0xfff demands multiples of 4096. */
 GETTER(dma_alignment)
 {
-	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_DMA_ALIGN);
-
-	if (params)
-		ub_value_number(value, (uint64_t)params->dma.alignment + 1);
-}
-
-GETTER(max_segment_size)
-{
-	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_SEGMENT);
-
-	if (params)
-		ub_value_number(value, params->seg.max_segment_size);
-}
-
-GETTER(max_segments)
-{
-	const struct ublk_params *params = params_of(object, UBLK_PARAM_TYPE_SEGMENT);
-
-	if (params)
-		ub_value_number(value, params->seg.max_segments);
+	if (has_params(object, UBLK_PARAM_TYPE_DMA_ALIGN))
+		ub_value_number(value, (uint64_t)dev_of(object)->params.dma.alignment + 1);
 }
 
 /* The queues' threads and CPUs. */
-
-GETTER(queues_detail)
-{
-	ub_value_number(value, ((const struct ub_dev_detail *)object)->queue_count);
-}
-
-static const void *queue_at(const void *object, size_t index)
-{
-	return &((const struct ub_dev_detail *)object)->queues[index];
-}
-
-GETTER(queue_id)
-{
-	ub_value_number(value, ((const struct ub_placement *)object)->id);
-}
 
 GETTER(queue_tid)
 {
@@ -237,51 +128,6 @@ GETTER(queue_tid)
 	/* The first one's. */
 	if (queue->thread_count)
 		ub_value_number(value, (uint64_t)queue->threads[0].tid);
-}
-
-GETTER(queue_cpus)
-{
-	const struct ub_placement *queue = object;
-
-	ub_value_text(value, queue->cpus[0] ? queue->cpus : NULL);
-}
-
-GETTER(queue_node)
-{
-	const struct ub_placement *queue = object;
-
-	if (queue->numa_node >= 0)
-		ub_value_number(value, (uint64_t)queue->numa_node);
-}
-
-GETTER(queue_threads)
-{
-	ub_value_number(value, ((const struct ub_placement *)object)->thread_count);
-}
-
-static const void *thread_at(const void *object, size_t index)
-{
-	return &((const struct ub_placement *)object)->threads[index];
-}
-
-GETTER(thread_tid)
-{
-	ub_value_number(value, (uint64_t)((const struct ub_placed_thread *)object)->tid);
-}
-
-GETTER(thread_cpus)
-{
-	const struct ub_placed_thread *thread = object;
-
-	ub_value_text(value, thread->cpus[0] ? thread->cpus : NULL);
-}
-
-GETTER(queue_memory_node)
-{
-	const struct ub_placement *queue = object;
-
-	if (queue->memory_node >= 0)
-		ub_value_number(value, (uint64_t)queue->memory_node);
 }
 
 static const char *describe_queue(const void *element, char *buf, size_t size)
@@ -300,74 +146,11 @@ static const char *describe_queue(const void *element, char *buf, size_t size)
 	return buf;
 }
 
-GETTER(notes)
-{
-	ub_value_number(value, dev_of(object)->managed ? dev_of(object)->record.notes.count : 0);
-}
-
-static const void *note_at(const void *object, size_t index)
-{
-	return dev_of(object)->record.notes.text[index];
-}
-
-/* The server's memory, piece by piece. */
-
-static const struct ub_footprint_region *region_of(const void *object)
-{
-	return object;
-}
-
-GETTER(regions)
-{
-	ub_value_number(value, dev_of(object)->memory.count);
-}
-
-static const void *region_at(const void *object, size_t index)
-{
-	return &dev_of(object)->memory.regions[index];
-}
-
-GETTER(region_name)
-{
-	ub_value_text(value, ub_region_names[region_of(object)->kind]);
-}
-
-GETTER(region_queue)
-{
-	if (region_of(object)->queue >= 0)
-		ub_value_number(value, (uint64_t)region_of(object)->queue);
-}
-
-GETTER(region_mapped)
-{
-	ub_value_number(value, region_of(object)->usage.mapped);
-}
-
-GETTER(region_resident)
-{
-	ub_value_number(value, region_of(object)->usage.resident);
-}
-
-GETTER(region_dirty)
-{
-	ub_value_number(value, region_of(object)->usage.dirty);
-}
-
-GETTER(region_locked)
-{
-	ub_value_number(value, region_of(object)->usage.locked);
-}
-
-GETTER(region_page_size)
-{
-	ub_value_number(value, region_of(object)->page_size);
-}
-
 /* What becomes of the memory of buffers that nobody needs. */
 GETTER(idle_buffers)
 {
 	const struct ub_dev *dev = dev_of(object);
-	const struct ub_spec *spec = spec_of(object);
+	const struct ub_spec *spec = &dev->record.spec;
 
 	if (!dev->managed)
 		return;
@@ -379,29 +162,9 @@ GETTER(idle_buffers)
 		ub_value_text(value, spec->huge_pages ? "kept-huge-pages" : "returned");
 }
 
-/* And as it was planned. */
-
-GETTER(planned)
+static bool is_planned(const void *object)
 {
-	if (dev_of(object)->managed && dev_of(object)->record.memory.planned)
-		ub_value_number(value, UB_REGION_COUNT);
-}
-
-static const void *planned_at(const void *object, size_t index)
-{
-	return &dev_of(object)->record.memory.plan[index];
-}
-
-/* Who uses it. */
-
-GETTER(users)
-{
-	ub_value_number(value, ((const struct ub_dev_detail *)object)->users.count);
-}
-
-static const void *user_at(const void *object, size_t index)
-{
-	return &((const struct ub_dev_detail *)object)->users.list[index];
+	return is_managed(object) && dev_of(object)->record.memory.planned;
 }
 
 static const char *describe_user(const void *element, char *buf, size_t size)
@@ -409,37 +172,10 @@ static const char *describe_user(const void *element, char *buf, size_t size)
 	return ub_user_describe(element, buf, size);
 }
 
-GETTER(user_kind)
-{
-	static const char *const kinds[] = {
-		[UB_USER_MOUNT] = "mount",   [UB_USER_SWAP] = "swap",   [UB_USER_HOLDER] = "holder",
-		[UB_USER_OPENER] = "opener", [UB_USER_CLAIM] = "claim",
-	};
-
-	ub_value_text(value, kinds[((const struct ub_user *)object)->kind]);
-}
-
-GETTER(user_device)
-{
-	ub_value_text(value, ((const struct ub_user *)object)->device);
-}
-
-GETTER(user_what)
-{
-	const struct ub_user *user = object;
-
-	ub_value_text(value, *user->what ? user->what : NULL);
-}
-
-GETTER(user_pid)
-{
-	const struct ub_user *user = object;
-
-	if (user->pid > 0)
-		ub_value_number(value, (uint64_t)user->pid);
-}
-
-/* How it is. */
+static const char *const user_kinds[] = {
+	[UB_USER_MOUNT] = "mount",   [UB_USER_SWAP] = "swap",   [UB_USER_HOLDER] = "holder",
+	[UB_USER_OPENER] = "opener", [UB_USER_CLAIM] = "claim",
+};
 
 GETTER(write_error)
 {
@@ -449,38 +185,8 @@ GETTER(write_error)
 		ub_value_text(value, ub_errno_name(dev->record.write_error, value->buf));
 }
 
-GETTER(status)
-{
-	const char *status = ((const struct ub_dev_detail *)object)->status;
-
-	ub_value_text(value, *status ? status : NULL);
-}
-
-GETTER(action)
-{
-	const char *action = ((const struct ub_dev_detail *)object)->action;
-
-	ub_value_text(value, *action ? action : NULL);
-}
-
 /* clang-format off */
-static const struct ub_field asked_fields[] = {
-	{ .key = "queues", .type = UB_FIELD_NUMBER, .get = get_asked_queues },
-	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_asked_depth },
-	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_asked_max_io },
-	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_asked_data_path },
-	{ .key = "batch", .type = UB_FIELD_STRING, .get = get_asked_batch },
-	{ .key = "threads", .type = UB_FIELD_NUMBER, .get = get_asked_threads },
-	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_asked_cpus },
-	{ .key = "poll_us", .type = UB_FIELD_NUMBER, .get = get_asked_poll_us },
-	{ .key = "recovery", .type = UB_FIELD_STRING, .get = get_asked_recovery },
-	{ .key = "buffer_memory", .type = UB_FIELD_SIZE, .get = get_asked_buffer_memory },
-	{ .key = "memory_limit", .type = UB_FIELD_SIZE, .get = get_asked_memory_limit },
-	{ .key = "mlock", .type = UB_FIELD_BOOL, .get = get_asked_mlock },
-	{ .key = "huge_pages", .type = UB_FIELD_BOOL, .get = get_asked_huge_pages },
-	{ .key = "numa_node", .type = UB_FIELD_NUMBER, .get = get_asked_numa_node },
-	UB_FIELD_END,
-};
+#define PARAM(member) UB_AT(struct ub_dev, params.member)
 
 static const struct ub_field parameter_fields[] = {
 	{ .key = "volatile_cache", .type = UB_FIELD_BOOL, .get = get_volatile_cache },
@@ -493,73 +199,83 @@ static const struct ub_field parameter_fields[] = {
 	{ .key = "max_discard", .type = UB_FIELD_SIZE, .get = get_max_discard },
 	{ .key = "max_write_zeroes", .type = UB_FIELD_SIZE, .get = get_max_write_zeroes },
 	{ .key = "dma_alignment", .type = UB_FIELD_SIZE, .get = get_dma_alignment },
-	{ .key = "max_segment_size", .type = UB_FIELD_SIZE, .get = get_max_segment_size },
-	{ .key = "max_segments", .type = UB_FIELD_NUMBER, .get = get_max_segments },
+	{ .key = "max_segment_size", .type = UB_FIELD_SIZE, PARAM(seg.max_segment_size), .when = has_segment },
+	{ .key = "max_segments", .type = UB_FIELD_NUMBER, PARAM(seg.max_segments), .when = has_segment },
 	UB_FIELD_END,
 };
+
+#define USER(member) UB_AT(struct ub_user, member)
+#define USER_CHARS(member) UB_AT_CHARS(struct ub_user, member)
 
 static const struct ub_field user_fields[] = {
-	{ .key = "kind", .type = UB_FIELD_STRING, .get = get_user_kind },
-	{ .key = "device", .type = UB_FIELD_STRING, .get = get_user_device },
-	{ .key = "what", .type = UB_FIELD_STRING, .get = get_user_what },
-	{ .key = "pid", .type = UB_FIELD_NUMBER, .get = get_user_pid },
+	{ .key = "kind", .type = UB_FIELD_STRING, USER(kind), .names = user_kinds },
+	{ .key = "device", .type = UB_FIELD_STRING, USER_CHARS(device) },
+	{ .key = "what", .type = UB_FIELD_STRING, USER_CHARS(what) },
+	{ .key = "pid", .type = UB_FIELD_NUMBER, USER(pid), .positive = true },
 	UB_FIELD_END,
 };
 
+#define REGION(member) UB_AT(struct ub_footprint_region, member)
+
 static const struct ub_field region_fields[] = {
-	{ .key = "name", .type = UB_FIELD_STRING, .get = get_region_name },
-	{ .key = "queue", .type = UB_FIELD_NUMBER, .get = get_region_queue },
-	{ .key = "mapped", .type = UB_FIELD_SIZE, .get = get_region_mapped },
-	{ .key = "resident", .type = UB_FIELD_SIZE, .get = get_region_resident },
-	{ .key = "dirty", .type = UB_FIELD_SIZE, .get = get_region_dirty },
-	{ .key = "locked", .type = UB_FIELD_SIZE, .get = get_region_locked },
-	{ .key = "page_size", .type = UB_FIELD_SIZE, .get = get_region_page_size },
+	{ .key = "name", .type = UB_FIELD_STRING, REGION(kind), .names = ub_region_names },
+	{ .key = "queue", .type = UB_FIELD_NUMBER, REGION(queue) },
+	{ .key = "mapped", .type = UB_FIELD_SIZE, REGION(usage.mapped) },
+	{ .key = "resident", .type = UB_FIELD_SIZE, REGION(usage.resident) },
+	{ .key = "dirty", .type = UB_FIELD_SIZE, REGION(usage.dirty) },
+	{ .key = "locked", .type = UB_FIELD_SIZE, REGION(usage.locked) },
+	{ .key = "page_size", .type = UB_FIELD_SIZE, REGION(page_size) },
 	UB_FIELD_END,
 };
 
 const struct ub_field ub_region_list_fields[] = {
-	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = region_fields,
-	  .at = region_at, .json_only = true },
+	{ .key = "regions", .type = UB_FIELD_LIST, .fields = region_fields, .json_only = true,
+	  UB_LIST_AT(struct ub_dev, memory.regions, memory.count) },
 	UB_FIELD_END,
 };
 
 static const struct ub_field thread_fields[] = {
-	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_thread_tid },
-	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_thread_cpus },
+	{ .key = "tid", .type = UB_FIELD_NUMBER, UB_AT(struct ub_placed_thread, tid) },
+	{ .key = "cpus", .type = UB_FIELD_STRING, UB_AT_CHARS(struct ub_placed_thread, cpus) },
 	UB_FIELD_END,
 };
 
+#define QUEUE(member) UB_AT(struct ub_placement, member)
+
 static const struct ub_field queue_fields[] = {
-	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_queue_id },
+	{ .key = "id", .type = UB_FIELD_NUMBER, QUEUE(id) },
 	{ .key = "tid", .type = UB_FIELD_NUMBER, .get = get_queue_tid },
-	{ .key = "cpus", .type = UB_FIELD_STRING, .get = get_queue_cpus },
-	{ .key = "numa_node", .type = UB_FIELD_NUMBER, .get = get_queue_node },
-	{ .key = "memory_node", .type = UB_FIELD_NUMBER, .get = get_queue_memory_node },
-	{ .key = "threads", .type = UB_FIELD_LIST, .get = get_queue_threads, .fields = thread_fields,
-	  .at = thread_at },
+	{ .key = "cpus", .type = UB_FIELD_STRING, UB_AT_CHARS(struct ub_placement, cpus) },
+	{ .key = "numa_node", .type = UB_FIELD_NUMBER, QUEUE(numa_node) },
+	{ .key = "memory_node", .type = UB_FIELD_NUMBER, QUEUE(memory_node) },
+	{ .key = "threads", .type = UB_FIELD_LIST, .fields = thread_fields,
+	  UB_LIST_AT(struct ub_placement, threads, thread_count) },
 	UB_FIELD_END,
 };
+
+#define DETAIL(member) UB_AT_CHARS(struct ub_dev_detail, member)
 
 const struct ub_field ub_detail_fields[] = {
 	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
-	{ .key = "asked", .type = UB_FIELD_OBJECT, .get = get_asked, .fields = asked_fields,
-	  .json_only = true },
-	{ .key = "data_path_reason", .type = UB_FIELD_STRING, .get = get_path_reason,
-	  .json_only = true },
-	{ .key = "parameters", .type = UB_FIELD_OBJECT, .get = get_parameters,
-	  .fields = parameter_fields, .flat = true },
-	{ .key = "queues_detail", .type = UB_FIELD_LIST, .get = get_queues_detail,
-	  .fields = queue_fields, .at = queue_at, .describe = describe_queue },
+	{ .key = "asked", .type = UB_FIELD_OPTIONS, .get = get_asked },
+	{ .key = "data_path_reason", .type = UB_FIELD_STRING, .json_only = true,
+	  UB_AT(struct ub_dev, record.spec.path_reason), .names = ub_path_reason_names,
+	  .when = is_managed },
+	{ .key = "parameters", .type = UB_FIELD_OBJECT, .fields = parameter_fields,
+	  .when = has_basic, .flat = true },
+	{ .key = "queues_detail", .type = UB_FIELD_LIST, .fields = queue_fields,
+	  UB_LIST_AT(struct ub_dev_detail, queues, queue_count), .describe = describe_queue },
 	{ .key = "idle_buffers", .type = UB_FIELD_STRING, .get = get_idle_buffers },
 	{ .key = "regions", .type = UB_FIELD_INCLUDE, .fields = ub_region_list_fields },
-	{ .key = "plan", .type = UB_FIELD_LIST, .get = get_planned, .fields = ub_plan_sum_fields,
-	  .at = planned_at, .json_only = true },
-	{ .key = "notes", .type = UB_FIELD_LIST, .get = get_notes, .at = note_at },
-	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .fields = user_fields,
-	  .at = user_at, .describe = describe_user },
+	{ .key = "plan", .type = UB_FIELD_LIST, .fields = ub_plan_sum_fields, .when = is_planned,
+	  UB_LIST_ALL(struct ub_dev, record.memory.plan), .json_only = true },
+	{ .key = "notes", .type = UB_FIELD_LIST, .when = is_managed,
+	  UB_LIST_IN(struct ub_dev, record.notes.text, record.notes.count) },
+	{ .key = "users", .type = UB_FIELD_LIST, .fields = user_fields, .describe = describe_user,
+	  UB_LIST_AT(struct ub_dev_detail, users.list, users.count) },
 	{ .key = "write_error", .type = UB_FIELD_STRING, .get = get_write_error },
-	{ .key = "status", .type = UB_FIELD_STRING, .get = get_status },
-	{ .key = "action", .type = UB_FIELD_STRING, .get = get_action },
+	{ .key = "status", .type = UB_FIELD_STRING, DETAIL(status) },
+	{ .key = "action", .type = UB_FIELD_STRING, DETAIL(action) },
 	UB_FIELD_END,
 };
 /* clang-format on */

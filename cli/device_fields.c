@@ -16,15 +16,16 @@ static const struct ub_dev *dev_of(const void *object)
 	return object;
 }
 
-GETTER(id)
+/* Of another program's device the record says nothing. */
+static bool is_managed(const void *object)
 {
-	ub_value_number(value, dev_of(object)->id);
+	return dev_of(object)->managed;
 }
 
-GETTER(name)
+/* Unknown is not nothing. */
+static bool is_measured(const void *object)
 {
-	if (dev_of(object)->managed)
-		ub_value_text(value, dev_of(object)->record.spec.name);
+	return dev_of(object)->memory.known;
 }
 
 GETTER(path)
@@ -63,26 +64,6 @@ GETTER(physical_block_size)
 		ub_value_number(value, 1ULL << (basic_of(object)->physical_bs_shift & 31));
 }
 
-GETTER(read_only)
-{
-	ub_value_number(value, dev_of(object)->read_only);
-}
-
-GETTER(queues)
-{
-	ub_value_number(value, dev_of(object)->info.nr_hw_queues);
-}
-
-GETTER(depth)
-{
-	ub_value_number(value, dev_of(object)->info.queue_depth);
-}
-
-GETTER(max_io)
-{
-	ub_value_number(value, dev_of(object)->info.max_io_buf_bytes);
-}
-
 GETTER(data_path)
 {
 	if (dev_of(object)->managed)
@@ -93,11 +74,6 @@ GETTER(data_path)
 GETTER(batch)
 {
 	ub_value_number(value, !!(dev_of(object)->info.flags & UBLK_F_BATCH_IO));
-}
-
-GETTER(flags)
-{
-	ub_value_number(value, dev_of(object)->info.flags);
 }
 
 GETTER(flags_raw)
@@ -112,50 +88,6 @@ GETTER(recovery)
 	ub_value_text(value, ub_dev_recovery_name(dev_of(object)->info.flags));
 }
 
-GETTER(pid)
-{
-	if (dev_of(object)->pid > 0)
-		ub_value_number(value, (uint64_t)dev_of(object)->pid);
-}
-
-GETTER(alive)
-{
-	ub_value_number(value, dev_of(object)->server_alive);
-}
-
-GETTER(version)
-{
-	if (dev_of(object)->managed && *dev_of(object)->record.version)
-		ub_value_text(value, dev_of(object)->record.version);
-}
-
-GETTER(threads)
-{
-	if (dev_of(object)->managed && dev_of(object)->record.threads)
-		ub_value_number(value, dev_of(object)->record.threads);
-}
-
-GETTER(owner_uid)
-{
-	ub_value_number(value, dev_of(object)->info.owner_uid);
-}
-
-GETTER(owner_gid)
-{
-	ub_value_number(value, dev_of(object)->info.owner_gid);
-}
-
-GETTER(managed)
-{
-	ub_value_number(value, dev_of(object)->managed);
-}
-
-GETTER(record_error)
-{
-	if (dev_of(object)->record_error.code)
-		ub_value_text(value, dev_of(object)->record_error.msg);
-}
-
 GETTER(target)
 {
 	const struct ub_spec *spec = &dev_of(object)->record.spec;
@@ -165,55 +97,6 @@ GETTER(target)
 	ub_value_text(value, spec->target->name);
 	value->options = spec->target->options;
 	value->values = spec->target_args;
-}
-
-GETTER(backing)
-{
-	if (dev_of(object)->managed)
-		ub_value_text(value, dev_of(object)->record.backing.path);
-}
-
-/* Memory: unknown, which is not nothing, as long as it is not measured. */
-
-static void set_memory(const void *object, struct ub_value *value, uint64_t bytes)
-{
-	if (dev_of(object)->memory.known)
-		ub_value_number(value, bytes);
-}
-
-GETTER(mapped)
-{
-	set_memory(object, value, dev_of(object)->memory.total.mapped);
-}
-
-GETTER(resident)
-{
-	set_memory(object, value, dev_of(object)->memory.total.resident);
-}
-
-GETTER(dirty)
-{
-	set_memory(object, value, dev_of(object)->memory.total.dirty);
-}
-
-GETTER(swapped)
-{
-	set_memory(object, value, dev_of(object)->memory.total.swapped);
-}
-
-GETTER(locked)
-{
-	set_memory(object, value, dev_of(object)->memory.total.locked);
-}
-
-GETTER(pinned)
-{
-	set_memory(object, value, dev_of(object)->memory.pinned);
-}
-
-GETTER(charged)
-{
-	set_memory(object, value, dev_of(object)->memory.charged);
 }
 
 static const char *remark_number(char *buf, size_t size, uint32_t asked, uint32_t granted)
@@ -275,47 +158,50 @@ static bool remark_path(const void *object, char *buf, size_t size)
 }
 
 /* clang-format off */
+#define AT(member) UB_AT(struct ub_dev, member)
+#define CHARS(member) UB_AT_CHARS(struct ub_dev, member)
+
 static const struct ub_field server_fields[] = {
-	{ .key = "pid", .type = UB_FIELD_NUMBER, .column = "PID", .get = get_pid,
+	{ .key = "pid", .type = UB_FIELD_NUMBER, .column = "PID", AT(pid), .positive = true,
 	  .help = "process id of the server" },
-	{ .key = "alive", .type = UB_FIELD_BOOL, .column = "ALIVE", .get = get_alive,
+	{ .key = "alive", .type = UB_FIELD_BOOL, .column = "ALIVE", AT(server_alive),
 	  .help = "the server lives" },
-	{ .key = "version", .type = UB_FIELD_STRING, .column = "VERSION", .get = get_version,
+	{ .key = "version", .type = UB_FIELD_STRING, .column = "VERSION", CHARS(record.version), .when = is_managed,
 	  .help = "version of the server" },
-	{ .key = "threads", .type = UB_FIELD_NUMBER, .column = "THREADS", .get = get_threads,
+	{ .key = "threads", .type = UB_FIELD_NUMBER, .column = "THREADS", AT(record.threads), .when = is_managed, .positive = true,
 	  .help = "threads that serve I/O" },
 	UB_FIELD_END,
 };
 
 const struct ub_field ub_memory_fields[] = {
-	{ .key = "mapped", .type = UB_FIELD_SIZE, .column = "MAPPED", .get = get_mapped,
-	  .measured = true, .help = "address space of the server" },
-	{ .key = "resident", .type = UB_FIELD_SIZE, .column = "RESIDENT", .get = get_resident,
-	  .measured = true, .help = "memory that the server has now" },
-	{ .key = "dirty", .type = UB_FIELD_SIZE, .column = "DIRTY", .get = get_dirty,
-	  .measured = true, .help = "of that, what is its alone and written" },
-	{ .key = "swapped", .type = UB_FIELD_SIZE, .column = "SWAPPED", .get = get_swapped,
-	  .measured = true, .help = "memory of the server that is swapped out" },
-	{ .key = "locked", .type = UB_FIELD_SIZE, .column = "LOCKED", .get = get_locked,
-	  .measured = true, .help = "memory that cannot be swapped out" },
-	{ .key = "pinned", .type = UB_FIELD_SIZE, .column = "PINNED", .get = get_pinned,
-	  .measured = true, .help = "memory that rings hold for registered buffers" },
-	{ .key = "charged", .type = UB_FIELD_SIZE, .column = "CHARGED", .get = get_charged,
-	  .measured = true, .help = "what counts against the limit of locked memory" },
+	{ .key = "mapped", .type = UB_FIELD_SIZE, .column = "MAPPED", AT(memory.total.mapped),
+	  .measured = true, .when = is_measured, .help = "address space of the server" },
+	{ .key = "resident", .type = UB_FIELD_SIZE, .column = "RESIDENT", AT(memory.total.resident),
+	  .measured = true, .when = is_measured, .help = "memory that the server has now" },
+	{ .key = "dirty", .type = UB_FIELD_SIZE, .column = "DIRTY", AT(memory.total.dirty),
+	  .measured = true, .when = is_measured, .help = "of that, what is its alone and written" },
+	{ .key = "swapped", .type = UB_FIELD_SIZE, .column = "SWAPPED", AT(memory.total.swapped),
+	  .measured = true, .when = is_measured, .help = "memory of the server that is swapped out" },
+	{ .key = "locked", .type = UB_FIELD_SIZE, .column = "LOCKED", AT(memory.total.locked),
+	  .measured = true, .when = is_measured, .help = "memory that cannot be swapped out" },
+	{ .key = "pinned", .type = UB_FIELD_SIZE, .column = "PINNED", AT(memory.pinned),
+	  .measured = true, .when = is_measured, .help = "memory that rings hold for registered buffers" },
+	{ .key = "charged", .type = UB_FIELD_SIZE, .column = "CHARGED", AT(memory.charged),
+	  .measured = true, .when = is_measured, .help = "what counts against the limit of locked memory" },
 	UB_FIELD_END,
 };
 
 const struct ub_field ub_deleted_fields[] = {
-	{ .key = "id", .type = UB_FIELD_NUMBER, .get = get_id },
-	{ .key = "name", .type = UB_FIELD_STRING, .get = get_name },
+	{ .key = "id", .type = UB_FIELD_NUMBER, AT(id) },
+	{ .key = "name", .type = UB_FIELD_STRING, AT(record.spec.name), .when = is_managed },
 	{ .key = "path", .type = UB_FIELD_STRING, .get = get_path },
 	UB_FIELD_END,
 };
 
 const struct ub_field ub_device_fields[] = {
-	{ .key = "id", .type = UB_FIELD_NUMBER, .column = "ID", .get = get_id,
+	{ .key = "id", .type = UB_FIELD_NUMBER, .column = "ID", AT(id),
 	  .help = "number of the device" },
-	{ .key = "name", .type = UB_FIELD_STRING, .column = "NAME", .get = get_name,
+	{ .key = "name", .type = UB_FIELD_STRING, .column = "NAME", AT(record.spec.name), .when = is_managed,
 	  .help = "name that it was given" },
 	{ .key = "path", .type = UB_FIELD_STRING, .column = "PATH", .get = get_path,
 	  .help = "path of the block device" },
@@ -327,36 +213,36 @@ const struct ub_field ub_device_fields[] = {
 	  .get = get_logical_block_size, .help = "logical block size" },
 	{ .key = "physical_block_size", .type = UB_FIELD_SIZE, .column = "PHYSICAL",
 	  .get = get_physical_block_size, .help = "physical block size" },
-	{ .key = "read_only", .type = UB_FIELD_BOOL, .column = "READ-ONLY", .get = get_read_only,
+	{ .key = "read_only", .type = UB_FIELD_BOOL, .column = "READ-ONLY", AT(read_only),
 	  .help = "writes are refused" },
-	{ .key = "queues", .type = UB_FIELD_NUMBER, .column = "QUEUES", .get = get_queues,
+	{ .key = "queues", .type = UB_FIELD_NUMBER, .column = "QUEUES", AT(info.nr_hw_queues),
 	  .help = "hardware queues", .remark = remark_queues },
-	{ .key = "depth", .type = UB_FIELD_NUMBER, .column = "DEPTH", .get = get_depth,
+	{ .key = "depth", .type = UB_FIELD_NUMBER, .column = "DEPTH", AT(info.queue_depth),
 	  .help = "requests in each queue", .remark = remark_depth },
-	{ .key = "max_io", .type = UB_FIELD_SIZE, .column = "MAX-IO", .get = get_max_io,
+	{ .key = "max_io", .type = UB_FIELD_SIZE, .column = "MAX-IO", AT(info.max_io_buf_bytes),
 	  .help = "largest request", .remark = remark_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .column = "DATA-PATH", .get = get_data_path,
 	  .help = "how data reaches the server", .remark = remark_path },
 	{ .key = "batch", .type = UB_FIELD_BOOL, .column = "BATCH", .get = get_batch,
 	  .help = "requests are fetched in batches" },
-	{ .key = "flags", .type = UB_FIELD_FLAGS, .column = "FLAGS", .get = get_flags,
+	{ .key = "flags", .type = UB_FIELD_FLAGS, .column = "FLAGS", AT(info.flags),
 	  .help = "features that the driver granted" },
 	{ .key = "flags_raw", .type = UB_FIELD_STRING, .column = "FLAGS-RAW", .get = get_flags_raw,
 	  .help = "the same as a number" },
 	{ .key = "recovery", .type = UB_FIELD_STRING, .column = "RECOVERY", .get = get_recovery,
 	  .help = "fate of I/O whose server dies" },
 	{ .key = "server", .type = UB_FIELD_OBJECT, .fields = server_fields },
-	{ .key = "owner_uid", .type = UB_FIELD_NUMBER, .column = "UID", .get = get_owner_uid,
+	{ .key = "owner_uid", .type = UB_FIELD_NUMBER, .column = "UID", AT(info.owner_uid),
 	  .help = "user who made it" },
-	{ .key = "owner_gid", .type = UB_FIELD_NUMBER, .column = "GID", .get = get_owner_gid,
+	{ .key = "owner_gid", .type = UB_FIELD_NUMBER, .column = "GID", AT(info.owner_gid),
 	  .help = "group who made it" },
-	{ .key = "managed", .type = UB_FIELD_BOOL, .column = "MANAGED", .get = get_managed,
+	{ .key = "managed", .type = UB_FIELD_BOOL, .column = "MANAGED", AT(managed),
 	  .help = "it is one of ours, not of another program" },
-	{ .key = "record_error", .type = UB_FIELD_STRING, .get = get_record_error,
+	{ .key = "record_error", .type = UB_FIELD_STRING, CHARS(record_error.msg),
 	  .json_only = true },
 	{ .key = "target", .type = UB_FIELD_OPTIONS, .column = "TARGET", .get = get_target,
 	  .help = "what it serves" },
-	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", .get = get_backing,
+	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", AT(record.backing.path), .when = is_managed,
 	  .help = "file or block device behind it" },
 	{ .key = "memory", .type = UB_FIELD_OBJECT, .fields = ub_memory_fields },
 	UB_FIELD_END,

@@ -27,6 +27,7 @@ extern const struct ub_field ub_deleted_fields[];
 /* What `show` knows besides; the device comes first, so that its own fields work on it too. */
 struct ub_dev_detail {
 	struct ub_dev dev;
+	struct ub_spec defaults; /* of what it was asked for */
 	struct ub_users users;
 	struct ub_placement *queues;
 	size_t queue_count;

@@ -27,16 +27,6 @@ static const struct ub_limit *limit_of(const void *object)
 	return object;
 }
 
-GETTER(limit_name)
-{
-	ub_value_text(value, limit_of(object)->name);
-}
-
-GETTER(limit_need)
-{
-	ub_value_number(value, limit_of(object)->need);
-}
-
 /* Unknown is null in JSON: there is no limit. */
 GETTER(limit_have)
 {
@@ -68,11 +58,6 @@ static const struct view *view_of(const void *object)
 	return object;
 }
 
-GETTER(queues)
-{
-	ub_value_number(value, view_of(object)->plan.layout.queues);
-}
-
 GETTER(depth)
 {
 	ub_value_number(value, view_of(object)->spec->depth);
@@ -91,51 +76,6 @@ GETTER(data_path)
 GETTER(batch)
 {
 	ub_value_number(value, view_of(object)->spec->batch == UB_BATCH_ON);
-}
-
-GETTER(regions)
-{
-	ub_value_number(value, view_of(object)->plan.count);
-}
-
-static const void *region_at(const void *object, size_t index)
-{
-	return &view_of(object)->plan.regions[index];
-}
-
-GETTER(limits)
-{
-	(void)object;
-	ub_value_number(value, UB_LIMIT_COUNT);
-}
-
-static const void *limit_at(const void *object, size_t index)
-{
-	return &view_of(object)->limits[index];
-}
-
-GETTER(total)
-{
-	(void)object;
-	value->known = true;
-}
-
-#define TOTAL(amount)                                                       \
-	GETTER(total_##amount)                                              \
-	{                                                                   \
-		ub_value_number(value, view_of(object)->plan.total.amount); \
-	}
-
-TOTAL(mapped)
-TOTAL(start)
-TOTAL(most)
-TOTAL(locked)
-TOTAL(pinned)
-TOTAL(charged)
-
-GETTER(fits)
-{
-	ub_value_number(value, view_of(object)->fits);
 }
 
 /* What only the driver can tell, and what the plan takes for it. */
@@ -160,35 +100,28 @@ static const void *assumed_at(const void *object, size_t index)
 
 /* clang-format off */
 static const struct ub_field limit_fields[] = {
-	{ .key = "name", .type = UB_FIELD_STRING, .get = get_limit_name },
-	{ .key = "need", .type = UB_FIELD_SIZE, .get = get_limit_need },
+	{ .key = "name", .type = UB_FIELD_STRING, UB_AT(struct ub_limit, name) },
+	{ .key = "need", .type = UB_FIELD_SIZE, UB_AT(struct ub_limit, need) },
 	{ .key = "have", .type = UB_FIELD_SIZE, .get = get_limit_have },
 	{ .key = "fits", .type = UB_FIELD_BOOL, .get = get_limit_fits },
 	UB_FIELD_END,
 };
 
-static const struct ub_field total_fields[] = {
-	{ .key = "mapped", .type = UB_FIELD_SIZE, .get = get_total_mapped },
-	{ .key = "start", .type = UB_FIELD_SIZE, .get = get_total_start },
-	{ .key = "most", .type = UB_FIELD_SIZE, .get = get_total_most },
-	{ .key = "locked", .type = UB_FIELD_SIZE, .get = get_total_locked },
-	{ .key = "pinned", .type = UB_FIELD_SIZE, .get = get_total_pinned },
-	{ .key = "charged", .type = UB_FIELD_SIZE, .get = get_total_charged },
-	UB_FIELD_END,
-};
+#define VIEW(member) UB_AT(struct view, member)
 
 static const struct ub_field plan_fields[] = {
-	{ .key = "queues", .type = UB_FIELD_NUMBER, .get = get_queues },
+	{ .key = "queues", .type = UB_FIELD_NUMBER, VIEW(plan.layout.queues) },
 	{ .key = "depth", .type = UB_FIELD_NUMBER, .get = get_depth },
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_data_path },
 	{ .key = "batch", .type = UB_FIELD_BOOL, .get = get_batch },
-	{ .key = "regions", .type = UB_FIELD_LIST, .get = get_regions, .fields = ub_plan_region_fields,
-	  .at = region_at, .json_only = true },
-	{ .key = "total", .type = UB_FIELD_OBJECT, .get = get_total, .fields = total_fields },
-	{ .key = "limits", .type = UB_FIELD_LIST, .get = get_limits, .fields = limit_fields,
-	  .at = limit_at, .describe = describe_limit },
-	{ .key = "fits", .type = UB_FIELD_BOOL, .get = get_fits },
+	{ .key = "regions", .type = UB_FIELD_LIST, .fields = ub_plan_region_fields,
+	  UB_LIST_AT(struct view, plan.regions, plan.count), .json_only = true },
+	{ .key = "total", .type = UB_FIELD_OBJECT, .fields = ub_plan_amount_fields,
+	  UB_WITHIN(struct view, plan.total) },
+	{ .key = "limits", .type = UB_FIELD_LIST, .fields = limit_fields,
+	  UB_LIST_ALL(struct view, limits), .describe = describe_limit },
+	{ .key = "fits", .type = UB_FIELD_BOOL, VIEW(fits) },
 	{ .key = "assumed", .type = UB_FIELD_LIST, .get = get_assumed, .at = assumed_at },
 	UB_FIELD_END,
 };

@@ -10,11 +10,73 @@
 #include "flags.h"
 #include "text.h"
 
+static void set_number(const struct ub_field *field, struct ub_value *value, uint64_t number)
+{
+	if (field->positive && !number)
+		return;
+	if (field->names)
+		ub_value_text(value, field->names[number]);
+	else
+		ub_value_number(value, number);
+}
+
+static void read_store(const struct ub_field *field, const void *at, struct ub_value *value)
+{
+	switch (field->store) {
+	case UB_STORE_NONE:
+		value->known = true;
+		value->number = field->count;
+		break;
+	case UB_STORE_BOOL:
+		set_number(field, value, *(const bool *)at);
+		break;
+	case UB_STORE_U16:
+		set_number(field, value, *(const uint16_t *)at);
+		break;
+	case UB_STORE_U32:
+		set_number(field, value, *(const uint32_t *)at);
+		break;
+	case UB_STORE_U64:
+		set_number(field, value, *(const uint64_t *)at);
+		break;
+	case UB_STORE_INT:
+		if (*(const int32_t *)at >= 0)
+			set_number(field, value, (uint64_t) * (const int32_t *)at);
+		break;
+	case UB_STORE_TEXT:
+		ub_value_text(value, *(char *const *)at);
+		break;
+	case UB_STORE_CHARS:
+		ub_value_text(value, *(const char *)at ? at : NULL);
+		break;
+	}
+}
+
 void ub_field_get(const struct ub_field *field, const void *object, struct ub_value *ret_value)
 {
-	*ret_value = (struct ub_value){.known = !field->get};
+	*ret_value = (struct ub_value){0};
+	if (field->when && !field->when(object))
+		return;
 	if (field->get)
 		field->get(object, ret_value);
+	else
+		read_store(field, (const char *)object + field->offset, ret_value);
+}
+
+const void *ub_field_within(const struct ub_field *field, const void *object)
+{
+	return (const char *)object + field->offset;
+}
+
+const void *ub_field_at(const struct ub_field *field, const void *object, size_t index)
+{
+	const char *items = (const char *)object + field->items;
+
+	if (field->at)
+		return field->at(object, index);
+	if (!field->items_here)
+		items = *(const char *const *)items;
+	return items + index * field->item_size;
 }
 
 static void put_flags(FILE *file, uint64_t mask, const char *separator)
@@ -32,7 +94,7 @@ static void put_list(FILE *file, const struct ub_field *field, const void *objec
 	char buf[512];
 
 	for (uint64_t i = 0; i < count; i++) {
-		const void *element = field->at(object, i);
+		const void *element = ub_field_at(field, object, i);
 
 		if (i)
 			(void)fputs(separator, file);

@@ -9,7 +9,9 @@
 
 #include "base/clean.h"
 #include "flags.h"
+#include "spec/json_options.h"
 #include "text.h"
+#include "value.h"
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
@@ -74,14 +76,11 @@ static json_object *new_flags(struct ub_doc *doc, uint64_t mask)
 	return list;
 }
 
-/* Return: NULL also for null; *ret_null tells. */
-static json_object *new_option(const struct ub_opt *opt, const void *values, bool *ret_null)
+static json_object *new_option(const struct ub_opt *opt, const void *values)
 {
 	const void *field = (const char *)values + opt->offset;
 	char hex[20];
-	int number;
 
-	*ret_null = false;
 	switch (opt->type) {
 	case UB_OPT_FLAG:
 		return json_object_new_boolean(*(const bool *)field);
@@ -90,22 +89,17 @@ static json_object *new_option(const struct ub_opt *opt, const void *values, boo
 	case UB_OPT_U32:
 	case UB_OPT_SIZE32:
 		return json_object_new_uint64(*(const uint32_t *)field);
-	case UB_OPT_HEX:
-		(void)snprintf(hex, sizeof(hex), "0x%" PRIx64, *(const uint64_t *)field);
-		return json_object_new_string(hex);
 	case UB_OPT_STRING:
-		*ret_null = !*(char *const *)field;
-		return *ret_null ? NULL : new_string(*(char *const *)field);
+		return new_string(*(char *const *)field);
 	case UB_OPT_CHOICE:
 		return json_object_new_string(opt->choices[*(const int *)field]);
 	case UB_OPT_INT:
+		return json_object_new_int(*(const int *)field);
 	case UB_OPT_SWITCH:
-		number = *(const int *)field;
-		*ret_null = number < 0;
-		if (*ret_null)
-			return NULL;
-		return opt->type == UB_OPT_INT ? json_object_new_int(number)
-					       : json_object_new_boolean(number);
+		return json_object_new_boolean(*(const int *)field);
+	case UB_OPT_HEX:
+		(void)snprintf(hex, sizeof(hex), "0x%" PRIx64, *(const uint64_t *)field);
+		return json_object_new_string(hex);
 	}
 	return NULL;
 }
@@ -113,24 +107,19 @@ static json_object *new_option(const struct ub_opt *opt, const void *values, boo
 static json_object *new_options(struct ub_doc *doc, const struct ub_value *value)
 {
 	json_object *object = json_object_new_object();
-	json_object *option;
-	char key[64];
-	bool is_null;
+	char key[UB_OPT_KEY_SIZE];
 
 	if (!object)
 		return NULL;
-	put(doc, object, "type", new_string(value->text));
+	if (value->text)
+		put(doc, object, "type", new_string(value->text));
 	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
 		if (opt->transient || opt->hidden)
 			continue;
-		(void)snprintf(key, sizeof(key), "%s", opt->name);
-		for (char *c = key; *c; c++)
-			*c = *c == '-' ? '_' : *c;
-		option = new_option(opt, value->values, &is_null);
-		if (is_null)
-			put_null(doc, object, key);
+		if (ub_opt_is_given(opt, value->values))
+			put(doc, object, ub_opt_key(opt, key), new_option(opt, value->values));
 		else
-			put(doc, object, key, option);
+			put_null(doc, object, ub_opt_key(opt, key));
 	}
 	return object;
 }
@@ -154,7 +143,7 @@ static json_object *new_list(struct ub_doc *doc, const struct ub_field *field, c
 	json_object *list = json_object_new_array();
 
 	for (uint64_t i = 0; list && i < count; i++) {
-		const void *element = field->at(object, i);
+		const void *element = ub_field_at(field, object, i);
 
 		append(doc, list,
 		       field->fields ? new_object(doc, field->fields, element)
@@ -180,7 +169,7 @@ static json_object *new_value(struct ub_doc *doc, const struct ub_field *field, 
 	case UB_FIELD_OPTIONS:
 		return new_options(doc, value);
 	case UB_FIELD_OBJECT:
-		return new_object(doc, field->fields, object);
+		return new_object(doc, field->fields, ub_field_within(field, object));
 	case UB_FIELD_LIST:
 		return new_list(doc, field, object, value->number);
 	case UB_FIELD_INCLUDE:
@@ -196,7 +185,7 @@ static void put_fields(struct ub_doc *doc, json_object *to, const struct ub_fiel
 
 	for (const struct ub_field *field = fields; field->key; field++) {
 		if (field->type == UB_FIELD_INCLUDE) {
-			put_fields(doc, to, field->fields, object);
+			put_fields(doc, to, field->fields, ub_field_within(field, object));
 			continue;
 		}
 		ub_field_get(field, object, &value);

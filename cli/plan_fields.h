@@ -4,7 +4,9 @@
 
 #include "field.h"
 
-/* Its kind's name and its bytes. */
+/* Its bytes. */
+extern const struct ub_field ub_plan_amount_fields[];
+/* And its kind's name. */
 extern const struct ub_field ub_plan_sum_fields[];
 /* And its queue and page size. */
 extern const struct ub_field ub_plan_region_fields[];

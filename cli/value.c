@@ -137,12 +137,45 @@ int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, stru
 	return 0;
 }
 
+bool ub_opt_is_given(const struct ub_opt *opt, const void *values)
+{
+	const void *field = (const char *)values + opt->offset;
+
+	switch (opt->type) {
+	case UB_OPT_STRING:
+		return *(char *const *)field;
+	case UB_OPT_CHOICE:
+		return opt->choices[*(const int *)field];
+	case UB_OPT_INT:
+	case UB_OPT_SWITCH:
+		return *(const int *)field >= 0;
+	case UB_OPT_U32:
+	case UB_OPT_SIZE32:
+		return *(const uint32_t *)field >= opt->min;
+	case UB_OPT_SIZE:
+		return *(const uint64_t *)field >= opt->min;
+	case UB_OPT_FLAG:
+	case UB_OPT_HEX:
+		break;
+	}
+	return true;
+}
+
+bool ub_opt_is_same(const struct ub_opt *opt, const void *values, const void *others)
+{
+	_cleanup_free_ char *a = ub_opt_text(opt, values), *b = ub_opt_text(opt, others);
+
+	return a && b ? strcmp(a, b) == 0 : a == b;
+}
+
 char *ub_opt_text(const struct ub_opt *opt, const void *values)
 {
 	const void *field = (const char *)values + opt->offset;
 	const char *word = NULL;
 	char buf[32];
 
+	if (!ub_opt_is_given(opt, values) && opt->type != UB_OPT_SWITCH)
+		return NULL;
 	switch (opt->type) {
 	case UB_OPT_FLAG:
 		word = *(const bool *)field ? "yes" : "no";
@@ -168,13 +201,11 @@ char *ub_opt_text(const struct ub_opt *opt, const void *values)
 		break;
 	case UB_OPT_U32:
 	case UB_OPT_INT:
-		if (opt->type == UB_OPT_INT && *(const int *)field < 0)
-			return NULL;
 		(void)snprintf(buf, sizeof(buf), "%u", *(const uint32_t *)field);
 		word = buf;
 		break;
 	}
-	return word ? strdup(word) : NULL;
+	return strdup(word);
 }
 
 void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size)

@@ -2,6 +2,7 @@
 /* One option's value: from text into the struct that its table fills, and back. */
 #pragma once
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "base/error.h"
@@ -12,6 +13,12 @@
  * Return: 0, -EINVAL with a message of stage UB_STAGE_USAGE, -ENOMEM.
  */
 int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, struct ub_error *err);
+
+/* Has it a value: a string, a word or a number that it may be given? */
+bool ub_opt_is_given(const struct ub_opt *opt, const void *values);
+
+/* Is the value the same in both structs? */
+bool ub_opt_is_same(const struct ub_opt *opt, const void *values, const void *others);
 
 /* A value for people, not escaped. Return: text to be freed, or NULL if there is none. */
 char *ub_opt_text(const struct ub_opt *opt, const void *values);

@@ -95,6 +95,8 @@ static int setup(void **state)
 {
 	(void)state;
 	memset(devs, 0, sizeof(devs));
+	for (size_t i = 0; i < UB_ARRAY_SIZE(devs); i++)
+		ub_spec_init(&devs[i].defaults);
 	fill_ours(&devs[0]);
 	fill_theirs(&devs[1]);
 	for (size_t i = 0; i < UB_ARRAY_SIZE(devs); i++)
@@ -197,6 +199,10 @@ static void show_tells_what_was_asked_where_less_was_granted(void **state)
 	(void)state;
 	print_block(&devs[0]);
 	has("  queues:                 2 (8 asked for)\n");
+	has("  asked queues:           8\n");
+	has("  asked recovery:         requeue\n");
+	has_not("asked depth");
+	has_not("asked io-min");
 	has("  depth:                  128\n");
 	has("  server pid:             812\n");
 	has("  target:                 loop\n");
@@ -288,6 +294,32 @@ static void json_has_native_types_and_null(void **state)
 	has_not("\"create\"");
 	has("\"queues_detail\":[");
 	has("\"kind\":\"mount\"");
+}
+
+static void all_that_can_be_asked_for_is_told(void **state)
+{
+	struct ub_doc *doc = make_doc(ub_detail_fields);
+	FILE *file = start();
+	const char *asked, *end;
+	char key[64];
+
+	(void)state;
+	assert_int_equal(ub_doc_print(doc, file), 0);
+	(void)fclose(file);
+	ub_doc_free(doc);
+	asked = strstr(printed, "\"asked\":{");
+	assert_non_null(asked);
+	end = strchr(asked, '}');
+	for (const struct ub_opt *opt = ub_spec_options; opt->name; opt++) {
+		const char *at;
+
+		(void)snprintf(key, sizeof(key), "\"%s\":", opt->name);
+		for (char *c = key; *c; c++)
+			*c = *c == '-' ? '_' : *c;
+		at = strstr(asked, key);
+		if ((at && at < end) != !opt->transient)
+			fail_msg("%s in %.*s", key, (int)(end - asked), asked);
+	}
 }
 
 static void every_device_has_every_field(void **state)
@@ -415,6 +447,7 @@ int main(int argc, char **argv)
 		TEST(an_unhealthy_device_ends_in_status_and_action),
 		TEST(health_names_the_way_back),
 		TEST(json_has_native_types_and_null),
+		TEST(all_that_can_be_asked_for_is_told),
 		TEST(every_device_has_every_field),
 		TEST(a_failure_without_result_is_an_error_document),
 		TEST(failures_beside_results_stand_in_the_envelope),
