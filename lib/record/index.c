@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/clean.h"
 #include "base/parse.h"
@@ -16,16 +17,31 @@
 #define INDEX_NAME ".index"
 #define ENTRY_SIZE (UB_INDEX_KEY_SIZE + 12)
 
-const char *ub_index_backing_key(const struct ub_backing *backing,
-				 char buf[static UB_INDEX_KEY_SIZE])
+/* FNV-1a: two of the same hash share an entry, and their records tell them apart. */
+static const char *hashed(const char *kind, const char *text, char buf[static UB_INDEX_KEY_SIZE])
 {
-	if (!backing->path)
+	uint64_t hash = 0xcbf29ce484222325;
+
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+	(void)snprintf(buf, UB_INDEX_KEY_SIZE, "%s-%016" PRIx64, kind, hash);
+	return buf;
+}
+
+const char *ub_index_backing_key(const struct ub_backing *b, char buf[static UB_INDEX_KEY_SIZE])
+{
+	if (!b->path)
 		return NULL;
-	if (backing->rdev)
-		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "block-%" PRIu64, backing->rdev);
+	if (b->disk_id)
+		return hashed("disk", b->disk_id, buf);
+	if (b->unsteady && b->real)
+		return hashed("path", b->real, buf);
+	if (b->handle && major(b->dev) == 0)
+		return hashed("handle", b->handle, buf);
+	if (b->rdev)
+		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "block-%" PRIu64, b->rdev);
 	else
-		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, backing->dev,
-			       backing->ino);
+		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, b->dev, b->ino);
 	return buf;
 }
 

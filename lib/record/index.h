@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which devices have a backing or a name, told without reading every record: in the directory of
- * the records, .index/KEY/N is an empty file for each of the two that device N has. KEY is
- * "file-DEV-INO", "block-RDEV" (a block device has as many nodes as one likes) or "name-NAME".
+ * the records, .index/KEY/N is an empty file for each of the two that device N has. KEY is "name-NAME", or
+ * what is steady of the backing: "file-DEV-INO", "handle-HASH" (where DEV is given at each mount), "path-HASH"
+ * (where nothing else is steady), "block-RDEV" or "disk-HASH" (a block device has as many nodes as one likes).
  *
  * An entry only says where to look; what counts is the record. It is made before the record and
  * goes after it, so that a record that is there is found; one that a crash left over is harmless.

@@ -81,6 +81,19 @@ const struct ub_opt ub_record_backing[] = {
 	{ .name = "rdev", NUMBER, AT(rdev) },
 	{ .name = "size", BYTES, AT(size) },
 	{ .name = "writable", .type = UB_OPT_FLAG, AT(writable) },
+#undef AT
+/* An older version has not written these. */
+#define AT(field) .offset = offsetof(struct ub_backing, field)
+	{ .name = "real", .type = UB_OPT_STRING, AT(real) },
+	{ .name = "offset", BYTES, AT(offset) },
+	{ .name = "length", BYTES, AT(length) },
+	{ .name = "handle", .type = UB_OPT_STRING, AT(handle) },
+	{ .name = "handle-opens", .type = UB_OPT_FLAG, AT(handle_opens) },
+	{ .name = "unsteady", .type = UB_OPT_FLAG, AT(unsteady) },
+	{ .name = "born-ns", NUMBER, AT(born_ns) },
+	{ .name = "fsid", NUMBER, AT(fsid) },
+	{ .name = "diskseq", NUMBER, AT(diskseq) },
+	{ .name = "disk-id", .type = UB_OPT_STRING, AT(disk_id) },
 	UB_OPT_END,
 };
 /* clang-format on */

@@ -6,6 +6,6 @@
 void ub_record_done(struct ub_record *record)
 {
 	ub_spec_done(&record->spec);
-	free(record->backing.path);
+	ub_backing_done(&record->backing);
 	*record = (struct ub_record){0};
 }

@@ -238,22 +238,12 @@ int ub_record_remove(uint32_t id, uint64_t token)
 	return ret;
 }
 
-static bool is_same_backing(const struct ub_backing *a, const struct ub_backing *b)
-{
-	if (!a->path || !b->path)
-		return false;
-	/* A block device has as many nodes as one likes. */
-	if (a->rdev && b->rdev)
-		return a->rdev == b->rdev;
-	return a->dev == b->dev && a->ino == b->ino;
-}
-
 static bool claims(const void *arg, const struct ub_record *record)
 {
-	const struct ub_backing *backing = arg;
+	const struct ub_backing *backing = arg, *other = &record->backing;
 
-	return is_same_backing(backing, &record->backing) &&
-	       (backing->writable || record->backing.writable);
+	return backing->path && other->path && ub_backing_is_same(backing, other) &&
+	       ub_backing_overlaps(backing, other) && (backing->writable || other->writable);
 }
 
 static bool has_name(const void *arg, const struct ub_record *record)

@@ -34,8 +34,8 @@ struct ub_record_alive {
 };
 
 /*
- * Looks for a record that claims the same backing (by device and inode, or by
- * device number), where one of the two is served for writing, its server dead or alive.
+ * Looks for a record that claims the same part of the same backing, where one of the two is served
+ * for writing, its server dead or alive.
  * Return: 1 with @ret_id, 0, or a negative errno.
  */
 int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,

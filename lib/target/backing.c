@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "target/find.h"
 #include "target/path.h"
 
 static const char *kind(mode_t mode)
@@ -94,13 +95,13 @@ static int open_there(struct ub_tgt *tgt, const struct ub_open_request *req, str
 		      struct ub_error *err)
 {
 	const char *path = tgt->backing.path;
-	_cleanup_close_ int path_fd = ub_path_open(path, O_PATH, 0);
+	_cleanup_close_ int path_fd = ub_backing_find(path, req->expect, notes, err);
 	struct stat st;
 	bool block;
 	int fd;
 
 	if (path_fd < 0)
-		return ub_fail(err, UB_STAGE_BACKING, path_fd, "cannot open %s", path);
+		return path_fd;
 	if (fstat(path_fd, &st) < 0)
 		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot open %s", path);
 	block = S_ISBLK(st.st_mode);
@@ -148,7 +149,7 @@ static int make_in(int dir, const char *name, bool probe)
 static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *err)
 {
 	const char *path = tgt->backing.path, *name;
-	_cleanup_close_ int dir = ub_path_open_parent(path, &name);
+	_cleanup_close_ int dir = ub_path_open_parent(path, O_PATH, &name);
 	int fd = dir < 0 ? dir : make_in(dir, name, probe);
 	struct stat st;
 
@@ -172,64 +173,31 @@ static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *
 	return 0;
 }
 
-static int identify(struct ub_tgt *tgt, struct ub_error *err)
+static int identify(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
+		    struct ub_error *err)
 {
 	struct ub_backing *b = &tgt->backing;
 	struct stat st;
+	int ret = ub_backing_identify(tgt->files[0], b);
 
-	if (fstat(tgt->files[0], &st) < 0)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot look at %s", b->path);
-	b->dev = st.st_dev;
-	b->ino = st.st_ino;
+	if (ret == 0 && fstat(tgt->files[0], &st) < 0)
+		ret = -errno;
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot look at %s", b->path);
+	if (!req->probe && st.st_nlink == 0)
+		ub_note(notes, "%s has no name: should its server die, no other one finds it",
+			b->path);
+	else if (!req->probe && ub_backing_known_by(b) < UB_BY_BIRTH)
+		ub_note(notes,
+			"nothing firm is known of %s: a recovery takes what it finds there, if "
+			"nobody "
+			"has locked it",
+			b->path);
 	b->size = (uint64_t)st.st_size;
 	b->writable = !tgt->read_only;
-	if (!S_ISBLK(st.st_mode))
-		return 0;
-	b->rdev = st.st_rdev;
-	if (ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0)
+	if (b->rdev && ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0)
 		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot tell the size of %s",
 			       b->path);
-	return 0;
-}
-
-/* A block device is its number: its node may have been made anew. */
-static int compare(const struct ub_backing *is, const struct ub_backing *want, struct ub_error *err)
-{
-	bool same = is->rdev == want->rdev &&
-		    (is->rdev || (is->dev == want->dev && is->ino == want->ino));
-
-	if (!same)
-		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
-				    "cannot serve %s: it is not the %s that the device was made "
-				    "of, another one has taken its place",
-				    is->path, want->rdev ? "block device" : "file");
-	if (is->size != want->size)
-		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
-				    "cannot serve %s: it had %llu bytes when the device was made, "
-				    "and has %llu now",
-				    is->path, (unsigned long long)want->size,
-				    (unsigned long long)is->size);
-	return 0;
-}
-
-/*
- * An open-file-description lock belongs to the description, not to the process: it goes when the
- * last I/O that a dead server left in the kernel is over.
- */
-static int lock(const struct ub_tgt *tgt, struct ub_error *err)
-{
-	struct flock fl = {
-		.l_type = tgt->read_only ? F_RDLCK : F_WRLCK,
-		.l_whence = SEEK_SET,
-	};
-	int ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
-
-	if (ret == -EAGAIN || ret == -EACCES)
-		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY,
-				    "cannot lock %s: another device or program has locked it",
-				    tgt->backing.path);
-	if (ret < 0)
-		return ub_fail(err, UB_STAGE_LOCK, ret, "cannot lock %s", tgt->backing.path);
 	return 0;
 }
 
@@ -239,17 +207,29 @@ int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_re
 	int ret;
 
 	ret = create ? make(tgt, create, req->probe, err) : open_there(tgt, req, notes, err);
+	return ret < 0 ? ret : identify(tgt, req, notes, err);
+}
+
+/*
+ * An open-file-description lock belongs to the description, not to the process: it goes when the
+ * last I/O that a dead server left in the kernel is over.
+ */
+int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err)
+{
+	const struct ub_backing *b = &tgt->backing;
+	struct flock fl = {
+		.l_type = tgt->read_only ? F_RDLCK : F_WRLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)b->offset,
+		.l_len = (off_t)b->length,
+	};
+	int ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
+
+	if (ret == -EAGAIN || ret == -EACCES)
+		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY,
+				    "cannot lock %s: another device or program has locked it",
+				    b->path);
 	if (ret < 0)
-		return ret;
-	ret = identify(tgt, err);
-	if (ret < 0)
-		return ret;
-	if (req->expect) {
-		ret = compare(&tgt->backing, req->expect, err);
-		if (ret < 0)
-			return ret;
-	}
-	if (req->no_lock || req->probe)
-		return 0;
-	return lock(tgt, err);
+		return ub_fail(err, UB_STAGE_LOCK, ret, "cannot lock %s", b->path);
+	return 0;
 }

@@ -9,13 +9,21 @@
 #include "target/target.h"
 
 /*
- * Opens what is at @tgt->backing.path, or makes a file of @create bytes there if that is not 0,
- * identifies it, compares it with what @req expects and locks it. Sets in @tgt: files, backing,
- * read_only, created. The descriptor has no O_DIRECT yet, and it is the only one of its
- * description: the lock lasts as long as the server's I/O does, even past the server's death.
+ * Opens what is at @tgt->backing.path, or makes a file of @create bytes there if that is not 0, and
+ * identifies it; one that @req expects is also looked for elsewhere. Sets in @tgt: files, backing (but
+ * for what is served), read_only, created. The descriptor has no O_DIRECT yet.
  *
  * Return: 0, or a negative errno with a message; then @tgt may be partly filled: ub_tgt_undo() and
- * ub_tgt_close(). -EBUSY: another one has it. -ESTALE: it is not the one that is expected.
+ * ub_tgt_close(). -EBUSY: a block device that another one has. -ESTALE: it is not the one that is expected.
  */
 int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err);
+
+/*
+ * Locks what of it is served. The descriptor is the only one of its description: the lock lasts as long
+ * as the server's I/O does, even past the server's death. (Of a block device the whole is the server's
+ * alone, by O_EXCL; so no two devices have a range of it each.)
+ *
+ * Return: 0, or a negative errno with a message; -EBUSY: another one has it, or a part of it.
+ */
+int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err);

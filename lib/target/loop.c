@@ -148,33 +148,50 @@ static int choose_io(struct ub_tgt *tgt, struct loop_args *a, const struct ub_op
 	return 0;
 }
 
-static int choose_size(struct ub_tgt *tgt, struct loop_args *a, struct ub_notes *notes,
-		       struct ub_error *err)
+/* Which bytes of the backing are served, but for the last ones that are no whole block. */
+static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
+			const struct ub_open_request *req, struct ub_error *err)
 {
-	uint64_t whole = tgt->backing.size, size;
-	int ret;
+	struct ub_backing *b = &tgt->backing;
+	uint64_t left = b->size > a->offset ? b->size - a->offset : 0;
 
-	if (whole == 0)
+	if (req->expect && a->size > left)
+		return ub_fail_text(
+			err, UB_STAGE_BACKING, -ESTALE,
+			"cannot serve %s: the device has %llu bytes of it, from %llu on, "
+			"and it ends at %llu now",
+			a->file, (unsigned long long)a->size, (unsigned long long)a->offset,
+			(unsigned long long)b->size);
+	if (b->size == 0)
 		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL, "cannot serve %s: it is empty",
 				    a->file);
-	if (a->offset >= whole)
+	if (left == 0)
 		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL,
 				    "cannot start at %llu in %s: it has %llu bytes",
 				    (unsigned long long)a->offset, a->file,
-				    (unsigned long long)whole);
-	size = a->size ? a->size : whole - a->offset;
-	if (size > whole - a->offset)
+				    (unsigned long long)b->size);
+	if (a->size > left)
 		return ub_fail_text(
 			err, UB_STAGE_BACKING, -EINVAL,
 			"cannot serve %llu bytes of %s: it has %llu from offset %llu on",
-			(unsigned long long)size, a->file, (unsigned long long)(whole - a->offset),
+			(unsigned long long)a->size, a->file, (unsigned long long)left,
 			(unsigned long long)a->offset);
-	ret = ub_tgt_set_size(tgt, size, notes, err);
+	b->offset = a->offset;
+	b->length = a->size ? a->size : left;
+	return 0;
+}
+
+static int choose_size(struct ub_tgt *tgt, struct loop_args *a, struct ub_notes *notes,
+		       struct ub_error *err)
+{
+	int ret = ub_tgt_set_size(tgt, tgt->backing.length, notes, err);
+
 	if (ret < 0) {
 		ub_error_prefix(err, "cannot serve %s", a->file);
 		return ret;
 	}
 	a->size = tgt->size;
+	tgt->backing.length = tgt->size;
 	return 0;
 }
 
@@ -209,6 +226,10 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	struct ub_probe p;
 	int ret = ub_backing_open(tgt, a->create, req, notes, err);
 
+	if (ret == 0)
+		ret = choose_range(tgt, a, req, err);
+	if (ret == 0 && !req->no_lock && !req->probe)
+		ret = ub_backing_lock(tgt, err);
 	if (ret < 0)
 		return ret;
 	/* Asking whether holes can be punched would change the file's times. */

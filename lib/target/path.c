@@ -64,7 +64,7 @@ int ub_path_open(const char *path, int flags, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-int ub_path_open_parent(const char *path, const char **ret_name)
+int ub_path_open_parent(const char *path, int access, const char **ret_name)
 {
 	_cleanup_free_ char *dir = NULL;
 	const char *last = strrchr(path, '/');
@@ -76,7 +76,7 @@ int ub_path_open_parent(const char *path, const char **ret_name)
 		dir = strdup(".");
 	if (!dir)
 		return -ENOMEM;
-	fd = ub_path_open(dir, O_PATH | O_DIRECTORY, 0);
+	fd = ub_path_open(dir, access | O_DIRECTORY, 0);
 	if (fd >= 0)
 		*ret_name = last ? last + 1 : path;
 	return fd;

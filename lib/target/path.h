@@ -15,9 +15,9 @@ char *ub_path_absolute(const char *path);
 /* openat() of any path; O_CLOEXEC is added. Return: a descriptor or a negative errno. */
 int ub_path_open(const char *path, int flags, mode_t mode);
 
-/* Opens, with O_PATH, the directory that the path's last component lies in; that one's name is in
- * @ret_name, which points into @path. Return: a descriptor or a negative errno. */
-int ub_path_open_parent(const char *path, const char **ret_name);
+/* Opens the directory that the path's last component lies in, with @access (O_PATH or O_RDONLY); that
+ * one's name is in @ret_name, which points into @path. Return: a descriptor or a negative errno. */
+int ub_path_open_parent(const char *path, int access, const char **ret_name);
 
 /* Removes @name in @dir if it still is the file of this device and inode. */
 void ub_path_remove(int dir, const char *name, uint64_t dev, uint64_t ino);

@@ -44,6 +44,6 @@ void ub_tgt_close(struct ub_tgt *tgt)
 		(void)close(tgt->files[i]);
 	if (tgt->created)
 		(void)close(tgt->created_in);
-	free(tgt->backing.path);
+	ub_backing_done(&tgt->backing);
 	memset(tgt, 0, sizeof(*tgt));
 }

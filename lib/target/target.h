@@ -13,20 +13,11 @@
 #include "base/error.h"
 #include "base/notes.h"
 #include "base/opt.h"
+#include "target/identity.h"
 #include "target/io.h"
 
 #define UB_TARGET_FILES_MAX 4
 #define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */
-
-/* What a device's data lies on: enough to know it again. */
-struct ub_backing {
-	char *path;    /* absolute, as the user named it; owned; NULL: nothing lies behind */
-	uint64_t dev;  /* of the file system; st_dev */
-	uint64_t ino;  /* st_ino */
-	uint64_t rdev; /* of a block device, else 0 */
-	uint64_t size; /* of the whole file or block device, bytes */
-	bool writable; /* it is served for writing */
-};
 
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
 struct ub_tgt {

@@ -47,7 +47,7 @@ only()
 }
 
 @test "targets know neither queues nor devices: they see an I/O through one small header" {
-	only target 'target/|base/|kernel/uapi\.h|memory/'
+	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/'
 }
 
 @test "what is asked knows targets, and neither processes nor devices" {

@@ -44,7 +44,7 @@ refused()
 		[[ $stderr == *lock* ]]
 	done
 	refused -t loop -f dir/a.img --read-only
-	refused -t loop -f dir/a.img --offset 1M
+	refused -t loop -f dir/a.img --offset 15M
 	ublk del "$dev"
 	dev=$(ublk add -t loop -f link)
 	ublk del "$dev"
@@ -58,6 +58,40 @@ refused()
 	[ "$(ublk list --json | jq -c '[.devices[].read_only]')" = '[true,true]' ]
 	ublk del 0 1
 	ublk del "$(ublk add -t loop -f a.img)"
+}
+
+@test "ranges of a file that do not overlap are served together, and claimed together" {
+	make_image a.img 16M
+	ublk add -t loop -f a.img --offset 1M --size 4M
+	ublk add -t loop -f a.img --offset 5M --size 3M
+	refused -t loop -f a.img
+	refused -t loop -f a.img --offset 4M --size 1M
+	refused -t loop -f a.img --size 1025K
+	ublk add -t loop -f a.img --size 1M
+	for n in 0 1 2; do
+		head -c 1M /dev/urandom >"data$n"
+		dd if="data$n" of="/dev/ublkb$n" bs=64K oflag=direct conv=fsync status=none &
+	done
+	wait
+	kill_server 0
+	kill_server 1
+	wait_for 10 is_state 0 quiesced
+	wait_for 10 is_state 1 quiesced
+	refused -t loop -f a.img --offset 4M --size 1M
+	[[ $stderr == *'ublkb0 has it'* ]]
+	refused -t loop -f a.img --offset 7M
+	[[ $stderr == *'ublkb1 has it'* ]]
+	dev=$(ublk add -t loop -f a.img --offset 8M)
+	ublk recover 0 1
+	cmp -n 1M data2 a.img
+	cmp -n 1M data0 <(tail -c +$((1048576 + 1)) a.img)
+	cmp -n 1M data1 <(tail -c +$((5 * 1048576 + 1)) a.img)
+	ublk del 0 1 2 "$dev"
+	# A disk is had as a whole.
+	disk=$(make_ram_disk 16)
+	ublk add -t loop -f "$disk" --size 1M
+	refused -t loop -f "$disk" --offset 1M
+	ublk del 0
 }
 
 @test "a quiesced device, whose lock died with its server, keeps what it serves" {

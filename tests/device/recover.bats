@@ -4,6 +4,7 @@
 
 load helpers
 load servers
+load backings
 
 setup()
 {
@@ -191,50 +192,191 @@ quiesced()
 }
 
 @test "recover without the file says so, changes nothing, and works when the file is back" {
-	make_image a.img 16M
-	dev=$(ublk add -t loop -f a.img)
+	disk=$(make_ram_disk 320)
+	fs_on "$disk" xfs fs
+	make_image fs/a.img 16M
+	dev=$(ublk add -t loop -f fs/a.img)
 	cp /run/ublk/0.json before.json
 	kill_server "$dev"
 	wait_for 10 quiesced "$dev"
-	mv a.img b.img
+	umount fs
 	run ublk recover "$dev"
 	[ "$status" -eq 1 ]
-	[[ $output == *"a.img"*"No such file"* ]]
+	[[ $output == *"fs/a.img: No such file"* ]]
 	is_state "$dev" quiesced
 	cmp before.json /run/ublk/0.json
-	mv b.img a.img
+	mount "$disk" fs
 	ublk recover "$dev"
 	read_block "$dev"
 	ublk del "$dev"
 }
 
-@test "recover refuses a file that has taken the place of the right one" {
-	make_image a.img 16M
-	dev=$(ublk add -t loop -f a.img)
+# refuses PATTERN: the quiesced device $dev stays as it is, and the one line tells why.
+refuses()
+{
+	run --separate-stderr ublk recover "$dev"
+	printf '%s %s\n' "$status" "$stderr"
+	[ "$status" -eq 1 ]
+	[ "$(grep -c '^ublk: error: ' <<<"$stderr")" -eq 1 ]
+	# A pattern.
+	# shellcheck disable=SC2053
+	[[ $stderr == $1 ]]
+	is_state "$dev" quiesced
+}
+
+# recovers PATTERN: and says what the pattern matches, or nothing.
+recovers()
+{
+	run --separate-stderr ublk recover "$dev"
+	printf '%s %s\n' "$status" "$stderr"
+	[ "$status" -eq 0 ]
+	# shellcheck disable=SC2053
+	[[ $stderr == $1 ]]
+	is_state "$dev" live
+}
+
+# inode_again FILE NUMBER: a new file of 16M that has an old one's inode number.
+inode_again()
+{
+	local i
+	for ((i = 0; i < 50; i++)); do
+		make_image "$1" 16M
+		[[ $(stat -c %i "$1") != "$2" ]] || return 0
+		mv "$1" "$1.$i"
+		sync -f .
+	done
+	return 1
+}
+
+@test "recover refuses a file that has taken the place of the right one, its inode number too" {
+	fs_on "$(make_ram_disk 64)" ext4 fs
+	make_image fs/a.img 16M
+	dev=$(ublk add -t loop -f fs/a.img)
+	inode=$(stat -c %i fs/a.img)
 	kill_server "$dev"
 	wait_for 10 quiesced "$dev"
-	mv a.img b.img
-	cp b.img a.img
-	run ublk recover "$dev"
-	[ "$status" -eq 1 ]
-	[[ $output == *"another one has taken its place"* ]]
-	mv b.img a.img
-	ublk recover "$dev"
+	rm fs/a.img
+	sync -f fs
+	inode_again fs/a.img "$inode"
+	refuses "*another one has taken its place: inode $inode on *, born *, not inode $inode on *, born *"
+	# And it is nobody's.
+	ublk del "$(ublk add -t loop -f fs/a.img)"
 	ublk del "$dev"
 }
 
-@test "recover refuses a file whose size has changed" {
+@test "recover finds a file that was renamed, and one whose link leads elsewhere now" {
+	mkdir sub
+	make_image a.img 16M
+	make_image other.img 16M
+	ln -s a.img link
+	write_block a.img 7
+	dev=$(ublk add -t loop -f link)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	ln -sfn other.img link
+	recovers "*link is another file now: * is served, $PWD/a.img*"
+	cmp "$dev" a.img
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	ln -sfn sub/b.img link
+	mv a.img sub/b.img
+	mv other.img a.img
+	recovers ''
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	rm link
+	mv sub/b.img c.img
+	recovers "*link is not there any more: * is served, $PWD/c.img*"
+	cmp "$dev" c.img
+	run -0 jq -r '.backing | .path, .real' /run/ublk/0.json
+	[ "$output" = "$PWD/link"$'\n'"$PWD/c.img" ]
+	ublk del "$dev"
+}
+
+@test "recover of a file that has grown serves what was served; one that is too short is refused" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
 	kill_server "$dev"
 	wait_for 10 quiesced "$dev"
 	truncate -s 8M a.img
-	run ublk recover "$dev"
-	[ "$status" -eq 1 ]
-	[[ $output == *16777216*8388608* ]]
-	is_state "$dev" quiesced
-	truncate -s 16M a.img
-	ublk recover "$dev"
+	refuses '*the device has 16777216 bytes of it, from 0 on, and it ends at 8388608 now*'
+	truncate -s 32M a.img
+	recovers ''
+	[ "$(blockdev --getsize64 "$dev")" -eq 16777216 ]
+	ublk del "$dev"
+}
+
+@test "recover knows a logical volume by its UUID, grown or not, and no disk by its number alone" {
+	ram=$(make_ram_disk 64)
+	map_disk lv "0 32768 linear $ram 0"
+	dmsetup rename lv --setuuid LVM-of-a-test
+	dev=$(ublk add -t loop -f /dev/mapper/lv)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	dmsetup remove lv
+	dmsetup create lv --uuid LVM-of-a-test --table "0 65536 linear $ram 0"
+	recovers ''
+	[ "$(blockdev --getsize64 "$dev")" -eq 16777216 ]
+	ublk del "$dev"
+	dmsetup remove lv
+
+	map_disk plain "0 32768 linear $ram 0"
+	dev=$(ublk add -t loop -f /dev/mapper/plain)
+	change_map plain "0 65536 linear $ram 0"
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	recovers ''
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	number=$(dmsetup info -c --noheadings -o major,minor plain)
+	dmsetup remove plain
+	dmsetup create plain --table "0 32768 linear $ram 0"
+	[ "$(dmsetup info -c --noheadings -o major,minor plain)" = "$number" ]
+	refuses "*not the block device * taken its place: disk $number with sequence number *, not disk $number with *"
+	ublk del "$dev"
+}
+
+@test "recover takes the right file where numbers are invented: FAT by its birth, FUSE by its place" {
+	modprobe vfat
+	disk=$(make_ram_disk 64)
+	mkfs.vfat "$disk" >/dev/null
+	mkdir fs remote
+	mount "$disk" fs
+	at_end unmount "$PWD/fs"
+	make_image fs/a.img 16M
+	dev=$(ublk add -t loop -f fs/a.img)
+	inode=$(stat -c %i fs/a.img)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	umount fs
+	mount "$disk" fs
+	make_image fs/b.img 16M
+	[ "$(stat -c %i fs/a.img)" != "$inode" ]
+	recovers ''
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	mv fs/b.img fs/a.img
+	refuses '*another one has taken its place*'
+	ublk del "$dev"
+
+	mkfifo pipe
+	/usr/lib/openssh/sftp-server <pipe | sshfs -f -o passive ":$PWD/fs" remote >pipe &
+	at_end unmount "$PWD/remote"
+	wait_for 20 mountpoint -q remote
+	run --separate-stderr ublk add -t loop -f remote/a.img
+	[ "$status" -eq 0 ]
+	[[ $stderr == *'nothing firm is known of '*'/remote/a.img'* ]]
+	inode=$(stat -c %i remote/a.img)
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	echo 2 >/proc/sys/vm/drop_caches
+	make_image remote/b.img 16M
+	wait_for 10 test "$(stat -c %i remote/a.img)" != "$inode"
+	# Whose it is, is known as little by its number.
+	run ublk add -t loop -f remote/a.img
+	[ "$status" -eq 5 ]
+	recovers '*nothing firm is known of *'
+	cmp "$dev" remote/a.img
 	ublk del "$dev"
 }
 

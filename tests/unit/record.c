@@ -208,6 +208,47 @@ static void a_specification_that_is_not_resolved_comes_back(void **state)
 	assert_null(got.backing.path);
 }
 
+static void what_a_backing_is_known_by_comes_back_or_was_not_written(void **state)
+{
+	_cleanup_free_ char *with = NULL;
+	struct ub_backing *b = &made.backing;
+
+	(void)state;
+	b->real = strdup(ODD_PATH);
+	b->offset = INT64_MAX - 1;
+	b->length = 1;
+	b->handle = strdup("1:0c00000012345678");
+	b->handle_opens = b->unsteady = true;
+	b->born_ns = 1764115200123456789;
+	b->fsid = UINT64_MAX;
+	b->diskseq = 25;
+	b->disk_id = strdup("LVM-abc/0");
+	with = ub_record_to_json(&made, false);
+	assert_int_equal(ub_record_from_json(with, strlen(with), &got, NULL), 0);
+	assert_string_equal(got.backing.real, b->real);
+	assert_string_equal(got.backing.handle, b->handle);
+	assert_string_equal(got.backing.disk_id, b->disk_id);
+	assert_true(got.backing.offset == b->offset && got.backing.length == 1);
+	assert_true(got.backing.handle_opens && got.backing.unsteady);
+	assert_true(got.backing.born_ns == b->born_ns && got.backing.fsid == UINT64_MAX);
+	assert_int_equal(got.backing.diskseq, 25);
+	ub_record_done(&got);
+
+	/* As an older version has left it. */
+	for (const char *const *key = (const char *const[]){"real", "offset", "length", "handle",
+							    "handle_opens", "unsteady", "born_ns",
+							    "fsid", "diskseq", "disk_id", NULL};
+	     *key; key++) {
+		char *at = strstr(strstr(with, "\"backing\""), *key);
+
+		assert_non_null(at);
+		*at = 'x';
+	}
+	assert_int_equal(ub_record_from_json(with, strlen(with), &got, NULL), 0);
+	assert_null(got.backing.handle);
+	assert_int_equal(got.backing.length, 0);
+}
+
 static void a_truncated_record_is_refused_wherever_it_ends(void **state)
 {
 	size_t len = strlen(text);
@@ -375,6 +416,7 @@ int main(void)
 		TEST(what_a_server_needs_is_not_guessed),
 		TEST(options_of_one_call_go_only_to_a_server),
 		TEST(a_specification_that_is_not_resolved_comes_back),
+		TEST(what_a_backing_is_known_by_comes_back_or_was_not_written),
 		TEST(a_truncated_record_is_refused_wherever_it_ends),
 		TEST(a_changed_byte_is_survived),
 		TEST(wrong_types_are_refused),

@@ -314,6 +314,69 @@ static void a_backing_that_is_served_is_found(void **state)
 	assert_int_equal(find(&b, &id), 0);
 }
 
+static void a_range_or_an_inode_number_of_old_claims_nothing_else(void **state)
+{
+	char path[] = "/a", handle[] = "1:02";
+	struct ub_backing b = {
+		.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1, .handle = handle};
+	struct ub_record r = make_record(4, path);
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	r.backing.handle = strdup("1:02");
+	r.backing.offset = 4096;
+	r.backing.length = 4096;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(find(&b, &id), 1);
+	b.length = 4096;
+	assert_int_equal(find(&b, &id), 0);
+	b.length = 4097;
+	assert_int_equal(find(&b, &id), 1);
+	b.offset = 8192;
+	assert_int_equal(find(&b, &id), 0);
+	b.offset = 8191;
+	assert_int_equal(find(&b, &id), 1);
+	handle[3] = '3';
+	assert_int_equal(find(&b, &id), 0);
+	ub_record_done(&r);
+}
+
+/* Of what an anonymous device number, an inode number, or a disk's, says nothing. */
+static void a_backing_is_found_under_numbers_that_have_changed(void **state)
+{
+	char path[] = "/a", text[] = "1:02";
+	struct ub_record r = make_record(4, path);
+	struct ub_backing b = {.path = path};
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	r.backing.dev = 40;
+	r.backing.handle = strdup(text);
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	b.dev = 41;
+	b.handle = text;
+	assert_int_equal(find(&b, &id), 1);
+
+	r.backing.unsteady = true;
+	r.backing.real = strdup("/real");
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	b.unsteady = true;
+	b.handle = NULL;
+	b.ino = 99;
+	assert_int_equal(find(&b, &id), 0);
+	b.real = r.backing.real;
+	assert_int_equal(find(&b, &id), 1);
+
+	r.backing.rdev = 64;
+	r.backing.disk_id = strdup(text);
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	b = (struct ub_backing){.path = path, .rdev = 65, .disk_id = text};
+	assert_int_equal(find(&b, &id), 1);
+	ub_record_done(&r);
+}
+
 static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state)
 {
 	struct ub_record r = make_record(4, "/dev/a");
@@ -479,6 +542,8 @@ int main(void)
 		TEST(no_other_kind_of_file_is_read_or_waited_for),
 		TEST(a_file_that_is_no_record_is_refused),
 		TEST(a_backing_that_is_served_is_found),
+		TEST(a_range_or_an_inode_number_of_old_claims_nothing_else),
+		TEST(a_backing_is_found_under_numbers_that_have_changed),
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
 		TEST(a_name_that_is_taken_is_found),
 		TEST(one_among_many_is_found_by_file_device_and_name),
