@@ -18,6 +18,7 @@
 
 #include "base/fault.h"
 #include "queue/internal.h"
+#include "queue/state.h"
 
 #define BUFFERS 8U     /* a power of two */
 #define TAGS_MAX 128U  /* the driver puts no more into one buffer */
@@ -38,7 +39,6 @@ struct ub_batch {
 	uint32_t count, queued; /* elements that are there, and of them those with the kernel */
 	uint32_t bytes;         /* of an element */
 	uint16_t flags;         /* UBLK_BATCH_F_* of a commit */
-	uint16_t commits;       /* commands whose completion has not come */
 	bool fetching;          /* the fetch is there, or queued */
 	bool over;              /* the driver has ended it for good */
 	char elements[] __attribute__((aligned(8)));
@@ -54,27 +54,14 @@ static struct io_uring_buf_ring *ring_of(struct ub_batch *b)
 	return (void *)b->buffers;
 }
 
-void ub_batch_init(struct ub_queue *q, void *memory)
-{
-	struct ub_batch *b = memory;
-
-	b->bytes = sizeof(struct ublk_elem_header);
-	if (q->path->slots) {
-		b->flags = UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK;
-	} else if (q->path->addresses) {
-		b->flags = UBLK_BATCH_F_HAS_BUF_ADDR;
-		b->bytes = sizeof(struct element);
-	}
-	q->batch = b;
-}
-
 static void provide(struct ub_batch *b, unsigned buffer, int at)
 {
 	io_uring_buf_ring_add(ring_of(b), b->tags[buffer], sizeof(b->tags[0]),
 			      (unsigned short)buffer, BUFFERS - 1, at);
 }
 
-int ub_batch_attach(struct ub_queue *q)
+/* Registers the ring of buffers that tags come in. */
+static int attach(struct ub_queue *q)
 {
 	struct ub_batch *b = q->batch;
 	struct io_uring_buf_reg reg = {
@@ -84,6 +71,13 @@ int ub_batch_attach(struct ub_queue *q)
 	};
 	int ret = ub_fault("batch-ring");
 
+	b->bytes = sizeof(struct ublk_elem_header);
+	if (q->path->slots) {
+		b->flags = UBLK_BATCH_F_AUTO_BUF_REG_FALLBACK;
+	} else if (q->path->addresses) {
+		b->flags = UBLK_BATCH_F_HAS_BUF_ADDR;
+		b->bytes = sizeof(struct element);
+	}
 	if (!ret)
 		ret = io_uring_register_buf_ring(&q->ring.uring, &reg, 0);
 	if (ret)
@@ -116,7 +110,7 @@ static struct ublk_elem_header head_of(const struct ub_io *io, int result)
 		.tag = io->tag, .buf_index = (uint16_t)io->where, .result = result};
 }
 
-static void add_element(struct ub_queue *q, struct ub_io *io, int result)
+static void add_element(struct ub_queue *q, const struct ub_io *io, int result)
 {
 	struct ub_batch *b = q->batch;
 	const struct element e = {.head = head_of(io, result), .addr = io->where};
@@ -134,7 +128,6 @@ static void add_element(struct ub_queue *q, struct ub_io *io, int result)
 	else
 		memcpy(b->elements + (size_t)b->count * sizeof(e.head), &e.head, sizeof(e.head));
 	b->count++;
-	io->state = IO_PARKED;
 }
 
 static struct io_uring_sqe *command_of(struct ub_queue *q, uint32_t op, int kind,
@@ -159,7 +152,7 @@ static void send_elements(struct ub_queue *q, uint32_t op)
 	(void)command_of(q, op, DATA_BATCH_COMMIT, b->elements + (size_t)b->queued * b->bytes,
 			 b->count - b->queued);
 	b->queued = b->count;
-	b->commits++;
+	q->commits++;
 }
 
 static void arm(struct ub_queue *q)
@@ -195,23 +188,24 @@ static int give_tags(struct ub_queue *q, unsigned from, unsigned to)
 	struct io_uring_cqe *cqe;
 	int ret;
 
-	for (unsigned tag = from; tag < to; tag++)
+	for (unsigned tag = from; tag < to; tag++) {
 		add_element(q, &q->ios[tag], 0);
+		ub_io_fetches(q, &q->ios[tag]);
+	}
 	send_elements(q, UBLK_U_IO_PREP_IO_CMDS);
-	do
-		ret = ub_ring_enter(&q->ring, 1, 0);
-	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ub_ring_queued(&q->ring) > 0);
-	ret = io_uring_wait_cqe(&q->ring.uring, &cqe);
+	ret = ub_queue_enter_all(q);
+	if (!ret)
+		ret = io_uring_wait_cqe(&q->ring.uring, &cqe);
 	if (ret)
 		return ret;
 	ret = cqe->res;
 	io_uring_cqe_seen(&q->ring.uring, cqe);
-	b->commits = 0;
+	q->commits = 0;
 	settle(b);
 	return ret;
 }
 
-int ub_batch_fetch_all(struct ub_queue *q)
+static int fetch_all(struct ub_queue *q)
 {
 	unsigned given = 0;
 	int ret;
@@ -229,16 +223,13 @@ int ub_batch_fetch_all(struct ub_queue *q)
 	if (ret)
 		return ret;
 	arm(q);
-	do
-		ret = ub_ring_enter(&q->ring, 0, 0);
-	while (ret == -EINTR || ret == -EAGAIN || ret == -EBUSY || ub_ring_queued(&q->ring) > 0);
-	return ret;
+	return ub_queue_enter_all(q);
 }
 
 /* It has one element, so that it is done or fails as a whole: its success needs no completion. The
  * element stays where it is until the I/O comes again. Only on paths whose elements have no address:
  * there is no room for one. */
-void ub_batch_commit_linked(struct ub_queue *q, struct ub_io *io)
+static void commit_linked(struct ub_queue *q, struct ub_io *io)
 {
 	const struct ublk_elem_header head = head_of(io, (int)io->len);
 	struct io_uring_sqe *sqe;
@@ -249,7 +240,7 @@ void ub_batch_commit_linked(struct ub_queue *q, struct ub_io *io)
 	sqe->user_data = ub_io_data(q, io, DATA_BATCH_LINKED);
 }
 
-void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result)
+static void commit(struct ub_queue *q, struct ub_io *io, int result)
 {
 	add_element(q, io, result);
 	/* Nothing will come in it any more. */
@@ -257,26 +248,21 @@ void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result)
 		ub_queue_lose(q, io, UBLK_IO_RES_ABORT);
 }
 
-unsigned ub_batch_commits(const struct ub_queue *q)
-{
-	return q->batch->commits;
-}
-
-bool ub_batch_has_more(const struct ub_queue *q)
+static bool has_more(const struct ub_queue *q)
 {
 	return q->batch->count > q->batch->queued;
 }
 
-unsigned ub_batch_flush(struct ub_queue *q)
+static unsigned flush(struct ub_queue *q)
 {
 	struct ub_batch *b = q->batch;
 
 	/* One command at a time. The kernel, short of memory, may not have taken the last one. */
-	if (ub_batch_has_more(q) && __builtin_expect(!b->commits, 1))
+	if (has_more(q) && __builtin_expect(!q->commits, 1))
 		send_elements(q, UBLK_U_IO_COMMIT_IO_CMDS);
 	if (__builtin_expect(!b->fetching && !b->over, 0))
 		arm(q);
-	return b->commits + (b->count == b->queued);
+	return q->commits + (b->count == b->queued);
 }
 
 /* Those that are parked will not come any more; nor will the linked ones: the driver has ended the
@@ -286,11 +272,11 @@ static void end_fetch(struct ub_queue *q, int res)
 {
 	q->batch->over = true;
 	for (unsigned tag = 0; tag < q->depth; tag++)
-		if (q->ios[tag].state == IO_PARKED || q->ios[tag].state == IO_LINKED)
+		if (ub_io_is_away(&q->ios[tag]))
 			ub_queue_lose(q, &q->ios[tag], res);
 }
 
-void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe)
+static void fetched(struct ub_queue *q, const struct io_uring_cqe *cqe, bool alone)
 {
 	unsigned buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
 	struct ub_batch *b = q->batch;
@@ -301,15 +287,15 @@ void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe)
 			ub_queue_fault(q, "%u tags came in buffer %u", count, buffer);
 			return;
 		}
-		q->alone = q->alone && count == 1;
-		ub_eager_note(q);
+		alone = alone && count == 1;
+		ub_eager_note(q, alone);
 		for (unsigned i = 0; i < count; i++) {
 			uint16_t tag = b->tags[buffer][i];
 
 			if (__builtin_expect(tag >= q->depth || !ub_io_is_away(&q->ios[tag]), 0))
 				ub_queue_fault(q, "tag %u came while it was not fetched", tag);
 			else
-				ub_queue_take(q, &q->ios[tag]);
+				ub_queue_take(q, &q->ios[tag], alone);
 		}
 		provide(b, buffer, 0);
 		io_uring_buf_ring_advance(ring_of(b), 1);
@@ -321,16 +307,44 @@ void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe)
 		end_fetch(q, cqe->res);
 }
 
-void ub_batch_committed(struct ub_queue *q, int res)
+static void committed(struct ub_queue *q, int res)
 {
 	struct ub_batch *b = q->batch;
 
-	b->commits--;
+	q->commits--;
 	/* A command that was cut short is that of a driver that did not know one of the tags. */
 	if (__builtin_expect(res <= 0 || (uint32_t)res % b->bytes, 0)) {
 		q->refused = res < 0 ? res : -EPROTO;
 		ub_queue_fault(q, "the driver refused a commit: %s", strerror(-q->refused));
 	}
-	if (__builtin_expect(!b->commits, 1))
+	if (__builtin_expect(!q->commits, 1))
 		settle(b);
 }
+
+static void completed(struct ub_queue *q, struct ub_io *io, const struct io_uring_cqe *cqe,
+		      bool alone)
+{
+	switch (DATA_KIND(cqe->user_data)) {
+	case DATA_BATCH_FETCH:
+		fetched(q, cqe, alone);
+		break;
+	case DATA_BATCH_COMMIT:
+		committed(q, cqe->res);
+		break;
+	case DATA_BATCH_LINKED:
+		ub_queue_lose(q, io, cqe->res);
+		break;
+	default:
+		ub_queue_fault(q, "completion %llx of nothing", (unsigned long long)cqe->user_data);
+	}
+}
+
+const struct ub_commands ub_commands_batch = {
+	.attach = attach,
+	.fetch_all = fetch_all,
+	.commit = commit,
+	.commit_linked = commit_linked,
+	.flush = flush,
+	.has_more = has_more,
+	.completed = completed,
+};

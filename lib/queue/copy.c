@@ -8,6 +8,7 @@
 
 #include "base/fault.h"
 #include "queue/internal.h"
+#include "queue/state.h"
 
 /* The driver grants whole pages (ublk_ctrl_add_dev()), so that every buffer begins at one. */
 static void init(struct ub_queue *q)
@@ -33,7 +34,7 @@ static void give_back(struct ub_queue *q)
 	unsigned from = 0, tag;
 
 	for (tag = 0; tag < q->depth; tag++) {
-		if (q->ios[tag].state != IO_BUSY || wrong)
+		if (!ub_io_is_busy(&q->ios[tag]) || wrong)
 			continue;
 		if (tag > from)
 			(void)madvise(q->ios[from].data, (size_t)(tag - from) * q->max_io,

@@ -59,9 +59,9 @@ void ub_eager_begin(struct ub_queue *q)
 		be_patient(q);
 }
 
-void ub_eager_switch(struct ub_queue *q)
+void ub_eager_switch(struct ub_queue *q, bool alone)
 {
-	if (q->alone && q->lone == UB_EAGER_AFTER) {
+	if (alone && q->lone == UB_EAGER_AFTER) {
 		set(SCHED_OTHER, SLICE_NS);
 		return;
 	}

@@ -13,23 +13,16 @@
 #include "queue/queue.h"
 #include "queue/ring.h"
 
-/* Where a tag is. */
-enum {
-	IO_IDLE,   /* never fetched, or given back for good */
-	IO_PARKED, /* in the kernel: its buffer is the kernel's */
-	IO_LINKED, /* in the kernel, which commits it when its operation has succeeded */
-	IO_BUSY
-}; /* with us: it has to be ended exactly once */
-
 /* user_data: which I/O of the queue's, where it is one's, in bits 0 to 15, and above it what has
  * ended. */
 enum {
-	DATA_FETCH,      /* a tag's fetch, or its commit that is also a fetch */
 	DATA_TARGET,     /* an operation of the target's */
 	DATA_LINKED,     /* one that a commit is linked to; comes only if it failed */
 	DATA_PREPARE,    /* a command that was to make the I/O's data ready */
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
 	DATA_TIMER,
+	/* What is fetched and committed with: */
+	DATA_FETCH,       /* a tag's fetch, or its commit that is also a fetch */
 	DATA_BATCH_FETCH, /* of many tags */
 	DATA_BATCH_COMMIT,
 	DATA_BATCH_LINKED /* a commit that is linked to an operation; comes only if it failed */
@@ -74,6 +67,30 @@ struct ub_path {
 	void (*give_back)(struct ub_queue *q);
 };
 
+/* A way of fetching tags and committing I/Os. */
+struct ub_commands {
+	/* Before the thread runs: registers what it needs with the ring. Return: 0 or a negative errno. */
+	int (*attach)(struct ub_queue *q);
+	/* Gives the driver all tags, and asks for what comes in them. Return: 0 or a negative errno. */
+	int (*fetch_all)(struct ub_queue *q);
+	/* Commits @result, and fetches the tag's next I/O. */
+	void (*commit)(struct ub_queue *q, struct ub_io *io, int result);
+	/* Queues the commit of all of one I/O, to be linked to the operation queued before. */
+	void (*commit_linked)(struct ub_queue *q, struct ub_io *io);
+	/* Queues what was committed since the last time. Return: completions to wait for: one besides
+	 * q->commits, which come at once; or only them, when there is more to be queued after them. */
+	unsigned (*flush)(struct ub_queue *q);
+	/* Is there anything that was not queued? */
+	bool (*has_more)(const struct ub_queue *q);
+	/* A command has ended; @io: the one of DATA_INDEX(). @alone: nothing else has come, and no I/O
+	 * is busy. */
+	void (*completed)(struct ub_queue *q, struct ub_io *io, const struct io_uring_cqe *cqe,
+			  bool alone);
+};
+
+/* A command for each tag: single.c. One for many: batch.c. */
+extern const struct ub_commands ub_commands_single, ub_commands_batch;
+
 enum { GATE_SHUT, GATE_GO, GATE_HOME };
 
 struct ub_queue {
@@ -81,15 +98,16 @@ struct ub_queue {
 	struct ub_ring ring;
 	struct ub_io *ios; /* depth of them */
 	const struct ub_path *path;
+	const struct ub_commands *commands;
+	struct ub_batch *batch; /* of batch.c alone */
 	struct ub_tgt *target;
 	struct ub_desc_map desc;
 	uint32_t max_io;        /* bytes */
 	uint16_t id, depth;     /* of the I/Os that this thread serves */
 	uint16_t threads, part; /* that share the queue, and which of them it is */
-	uint16_t idle;          /* tags that the driver has aborted */
-	uint16_t busy;          /* I/Os in IO_BUSY */
-	bool alone;             /* the I/O at hand came by itself, and no other is busy */
-	uint16_t lone;          /* so many such I/Os came one after the other: eager.c */
+	uint16_t idle, busy;    /* I/Os that are: state.h */
+	uint16_t commits;       /* completions to come of commits alone: they bring no I/O */
+	uint16_t lone;          /* so many I/Os came alone, one after the other: eager.c */
 	uint64_t poll_ns;       /* to look for completions before sleeping */
 	bool active;            /* an I/O has come since the timer was set */
 	bool has_timer;
@@ -107,8 +125,6 @@ struct ub_queue {
 	struct ub_io *waiting, **last_waiting; /* for a buffer, in their order */
 	struct ub_io *spent;                   /* committed, their buffers not yet put back */
 	bool serving_waiting;
-
-	struct ub_batch *batch; /* NULL: every tag has a command of its own */
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
@@ -144,53 +160,34 @@ void ub_pooled_begin(struct ub_queue *q, struct ub_io *io);
 void ub_pooled_put(struct ub_queue *q, struct ub_io *io);
 void ub_pooled_give_back(struct ub_queue *q);
 
-/* Many tags with one command: batch.c. */
-struct ub_batch;
-/* @memory: a part of the layout, zeroes */
-void ub_batch_init(struct ub_queue *q, void *memory);
-/* Registers the ring of buffers that tags come in. Return: 0 or a negative errno. */
-int ub_batch_attach(struct ub_queue *q);
-/* Gives the driver all tags, and asks for what comes in them. Return: 0 or a negative errno. */
-int ub_batch_fetch_all(struct ub_queue *q);
-void ub_batch_commit(struct ub_queue *q, struct ub_io *io, int result);
-/* Queues the commit of one I/O alone, to be linked to the operation queued before. */
-void ub_batch_commit_linked(struct ub_queue *q, struct ub_io *io);
-/* Queues what was committed since the last time. Return: completions to wait for: one besides those of
- * commits, which come at once; or only them, when there is more to be queued after them. */
-unsigned ub_batch_flush(struct ub_queue *q);
-/* Is there anything that was not queued? */
-bool ub_batch_has_more(const struct ub_queue *q);
-void ub_batch_fetched(struct ub_queue *q, const struct io_uring_cqe *cqe);
-void ub_batch_committed(struct ub_queue *q, int res);
-
 /*
  * How eager the thread is to run: eager.c. Call it when it begins, and with what was found whenever
  * completions were taken.
  */
 void ub_eager_begin(struct ub_queue *q);
-void ub_eager_switch(struct ub_queue *q);
+void ub_eager_switch(struct ub_queue *q, bool alone);
 #define UB_EAGER_AFTER 16
 #define UB_EAGER_UNTIL 1024
-static inline void ub_eager_note(struct ub_queue *q)
+static inline void ub_eager_note(struct ub_queue *q, bool alone)
 {
-	if (q->alone) {
+	if (alone) {
 		q->lone++;
 		if (q->lone == UB_EAGER_AFTER || q->lone == UB_EAGER_UNTIL)
-			ub_eager_switch(q);
+			ub_eager_switch(q, alone);
 	} else if (q->lone) {
-		ub_eager_switch(q);
+		ub_eager_switch(q, alone);
 	}
 }
 
-/* Completions to come of the commits that are with the kernel. */
-unsigned ub_batch_commits(const struct ub_queue *q);
-
-/* An I/O has come in a tag that was parked. */
-void ub_queue_take(struct ub_queue *q, struct ub_io *io);
-
-/* A parked tag comes back without an I/O, for good; @res as the driver gave it. */
-void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);
-
+/*
+ * What is queued goes to the kernel: submit.c.
+ * Waits until there are @completions. Return: 0 or a negative errno.
+ */
+int ub_queue_enter(struct ub_queue *q, unsigned completions);
+/* Is this error of it for the moment? */
+bool ub_queue_asks_again(int error);
+/* Until the kernel, short of memory maybe, has taken all. Return: 0 or a negative errno. */
+int ub_queue_enter_all(struct ub_queue *q);
 /* Submits until there is room for @n more SQEs. */
 void ub_queue_submit_for(struct ub_queue *q, unsigned n);
 
@@ -211,29 +208,26 @@ static inline struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
 	return sqe;
 }
 
-/* Can the next that comes of it be an I/O? */
-static inline bool ub_io_is_away(const struct ub_io *io)
-{
-	return io->state == IO_PARKED || io->state == IO_LINKED;
-}
-
 static inline uint64_t ub_io_data(const struct ub_queue *q, const struct ub_io *io, int kind)
 {
 	return DATA(kind, (uint64_t)(io - q->ios));
 }
 
-/* Hands the I/O to the target. */
+/* The way of an I/O through the queue: request.c. One has come in a tag that was away. */
+void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone);
+/* Hands it to the target. */
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io);
-
+/* Commits @result and fetches the tag's next I/O. */
+void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
+/* A tag comes back without an I/O, for good; @res as the driver gave it. */
+void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);
 /* A command to the driver about the I/O's data: @addr as @op wants it. Its end is DATA_PREPARE, or
  * for UBLK_U_IO_UNREGISTER_IO_BUF nothing. */
 void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr);
 
-/* Commits @result and fetches the tag's next I/O. */
-void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
-
-/* Fetches the tag: alone, or with @op together with the commit of @result. */
-void ub_queue_command(struct ub_queue *q, struct ub_io *io, uint32_t op, int result);
+/* The timer after which memory is given back: timer.c. */
+void ub_timer_set(struct ub_queue *q);
+void ub_timer_over(struct ub_queue *q);
 
 /*
  * A request that comes alone: link.c.
@@ -247,9 +241,9 @@ void ub_link_cut(struct ub_queue *q);
 /* Commits at the end of what is queued that are linked: 1 or 0. */
 unsigned ub_link_last(struct ub_queue *q);
 
-/* Notes something that should not be: counted, the first one kept for the log. */
+/* What the thread tells others: status.c. Something that should not be: counted, the first one is kept
+ * for the log. */
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-
 /* Wakes whoever watches the queues. */
 void ub_queue_tell(struct ub_queue *q);
 

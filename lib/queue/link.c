@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "queue/internal.h"
+#include "queue/state.h"
 
 /* If the operation fails or does less, its completion comes (IOSQE_CQE_SKIP_SUCCESS), the commit is
  * not carried out, and no completion comes of that (io_fail_links(), Linux 5.17 on). */
@@ -13,12 +14,8 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
 {
 	sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = ub_io_data(q, io, DATA_LINKED);
-	if (q->batch)
-		ub_batch_commit_linked(q, io);
-	else
-		ub_queue_command(q, io, UBLK_U_IO_COMMIT_AND_FETCH_REQ, (int)io->len);
-	io->state = IO_LINKED;
-	q->busy--;
+	q->commands->commit_linked(q, io);
+	ub_io_is_left(q, io);
 }
 
 /*
@@ -36,7 +33,7 @@ void ub_link_cut(struct ub_queue *q)
 	uint64_t kind = DATA_KIND(sqe->user_data);
 
 	if ((kind != DATA_FETCH && kind != DATA_BATCH_LINKED) ||
-	    q->ios[DATA_INDEX(sqe->user_data)].state != IO_LINKED)
+	    !ub_io_is_linked(&q->ios[DATA_INDEX(sqe->user_data)]))
 		return;
 	*sqe = (struct io_uring_sqe){.opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS};
 	q->refused = -ENOMEM;
@@ -45,9 +42,8 @@ void ub_link_cut(struct ub_queue *q)
 
 void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
 {
-	io->state = IO_BUSY;
-	q->busy++;
-	q->alone = false;
+	ub_io_returns(q, io);
+	io->alone = false;
 	q->target->type->complete(q, io, res);
 }
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 
 #include "queue/internal.h"
+#include "queue/state.h"
 
 /* From Linux 6.12's block device interface, newer than the headers that we build with: the range
  * is in addr and addr3 (blkdev_uring_cmd()). */
@@ -38,7 +39,7 @@ static void finish_sqe(const struct ub_queue *q, struct io_uring_sqe *sqe, const
 static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, uint8_t opcode,
 					unsigned file, uint32_t data, uint32_t len, uint64_t offset)
 {
-	bool link = q->alone && q->path->links && len == io->len &&
+	bool link = io->alone && q->path->links && len == io->len &&
 		    !(io->flags & UBLK_IO_F_NEED_REG_BUF);
 	struct io_uring_sqe *sqe;
 
@@ -135,9 +136,9 @@ void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
 {
 	bool has_data = io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
 
-	if (__builtin_expect(io->state != IO_BUSY || io->pending, 0)) {
-		ub_queue_fault(q, "tag %u was ended in state %u with %u operations left", io->tag,
-			       io->state, io->pending);
+	if (__builtin_expect(!ub_io_is_busy(io) || io->pending, 0)) {
+		ub_queue_fault(q, "tag %u was ended %s with %u operations left", io->tag,
+			       ub_io_is_busy(io) ? "once" : "once more", io->pending);
 		return;
 	}
 	/* Whole or not at all: from Linux 7.3 on a short write counts as success, and a short read

@@ -3,11 +3,9 @@
 
 #include <errno.h>
 #include <sched.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
@@ -78,8 +76,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	for (unsigned i = 0; i < q->depth; i++)
 		q->ios[i].tag = (uint16_t)(i * q->threads + q->part);
 	q->path->init(q);
-	if (q->info.flags & UBLK_F_BATCH_IO)
-		ub_batch_init(q, ub_space_part(config->space, stretch, UB_PART_BATCH));
+	q->batch = ub_space_part(config->space, stretch, UB_PART_BATCH);
+	q->commands = q->info.flags & UBLK_F_BATCH_IO ? &ub_commands_batch : &ub_commands_single;
 
 	ret = init_ring(q, err);
 	if (ret) {
@@ -184,7 +182,7 @@ int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot register the files of queue %u",
 			       q->id);
-	ret = q->batch ? ub_batch_attach(q) : 0;
+	ret = q->commands->attach(q);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot provide the buffers of queue %u",
 			       q->id);
@@ -199,37 +197,6 @@ int ub_queue_map(struct ub_queue *q, int char_fd, struct ub_error *err)
 void ub_queue_go(struct ub_queue *q)
 {
 	open_gate(q, GATE_GO);
-}
-
-void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
-{
-	ret_status->fetched = atomic_load(&q->fetched);
-	ret_status->ended = atomic_load(&q->ended);
-	ret_status->error = atomic_load(&q->error);
-	ret_status->faults = atomic_load(&q->faults);
-	ret_status->tid = atomic_load(&q->tid);
-	(void)pthread_mutex_lock(&q->lock);
-	memcpy(ret_status->fault, q->fault, sizeof(q->fault));
-	(void)pthread_mutex_unlock(&q->lock);
-}
-
-void ub_queue_tell(struct ub_queue *q)
-{
-	(void)eventfd_write(q->event_fd, 1);
-}
-
-void ub_queue_fault(struct ub_queue *q, const char *fmt, ...)
-{
-	va_list ap;
-
-	if (atomic_fetch_add(&q->faults, 1) != 0)
-		return;
-	va_start(ap, fmt);
-	(void)pthread_mutex_lock(&q->lock);
-	(void)vsnprintf(q->fault, sizeof(q->fault), fmt, ap);
-	(void)pthread_mutex_unlock(&q->lock);
-	va_end(ap);
-	ub_queue_tell(q);
 }
 
 unsigned ub_queue_id(const struct ub_queue *q)

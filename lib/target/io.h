@@ -28,7 +28,7 @@ struct ub_io {
 	uint32_t done; /* bytes that are finished */
 	/* The queue's own. */
 	uint8_t state;
-	uint8_t reserved;
+	bool alone;       /* it came by itself, and no other was busy */
 	uint16_t pending; /* operations on the ring */
 	uint32_t reserved2;
 	void *data;         /* the buffer, on data paths that have one */

@@ -100,6 +100,16 @@ circles()
 	circles 100 ubcli.dir/cli ublk.dir/cli
 }
 
+@test "where an I/O stands, and how many are busy or idle, changes in one file alone" {
+	run grep -rlE '(->|\.)(busy|idle)\b|\b(io|ios\[[^]]*\])(->|\.)state\b' lib/queue
+	[ "$(grep -v '^lib/queue/state\.h$' <<<"$output")" = "" ]
+}
+
+@test "a queue does not ask whether it has batches" {
+	run grep -rlE '\bq->batch\b' lib/queue
+	[ "$(sort <<<"$output")" = $'lib/queue/batch.c\nlib/queue/queue.c' ]
+}
+
 @test "json-c only in the record and the JSON output" {
 	run grep -rlE '#include <json-c' cli lib
 	[ "$(sort <<<"$output" | grep -vE '^(lib/(record/(to|from)_json\.c|spec/json_[a-z]+\.[ch])|cli/json[a-z_]*\.[ch])$')" = "" ]

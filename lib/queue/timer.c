@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+/* A queue that sees no I/O from one expiry of its timer to the next gives its buffers' memory back:
+ * after four to eight seconds. The timer runs only while there is something to give back, so that an
+ * idle device sleeps, and an I/O costs two tests of a flag. */
+#include "queue/internal.h"
+#include "queue/state.h"
+
+#define TIMER_S 4
+
+void ub_timer_set(struct ub_queue *q)
+{
+	static const struct __kernel_timespec period = {.tv_sec = TIMER_S};
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(uintptr_t)&period, 0, 0);
+	sqe->user_data = DATA(DATA_TIMER, 0);
+	q->active = false;
+	q->has_timer = true;
+}
+
+/*
+ * Why giving back is safe (lib/queue's paths say more): this thread is the ring's only submitter,
+ * and with IORING_SETUP_DEFER_TASKRUN the kernel works for it, and posts completions, only while it
+ * is in io_uring_enter(), where it is not now. Nothing queued means that every commit has been
+ * taken; no completion and no overflow, that no I/O has arrived which is not busy.
+ */
+void ub_timer_over(struct ub_queue *q)
+{
+	bool quiet = !q->active && ub_ring_queued(&q->ring) == 0 && !q->commands->has_more(q) &&
+		     io_uring_cq_ready(&q->ring.uring) == 0 &&
+		     !io_uring_cq_has_overflow(&q->ring.uring);
+
+	q->has_timer = false;
+	if (quiet)
+		q->path->give_back(q);
+	/* What is still at the target keeps its buffer until a later time. */
+	if (!quiet || ub_queue_is_busy(q))
+		ub_timer_set(q);
+}
