@@ -105,6 +105,19 @@ static int resolve_log_file(struct ub_spec *spec, struct ub_error *err)
 	return 0;
 }
 
+/* What the user names by a descriptor is one of this process. */
+static int take_descriptor(struct ub_spec *spec, struct ub_error *err)
+{
+	struct ub_caller caller = {.fd = -1};
+	int ret = spec->target->call ? spec->target->call(spec->target_args, &caller, err) : 0;
+
+	spec->caller_fd = caller.fd;
+	/* With its server the file would go: requests would wait for nothing. */
+	if (caller.nameless && spec->recovery == UB_RECOVERY_DEFAULT)
+		spec->recovery = UB_RECOVERY_NONE;
+	return ret;
+}
+
 /* Prints the result and sees that it arrives. Return: the exit status, an error told. */
 static enum ub_exit print(struct ub_call *call, uint32_t id)
 {
@@ -175,7 +188,9 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call,
 				     "options '--json' and '--foreground' exclude each other");
 	spec->unprivileged = ub_ctrl_is_unprivileged();
-	ret = ub_spec_check(spec, &err);
+	ret = take_descriptor(spec, &err);
+	if (ret == 0)
+		ret = ub_spec_check(spec, &err);
 	if (ret == 0 && args->dry_run)
 		return ub_dry_run(call, spec);
 	if (ret == 0)

@@ -18,6 +18,7 @@ struct ub_handover {
 	char version[24];
 	uint32_t mode; /* enum ub_launch_mode */
 	uint32_t text_len;
+	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */
 	/*
 	 * ADD_DEV's argument and result: the kernel writes it, so that the other side knows of the
 	 * device even if this one dies in the next instruction. The driver always sets

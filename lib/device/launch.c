@@ -65,6 +65,7 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	(void)snprintf(map->version, sizeof(map->version), "%s", UB_VERSION);
 	map->mode = mode;
 	map->text_len = (uint32_t)len;
+	map->caller_fd = record->spec.caller_fd;
 	memcpy(map->text, text, len);
 	*ret_fd = UB_TAKE_FD(fd);
 	*ret_map = map;

@@ -32,6 +32,19 @@ static int parse_fd(const char *text, int *ret_fd)
 	return ret;
 }
 
+/* What the starting process had open is none of ours: it would stay open as long as the device. Each of
+ * the two may be -1. */
+static void close_others(int a, int b)
+{
+	int low = a < b ? a : b, high = a < b ? b : a;
+
+	if (low > 3)
+		(void)close_range(3, (unsigned)low - 1, 0);
+	if (high > 3 && high - low > 1)
+		(void)close_range(low < 3 ? 3 : (unsigned)low + 1, (unsigned)high - 1, 0);
+	(void)close_range(high < 3 ? 3 : (unsigned)high + 1, ~0U, 0);
+}
+
 static int take_handover(struct server *s, int fd, struct ub_error *err)
 {
 	struct ub_handover *map = MAP_FAILED;
@@ -53,10 +66,15 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	    map->text_len != (size_t)st.st_size - sizeof(*map))
 		return ub_fail_text(err, UB_STAGE_SPAWN, -EINVAL,
 				    "cannot serve: ublk and ublk-server are of different versions");
+	/* Not the errands'. */
+	if (map->caller_fd >= 0)
+		(void)fcntl(map->caller_fd, F_SETFD, FD_CLOEXEC);
+	close_others(s->channel, map->caller_fd);
 	s->handover = map;
 	s->info = &map->info;
 	s->mode = (enum ub_launch_mode)map->mode;
 	ret = ub_record_from_json(map->text, map->text_len, &s->record, err);
+	s->record.spec.caller_fd = map->caller_fd;
 	s->record.spec.unprivileged = ub_ctrl_is_unprivileged();
 	/* A record that was read back has been checked in its parts only. */
 	return ret ? ret : ub_spec_check(&s->record.spec, err);
@@ -78,19 +96,6 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 	if (!ret)
 		ret = server_ready(s, err);
 	return ret;
-}
-
-/* What the starting process had open is none of ours: it would stay open as long as the device. */
-static void close_others(int a, int b)
-{
-	int low = a < b ? a : b, high = a < b ? b : a;
-
-	/* One of them may be -1. */
-	if (low > 3)
-		(void)close_range(3, (unsigned)low - 1, 0);
-	if (high > 3 && high - low > 1)
-		(void)close_range(low < 3 ? 3 : (unsigned)low + 1, (unsigned)high - 1, 0);
-	(void)close_range((unsigned)high + 1, ~0U, 0);
 }
 
 /* What is still there when everything has been told. */
@@ -123,7 +128,6 @@ int main(int argc, char **argv)
 		return 2;
 	}
 	s.foreground = argc == 2;
-	close_others(handover_fd, s.channel);
 	if (s.channel >= 0)
 		(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
 	ret = start(&s, handover_fd, &err);

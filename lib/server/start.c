@@ -28,6 +28,7 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	if (ret)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot open the target");
 	ret = spec->target->open(&s->target, spec->target_args, req, &s->record.notes, err);
+	ub_close(&spec->caller_fd);
 	if (ret) {
 		s->target.type = NULL;
 		return ret;

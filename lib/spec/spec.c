@@ -132,6 +132,7 @@ void ub_spec_init(struct ub_spec *spec)
 		.data_path = UB_PATH_AUTO,
 		.recovery = UB_RECOVERY_DEFAULT,
 		.numa_node = -1,
+		.caller_fd = -1,
 		.timeout_s = 60,
 	};
 }

@@ -71,6 +71,7 @@ struct ub_spec {
 	/* Of one call, not of the device: */
 	bool foreground, no_wait, strict;
 	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */
+	int caller_fd;     /* no option: what the target's path names (target/caller.h); -1: none */
 	uint32_t timeout_s;
 	const struct ub_target *target;
 	void *target_args; /* owned; target->args_size bytes */

@@ -30,6 +30,14 @@ static const char *kind(mode_t mode)
 	}
 }
 
+int ub_backing_check_kind(const char *path, mode_t mode, struct ub_error *err)
+{
+	if (S_ISREG(mode) || S_ISBLK(mode))
+		return 0;
+	return ub_fail_text(err, UB_STAGE_BACKING, S_ISDIR(mode) ? -EISDIR : -EINVAL,
+			    "cannot serve %s: it is a %s", path, kind(mode));
+}
+
 /*
  * What @path_fd (O_PATH) names, opened for I/O: the very same inode, whatever happens to the path,
  * and so never a FIFO that blocks or a character device that acts on being opened.
@@ -98,17 +106,16 @@ static int open_there(struct ub_tgt *tgt, const struct ub_open_request *req, str
 	_cleanup_close_ int path_fd = ub_backing_find(path, req->expect, notes, err);
 	struct stat st;
 	bool block;
-	int fd;
+	int fd, ret;
 
 	if (path_fd < 0)
 		return path_fd;
 	if (fstat(path_fd, &st) < 0)
 		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot open %s", path);
+	ret = ub_backing_check_kind(path, st.st_mode, err);
+	if (ret < 0)
+		return ret;
 	block = S_ISBLK(st.st_mode);
-	if (!block && !S_ISREG(st.st_mode))
-		return ub_fail_text(err, UB_STAGE_BACKING, S_ISDIR(st.st_mode) ? -EISDIR : -EINVAL,
-				    "cannot serve %s: it is a %s", path, kind(st.st_mode));
-
 	fd = reopen_any(path_fd, block, req->read_only ? O_RDONLY : O_RDWR, req);
 	tgt->read_only = req->read_only;
 	if (!req->read_only && is_refusal_to_write(fd)) {

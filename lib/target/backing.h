@@ -6,7 +6,12 @@
  */
 #pragma once
 
+#include <sys/types.h>
+
 #include "target/target.h"
+
+/* Return: 0 for a regular file and a block device, else -EINVAL or -EISDIR with a message. */
+int ub_backing_check_kind(const char *path, mode_t mode, struct ub_error *err);
 
 /*
  * Opens what is at @tgt->backing.path, or makes a file of @create bytes there if that is not 0, and

@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -118,22 +117,15 @@ static void identify_disk(struct ub_backing *b)
 /* Where @fd lies. Return: a path to be freed; NULL if it has no name there, or too long a one. */
 static char *find_real(int fd, const struct stat *st)
 {
-	char link[40], path[PATH_MAX];
-	_cleanup_close_ int there = -1;
+	_cleanup_free_ char *path = ub_path_of(fd);
+	_cleanup_close_ int there = path ? ub_path_open(path, O_PATH, 0) : -1;
 	struct stat now;
-	ssize_t n;
 
-	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, sizeof(path) - 1);
-	if (n <= 0 || n == (ssize_t)sizeof(path) - 1 || path[0] != '/')
-		return NULL;
-	path[n] = '\0';
 	/* "(deleted)" may be a part of its name. */
-	there = ub_path_open(path, O_PATH, 0);
 	if (there < 0 || fstat(there, &now) < 0 || now.st_dev != st->st_dev ||
 	    now.st_ino != st->st_ino)
 		return NULL;
-	return strdup(path);
+	return UB_TAKE_PTR(path);
 }
 
 int ub_backing_identify(int fd, struct ub_backing *b)

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "target/backing.h"
+#include "target/caller.h"
 #include "target/path.h"
 #include "target/probe.h"
 
@@ -83,6 +84,14 @@ static int loop_check(const void *args, struct ub_error *err)
 	if (!a->file || a->file[0] == '\0')
 		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "missing the file to serve");
 	return 0;
+}
+
+static int loop_call(void *args, struct ub_caller *ret_caller, struct ub_error *err)
+{
+	struct loop_args *a = args;
+
+	/* Else loop_check() says what is wrong. */
+	return a->file ? ub_caller_file(&a->file, ret_caller, err) : 0;
 }
 
 static uint32_t at_least(uint32_t value, uint32_t least)
@@ -218,6 +227,26 @@ static void describe(struct ub_tgt *tgt, const struct loop_args *a,
 	tgt->ops_per_io = 1;
 }
 
+/* A descriptor that was inherited is what it leads to: its number means nothing later. */
+static int name_descriptor(struct ub_tgt *tgt, struct loop_args *a, struct ub_error *err)
+{
+	char *file, *path;
+
+	if (!ub_caller_is_descriptor(a->file))
+		return 0;
+	file = ub_path_of(tgt->files[0]);
+	path = file ? strdup(file) : NULL;
+	if (!path) {
+		free(file);
+		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot name %s", a->file);
+	}
+	free(a->file);
+	free(tgt->backing.path);
+	a->file = file;
+	tgt->backing.path = path;
+	return 0;
+}
+
 static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err)
 {
@@ -226,6 +255,8 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	struct ub_probe p;
 	int ret = ub_backing_open(tgt, a->create, req, notes, err);
 
+	if (ret == 0)
+		ret = name_descriptor(tgt, a, err);
 	if (ret == 0)
 		ret = choose_range(tgt, a, req, err);
 	if (ret == 0 && !req->no_lock && !req->probe)
@@ -313,6 +344,7 @@ const struct ub_target ub_target_loop = {
 	.zero_copy = true,
 	.defaults = loop_defaults,
 	.check = loop_check,
+	.call = loop_call,
 	.open = loop_open,
 	.submit = ub_loop_submit,
 	.complete = ub_loop_complete,

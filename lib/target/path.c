@@ -64,6 +64,22 @@ int ub_path_open(const char *path, int flags, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
+char *ub_path_of(int fd)
+{
+	char link[40], path[PATH_MAX];
+	ssize_t n;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, sizeof(path) - 1);
+	if (n < 0)
+		return NULL;
+	path[n] = '\0';
+	if (path[0] == '/' && n < (ssize_t)sizeof(path) - 1)
+		return strdup(path);
+	errno = ENAMETOOLONG;
+	return NULL;
+}
+
 int ub_path_open_parent(const char *path, int access, const char **ret_name)
 {
 	_cleanup_free_ char *dir = NULL;

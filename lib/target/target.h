@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/notes.h"
 #include "base/opt.h"
+#include "target/caller.h"
 #include "target/identity.h"
 #include "target/io.h"
 
@@ -66,6 +67,9 @@ struct ub_target {
 	void (*defaults)(void *args);
 	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */
 	int (*check)(const void *args, struct ub_error *err);
+	/* In the process of the caller, before a server is started: makes what @args names of that
+	 * process alone (caller.h) a server's too; may be NULL. Return: 0 or a negative errno. */
+	int (*call)(void *args, struct ub_caller *ret_caller, struct ub_error *err);
 	/*
 	 * Opens and probes the backing, takes its lock, and fills @tgt (zeroed, with type set).
 	 * @args is resolved in place: paths become absolute, "auto" becomes what was chosen.

@@ -56,6 +56,39 @@ ids_of_all()
 	[ "$(stat -c %s a.img)" -eq $((8 << 20)) ]
 }
 
+@test "loop: a descriptor is the caller's, a file without a name too, and never one of ours" {
+	head -c 4M /dev/urandom >a.img
+	cp a.img want
+	exec 7<>a.img
+	for path in /dev/fd/7 /dev/stdin "/proc/$$/fd/7"; do
+		dev=$(ublk add -t loop -f "$path" --log-file log <&7)
+		cmp want "$dev"
+		[ "$(column_of "$dev" BACKING)" = "$PWD/a.img" ] || [ "$path" = "/proc/$$/fd/7" ]
+		ublk del "$dev"
+	done
+	"$UBLK" add --foreground -t loop -f /dev/fd/7 &
+	wait_for 20 test -b /dev/ublkb0
+	cmp want /dev/ublkb0
+	ublk del 0
+	wait $!
+	rm a.img
+	run --separate-stderr ublk add -t loop -f /dev/fd/7
+	[ "$status" -eq 0 ]
+	[[ $stderr == *'/a.img (deleted) has no name: should its server die, no other one finds it'* ]]
+	exec 7>&-
+	cmp want /dev/ublkb0
+	[ "$(ublk show --json 0 | jq -r '.devices[0].recovery')" = none ]
+	ublk del 0
+	for n in 3 4 5 6 7 8 9 10; do
+		# All of these are closed in the caller, and some are open in us.
+		run bash -c 'exec 3>&- 4>&- 5>&- 6>&- 8>&- 9>&- 10>&-; exec "$0" add -t loop -f /dev/fd/$1' "$UBLK" "$n"
+		[ "$status" -eq 1 ]
+		[[ $output == *"cannot open /dev/fd/$n: there is no such descriptor"* ]]
+	done
+	run bash -c ': | "$0" add -t loop -f /dev/stdin' "$UBLK"
+	[[ $output == *'cannot serve /dev/stdin: it is a FIFO'* ]]
+}
+
 @test "loop --create makes the file, and refuses one that exists" {
 	dev=$(ublk add -t loop -f new.img --create 16M)
 	[ "$(stat -c %s new.img)" -eq $((16 << 20)) ]
