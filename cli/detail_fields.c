@@ -32,6 +32,17 @@ GETTER(asked)
 	value->known = dev_of(object)->managed;
 }
 
+static bool has_backing(const void *object)
+{
+	return dev_of(object)->managed && dev_of(object)->record.backing.path;
+}
+
+GETTER(known_by)
+{
+	ub_value_text(value,
+		      ub_known_by_names[ub_backing_known_by(&dev_of(object)->record.backing)]);
+}
+
 /* The parameters, as the driver has them. */
 
 static bool has_params(const void *object, uint32_t type)
@@ -253,10 +264,27 @@ static const struct ub_field queue_fields[] = {
 	UB_FIELD_END,
 };
 
+#define BACKING(member) UB_AT(struct ub_dev, record.backing.member)
+
+static const struct ub_field backing_fields[] = {
+	{ .key = "known_by", .type = UB_FIELD_STRING, .get = get_known_by },
+	{ .key = "real_path", .type = UB_FIELD_STRING, BACKING(real) },
+	{ .key = "served_from", .type = UB_FIELD_NUMBER, BACKING(offset), .json_only = true },
+	{ .key = "served_bytes", .type = UB_FIELD_NUMBER, BACKING(length), .positive = true, .json_only = true },
+	{ .key = "inode", .type = UB_FIELD_NUMBER, BACKING(ino), .json_only = true },
+	{ .key = "born_ns", .type = UB_FIELD_NUMBER, BACKING(born_ns), .positive = true, .json_only = true },
+	{ .key = "handle", .type = UB_FIELD_STRING, BACKING(handle), .json_only = true },
+	{ .key = "disk_sequence", .type = UB_FIELD_NUMBER, BACKING(diskseq), .positive = true, .json_only = true },
+	{ .key = "disk_id", .type = UB_FIELD_STRING, BACKING(disk_id), .json_only = true },
+	UB_FIELD_END,
+};
+
 #define DETAIL(member) UB_AT_CHARS(struct ub_dev_detail, member)
 
 const struct ub_field ub_detail_fields[] = {
 	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
+	{ .key = "backing_identity", .type = UB_FIELD_OBJECT, .fields = backing_fields, .when = has_backing,
+	  .flat = true },
 	{ .key = "asked", .type = UB_FIELD_OPTIONS, .get = get_asked },
 	{ .key = "data_path_reason", .type = UB_FIELD_STRING, .json_only = true,
 	  UB_AT(struct ub_dev, record.spec.path_reason), .names = ub_path_reason_names,

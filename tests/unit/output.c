@@ -71,6 +71,9 @@ static void fill_ours(struct ub_dev_detail *detail)
 	dev->record.memory.planned = true;
 	dev->record.data_path = UB_PATH_COPY;
 	dev->record.backing.path = strdup("/srv/a\n\xff.img");
+	dev->record.backing.real = strdup("/data/a.img");
+	dev->record.backing.handle = strdup("1:0c000000");
+	dev->record.backing.length = 1 << 30;
 	ub_note(&dev->record.notes, "8 queues asked for, 2 granted");
 	detail->users = (struct ub_users){users, 2};
 }
@@ -109,7 +112,7 @@ static int teardown(void **state)
 {
 	(void)state;
 	ub_spec_done(&devs[0].dev.record.spec);
-	free(devs[0].dev.record.backing.path);
+	ub_backing_done(&devs[0].dev.record.backing);
 	return 0;
 }
 
@@ -207,6 +210,8 @@ static void show_tells_what_was_asked_where_less_was_granted(void **state)
 	has("  server pid:             812\n");
 	has("  target:                 loop\n");
 	has("  target file:            /srv/a\\x0a\\xff.img\n");
+	has("  known by:               handle\n");
+	has("  real path:              /data/a.img\n");
 	has("  fua:                    yes\n");
 	has("  notes:                  8 queues asked for, 2 granted\n");
 	has("/mnt/a b");
@@ -287,6 +292,9 @@ static void json_has_native_types_and_null(void **state)
 	has("\"name\":\"vol/\\\"1\\\"\"");
 	has("\"file\":\"/srv/a\\n\xef\xbf\xbd.img\"");
 	has("\"direct\":true");
+	has("\"known_by\":\"handle\"");
+	has("\"handle\":\"1:0c000000\"");
+	has("\"backing_identity\":null");
 	has("\"target\":null");
 	has("\"asked\":null");
 	has("\"record_error\":\"it is not JSON\"");
