@@ -185,6 +185,11 @@ static void hints_are_things_to_type(void **state)
 	ub_hints_find(&err, &facts, &hints);
 	assert_int_equal(hints.count, 1);
 	assert_string_equal(hints.text[0], "see which devices there are: ublk list");
+	err = (struct ub_error){.code = -ESTALE, .stage = UB_STAGE_BACKING};
+	ub_hints_find(&err, &facts, &hints);
+	assert_int_equal(hints.count, 2);
+	assert_string_equal(hints.text[0], "see what it was made of: ublk show 3");
+	assert_string_equal(hints.text[1], "put that back, or lose the device: ublk del --force 3");
 }
 
 static void print_escaped(const char *text, char *buf, size_t size)

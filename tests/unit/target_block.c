@@ -161,6 +161,7 @@ static void a_disk_is_known_by_its_number(void **state)
 	prepare(&o, "loop", disk);
 	must_open(&o);
 	was = o.tgt.backing;
+	o.tgt.backing = (struct ub_backing){0};
 	finish(&o);
 	was.ino++; /* its node was made anew */
 	prepare(&o, "loop", disk);
@@ -171,6 +172,7 @@ static void a_disk_is_known_by_its_number(void **state)
 	prepare(&o, "loop", disk);
 	o.req.expect = &was;
 	is_refused(&o, -ESTALE, UB_STAGE_BACKING, "not the block device");
+	ub_backing_done(&was);
 	no_disk();
 }
 
