@@ -12,13 +12,14 @@
 #include "machine.h"
 
 #define ANY_STAGE UB_STAGE_COUNT
+#define ANY_BUT_RING (UB_STAGE_COUNT + 1) /* who is not root is refused no ring */
 #define ANY_ERRNO 0
 
 struct hint {
-	enum ub_stage stage;
+	int stage;
 	int code; /* errno, positive */
 	bool (*when)(const struct ub_facts *facts);
-	const char *text; /* {verb}, {device}, {mount}, {swap} stand for what is known */
+	const char *text; /* {verb}, {device}, {mount}, {mounted}, {swap} stand for what is known */
 };
 
 static bool has_module(const struct ub_facts *facts)
@@ -56,6 +57,11 @@ static bool is_io_uring_off(const struct ub_facts *facts)
 	return ub_machine_io_uring_disabled() > 0;
 }
 
+static bool is_filtered(const struct ub_facts *facts)
+{
+	return !is_io_uring_off(facts) && ub_machine_has_seccomp();
+}
+
 static const struct ub_user *find_user(const struct ub_facts *facts, enum ub_user_kind kind)
 {
 	for (size_t i = 0; facts->users && i < facts->users->count; i++) {
@@ -65,9 +71,24 @@ static const struct ub_user *find_user(const struct ub_facts *facts, enum ub_use
 	return NULL;
 }
 
+/* A name that fills its room may have been longer: it can't be typed. */
+static bool is_whole(const struct ub_user *user)
+{
+	return strlen(user->what) + 1 < sizeof(user->what);
+}
+
 static bool is_mounted(const struct ub_facts *facts)
 {
-	return find_user(facts, UB_USER_MOUNT);
+	const struct ub_user *user = find_user(facts, UB_USER_MOUNT);
+
+	return user && is_whole(user);
+}
+
+static bool is_mounted_far_down(const struct ub_facts *facts)
+{
+	const struct ub_user *user = find_user(facts, UB_USER_MOUNT);
+
+	return user && !is_whole(user);
 }
 
 static bool is_swap(const struct ub_facts *facts)
@@ -95,6 +116,10 @@ static bool has_no_verb(const struct ub_facts *facts)
 	return !facts->verb;
 }
 
+#define FILTERED                                                                                   \
+	"a seccomp filter forbids io_uring here, as container engines' own does; run it outside, " \
+	"or with --security-opt seccomp=PROFILE of one that allows it"
+
 /* In the order of their worth: the first ones that hold are told. */
 static const struct hint hints[] = {
 	{UB_STAGE_USAGE, ANY_ERRNO, has_verb, "ublk {verb} --help"},
@@ -112,16 +137,20 @@ static const struct hint hints[] = {
 	 "ublk needs Linux 6.12, which Debian has from release 13 on: uname -r"},
 	{ANY_STAGE, ENOSYS, is_io_uring_off, "allow io_uring: sysctl kernel.io_uring_disabled=0"},
 	{ANY_STAGE, EPERM, is_io_uring_off, "allow io_uring: sysctl kernel.io_uring_disabled=0"},
-	{ANY_STAGE, EACCES, is_no_root, "run it as root: sudo ublk {verb}"},
-	{ANY_STAGE, EPERM, is_no_root, "run it as root: sudo ublk {verb}"},
+	{UB_STAGE_RING, ENOSYS, is_filtered, FILTERED},
+	{UB_STAGE_RING, EPERM, is_filtered, FILTERED},
+	{UB_STAGE_RING, EACCES, is_filtered, FILTERED},
+	{ANY_BUT_RING, EACCES, is_no_root, "run it as root: sudo ublk {verb}"},
+	{ANY_BUT_RING, EPERM, is_no_root, "run it as root: sudo ublk {verb}"},
 	{UB_STAGE_CONTROL, EACCES, is_no_root,
 	 "or have root install ublk's udev rules, 60-ublk.rules: then everybody may add devices"},
 	{UB_STAGE_CHAR, EACCES, is_no_root,
 	 "does udev run, with ublk's rules: ls /usr/lib/udev/rules.d/60-ublk.rules"},
 	{UB_STAGE_CONTROL, EACCES, is_root,
-	 "root lacks a capability here (CAP_SYS_ADMIN): capsh --print"},
+	 "root lacks a capability here (CAP_DAC_OVERRIDE): capsh --print"},
 	{UB_STAGE_CONTROL, EPERM, is_root,
-	 "root lacks a capability here (CAP_SYS_ADMIN): capsh --print"},
+	 "the control group forbids the node; allow it: DeviceAllow='/dev/ublk-control rw' in the "
+	 "unit, or --device /dev/ublk-control for the container"},
 
 	{UB_STAGE_LOOKUP, ENODEV, NULL, "see which devices there are: ublk list"},
 	{ANY_STAGE, ENODEV, has_device, "see which devices there are: ublk list"},
@@ -150,6 +179,7 @@ static const struct hint hints[] = {
 	{UB_STAGE_SERVER, EPIPE, NULL, "see why it died: dmesg | tail"},
 
 	{UB_STAGE_STOP, EBUSY, is_mounted, "umount {mount}"},
+	{UB_STAGE_STOP, EBUSY, is_mounted_far_down, "umount --all-targets /dev/{mounted}"},
 	{UB_STAGE_STOP, EBUSY, is_swap, "swapoff /dev/{swap}"},
 	{UB_STAGE_STOP, EBUSY, has_device,
 	 "take it away, and lose what is not written: ublk del --force {device}"},
@@ -168,9 +198,9 @@ static const char *lookup(const struct ub_facts *facts, const char *name, size_t
 		return facts->verb;
 	if (strncmp(name, "device", len) == 0)
 		return facts->device;
-	if (strncmp(name, "mount", len) == 0) {
+	if (strncmp(name, "mount", len) == 0 || strncmp(name, "mounted", len) == 0) {
 		user = find_user(facts, UB_USER_MOUNT);
-		return user ? user->what : NULL;
+		return !user ? NULL : len == strlen("mount") ? user->what : user->device;
 	}
 	user = find_user(facts, UB_USER_SWAP);
 	return user ? user->device : NULL;
@@ -223,6 +253,12 @@ static bool is_there(const struct ub_hints *list, const char *text)
 	return false;
 }
 
+static bool is_of_stage(const struct hint *hint, enum ub_stage stage)
+{
+	return hint->stage == ANY_STAGE || hint->stage == (int)stage ||
+	       (hint->stage == ANY_BUT_RING && stage != UB_STAGE_RING);
+}
+
 void ub_hints_find(const struct ub_error *err, const struct ub_facts *facts,
 		   struct ub_hints *ret_hints)
 {
@@ -232,7 +268,7 @@ void ub_hints_find(const struct ub_error *err, const struct ub_facts *facts,
 	for (size_t i = 0; i < UB_ARRAY_SIZE(hints) && ret_hints->count < UB_HINTS_MAX; i++) {
 		const struct hint *hint = &hints[i];
 
-		if (hint->stage != ANY_STAGE && hint->stage != err->stage)
+		if (!is_of_stage(hint, err->stage))
 			continue;
 		if (hint->code != ANY_ERRNO && hint->code != -err->code)
 			continue;

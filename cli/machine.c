@@ -55,6 +55,16 @@ bool ub_machine_is_debian_12(void)
 	return any_line("/etc/os-release", is_bookworm_line);
 }
 
+static bool is_filtered_line(const char *line)
+{
+	return strcmp(line, "Seccomp:\t2") == 0;
+}
+
+bool ub_machine_has_seccomp(void)
+{
+	return any_line("/proc/self/status", is_filtered_line);
+}
+
 int ub_machine_io_uring_disabled(void)
 {
 	uint64_t value;

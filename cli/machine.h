@@ -10,5 +10,8 @@ bool ub_machine_has_module(void);
 /* Debian 12, whose own kernel has no ublk. */
 bool ub_machine_is_debian_12(void);
 
+/* A seccomp filter may refuse this process system calls. */
+bool ub_machine_has_seccomp(void);
+
 /* The sysctl kernel.io_uring_disabled: 0, 1, 2; -1 where the kernel does not know it. */
 int ub_machine_io_uring_disabled(void);

@@ -55,6 +55,28 @@ static int control_error(struct ub_error *err, int code)
 	}
 }
 
+/* Drivers before Linux 6.5 do not know the command, and look for a device of that number. */
+static int ask_features(struct ub_ctrl *ctrl, struct ub_error *err)
+{
+	struct ub_ctrl_cmd cmd = {
+		.op = UBLK_U_CMD_GET_FEATURES,
+		.dev_id = UINT32_MAX,
+		.buf = &ctrl->features,
+		.len = sizeof(ctrl->features),
+	};
+	int ret = ub_fault("features");
+
+	if (!ret)
+		ret = ub_ctrl_run(ctrl, &cmd, UB_CTRL_NO_TIMEOUT);
+	if (ret < 0 && ret != -ENODEV && ret != -EOPNOTSUPP)
+		return ub_fail(err, UB_STAGE_CONTROL, ret,
+			       "cannot ask the ublk driver for its features");
+	if (ret < 0 || (ctrl->features & FEATURES_6_12) != FEATURES_6_12)
+		return ub_fail_text(err, UB_STAGE_CONTROL, -EOPNOTSUPP,
+				    "cannot use this ublk driver: it is older than Linux 6.12");
+	return 0;
+}
+
 int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err)
 {
 	_cleanup_(ub_ctrl_closep)
@@ -79,21 +101,12 @@ int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err)
 						  IORING_SETUP_SQE128);
 	} while (ret == -ENOMEM && ub_retry_wait(&retry));
 	if (ret)
-		return ub_fail(err, UB_STAGE_CONTROL, ret, "cannot set up io_uring for commands");
+		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up io_uring for commands");
 	ctrl->has_ring = true;
-
-	struct ub_ctrl_cmd cmd = {
-		.op = UBLK_U_CMD_GET_FEATURES,
-		.dev_id = UINT32_MAX,
-		.buf = &ctrl->features,
-		.len = sizeof(ctrl->features),
-	};
-	ret = ub_ctrl_run(ctrl, &cmd, UB_CTRL_NO_TIMEOUT);
-	if (ret < 0 || (ctrl->features & FEATURES_6_12) != FEATURES_6_12)
-		return ub_fail_text(err, UB_STAGE_CONTROL, -EOPNOTSUPP,
-				    "cannot use this ublk driver: it is older than Linux 6.12");
-	*ret_ctrl = UB_TAKE_PTR(ctrl);
-	return 0;
+	ret = ask_features(ctrl, err);
+	if (!ret)
+		*ret_ctrl = UB_TAKE_PTR(ctrl);
+	return ret;
 }
 
 void ub_ctrl_close(struct ub_ctrl *ctrl)

@@ -19,8 +19,9 @@ struct ub_ctrl;
 /*
  * Opens the control node. The error says what is missing: the module, the node, the permission, or
  * io_uring itself.
- * Return: 0, -ENOENT (no driver), -EACCES/-EPERM, -ENOSYS (io_uring off), -EOPNOTSUPP (the driver
- * is older than Linux 6.12, or foreign), or another negative errno.
+ * Return: 0, -ENOENT (no driver), -EACCES/-EPERM, -ENOSYS (no io_uring), -EOPNOTSUPP (the driver
+ * is older than Linux 6.12, or foreign), or another negative errno. The stage is UB_STAGE_RING where
+ * io_uring is what is refused.
  */
 int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err);
 void ub_ctrl_close(struct ub_ctrl *ctrl);

@@ -30,6 +30,15 @@ only()
 	done
 }
 
+# What `ublk features` says of each: that one is not asked for, only understood.
+@test "a feature of the driver is told as used if the code names it, and only then" {
+	named=$(grep -rhowE 'UBLK_F_[A-Z_]+' lib cli --include='*.[ch]' --exclude=features.c --exclude=uapi.h |
+		grep -vx UBLK_F_IO_DESC_SIZE | sort -u)
+	used=$(tr '\n' ' ' <lib/kernel/features.c | tr '}' '\n' | grep -w 'used = true' |
+		grep -owE 'UBLK_F_[A-Z_]+' | sort -u)
+	diff <(printf '%s\n' "$named") <(printf '%s\n' "$used")
+}
+
 @test "base knows nobody" {
 	only base 'base/'
 }

@@ -9,6 +9,8 @@ load helpers
 load servers
 load backings
 
+PYTHON=/usr/bin/python3
+
 setup()
 {
 	device_setup
@@ -140,6 +142,36 @@ as_user()
 	done
 	[ "$(state_of 0)" = live ]
 	ublk del 0
+}
+
+# filtered CMD...: where a seccomp filter refuses io_uring_setup(), as those of containers do.
+filtered()
+{
+	"$PYTHON" - "$@" <<-'END'
+		import ctypes, os, struct, sys
+		def step(code, yes, no, value):
+		    return struct.pack("HBBI", code, yes, no, value)
+		program = ctypes.create_string_buffer(
+		    step(0x20, 0, 0, 0) + step(0x15, 0, 1, 425) +
+		    step(0x06, 0, 0, 0x50001) + step(0x06, 0, 0, 0x7fff0000))
+		filter = struct.pack("HxxxxxxQ", 4, ctypes.addressof(program))
+		libc = ctypes.CDLL(None)
+		assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, filter, 0, 0) == 0
+		os.execvp(sys.argv[1], sys.argv[1:])
+	END
+}
+
+@test "io_uring that a seccomp filter refuses is told as that, not as a lack of rights" {
+	for args in 'add -t null' list features; do
+		# Several words.
+		# shellcheck disable=SC2086
+		run --separate-stderr filtered "$UBLK" $args
+		printf '%s\n' "$stderr"
+		[ "$status" -eq 3 ]
+		[[ $stderr == *'io_uring'*'Operation not permitted'*'hint: a seccomp filter'* ]]
+		[[ $stderr != *CAP_SYS_ADMIN* && $stderr != *sudo* ]]
+	done
+	nothing_left
 }
 
 @test "io_uring that is switched off is told, with the setting's name" {

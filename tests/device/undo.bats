@@ -362,3 +362,16 @@ one_server()
 	[ "$status" -eq 1 ]
 	ublk del 0
 }
+
+@test "a driver that does not answer is not called old" {
+	# In a /dev of its own, in which something else answers in the driver's place.
+	run --separate-stderr unshare --mount bash -c '
+		mount --bind /dev/null /dev/ublk-control && exec "$0" features' "$UBLK"
+	printf '%s\n' "$stderr"
+	[ "$status" -eq 6 ]
+	[[ $stderr == *'older than Linux 6.12'* ]]
+	run --separate-stderr env UBLK_FAULT=features "$UBLK" features
+	printf '%s\n' "$stderr"
+	[ "$status" -eq 1 ]
+	[[ $stderr == *'cannot ask the ublk driver for its features: Input/output error'* ]]
+}

@@ -192,6 +192,26 @@ static void hints_are_things_to_type(void **state)
 	assert_string_equal(hints.text[1], "put that back, or lose the device: ublk del --force 3");
 }
 
+static void a_mount_point_that_was_cut_is_not_to_be_typed(void **state)
+{
+	struct ub_user list[] = {{.kind = UB_USER_MOUNT, .device = "ublkb3p1"}};
+	const struct ub_users users = {list, 1};
+	struct ub_error err = {.code = -EBUSY, .stage = UB_STAGE_STOP};
+	const struct ub_facts facts = {.verb = "del", .device = "3", .users = &users};
+	struct ub_hints hints;
+
+	(void)state;
+	memset(list[0].what, 'a', sizeof(list[0].what) - 1);
+	ub_hints_find(&err, &facts, &hints);
+	assert_string_equal(hints.text[0], "umount --all-targets /dev/ublkb3p1");
+	list[0].what[sizeof(list[0].what) - 2] = '\0';
+	ub_hints_find(&err, &facts, &hints);
+	assert_int_equal(strlen(hints.text[0]), strlen("umount ") + strlen(list[0].what));
+	memset(list[0].what, '\'', sizeof(list[0].what) - 2);
+	ub_hints_find(&err, &facts, &hints);
+	assert_int_equal(strlen(hints.text[0]), strlen("umount ''") + 4 * strlen(list[0].what));
+}
+
 static void print_escaped(const char *text, char *buf, size_t size)
 {
 	FILE *file = fmemopen(buf, size, "w");
@@ -226,6 +246,7 @@ int main(void)
 		cmocka_unit_test(statuses_follow_step_and_errno),
 		cmocka_unit_test(several_devices_have_their_common_status_or_1),
 		cmocka_unit_test(hints_are_things_to_type),
+		cmocka_unit_test(a_mount_point_that_was_cut_is_not_to_be_typed),
 		cmocka_unit_test(text_neither_breaks_lines_nor_drives_terminals),
 	};
 

@@ -60,12 +60,22 @@ static void versions_and_bits_are_the_kernels(void **state)
 	assert_string_equal(find("io_desc_size")->since, "7.3");
 }
 
+/* Those that the code names are `used`; tests/cli/layers.bats holds them against each other. */
+static void what_is_used_can_be_told(void **state)
+{
+	(void)state;
+	assert_true(find("user_copy")->used);
+	assert_true(find("batch_io")->used);
+	assert_false(find("zoned")->used);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(every_flag_is_there_once_and_in_order),
 		cmocka_unit_test(names_are_fit_for_json_and_texts_for_a_table),
 		cmocka_unit_test(versions_and_bits_are_the_kernels),
+		cmocka_unit_test(what_is_used_can_be_told),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
