@@ -6,9 +6,9 @@
 bats_require_minimum_version 1.5.0
 
 # shellcheck source=tests/lib/common.sh
-. "$BATS_TEST_DIRNAME/../lib/common.sh"
+. "${BASH_SOURCE[0]%/*}/../lib/common.sh"
 # shellcheck source=tests/lib/klog.sh
-. "$BATS_TEST_DIRNAME/../lib/klog.sh"
+. "$TOP/tests/lib/klog.sh"
 
 UBLK=${UBLK:-$TOP/build/ublk}
 NULLB=/sys/kernel/config/nullb
@@ -18,7 +18,17 @@ export NO_COLOR=1
 # ublk ARGS...: the program under test; one that hangs fails, after two minutes.
 ublk()
 {
-	timeout --foreground -k 5 120 "$UBLK" "$@"
+	local status=0
+	timeout --foreground -k 5 120 "$UBLK" "$@" || status=$?
+	((status != 124 && status != 137)) || keep_evidence "ublk $* did not end"
+	return "$status"
+}
+
+# keep_evidence REASON...: of what is seen now; told at the end of the test.
+keep_evidence()
+{
+	"$TOP/tests/lib/evidence" "${BATS_TEST_FILENAME##*/} $BATS_TEST_NUMBER" \
+		"$* ($BATS_TEST_DESCRIPTION)" >>"$BATS_TEST_TMPDIR/evidence.txt" 2>&1 3>&- || true
 }
 
 # Lets bats follow the commands of the test itself only, not those of the functions that it calls:
@@ -51,6 +61,8 @@ device_setup()
 device_teardown()
 {
 	local result=0 i
+	# Of a deadline, or of whatever else ended the test with devices still there.
+	[[ -n ${BATS_TEST_COMPLETED-} ]] || nothing_left || keep_evidence 'the test failed'
 	# Out of the way of umount.
 	cd /
 	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
@@ -58,6 +70,7 @@ device_teardown()
 	done
 	if ! wait_for 5 nothing_left; then
 		what_is_left
+		keep_evidence 'something is left'
 		remove_what_is_left
 		result=1
 	fi
@@ -65,6 +78,7 @@ device_teardown()
 	check_klog || result=1
 	check_sanitizer || result=1
 	[[ -n ${BATS_TEST_COMPLETED-} ]] || klog_since_setup | tail -n 20
+	[[ ! -e $BATS_TEST_TMPDIR/evidence.txt ]] || cat "$BATS_TEST_TMPDIR/evidence.txt"
 	return "$result"
 }
 

@@ -27,14 +27,50 @@ die()
 	exit "$status"
 }
 
+now_us()
+{
+	now_us=${EPOCHREALTIME/[^0-9]/}
+}
+
+# What the piece of work below takes on an emulated processor that nobody else is at.
+REFERENCE_US=150000
+
+# measure_slowness: sets `slowness` to how much time things take now, in percent of what they take
+# on a machine at rest: 100 at the least.
+measure_slowness()
+{
+	local start i
+	now_us && start=$now_us
+	for ((i = 0; i < 5000; i++)); do :; done
+	now_us
+	slowness=$(((now_us - start) * 100 / REFERENCE_US))
+	((slowness > 100)) || slowness=100
+	((slowness < 3000)) || slowness=3000
+}
+
+# is_over START_US SECONDS: so much time has passed; of a machine that is slow now, by as much more.
+is_over()
+{
+	now_us
+	((now_us - $1 >= $2 * 1000000)) || return
+	measure_slowness
+	now_us
+	((now_us - $1 >= $2 * 10000 * slowness))
+}
+
 # wait_for SECONDS CMD...: until CMD succeeds, for things without an event to wait for.
 # Return: 0, or 1 when the time was up first.
 wait_for()
 {
-	local end=$((${EPOCHREALTIME/[^0-9]/} + $1 * 1000000))
+	local seconds=$1 start
+	now_us && start=$now_us
 	shift
 	until "$@"; do
-		((${EPOCHREALTIME/[^0-9]/} < end)) || return 1
+		if is_over "$start" "$seconds"; then
+			# The measuring took time, too.
+			"$@"
+			return
+		fi
 		sleep 0.05
 	done
 }

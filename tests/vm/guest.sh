@@ -69,22 +69,34 @@ start_pumps()
 run_command()
 {
 	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
-		USER=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 UBLK_VM=1 /bin/bash -c '
+		USER=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 UBLK_VM=1 \
+		UBLK_EVIDENCE=$VM/evidence /bin/bash -c '
 			cd "$(</run/vm/cwd)" || exit
 			mapfile -d "" -t command </run/vm/command
 			exec "${command[@]}"' vm </dev/null >$VM/out 2>$VM/err
 }
 
-# What hangs is in the log, then, when the host's deadline ends the machine.
+# Shortly before the host's deadline ends the machine: what hangs in it is told, and kept.
 start_watchdog()
 {
-	[ "$SETTING_watchdog" != 0 ] || return
+	at=$(sed -n 's/.* vm\.watchdog=\([0-9]*\).*/\1/p' /proc/cmdline)
+	[ -n "$at" ] || return
 	(
-		sleep "$SETTING_watchdog"
-		echo 'vm: the deadline is near; tasks that wait, and what runs:' >/dev/kmsg
-		echo w >/proc/sysrq-trigger
+		left=$((at - $(date +%s)))
+		[ $left -le 0 ] || sleep $left
+		echo 'vm: the deadline is near; what runs:' >/dev/kmsg
 		echo l >/proc/sysrq-trigger
+		PATH=/usr/sbin:/usr/bin:/sbin:/bin UBLK_VM=1 UBLK_EVIDENCE=$VM/evidence \
+			/bin/bash "$SETTING_top/tests/lib/evidence" machine \
+			"the machine's deadline is near" >$VM/err 2>&1 </dev/null
+		send_evidence
 	) &
+}
+
+# What was kept goes to the host.
+send_evidence()
+{
+	[ ! -d $VM/evidence ] || tar -C $VM/evidence -c . >"$(port evidence)"
 }
 
 # Sets others to every process but this one, the pumps and the kernel's threads.
@@ -125,12 +137,15 @@ mount_all 2>/dev/null
 tune 2>/dev/null
 modprobe -a ublk_drv virtio_blk || echo "vm-boot: cannot load ublk_drv" >/dev/console
 start_pumps
+# For what servers have to say where no file is asked for.
+syslogd -O $VM/syslog
 start_watchdog
 run_command
 status=$?
 end_others
 # shellcheck disable=SC2086
 wait $pumps
+send_evidence
 dmesg -r >"$(port log)"
 echo "exit $status" >"$(port status)"
 poweroff -f

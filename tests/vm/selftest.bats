@@ -5,6 +5,8 @@
 
 bats_require_minimum_version 1.5.0
 
+TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
+
 # vm ARGS...: the harness, from a folder of the test's own.
 vm()
 {
@@ -80,6 +82,60 @@ setup()
 @test "a hang is 124 at the deadline" {
 	run -124 --separate-stderr vm --timeout 12 -- sleep 1000
 	[ "$stderr" = 'vm: the deadline of 12 s passed' ]
+}
+
+# hangs FILE: a bats file whose test waits for a server that does not answer.
+hangs()
+{
+	cat >"$1" <<-END
+		load $TOP/tests/device/helpers
+		load $TOP/tests/device/servers
+		setup() { device_setup; }
+		teardown() { end_jobs; device_teardown; }
+		@test "hangs" {
+			dev=\$(ublk add -t null --log-file log)
+			kill -STOP "\$(server_of "\$dev")"
+			dd if="\$dev" of=/dev/null bs=4k count=1 iflag=direct 3>&- &
+			at_end kill -CONT "\$(server_of "\$dev")"
+			$2
+		}
+	END
+}
+
+# tells DIR: there is what one wants to see of it.
+tells()
+{
+	[ "$(cat "$1/reason")" ]
+	jq -e '.devices[0].state == "live"' "$1/list.json"
+	jq -e '.devices[0].id == 0' "$1/show/0.json"
+	grep 'ublk0-q0' "$1"/processes/ublk-server-*
+	grep 'do_signal_stop' "$1"/processes/ublk-server-*
+	grep '^CachedSqHead' "$1"/processes/ublk-server-*
+	grep 'hctx0/busy:.*op=READ' "$1/queues/ublkb0"
+	grep '"token"' "$1/records/0.json"
+	grep serving "$1/logs"
+	grep 'task:dd' "$1/dmesg"
+}
+
+@test "a deadline leaves evidence: a test's own, its file's, and the machine's" {
+	hangs own.bats 'wait_for 1 false'
+	hangs file.bats 'wait'
+	cat >./hang <<-END
+		$TOP/tests/lib/bats-group 600 . "build:\$(realpath --relative-to=$TOP own.bats)"
+		$TOP/tests/lib/bats-group 5 . "build:\$(realpath --relative-to=$TOP file.bats)"
+		cd /tmp
+		$TOP/build/ublk add -t null --log-file log
+		kill -STOP "\$(pgrep -x ublk-server)"
+		dd if=/dev/ublkb0 of=/dev/null bs=4k count=1 iflag=direct
+	END
+	run -124 vm --timeout 300 --evidence evidence -- bash ./hang
+	[[ $output == *'not ok 1 hangs'*'evidence: the test failed (hangs)'*'hctx0/busy:'* ]]
+	[[ $output == *'evidence: build:'*'file.bats has not ended after its 5 s'*'hctx0/busy:'* ]]
+	[[ $output == *"evidence: the machine's deadline is near"*'hctx0/busy:'* ]]
+	tells evidence/own.bats_1-1
+	tells evidence/file.bats-1
+	grep 'hctx0/busy:.*op=READ' evidence/machine-1/queues/ublkb0
+	grep 'serving' evidence/machine-1/syslog || grep 'ublk-server' evidence/machine-1/processes/*
 }
 
 @test "processes that stay behind do not keep the machine up" {
