@@ -226,7 +226,7 @@ static void predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
 			r->node = node_of_cpus(spec, &plan->layout, r->queue);
 		else if (nodes)
 			r->node = nodes[r->queue * count / plan->layout.queues];
-		if (r->node < 0)
+		if (r->node < 0 || (spec->numa_node < 0 && !ub_sysfs_node_has_memory(r->node)))
 			r->node = -1;
 	}
 }

@@ -46,12 +46,15 @@ static int32_t node_of(const char *cpus)
 /* As the server chooses it (server/queues.c). */
 static int32_t memory_node_of(const struct ub_dev *dev, const struct ub_placement *p)
 {
+	int32_t node;
+
 	if (!dev->managed)
 		return -1;
-	if (dev->record.spec.numa_node >= 0)
-		return dev->record.spec.numa_node;
-	return dev->record.spec.cpus && p->thread_count ? node_of(p->threads[0].cpus)
-							: p->numa_node;
+	node = dev->record.spec.numa_node;
+	if (node < 0)
+		node = dev->record.spec.cpus && p->thread_count ? node_of(p->threads[0].cpus)
+								: p->numa_node;
+	return node >= 0 && ub_sysfs_node_has_memory(node) ? node : -1;
 }
 
 static void find_allowed(const char *path, struct ub_placed_thread *thread)

@@ -11,6 +11,8 @@
 #include "base/clean.h"
 #include "base/parse.h"
 
+#define NODES_MAX 1024 /* of the kernel (CONFIG_NODES_SHIFT) */
+
 static int read_line(char *buf, size_t size, const char *fmt, va_list ap)
 {
 	_cleanup_free_ char *path = NULL;
@@ -94,6 +96,20 @@ bool ub_sysfs_has_nodes(void)
 	/* "0", or "0-1", "0,2". */
 	return ub_sysfs_line(nodes, sizeof(nodes), "/sys/devices/system/node/online") > 0 &&
 	       strpbrk(nodes, ",-");
+}
+
+bool ub_sysfs_node_has_memory(int node)
+{
+	unsigned nodes[NODES_MAX];
+	char list[256];
+	int count = ub_sysfs_line(list, sizeof(list), "/sys/devices/system/node/has_memory");
+
+	if (count > 0)
+		count = ub_parse_cpus(list, NODES_MAX - 1, nodes, NODES_MAX);
+	for (int i = 0; i < count; i++)
+		if (nodes[i] == (unsigned)node)
+			return true;
+	return false;
 }
 
 int ub_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor)

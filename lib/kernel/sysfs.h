@@ -28,6 +28,8 @@ int ub_sysfs_cpu_node(unsigned cpu);
 int ub_sysfs_cpus_node(const cpu_set_t *cpus, size_t size);
 /* Has the machine more than one NUMA node? */
 bool ub_sysfs_has_nodes(void);
+/* Can memory be taken from the node? One of processors alone has none. */
+bool ub_sysfs_node_has_memory(int node);
 
 /* "259:3", alone. Return: 0 or -EINVAL. */
 int ub_parse_devt(const char *text, uint32_t *ret_major, uint32_t *ret_minor);

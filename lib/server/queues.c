@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #include "base/clean.h"
@@ -18,12 +19,30 @@
 /* What the fetches have at the least: in a recovery there is no way back from them. */
 #define FETCH_MS 5000
 
-/* On a machine with one node there is nothing to choose. Return: the node, or -1. */
-static int choose_node(const struct server *s, const cpu_set_t *cpus, size_t size)
+static void note_once(struct ub_notes *notes, const char *text)
 {
-	int node = s->record.spec.numa_node;
+	for (unsigned i = 0; i < notes->count; i++)
+		if (strcmp(notes->text[i], text) == 0)
+			return;
+	ub_note(notes, "%s", text);
+}
 
-	return node < 0 && cpus && s->has_nodes ? ub_sysfs_cpus_node(cpus, size) : node;
+/*
+ * On a machine with one node there is nothing to choose. A recovery goes on where the node that was
+ * asked for has gone: requests wait for it.
+ * Return: the node, or -1: the kernel chooses, and takes the nearest that has memory.
+ */
+static int choose_node(struct server *s, const cpu_set_t *cpus, size_t size)
+{
+	int asked = s->record.spec.numa_node, node;
+
+	if (asked >= 0 && (s->mode != UB_LAUNCH_RECOVER || ub_sysfs_node_has_memory(asked)))
+		return asked;
+	if (asked >= 0)
+		note_once(&s->record.notes,
+			  "the node of --numa-node has no memory now: it comes from others");
+	node = cpus && s->has_nodes ? ub_sysfs_cpus_node(cpus, size) : -1;
+	return node >= 0 && ub_sysfs_node_has_memory(node) ? node : -1;
 }
 
 static int bind_memory(struct server *s, unsigned stretch, int node, struct ub_error *err)
@@ -52,6 +71,34 @@ static int touch_huge(struct server *s, unsigned stretch, struct ub_error *err)
 		   : 0;
 }
 
+/* Can a thread run on any of them? CPUs go offline, and out of a control group's set. Only the
+ * kernel knows, and tells by trying. */
+static bool can_run_on(const cpu_set_t *cpus, size_t size)
+{
+	cpu_set_t now[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
+
+	if (sched_getaffinity(0, sizeof(now), now) != 0 || sched_setaffinity(0, size, cpus) != 0)
+		return false;
+	(void)sched_setaffinity(0, sizeof(now), now);
+	return true;
+}
+
+/* Those that --cpus gives to a thread. In a recovery, where none of them is there any more, all of
+ * --cpus; and if none of these is, any: requests wait. Return: false: anywhere. */
+static bool find_asked_cpus(struct server *s, unsigned thread, unsigned threads, cpu_set_t *cpus,
+			    size_t size)
+{
+	const struct ub_spec *spec = &s->record.spec;
+
+	if (ub_spec_deal_cpus(spec, thread, threads, cpus, size) <= 0)
+		return false;
+	if (s->mode != UB_LAUNCH_RECOVER || can_run_on(cpus, size))
+		return true;
+	note_once(&s->record.notes,
+		  "CPUs of --cpus are offline or not allowed: threads of theirs run on others");
+	return ub_spec_deal_cpus(spec, 0, 1, cpus, size) > 0 && can_run_on(cpus, size);
+}
+
 /*
  * Where a thread may run: where the queue's memory is best, that is on the CPUs whose I/O comes to
  * it, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it.
@@ -62,7 +109,7 @@ static bool find_cpus(struct server *s, unsigned queue, unsigned thread, unsigne
 {
 	CPU_ZERO_S(size, cpus);
 	if (s->record.spec.cpus)
-		return ub_spec_deal_cpus(&s->record.spec, thread, threads, cpus, size) > 0;
+		return find_asked_cpus(s, thread, threads, cpus, size);
 	return ub_ctrl_get_affinity(s->ctrl, s->info, queue, cpus, (uint16_t)size) == 0 &&
 	       CPU_COUNT_S(size, cpus) > 0;
 }

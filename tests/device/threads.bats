@@ -129,6 +129,37 @@ threads_of()
 	ublk del "$dev"
 }
 
+# switch_cpu N 0|1
+switch_cpu()
+{
+	echo "$2" >"/sys/devices/system/cpu/cpu$1/online"
+}
+
+@test "a recovery goes on when CPUs of --cpus are offline, and takes them again when they are back" {
+	at_end switch_cpu 2 1
+	at_end switch_cpu 3 1
+	dev=$(ublk add -t null -q 2 --cpus 2,3 --recovery reissue)
+	cpus=('["2","3"]' '["2","2-3"]' '["0-3","0-3"]' '["2","3"]')
+	for round in 0 1 2 3; do
+		case $round in
+		1) switch_cpu 3 0 ;;
+		2) switch_cpu 2 0 ;;
+		3) switch_cpu 2 1 && switch_cpu 3 1 ;;
+		esac
+		kill_server "$dev"
+		run -0 --separate-stderr ublk recover "$dev"
+		[ "$(threads_of "$dev" 'map(.cpus)')" = "${cpus[round]}" ]
+		dd if="$dev" of=/dev/null bs=4k count=64 iflag=direct status=none
+		[[ $round == [03] && -z $stderr ]] || [[ $stderr == *'--cpus are offline'* ]]
+	done
+	ublk del "$dev"
+	switch_cpu 3 0
+	run ublk add -t null --cpus 3
+	[ "$status" -eq 1 ]
+	[[ $output == *"cannot run a thread of queue 0 on the CPUs of --cpus"* ]]
+	nothing_left
+}
+
 @test "CPUs that are not there are refused, and nothing is left" {
 	run --separate-stderr ublk add -t null --cpus 100
 	[ "$status" -eq 1 ]
