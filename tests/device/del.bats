@@ -133,10 +133,11 @@ swapoff_if_on()
 # in_time SECONDS CMD...: runs it as `run` does, and fails if its process is not gone by then.
 in_time()
 {
-	local start=$SECONDS seconds=$1
+	local start seconds=$1
 	shift
+	now_us && start=$now_us
 	run "$@"
-	((SECONDS - start <= seconds)) || { printf 'took %s s: %s\n' $((SECONDS - start)) "$output"; return 1; }
+	! is_over "$start" "$seconds" || { printf 'took %s us: %s\n' $((now_us - start)) "$output"; return 1; }
 }
 
 # hang DEV: its server is stopped, with a request under way that it has seen.

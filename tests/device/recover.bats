@@ -145,7 +145,8 @@ quiesced()
 	dd if=/dev/zero of=m/a.img bs=1M count=4 conv=fsync status=none
 	umount m
 	modprobe dm_delay
-	map_disk slow "0 131072 delay $ram 0 0 $ram 0 3000"
+	longer 3000
+	map_disk slow "0 131072 delay $ram 0 0 $ram 0 $longer"
 	mount /dev/mapper/slow m
 	at_end umount "$PWD/m"
 	dev=$(ublk add -t loop -f m/a.img --direct on --recovery requeue)
@@ -396,9 +397,9 @@ inode_again()
 		pid=$(server_of "$dev")
 		kill -KILL "$pid"
 		wait_for 10 is_gone "$pid"
-		ublk recover --timeout 20 "$dev" >one.log 2>&1 &
+		ublk recover "$dev" >one.log 2>&1 &
 		one=$!
-		ublk recover --timeout 20 "$dev" >two.log 2>&1 &
+		ublk recover "$dev" >two.log 2>&1 &
 		two=$!
 		status=0
 		wait "$one" || status=1

@@ -138,10 +138,20 @@ ends_with()
 # Nobody answers libdevmapper's cookies here: it makes the nodes itself.
 export DM_DISABLE_UDEV=1
 
-# make_slow_disk MILLISECONDS MEGABYTES: prints a disk each of whose requests takes so long.
+# longer MILLISECONDS: sets `longer` to what that comes to on a machine that is slow now, for what is to
+# outlast some steps of a test.
+longer()
+{
+	local slowness=100
+	measure_slowness
+	longer=$(($1 * slowness / 100))
+}
+
+# make_slow_disk MILLISECONDS MEGABYTES: prints a disk each of whose requests takes so long, or longer.
 make_slow_disk()
 {
-	make_ram_disk "$2" 512 irqmode=2 "completion_nsec=$(($1 * 1000000))"
+	longer "$1"
+	make_ram_disk "$2" 512 irqmode=2 "completion_nsec=$((longer * 1000000))"
 }
 
 # map_disk NAME TABLE: /dev/mapper/NAME; goes at the teardown.

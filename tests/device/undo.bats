@@ -39,12 +39,12 @@ server_steps()
 
 add()
 {
-	UBLK_FAULT=$1 ublk add -t loop -f a.img -q 2 -d 16 --timeout 20
+	UBLK_FAULT=$1 ublk add -t loop -f a.img -q 2 -d 16
 }
 
 recover()
 {
-	UBLK_FAULT=$1 ublk recover 0 --timeout 20
+	UBLK_FAULT=$1 ublk recover 0
 }
 
 # undone STEP: nothing is left of the add that failed at it.
