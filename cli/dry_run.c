@@ -5,7 +5,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
-#include "budget/budget.h"
+#include "budget/limits.h"
 #include "spec/data_path.h"
 #include "kernel/ctrl.h"
 #include "plan_fields.h"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A device's memory against what there is: the plan for a specification, the limits of this process
- * and of its control group, and whether the one fits the other. Makes nothing.
+ * A device's memory: what this process and its control group may have, and the plan for a
+ * specification. Makes nothing.
  */
 #pragma once
 
@@ -30,22 +30,6 @@ struct ub_allowance {
 
 void ub_allowance_read(struct ub_allowance *ret_allowance);
 
-/* One limit and what the plan needs of it. */
-struct ub_limit {
-	const char *name;         /* one word */
-	const char *what;         /* for people */
-	uint64_t need, have;      /* bytes; have may be UB_UNLIMITED */
-	enum ub_region_kind part; /* that needs most of it */
-	uint64_t part_need;
-};
-
-enum { UB_LIMIT_DEVICE, UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_HUGE, UB_LIMIT_COUNT };
-
-static inline bool ub_limit_fits(const struct ub_limit *limit)
-{
-	return limit->need <= limit->have;
-}
-
 /*
  * Plans for @spec.
  * @info: what the driver granted, or NULL: what was asked for is assumed to be granted, but for
@@ -68,18 +52,3 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 
 /* Bytes of buffers that one thread may have in memory at once. */
 uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info);
-
-/* The plan against every limit. */
-void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
-		      const struct ub_allowance *allowance,
-		      struct ub_limit ret_limits[UB_LIMIT_COUNT]);
-
-/*
- * Refuses a plan that does not fit, and raises the limit of locked memory where that is all it takes
- * and may be done, with a note.
- * Return: 0, or -ENOMEM (-ENOSPC: too few huge pages) with a message that says need, have and the
- * part that causes it.
- */
-int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
-		    const struct ub_allowance *allowance, struct ub_notes *notes,
-		    struct ub_error *err);

@@ -9,7 +9,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "budget/budget.h"
+#include "budget/limits.h"
 #include "kernel/node.h"
 #include "spec/data_path.h"
 #include "device/device.h"
