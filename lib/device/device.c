@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "device/ask.h"
@@ -73,7 +74,8 @@ static void find_record(struct ub_dev *dev)
 	uint64_t token = dev->info.ublksrv_flags;
 	int ret = token ? ub_record_read(dev->id, &dev->record, &dev->record_error) : -ENOENT;
 
-	if (ret == -ENOENT)
+	/* Where another user keeps records is not known here. */
+	if (ret == -ENOENT || dev->info.owner_uid != geteuid())
 		dev->record_error = (struct ub_error){0};
 	if (ret)
 		return;
@@ -88,12 +90,14 @@ static void find_record(struct ub_dev *dev)
  */
 static void find_server(struct ub_dev *dev)
 {
-	uint64_t start_time = dev->managed ? dev->record.start_time : 0;
 	int32_t pid = dev->info.ublksrv_pid;
+	uint64_t start_time;
 
 	/* Not started yet, or stopped and about to end. */
 	if (pid <= 0 && dev->managed && dev->info.state == UBLK_S_DEV_DEAD)
 		pid = dev->record.pid;
+	/* A server whose record could not be written yet is another process than that says. */
+	start_time = dev->managed && dev->record.pid == pid ? dev->record.start_time : 0;
 	dev->server_alive = ub_process_is_alive(pid, start_time);
 	dev->pid = dev->server_alive ? pid : 0;
 }

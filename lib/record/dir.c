@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "base/retry.h"
@@ -62,9 +63,10 @@ static int make_dir(const char *path)
 	return 0;
 }
 
-static int open_dir(int at, const char *path, struct ub_error *err)
+/* @path: for people. */
+static int open_dir(int at, const char *name, const char *path, struct ub_error *err)
 {
-	_cleanup_close_ int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	_cleanup_close_ int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	struct stat st;
 
 	if (fd < 0 && (errno == ELOOP || errno == ENOTDIR))
@@ -93,12 +95,22 @@ int ub_record_dir_open(bool make, struct ub_error *err)
 		if (ret)
 			return ub_fail(err, UB_STAGE_RECORD, ret, "cannot make %s", path);
 	}
-	return open_dir(AT_FDCWD, path, err);
+	return open_dir(AT_FDCWD, path, path, err);
 }
 
-int ub_record_dir_open_at(int dirfd, const char *name)
+int ub_record_dir_open_at(int dirfd, const char *name, struct ub_error *err)
 {
-	return open_dir(dirfd, name, NULL);
+	char link[40], path[PATH_MAX];
+	ssize_t len;
+	size_t left;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", dirfd);
+	len = readlink(link, path, sizeof(path));
+	len = len < 0 ? 0 : len;
+	left = sizeof(path) - (size_t)len;
+	if ((size_t)snprintf(path + len, left, "%s%s", len ? "/" : "", name) >= left)
+		return ub_fail(err, UB_STAGE_RECORD, -ENAMETOOLONG, "cannot open %s", name);
+	return open_dir(dirfd, name, path, err);
 }
 
 int ub_record_dir_lock(int dirfd)

@@ -28,7 +28,7 @@ const char *ub_record_dir(char *buf, size_t size);
 int ub_record_dir_open(bool make, struct ub_error *err);
 
 /* Opens a directory in it, with the same suspicion. Return: as above. */
-int ub_record_dir_open_at(int dirfd, const char *name);
+int ub_record_dir_open_at(int dirfd, const char *name, struct ub_error *err);
 
 /*
  * Keeps other writers and removers out of the directory for as long as the descriptor is open. One

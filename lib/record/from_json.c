@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "record/file.h"
 #include "record/parts.h"
 #include "spec/json_in.h"
 #include "spec/json_options.h"

@@ -5,16 +5,20 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "base/parse.h"
 #include "record/dir.h"
 
 #define INDEX_NAME ".index"
+#define LOCK_TRIES 100
 #define ENTRY_SIZE (UB_INDEX_KEY_SIZE + 12)
 
 /* FNV-1a: two of the same hash share an entry, and their records tell them apart. */
@@ -61,19 +65,30 @@ static const char *entry_of(const char *key, uint32_t id, char buf[static ENTRY_
 	return buf;
 }
 
-static int add(int index, const char *key, uint32_t id)
+/* Opens the index, and makes it if it is missing. Return: a descriptor, or a negative errno with a
+ * message. */
+static int open_index(int dirfd, struct ub_error *err)
+{
+	if (mkdirat(dirfd, INDEX_NAME, 0700) != 0 && errno != EEXIST)
+		return ub_fail(err, UB_STAGE_RECORD, -errno,
+			       "cannot make the folder " INDEX_NAME " of the records");
+	return ub_record_dir_open_at(dirfd, INDEX_NAME, err);
+}
+
+static int add(int index, const char *key, uint32_t id, struct ub_error *err)
 {
 	_cleanup_close_ int fd = -1;
 	char entry[ENTRY_SIZE];
 
-	if (mkdirat(index, key, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	fd = openat(index, entry_of(key, id, entry),
-		    O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	return fd >= 0 ? 0 : -errno;
+	if (mkdirat(index, key, 0700) == 0 || errno == EEXIST)
+		fd = openat(index, entry_of(key, id, entry),
+			    O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	return fd >= 0 ? 0
+		       : ub_fail(err, UB_STAGE_RECORD, -errno, "cannot make " INDEX_NAME "/%s/%u",
+				 key, id);
 }
 
-int ub_index_add(int dirfd, const struct ub_record *record)
+int ub_index_add(int dirfd, const struct ub_record *record, struct ub_error *err)
 {
 	char backing_key[UB_INDEX_KEY_SIZE], name_key[UB_INDEX_KEY_SIZE];
 	const char *keys[] = {ub_index_backing_key(&record->backing, backing_key),
@@ -83,15 +98,72 @@ int ub_index_add(int dirfd, const struct ub_record *record)
 
 	if (!keys[0] && !keys[1])
 		return 0;
-	if (mkdirat(dirfd, INDEX_NAME, 0700) != 0 && errno != EEXIST)
-		return -errno;
-	index = ub_record_dir_open_at(dirfd, INDEX_NAME);
+	index = open_index(dirfd, err);
 	if (index < 0)
 		return index;
 	for (size_t i = 0; i < UB_ARRAY_SIZE(keys) && !ret; i++)
 		if (keys[i])
-			ret = add(index, keys[i], record->id);
+			ret = add(index, keys[i], record->id, err);
 	return ret;
+}
+
+/* The folder of a key, locked. Return: a descriptor, -EAGAIN, or another negative errno. */
+static int lock_key(int index, const char *key, struct ub_error *err)
+{
+	_cleanup_close_ int fd = ub_record_dir_open_at(index, key, err);
+
+	if (fd < 0)
+		return fd;
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
+	return UB_TAKE_FD(fd);
+}
+
+static bool is_still_there(int index, const char *key, int fd)
+{
+	struct stat now, locked;
+
+	return fstatat(index, key, &now, AT_SYMLINK_NOFOLLOW) == 0 && fstat(fd, &locked) == 0 &&
+	       now.st_ino == locked.st_ino && now.st_dev == locked.st_dev;
+}
+
+int ub_index_lock(int dirfd, const char *key, struct ub_error *err)
+{
+	_cleanup_close_ int index = open_index(dirfd, err);
+	int ret = index < 0 ? index : -EAGAIN;
+
+	/* Whoever has the last entry removed may take the folder away in between. */
+	for (int i = 0; i < LOCK_TRIES && index >= 0; i++) {
+		_cleanup_close_ int fd = -1;
+
+		if (mkdirat(index, key, 0700) != 0 && errno != EEXIST)
+			return ub_fail(err, UB_STAGE_RECORD, -errno,
+				       "cannot make " INDEX_NAME "/%s", key);
+		fd = lock_key(index, key, err);
+		if (fd >= 0 && is_still_there(index, key, fd))
+			return UB_TAKE_FD(fd);
+		ret = fd < 0 ? fd : -EAGAIN;
+		if (fd < 0 && fd != -ENOENT)
+			break;
+	}
+	return ret;
+}
+
+void ub_index_unlock(int dirfd, const char *key)
+{
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME, NULL);
+
+	if (index >= 0)
+		(void)unlinkat(index, key, AT_REMOVEDIR);
+}
+
+/* The folder of a key without entries, unless somebody is about to make one. */
+static void remove_key(int index, const char *key)
+{
+	_cleanup_close_ int lock = lock_key(index, key, NULL);
+
+	if (lock >= 0)
+		(void)unlinkat(index, key, AT_REMOVEDIR);
 }
 
 void ub_index_remove(int dirfd, const struct ub_record *record)
@@ -99,14 +171,13 @@ void ub_index_remove(int dirfd, const struct ub_record *record)
 	char backing_key[UB_INDEX_KEY_SIZE], name_key[UB_INDEX_KEY_SIZE], entry[ENTRY_SIZE];
 	const char *keys[] = {ub_index_backing_key(&record->backing, backing_key),
 			      ub_index_name_key(record->spec.name, name_key)};
-	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME);
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME, NULL);
 
 	for (size_t i = 0; i < UB_ARRAY_SIZE(keys) && index >= 0; i++) {
 		if (!keys[i])
 			continue;
 		(void)unlinkat(index, entry_of(keys[i], record->id, entry), 0);
-		/* It stays while others have an entry there. */
-		(void)unlinkat(index, keys[i], AT_REMOVEDIR);
+		remove_key(index, keys[i]);
 	}
 }
 
@@ -125,8 +196,8 @@ static bool parse_id(const char *name, uint32_t *ret_id)
 
 int ub_index_visit(int dirfd, const char *key, int (*visit)(void *arg, uint32_t id), void *arg)
 {
-	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME);
-	_cleanup_close_ int fd = index < 0 ? index : ub_record_dir_open_at(index, key);
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME, NULL);
+	_cleanup_close_ int fd = index < 0 ? index : ub_record_dir_open_at(index, key, NULL);
 	struct dirent *entry;
 	uint32_t id;
 	int ret = 0;

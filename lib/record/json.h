@@ -8,7 +8,6 @@
 #include "record/record.h"
 
 #define UB_RECORD_SCHEMA "ublk.record/1"
-#define UB_RECORD_TEXT_MAX ((size_t)1 << 20)
 
 /*
  * @launch: also the options of one call (foreground, timeout, ...), as a server needs

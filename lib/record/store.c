@@ -2,149 +2,18 @@
 #include "record/store.h"
 
 #include <errno.h>
-#include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include "base/clean.h"
 #include "record/dir.h"
+#include "record/file.h"
 #include "record/index.h"
 #include "record/json.h"
-
-#define TEMP_TRIES 8
-
-static int write_all(int fd, const char *text, size_t len)
-{
-	while (len) {
-		ssize_t n = write(fd, text, len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		text += n;
-		len -= (size_t)n;
-	}
-	return 0;
-}
-
-/* A new file of a name that nobody can have put there before. */
-static int make_temp(int dirfd, uint32_t id, char name[static UB_RECORD_NAME_SIZE])
-{
-	for (int i = 0; i < TEMP_TRIES; i++) {
-		uint32_t random;
-		int fd;
-
-		if (getrandom(&random, sizeof(random), 0) != sizeof(random))
-			return -EIO;
-		(void)snprintf(name, UB_RECORD_NAME_SIZE, ".%u.%08x.new", id, random);
-		fd = openat(dirfd, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-			    0644);
-		if (fd >= 0 || errno != EEXIST)
-			return fd >= 0 ? fd : -errno;
-	}
-	return -EEXIST;
-}
-
-/* The file, whole or not at all. */
-static int put_file(int dirfd, uint32_t id, const char *text)
-{
-	char temp[UB_RECORD_NAME_SIZE], name[UB_RECORD_NAME_SIZE];
-	_cleanup_close_ int fd = make_temp(dirfd, id, temp);
-	int ret;
-
-	if (fd < 0)
-		return fd;
-	ret = write_all(fd, text, strlen(text));
-	/* Whatever the umask is. */
-	if (!ret && fchmod(fd, 0644) != 0)
-		ret = -errno;
-	if (!ret && renameat(dirfd, temp, dirfd, ub_record_name(id, name)) != 0)
-		ret = -errno;
-	if (ret)
-		(void)unlinkat(dirfd, temp, 0);
-	return ret;
-}
-
-/* Opens the file if it is one that may be believed. Return: a descriptor, -ENOENT, -EPERM, ... */
-static int open_trusted(int dirfd, uint32_t id, struct ub_error *err)
-{
-	_cleanup_close_ int fd = -1;
-	char name[UB_RECORD_NAME_SIZE];
-	struct stat st;
-
-	/* Non-blocking: a pipe in its place must not hold us up. */
-	fd = openat(dirfd, ub_record_name(id, name),
-		    O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-	if (fd < 0 && (errno == ELOOP || errno == ENXIO || errno == ENODEV))
-		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
-				    "cannot use the record %s: it is no regular file", name);
-	if (fd < 0 || fstat(fd, &st) != 0)
-		return ub_fail(err, UB_STAGE_RECORD, -errno, "cannot open the record %s", name);
-	if (!S_ISREG(st.st_mode))
-		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
-				    "cannot use the record %s: it is no regular file", name);
-	if (st.st_uid != geteuid() && st.st_uid != 0)
-		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
-				    "cannot use the record %s: it belongs to user %u", name,
-				    st.st_uid);
-	if (st.st_mode & (S_IWGRP | S_IWOTH))
-		return ub_fail_text(err, UB_STAGE_RECORD, -EPERM,
-				    "cannot use the record %s: others than its owner may write it",
-				    name);
-	if (st.st_size > (off_t)UB_RECORD_TEXT_MAX)
-		return ub_fail_text(err, UB_STAGE_RECORD, -EBADMSG,
-				    "cannot use the record %s: it is too large", name);
-	return UB_TAKE_FD(fd);
-}
-
-/* Return: how much was read, at most @size, or a negative errno. */
-static ssize_t read_all(int fd, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	while (len < size) {
-		ssize_t n = read(fd, buf + len, size - len);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		len += (size_t)n;
-	}
-	return (ssize_t)len;
-}
-
-/* The text of the file. Return: its length, or a negative errno with a message. */
-static ssize_t read_text(int dirfd, uint32_t id, char **ret_text, struct ub_error *err)
-{
-	_cleanup_close_ int fd = open_trusted(dirfd, id, err);
-	_cleanup_free_ char *text = NULL;
-	ssize_t len;
-
-	if (fd < 0)
-		return fd;
-	text = malloc(UB_RECORD_TEXT_MAX);
-	if (!text)
-		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot read a record");
-	len = read_all(fd, text, UB_RECORD_TEXT_MAX);
-	if (len < 0)
-		return ub_fail(err, UB_STAGE_RECORD, (int)len, "cannot read the record of ublkb%u",
-			       id);
-	*ret_text = UB_TAKE_PTR(text);
-	return len;
-}
 
 static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, struct ub_error *err)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = read_text(dirfd, id, &text, err);
+	ssize_t len = ub_record_file_read(dirfd, id, &text, err);
 	int ret;
 
 	if (len < 0)
@@ -155,17 +24,20 @@ static int read_record(int dirfd, uint32_t id, struct ub_record *ret_record, str
 	return ret;
 }
 
-static int replace(int dirfd, const struct ub_record *record, const char *text)
+static int replace(int dirfd, const struct ub_record *record, const char *text,
+		   struct ub_error *err)
 {
 	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
-	char name[UB_RECORD_NAME_SIZE];
-	int ret = ub_index_add(dirfd, record);
+	int ret = ub_index_add(dirfd, record, err);
 
-	(void)lock;
-	if (!ret)
-		ret = put_file(dirfd, record->id, text);
+	if (!ret) {
+		ret = ub_record_file_write(dirfd, record->id, text, lock >= 0);
+		if (ret)
+			(void)ub_fail(err, UB_STAGE_RECORD, ret,
+				      "cannot write the record of ublkb%u", record->id);
+	}
 	/* What was there before keeps its entries. */
-	if (ret && faccessat(dirfd, ub_record_name(record->id, name), F_OK, 0) != 0)
+	if (ret && !ub_record_file_is_there(dirfd, record->id))
 		ub_index_remove(dirfd, record);
 	return ret;
 }
@@ -174,7 +46,6 @@ int ub_record_write(const struct ub_record *record, struct ub_error *err)
 {
 	_cleanup_free_ char *text = ub_record_to_json(record, false);
 	_cleanup_close_ int dirfd = -1;
-	int ret;
 
 	if (!text)
 		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot write a record");
@@ -183,10 +54,7 @@ int ub_record_write(const struct ub_record *record, struct ub_error *err)
 	dirfd = ub_record_dir_open(true, err);
 	if (dirfd < 0)
 		return dirfd;
-	ret = replace(dirfd, record, text);
-	return ret ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
-			     record->id)
-		   : 0;
+	return replace(dirfd, record, text, err);
 }
 
 int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err)
@@ -200,7 +68,7 @@ int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *e
 static bool has_token(int dirfd, uint32_t id, uint64_t token)
 {
 	_cleanup_free_ char *text = NULL;
-	ssize_t len = read_text(dirfd, id, &text, NULL);
+	ssize_t len = ub_record_file_read(dirfd, id, &text, NULL);
 	uint64_t its_token;
 	uint32_t its_id;
 
@@ -212,7 +80,6 @@ int ub_record_remove(uint32_t id, uint64_t token)
 {
 	_cleanup_close_ int dirfd = ub_record_dir_open(false, NULL);
 	_cleanup_close_ int lock = -1;
-	char name[UB_RECORD_NAME_SIZE];
 	struct ub_record record = {0};
 	int ret;
 
@@ -229,9 +96,8 @@ int ub_record_remove(uint32_t id, uint64_t token)
 	if (ret)
 		return ret == -ENOENT ? 0 : ret;
 	if (token && record.id == id && record.token == token) {
-		if (unlinkat(dirfd, ub_record_name(id, name), 0) != 0 && errno != ENOENT)
-			ret = -errno;
-		else
+		ret = ub_record_file_remove(dirfd, id);
+		if (!ret)
 			ub_index_remove(dirfd, &record);
 	}
 	ub_record_done(&record);
@@ -274,16 +140,10 @@ static int is_match(void *arg, uint32_t id)
 	return match;
 }
 
-static int find(const char *key, struct query *q, uint32_t *ret_id)
+static int find_in(int dirfd, const char *key, struct query *q, uint32_t *ret_id)
 {
-	_cleanup_close_ int dirfd = -1;
 	int ret;
 
-	if (!key)
-		return 0;
-	dirfd = ub_record_dir_open(false, NULL);
-	if (dirfd < 0)
-		return dirfd == -ENOENT ? 0 : dirfd;
 	q->dirfd = dirfd;
 	ret = ub_index_visit(dirfd, key, is_match, q);
 	if (ret == 1)
@@ -295,15 +155,45 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 			 uint32_t *ret_id)
 {
 	struct query q = {.matches = claims, .arg = backing, .alive = alive};
-	char key[UB_INDEX_KEY_SIZE];
+	char buf[UB_INDEX_KEY_SIZE];
+	const char *key = ub_index_backing_key(backing, buf);
+	_cleanup_close_ int dirfd = key ? ub_record_dir_open(false, NULL) : -ENOENT;
 
-	return find(ub_index_backing_key(backing, key), &q, ret_id);
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
+	return find_in(dirfd, key, &q, ret_id);
 }
 
-int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id)
+int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id,
+			 struct ub_error *err)
 {
 	struct query q = {.matches = has_name, .arg = name, .alive = alive};
-	char key[UB_INDEX_KEY_SIZE];
+	char buf[UB_INDEX_KEY_SIZE];
+	const char *key = ub_index_name_key(name, buf);
+	_cleanup_close_ int dirfd = ub_record_dir_open(true, err), lock = -1;
+	int ret;
 
-	return find(ub_index_name_key(name, key), &q, ret_id);
+	if (dirfd < 0)
+		return dirfd;
+	if (!key)
+		return ub_fail(err, UB_STAGE_ADD, -ENAMETOOLONG, "cannot add a device named %.100s",
+			       name);
+	lock = ub_index_lock(dirfd, key, err);
+	if (lock < 0)
+		return lock;
+	ret = find_in(dirfd, key, &q, ret_id);
+	if (ret == 1)
+		return -EEXIST;
+	return ret < 0 ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot look for the name %s", name)
+		       : UB_TAKE_FD(lock);
+}
+
+void ub_record_release_name(const char *name, int *lock)
+{
+	char buf[UB_INDEX_KEY_SIZE];
+	_cleanup_close_ int dirfd = *lock < 0 ? -1 : ub_record_dir_open(false, NULL);
+
+	if (dirfd >= 0)
+		ub_index_unlock(dirfd, ub_index_name_key(name, buf)); /* it had a key */
+	ub_close(lock);
 }

@@ -41,5 +41,14 @@ struct ub_record_alive {
 int ub_record_find_claim(const struct ub_backing *backing, const struct ub_record_alive *alive,
 			 uint32_t *ret_id);
 
-/* Looks for a device that has this name. Return: as above. */
-int ub_record_find_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id);
+/*
+ * Takes a name for a device that is being added: nobody else gets it as long as the descriptor that is
+ * returned is open, and when the record has been written, as long as there is that.
+ * Return: the descriptor, for ub_record_release_name(); -EEXIST with @ret_id: that device has it;
+ * -EAGAIN: another one is being added that is to have it; or another negative errno with a message.
+ */
+int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id,
+			 struct ub_error *err);
+
+/* When the record has been written, or will not be. Takes -1. */
+void ub_record_release_name(const char *name, int *lock);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* What is kept of the device that is served: the record, written anew whenever it changes. */
 #include <stdio.h>
+#include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/fault.h"
@@ -9,7 +11,7 @@
 #include "server/server.h"
 #include "spec/data_path.h"
 
-int server_write_record(struct server *s, struct ub_error *err)
+static int write_record(struct server *s, struct ub_error *err)
 {
 	struct ub_record r = s->record;
 	int ret = ub_fault("record");
@@ -32,4 +34,18 @@ int server_write_record(struct server *s, struct ub_error *err)
 	r.memory.target_size = s->target.memory_size;
 	r.backing = s->target.backing;
 	return ub_record_write(&r, err);
+}
+
+int server_write_record(struct server *s, struct ub_error *err)
+{
+	bool goes_on = s->recorded || s->mode == UB_LAUNCH_RECOVER;
+	int ret = write_record(s, err);
+
+	if (ret && goes_on && !s->unwritten)
+		ub_log(&s->log, LOG_ERR, "cannot write the record, trying again: %s",
+		       strerror(-ret));
+	else if (!ret && s->unwritten)
+		ub_log(&s->log, LOG_NOTICE, "the record is written again");
+	s->unwritten = ret;
+	return ret;
 }

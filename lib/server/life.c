@@ -13,6 +13,8 @@
 
 /* There is no event for "last close": ask again while an orderly stop is wanted. */
 #define STOP_RETRY_MS 500
+/* How often what is to be known of the device is written again, where it could not be. */
+#define RECORD_RETRY_MS 2000
 /* How long an undo waits for the driver before it leaves the rest to the command line. */
 #define UNDO_MS 8000
 
@@ -110,7 +112,9 @@ int server_live(struct server *s)
 			if (!told++)
 				log_users(s);
 		}
-		server_wait(s, s->terms ? STOP_RETRY_MS : -1);
+		if (s->unwritten)
+			(void)server_write_record(s, NULL);
+		server_wait(s, s->terms ? STOP_RETRY_MS : s->unwritten ? RECORD_RETRY_MS : -1);
 	}
 }
 

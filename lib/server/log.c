@@ -37,42 +37,33 @@ static int connect_journal(void)
 	return fd;
 }
 
-int ub_log_open(struct ub_log *log, char *path, bool foreground, struct ub_error *err)
+void ub_log_init(struct ub_log *log, bool foreground)
 {
-	log->path = path;
-	if (path) {
-		log->kind = UB_LOG_FILE;
-		log->fd = open_file(path);
-		if (log->fd < 0) {
-			int ret = log->fd;
+	log->kind = foreground ? UB_LOG_STDERR : UB_LOG_JOURNAL;
+	log->fd = foreground ? STDERR_FILENO : connect_journal();
+}
 
-			log->fd = -1;
-			return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot open log file %s", path);
-		}
-	} else if (foreground) {
-		log->kind = UB_LOG_STDERR;
-		log->fd = STDERR_FILENO;
-	} else {
-		log->kind = UB_LOG_JOURNAL;
-		log->fd = connect_journal();
-	}
+int ub_log_open(struct ub_log *log, char *path)
+{
+	int fd = open_file(path);
+
+	log->path = path;
+	if (fd < 0)
+		return fd;
+	ub_log_close(log);
+	log->kind = UB_LOG_FILE;
+	log->fd = fd;
 	return 0;
 }
 
 void ub_log_reopen(struct ub_log *log)
 {
-	int fd;
+	int ret = log->path ? ub_log_open(log, log->path) : 0;
 
-	if (log->kind != UB_LOG_FILE)
-		return;
-	fd = open_file(log->path);
-	if (fd < 0) {
-		ub_log(log, LOG_WARNING, "cannot open the log file again: %s", strerror(-fd));
-		return;
-	}
-	ub_close(&log->fd);
-	log->fd = fd;
-	ub_log(log, LOG_INFO, "log file opened again");
+	if (ret)
+		ub_log(log, LOG_WARNING, "cannot open the log file again: %s", strerror(-ret));
+	else if (log->path)
+		ub_log(log, LOG_INFO, "log file opened again");
 }
 
 void ub_log_close(struct ub_log *log)

@@ -7,20 +7,23 @@
  */
 #pragma once
 
-#include "base/error.h"
+#include <stdbool.h>
 
 enum ub_log_kind { UB_LOG_JOURNAL, UB_LOG_FILE, UB_LOG_STDERR };
 
 struct ub_log {
 	enum ub_log_kind kind;
-	char *path; /* of a file; borrowed */
+	char *path; /* of a file, or NULL; borrowed */
 	int fd;
 	char name[32]; /* "ublkb3", once it is known */
 };
 
-/* @path: of the log file, or NULL: the journal, or with @foreground standard error. */
-int ub_log_open(struct ub_log *log, char *path, bool foreground, struct ub_error *err);
-/* Opens the file again (it was rotated); goes on with the old one if that fails. */
+/* The journal, or with @foreground standard error. */
+void ub_log_init(struct ub_log *log, bool foreground);
+/* Goes on in a file, which is opened again when it was rotated. If that fails it goes on where it was,
+ * and still tries the file when it is opened again. Return: 0 or a negative errno. */
+int ub_log_open(struct ub_log *log, char *path);
+/* Opens the file again, if there is one; goes on with the old one if that fails. */
 void ub_log_reopen(struct ub_log *log);
 void ub_log_close(struct ub_log *log);
 

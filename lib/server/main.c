@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "base/parse.h"
 #include "record/json.h"
+#include "record/store.h"
 #include "server/errand.h"
 #include "server/own.h"
 #include "server/server.h"
@@ -80,6 +81,18 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	return ret ? ret : ub_spec_check(&s->record.spec, err);
 }
 
+static int open_log(struct server *s, struct ub_error *err)
+{
+	char *path = s->record.spec.log_file;
+	int ret = path ? ub_log_open(&s->log, path) : 0;
+
+	if (ret && s->mode == UB_LAUNCH_RECOVER)
+		ub_note(&s->record.notes,
+			"the log goes to the journal, since %s cannot be opened: %s", path,
+			strerror(-ret));
+	return ret ? ub_fail(err, UB_STAGE_SPAWN, ret, "cannot open log file %s", path) : 0;
+}
+
 static int start(struct server *s, int handover_fd, struct ub_error *err)
 {
 	int ret = take_handover(s, handover_fd, err);
@@ -90,9 +103,19 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 		return ret;
 	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
 	server_init_process(s);
-	ret = ub_log_open(&s->log, s->record.spec.log_file, s->foreground, err);
-	if (!ret)
-		ret = s->mode == UB_LAUNCH_RECOVER ? server_recover(s, err) : server_add(s, err);
+	ub_log_init(&s->log, s->foreground);
+	if (s->mode == UB_LAUNCH_RECOVER) {
+		ret = server_recover(s, err);
+		/* Not before: it may lie on the device itself. Nor is it worth one. */
+		if (!ret) {
+			(void)open_log(s, NULL);
+			ub_log(&s->log, LOG_NOTICE, "recovered");
+		}
+	} else {
+		ret = open_log(s, err);
+		if (!ret)
+			ret = server_add(s, err);
+	}
 	if (!ret)
 		ret = server_ready(s, err);
 	return ret;
@@ -102,6 +125,7 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 static void done(struct server *s)
 {
 	ub_ctrl_close(s->ctrl);
+	ub_record_release_name(s->record.spec.name, &s->name_lock);
 	ub_record_done(&s->record);
 	ub_log_close(&s->log);
 	ub_close(&s->channel);
@@ -111,8 +135,12 @@ static void done(struct server *s)
 
 int main(int argc, char **argv)
 {
-	struct server s = {
-		.char_fd = -1, .signal_fd = -1, .event_fd = -1, .channel = -1, .errand_fd = -1};
+	struct server s = {.char_fd = -1,
+			   .signal_fd = -1,
+			   .event_fd = -1,
+			   .channel = -1,
+			   .errand_fd = -1,
+			   .name_lock = -1};
 	struct ub_error err = {0};
 	bool undone = true;
 	int handover_fd, ret;

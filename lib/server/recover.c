@@ -8,7 +8,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -176,11 +175,19 @@ static int start_recovery(struct server *s, bool again, struct ub_error *err)
 /*
  * So that nobody begins again where the kernel can't. Only with the char device open: of several
  * recoveries the driver lets one do that, and the others must not touch the record of that one.
+ * What cannot be written is no reason to let requests wait: the next server has less to go by if
+ * this one dies before it could.
  */
-static int note_take_over(struct server *s, bool taking_over, struct ub_error *err)
+static void note_take_over(struct server *s, bool taking_over)
 {
+	bool told = s->unwritten;
+	int ret;
+
 	s->record.taking_over = taking_over;
-	return server_write_record(s, err);
+	ret = server_write_record(s, NULL);
+	if (ret && !told)
+		ub_note(&s->record.notes, "its record could not be written, and will be later: %s",
+			strerror(-ret));
 }
 
 static int end_recovery(struct server *s, struct ub_error *err)
@@ -224,10 +231,9 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = server_open_char(s, err);
 	if (!ret)
 		ret = wait_a_moment(s, 0, err);
-	if (!ret)
-		ret = note_take_over(s, true, err);
 	if (ret)
 		return ret;
+	note_take_over(s, true);
 	s->recorded = true;
 	/* An interruption has to wait from here on until the device is live: Linux 6.12 keeps the
 	 * device for the process that has mapped it until all is fetched (ublk_ch_mmap()). */
@@ -238,9 +244,6 @@ int server_recover(struct server *s, struct ub_error *err)
 	ret = server_fetch(s, err);
 	if (ret)
 		return ret;
-	(void)note_take_over(s, false, NULL);
-	ret = end_recovery(s, err);
-	if (!ret)
-		ub_log(&s->log, LOG_NOTICE, "recovered");
-	return ret;
+	note_take_over(s, false);
+	return end_recovery(s, err);
 }

@@ -37,6 +37,7 @@ struct server {
 	int event_fd;     /* written by the queues */
 	int channel;      /* to the command line; -1 when it has gone, or never was */
 	int errand_fd;    /* of the errand that is under way, or -1 */
+	int name_lock;    /* while a device is added that has a name, or negative */
 	int64_t deadline; /* for the whole start, on ub_now_ms()'s clock */
 
 	/* What has been done, and has to be undone in reverse. */
@@ -53,6 +54,7 @@ struct server {
 	bool queues_ended;
 	uint32_t told_faults;
 	bool told_stop_error;
+	bool unwritten; /* the record is not as it should be */
 };
 
 /* environ.c: the process itself. */
@@ -71,6 +73,7 @@ void server_leave_namespace(struct server *s);
 void server_fill_params(const struct server *s, struct ublk_params *params);
 
 /* keep.c: what is kept of the device. */
+/* One that can't be written is tried again as long as the device lives. */
 int server_write_record(struct server *s, struct ub_error *err);
 
 /* events.c: what the main thread waits for. */

@@ -51,18 +51,35 @@ static int check_claims(struct server *s, struct ub_error *err)
 {
 	const struct ub_record_alive alive = {.is_there = is_there, .arg = s};
 	const struct ub_backing *backing = &s->target.backing;
-	const char *name = s->record.spec.name;
 	uint32_t id;
 
 	if (backing->path && !s->record.spec.no_lock &&
 	    ub_record_find_claim(backing, &alive, &id) == 1)
 		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",
 				    backing->path, id);
-	if (name && ub_record_find_name(name, &alive, &id) == 1)
+	return 0;
+}
+
+/* Until the record is written: from then on that has it. */
+static int claim_name(struct server *s, struct ub_error *err)
+{
+	const struct ub_record_alive alive = {.is_there = is_there, .arg = s};
+	const char *name = s->record.spec.name;
+	uint32_t id;
+
+	if (!name)
+		return 0;
+	s->name_lock = ub_record_claim_name(name, &alive, &id, err);
+	if (s->name_lock == -EEXIST)
 		return ub_fail_text(err, UB_STAGE_ADD, -EEXIST,
 				    "cannot add a device named %s: ublkb%u has that name", name,
 				    id);
-	return 0;
+	if (s->name_lock == -EAGAIN)
+		return ub_fail_text(err, UB_STAGE_ADD, -EEXIST,
+				    "cannot add a device named %s: another one of that name is "
+				    "just being added",
+				    name);
+	return s->name_lock < 0 ? s->name_lock : 0;
 }
 
 static uint64_t recovery_flags(int recovery)
@@ -278,6 +295,8 @@ int server_add(struct server *s, struct ub_error *err)
 	ub_spec_choose_path(&s->record.spec, &s->target, ub_ctrl_features(s->ctrl));
 	ret = check_claims(s, err);
 	if (!ret)
+		ret = claim_name(s, err);
+	if (!ret)
 		ret = check_plan(s, err);
 	if (!ret)
 		ret = add_device(s, err);
@@ -296,6 +315,7 @@ int server_add(struct server *s, struct ub_error *err)
 	if (ret)
 		return ret;
 	s->recorded = true;
+	ub_record_release_name(spec->name, &s->name_lock);
 	ret = server_fetch(s, err);
 	return ret ? ret : start_device(s, err);
 }

@@ -61,6 +61,17 @@ one_wins()
 	ublk del 3
 }
 
+@test "of two adds of the same name at once one wins, the other is told that it exists" {
+	for ((round = 0; round < 5; round++)); do
+		at_once 'ublk add --name x -t null' 'ublk add --name x -t null'
+		one_wins 5
+		grep -hq 'ublk: error: cannot add a device named x: ' one.log two.log
+		[ "$(ublk list -o NAME | grep -c '^x')" -eq 1 ]
+		ublk del x
+	done
+	run ! compgen -G '/run/ublk/.index/*'
+}
+
 @test "two adds of different files at once both succeed, with different numbers" {
 	make_image a.img 16M
 	make_image b.img 16M

@@ -178,8 +178,10 @@ flush_fails()
 	ublk del "$dev"
 }
 
-@test "a failed write-back is remembered by a recovered server" {
+@test "a failed write-back is remembered by a recovered server, however full the disk with the records was" {
+	small_records
 	on_failing_disk --direct off
+	fill_records
 	fail_writes
 	write_block "$dev" 2
 	flush_fails "$dev"

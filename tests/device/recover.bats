@@ -482,6 +482,73 @@ inode_again()
 	ublk del "$dev"
 }
 
+# is_recorded DEV: its record names the server that it has.
+is_recorded()
+{
+	[[ $(jq .server.pid /run/ublk/0.json) == "$(server_of "$1")" ]]
+}
+
+@test "a full disk with the records keeps no request waiting, and what could not be written is written later" {
+	small_records
+	dev=$(ublk add -t null --name disk)
+	fill_records
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	run -0 --separate-stderr ublk recover "$dev"
+	[ -z "$stderr" ]
+	is_recorded "$dev"
+	# As an older version left it: without room for another record.
+	rm /run/ublk/.0.spare
+	fill_records
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	run -0 --separate-stderr ublk recover "$dev"
+	[[ $stderr == "ublk: note: its record could not be written, and will be later: "* ]]
+	[ "$(state_of "$dev")" = live ]
+	[ "$(server_of "$dev")" = "$(servers)" ]
+	run ! is_recorded "$dev"
+	run -0 ublk recover "$dev"
+	rm /run/ublk/full
+	wait_for 20 is_recorded "$dev"
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	ublk recover "$dev"
+	ublk del disk
+}
+
+@test "a log that cannot be opened keeps no request waiting" {
+	mkdir logs
+	dev=$(ublk add -t null --log-file logs/server.log)
+	rm -r logs
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	run -0 --separate-stderr ublk recover "$dev"
+	[[ $stderr == "ublk: note: the log goes to the journal, since $PWD/logs/server.log cannot be opened: "* ]]
+	mkdir logs
+	kill -HUP "$(server_of "$dev")"
+	wait_for 10 grep -qs 'opened again' logs/server.log
+	ublk del "$dev"
+}
+
+@test "a log that lies on the device itself keeps no request waiting" {
+	mkdir m
+	make_image a.img 64M
+	dev=$(ublk add -t loop -f a.img --recovery requeue --log-file m/server.log)
+	fs_on "$dev" ext4 m
+	touch m/server.log
+	sync -f m
+	kill_server "$dev"
+	wait_for 10 quiesced "$dev"
+	# Whoever opens it now has to read the disk.
+	for ((round = 0; round < 3; round++)); do
+		timeout 5 tee /proc/sys/vm/drop_caches <<<3 >/dev/null
+	done
+	run -0 ublk recover --timeout 20 "$dev"
+	wait_for 10 grep -q recovered m/server.log
+	umount -l m
+	ublk del --force "$dev"
+}
+
 @test "recover of a device that is not there is exit status 4" {
 	run ublk recover 7
 	[ "$status" -eq 4 ]

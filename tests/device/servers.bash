@@ -174,6 +174,18 @@ is_not_delayed()
 	! is_delayed "$1"
 }
 
+# small_records: the records get a file system of their own, which fill_records fills to the last page.
+small_records()
+{
+	mkdir -p /run/ublk && mount -t tmpfs -o size=64k,mode=755 records /run/ublk &&
+		at_end umount /run/ublk
+}
+
+fill_records()
+{
+	! dd if=/dev/zero of=/run/ublk/full bs=4k oflag=append conv=notrunc status=none 2>/dev/null
+}
+
 # unmap_disk NAME: if it is there.
 unmap_disk()
 {

@@ -7,6 +7,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,6 +80,8 @@ static int count_entries(void)
 	return count;
 }
 
+static char why[600]; /* of the last failure */
+
 static void unsafe(int (*call)(void))
 {
 	int ret = call();
@@ -99,9 +102,11 @@ static int read_it(void)
 static int write_it(void)
 {
 	struct ub_record r = make_record(3, "/a");
-	int ret = ub_record_write(&r, NULL);
+	struct ub_error err = {0};
+	int ret = ub_record_write(&r, &err);
 
 	ub_record_done(&r);
+	(void)snprintf(why, sizeof(why), "%s", err.msg);
 	return ret;
 }
 
@@ -161,6 +166,84 @@ static void one_that_cannot_be_used_goes_with_its_device_too(void **state)
 	assert_int_equal(access(file, F_OK), 0);
 	assert_int_equal(ub_record_remove(3, 7), 0);
 	assert_int_not_equal(access(file, F_OK), 0);
+}
+
+static void nothing_is_left_of_one_that_is_removed(void **state)
+{
+	DIR *d;
+
+	(void)state;
+	write_record(3, 1, "/a");
+	write_record(3, 1, "/a");
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	d = opendir(dir);
+	assert_non_null(d);
+	for (struct dirent *e; (e = readdir(d));)
+		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
+		    strcmp(e->d_name, ".lock") != 0 && strcmp(e->d_name, ".index") != 0)
+			fail_msg("%s is left", e->d_name);
+	(void)closedir(d);
+}
+
+static void fill_up(const char *name)
+{
+	char path[96];
+	static char block[4096];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "%s/%s", base, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+	while (write(fd, block, sizeof(block)) > 0)
+		;
+	assert_int_equal(errno, ENOSPC);
+	ub_close(&fd);
+}
+
+static void free_a_page(void)
+{
+	char path[96];
+	struct stat st;
+
+	(void)snprintf(path, sizeof(path), "%s/full", base);
+	assert_int_equal(stat(path, &st), 0);
+	assert_int_equal(truncate(path, st.st_size - 4096), 0);
+}
+
+/* A write that failed must not be forgotten because there was no room to note it. */
+static void a_full_file_system_keeps_no_news_out(void **state)
+{
+	char path[96];
+	int ret, pages = 0;
+
+	(void)state;
+	if (geteuid() != 0 || mount("none", base, "tmpfs", 0, "size=64k") != 0)
+		skip();
+	write_record(3, 1, "/a");
+	fill_up("full");
+	for (uint64_t token = 2; token < 20; token++) {
+		write_record(3, token, "/a");
+		assert_int_equal(read_it(), 0);
+		assert_int_equal(record.token, token);
+		ub_record_done(&record);
+	}
+	/* Somebody else was faster: one more, and then as it was. */
+	(void)snprintf(path, sizeof(path), "%s/.3.spare", dir);
+	assert_int_equal(unlink(path), 0);
+	fill_up("more");
+	assert_int_equal(write_it(), -ENOSPC);
+	assert_int_equal(read_it(), 0);
+	assert_int_equal(record.token, 19);
+	/* A new one needs room for both. */
+	assert_int_equal(ub_record_remove(3, 19), 0);
+	fill_up("more");
+	while ((ret = write_it()) == -ENOSPC) {
+		assert_int_equal(count_files(), 0);
+		free_a_page();
+		pages++;
+	}
+	assert_int_equal(ret, 0);
+	assert_true(pages >= 2);
+	assert_int_equal(umount2(base, MNT_DETACH), 0);
 }
 
 static void a_link_in_its_place_is_not_followed(void **state)
@@ -396,6 +479,24 @@ static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state
 	assert_int_equal(id, 4);
 }
 
+/* Return: the descriptor, which the caller has to release; or a negative errno. */
+static int claim(const char *name, uint32_t *ret_id)
+{
+	struct ub_error err = {0};
+	int ret = ub_record_claim_name(name, &alive, ret_id, &err);
+
+	if (ret < 0 && ret != -EEXIST && ret != -EAGAIN)
+		fail_msg("%d: %s", ret, err.msg);
+	return ret;
+}
+
+static void release(const char *name, int lock)
+{
+	assert_true(lock >= 0);
+	ub_record_release_name(name, &lock);
+	assert_int_equal(lock, -1);
+}
+
 static void a_name_that_is_taken_is_found(void **state)
 {
 	struct ub_record r = make_record(4, "/a");
@@ -407,11 +508,69 @@ static void a_name_that_is_taken_is_found(void **state)
 	r.spec.name = strdup("backup");
 	assert_int_equal(ub_record_write(&r, NULL), 0);
 	ub_record_done(&r);
-	assert_int_equal(ub_record_find_name("backup", &alive, &id), 1);
+	assert_int_equal(claim("backup", &id), -EEXIST);
 	assert_int_equal(id, 4);
-	assert_int_equal(ub_record_find_name("back", &alive, &id), 0);
+	release("back", claim("back", &id));
 	there = TOKEN + 1;
-	assert_int_equal(ub_record_find_name("backup", &alive, &id), 0);
+	release("backup", claim("backup", &id));
+}
+
+static void of_two_who_want_a_name_one_gets_it(void **state)
+{
+	struct ub_record r = make_record(3, "/a"); /* "disk" */
+	uint32_t id;
+	int lock;
+
+	(void)state;
+	there = TOKEN;
+	lock = claim("disk", &id);
+	assert_int_equal(claim("disk", &id), -EAGAIN);
+	release("disk2", claim("disk2", &id));
+	/* Its device was not added after all: nothing is left. */
+	release("disk", lock);
+	assert_int_equal(count_entries(), 0);
+	lock = claim("disk", &id);
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	release("disk", lock);
+	assert_int_equal(claim("disk", &id), -EEXIST);
+	assert_int_equal(ub_record_remove(3, TOKEN), 0);
+	/* Who removes a device does not take the folder away that somebody has locked. */
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	there = 0;
+	lock = claim("disk", &id);
+	assert_int_equal(ub_record_remove(3, TOKEN), 0);
+	assert_int_equal(claim("disk", &id), -EAGAIN);
+	release("disk", lock);
+	assert_int_equal(count_entries(), 0);
+	ub_record_done(&r);
+}
+
+/* Many at once, who hold it for no time: each sees that nobody else has it. */
+static void a_name_is_never_had_twice(void **state)
+{
+	char taken[96];
+	int status;
+
+	(void)state;
+	(void)snprintf(taken, sizeof(taken), "%s/taken", base);
+	for (int i = 0; i < 8; i++) {
+		if (fork() != 0)
+			continue;
+		for (int j = 0; j < 300; j++) {
+			uint32_t id;
+			int lock = ub_record_claim_name("disk", &alive, &id, NULL);
+
+			if (lock < 0)
+				continue;
+			if (mkdir(taken, 0700) != 0 || rmdir(taken) != 0)
+				_exit(1);
+			ub_record_release_name("disk", &lock);
+		}
+		_exit(0);
+	}
+	while (wait(&status) > 0)
+		assert_int_equal(status, 0);
+	assert_int_equal(count_entries(), 0);
 }
 
 static void one_among_many_is_found_by_file_device_and_name(void **state)
@@ -441,13 +600,13 @@ static void one_among_many_is_found_by_file_device_and_name(void **state)
 		assert_int_equal(find(&b, &id), 1);
 		assert_int_equal(id, i);
 		(void)snprintf(name, sizeof(name), "n%u", i);
-		assert_int_equal(ub_record_find_name(name, &alive, &id), 1);
+		assert_int_equal(claim(name, &id), -EEXIST);
 		assert_int_equal(id, i);
 	}
 	b.ino = 1;
 	b.rdev = 0;
 	assert_int_equal(find(&b, &id), 0);
-	assert_int_equal(ub_record_find_name("n", &alive, &id), 0);
+	release("n", claim("n", &id));
 }
 
 static void an_entry_that_is_left_over_claims_nothing(void **state)
@@ -486,11 +645,13 @@ static void without_a_safe_index_nothing_is_recorded(void **state)
 	(void)snprintf(index, sizeof(index), "%s/.index", dir);
 	assert_int_equal(symlink(base, index), 0);
 	unsafe(write_it);
+	assert_non_null(strstr(why, index));
 	assert_int_equal(count_files(), 1);
 	assert_int_equal(unlink(index), 0);
 	assert_int_equal(mkdir(index, 0777), 0);
 	assert_int_equal(chmod(index, 0777), 0);
 	unsafe(write_it);
+	assert_non_null(strstr(why, index));
 	assert_int_equal(count_files(), 1);
 }
 
@@ -535,6 +696,8 @@ int main(void)
 		TEST(what_is_written_is_read),
 		TEST(only_its_own_token_removes_it),
 		TEST(one_that_cannot_be_used_goes_with_its_device_too),
+		TEST(nothing_is_left_of_one_that_is_removed),
+		TEST(a_full_file_system_keeps_no_news_out),
 		TEST(a_link_in_its_place_is_not_followed),
 		TEST(a_link_in_the_directorys_place_is_refused),
 		TEST(what_others_may_write_is_refused),
@@ -546,6 +709,8 @@ int main(void)
 		TEST(a_backing_is_found_under_numbers_that_have_changed),
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
 		TEST(a_name_that_is_taken_is_found),
+		TEST(of_two_who_want_a_name_one_gets_it),
+		TEST(a_name_is_never_had_twice),
 		TEST(one_among_many_is_found_by_file_device_and_name),
 		TEST(an_entry_that_is_left_over_claims_nothing),
 		TEST(without_a_safe_index_nothing_is_recorded),
