@@ -96,11 +96,12 @@ static int raise_limit(const struct ub_plan *plan, const struct ub_allowance *al
 }
 
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
-		    const struct ub_allowance *allowance, struct ub_notes *notes,
+		    const struct ub_allowance *allowance, bool refuse, struct ub_notes *notes,
 		    struct ub_error *err)
 {
 	struct ub_limit limits[UB_LIMIT_COUNT];
 	char part[16];
+	int ret;
 
 	ub_budget_limits(spec, plan, allowance, limits);
 	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++) {
@@ -108,6 +109,13 @@ int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 
 		if (ub_limit_fits(l))
 			continue;
+		if (!refuse) {
+			ub_note(notes,
+				"it may not get what it needs: %llu bytes of %s, and %llu are %s",
+				(unsigned long long)l->need, l->what, (unsigned long long)l->have,
+				i == UB_LIMIT_HUGE ? "free" : "allowed");
+			continue;
+		}
 		/* To the byte: "8M of 8M" would help nobody. */
 		return ub_fail_text(
 			err, UB_STAGE_PLAN, i == UB_LIMIT_HUGE ? -ENOSPC : -ENOMEM,
@@ -117,5 +125,6 @@ int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 			i == UB_LIMIT_HUGE ? "free" : "allowed",
 			ub_format_size(l->part_need, part, sizeof(part)), ub_region_names[l->part]);
 	}
-	return raise_limit(plan, allowance, notes, err);
+	ret = raise_limit(plan, allowance, notes, err);
+	return refuse ? ret : 0;
 }

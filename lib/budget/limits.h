@@ -28,9 +28,11 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 /*
  * Refuses a plan that does not fit, and raises the limit of locked memory where that is all it takes
  * and may be done, with a note.
+ * @refuse: false: requests wait for this server: what does not fit is noted, and the kernel has the
+ * last word
  * Return: 0, or -ENOMEM (-ENOSPC: too few huge pages) with a message that says need, have and the
  * part that causes it.
  */
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
-		    const struct ub_allowance *allowance, struct ub_notes *notes,
+		    const struct ub_allowance *allowance, bool refuse, struct ub_notes *notes,
 		    struct ub_error *err);

@@ -195,4 +195,11 @@ charged_as_planned()
 	nothing_left
 	run -0 in_group "$UBLK" add -t null -d 32
 	ublk del 0
+	# But where requests wait for a server, the kernel has the last word.
+	ublk add -t null
+	kill_server 0
+	wait_for 10 is_state 0 quiesced
+	run -0 --separate-stderr in_group "$UBLK" recover 0
+	[[ $stderr == "ublk: note: it may not get what it needs: "*" bytes of memory of the control group (memory.max), and 33554432 are allowed" ]]
+	ublk del 0
 }
