@@ -277,6 +277,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	}
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
+	facts.target_queue = tgt->type->queue_size;
 	facts.program = program_size(facts.page);
 	facts.lock = spec->mlock;
 	facts.lock_charged = !allowance->exempt;

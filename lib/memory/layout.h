@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 enum ub_part {
-	UB_PART_STATE,   /* the queue, its I/Os, a cache line each, and their pool's slots */
+	UB_PART_STATE,   /* queue, its target's part, I/Os, a cache line each, their pool's slots */
 	UB_PART_BATCH,   /* tags that come and results that go many at a time */
 	UB_PART_STACK,   /* of the thread that serves it */
 	UB_PART_BUFFERS, /* for I/O data */
@@ -45,6 +45,7 @@ struct ub_layout {
 struct ub_layout_facts {
 	uint32_t queues, threads;   /* and threads of each queue */
 	uint32_t depth;             /* I/Os of a thread */
+	uint32_t target;            /* bytes that the target keeps for a thread */
 	uint32_t batch_element;     /* bytes of each in batches; 0: they come and go one by one */
 	uint64_t buffers;           /* bytes that a thread has of them; rounded up to pages */
 	uint64_t page, buffer_page; /* bytes, powers of two; the latter not the smaller one */
@@ -69,4 +70,10 @@ static inline uint64_t ub_layout_total(const struct ub_layout *layout, uint64_t 
 static inline uint64_t ub_round_page(uint64_t bytes, uint64_t page)
 {
 	return (bytes + page - 1) & ~(page - 1);
+}
+
+/* What lies before a thread's I/Os: the queue, and @target bytes of its target's. */
+static inline uint64_t ub_layout_before_ios(uint32_t target)
+{
+	return UB_QUEUE_STATE_SIZE + ub_round_page(target, UB_IO_STATE_SIZE);
 }

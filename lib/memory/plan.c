@@ -141,7 +141,7 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 	case UB_REGION_STATE:
 		/* The pool's slots are touched where there is a pool. */
 		r.mapped = r.most = layout->size[UB_PART_STATE] + layout->size[UB_PART_BATCH];
-		r.start = ub_round_page(UB_QUEUE_STATE_SIZE +
+		r.start = ub_round_page(ub_layout_before_ios(facts->target_queue) +
 						(uint64_t)share(facts) * UB_IO_STATE_SIZE,
 					facts->page) +
 			  layout->size[UB_PART_BATCH];
@@ -223,6 +223,7 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 		.queues = facts->queues,
 		.threads = facts->threads,
 		.depth = share(facts),
+		.target = facts->target_queue,
 		.batch_element = facts->batch_element,
 		.buffers = facts->buffers,
 		.page = facts->page,

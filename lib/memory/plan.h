@@ -26,6 +26,7 @@ struct ub_plan_facts {
 	uint64_t buffers;         /* bytes of buffers of a thread, as addresses */
 	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */
+	uint32_t target_queue;    /* and for each thread */
 	uint64_t program;         /* bytes that the program maps for itself */
 	uint64_t page;            /* bytes */
 	uint64_t buffer_page;     /* of buffers: @page, or a huge page */

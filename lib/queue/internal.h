@@ -101,6 +101,7 @@ struct ub_queue {
 	const struct ub_commands *commands;
 	struct ub_batch *batch; /* of batch.c alone */
 	struct ub_tgt *target;
+	struct ub_tgt_queue own; /* the target's, of this thread */
 	struct ub_desc_map desc;
 	uint32_t max_io;        /* bytes */
 	uint16_t id, depth;     /* of the I/Os that this thread serves */

@@ -32,15 +32,15 @@ static void finish_sqe(const struct ub_queue *q, struct io_uring_sqe *sqe, const
  * A piece of the I/O's data, in its buffer or, with slots, in the ring's table under the I/O's index,
  * where addresses count from 0.
  *
- * One that came alone is done when all of its data is moved, and linked to its commit it needs this
- * thread no more: that saves a system call of the two that it takes. Among others it would cost more
+ * One that came alone and is done with its @last operation needs this thread no more when that is
+ * linked to its commit: that saves a system call of the two that it takes. Among others it would cost more
  * than a commit together with theirs. A result that is not whole breaks the link.
  */
 static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, uint8_t opcode,
-					unsigned file, uint32_t data, uint32_t len, uint64_t offset)
+					unsigned file, uint32_t data, uint32_t len, uint64_t offset,
+					bool last)
 {
-	bool link = io->alone && q->path->links && len == io->len &&
-		    !(io->flags & UBLK_IO_F_NEED_REG_BUF);
+	bool link = io->alone && q->path->links && last && !(io->flags & UBLK_IO_F_NEED_REG_BUF);
 	struct io_uring_sqe *sqe;
 
 	if (link)
@@ -67,32 +67,34 @@ void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t da
 {
 	uint8_t opcode = q->path->slots ? IORING_OP_READ_FIXED : IORING_OP_READ;
 
-	(void)move(q, io, opcode, file, data, len, offset);
+	(void)move(q, io, opcode, file, data, len, offset, len == io->len);
 }
 
 void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
-		 uint64_t offset, int rw_flags)
+		 uint64_t offset, unsigned how)
 {
 	uint8_t opcode = q->path->slots ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
 
-	move(q, io, opcode, file, data, len, offset)->rw_flags = rw_flags;
+	move(q, io, opcode, file, data, len, offset, how & UB_WRITE_LAST)->rw_flags =
+		how & UB_WRITE_DURABLE ? RWF_DSYNC : 0;
 }
 
 void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
-			uint64_t offset, int rw_flags)
+			uint64_t offset)
 {
 	struct io_uring_sqe *sqe = op_sqe(q, io);
 
 	io_uring_prep_write(sqe, (int)(FILE_TARGET + file), zeroes, len, offset);
-	sqe->rw_flags = rw_flags;
 	finish_sqe(q, sqe, io);
 }
 
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file)
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset, uint32_t len)
 {
 	struct io_uring_sqe *sqe = op_sqe(q, io);
 
 	io_uring_prep_fsync(sqe, (int)(FILE_TARGET + file), IORING_FSYNC_DATASYNC);
+	sqe->off = len ? offset : 0;
+	sqe->len = len;
 	finish_sqe(q, sqe, io);
 }
 

@@ -53,7 +53,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	struct ub_queue *q = ub_space_part(config->space, stretch, UB_PART_STATE);
 	int ret;
 
-	q->ios = (void *)((char *)q + UB_QUEUE_STATE_SIZE);
+	q->own.state = (char *)q + UB_QUEUE_STATE_SIZE;
+	q->ios = (void *)((char *)q + ub_layout_before_ios(config->target->type->queue_size));
 	q->stack = ub_space_part(config->space, stretch, UB_PART_STACK);
 	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
 	q->id = (uint16_t)config->id;
@@ -80,6 +81,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->commands = q->info.flags & UBLK_F_BATCH_IO ? &ub_commands_batch : &ub_commands_single;
 
 	ret = init_ring(q, err);
+	if (!ret && q->target->type->queue_open)
+		ret = q->target->type->queue_open(q->target, &q->own, err);
 	if (ret) {
 		ub_queue_free(q);
 		return ret;
@@ -170,15 +173,17 @@ static int make_slots(struct ub_queue *q, struct ub_error *err)
 
 int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 {
-	int files[FILE_TARGET + UB_TARGET_FILES_MAX] = {[FILE_CHAR] = char_fd};
+	int files[FILE_TARGET + UB_TARGET_FILES_MAX + UB_QUEUE_FILES_MAX] = {[FILE_CHAR] = char_fd};
+	unsigned nr = FILE_TARGET;
 	int ret = ub_fault("attach");
 
 	q->char_fd = char_fd;
 	for (unsigned i = 0; i < q->target->nr_files; i++)
-		files[FILE_TARGET + i] = q->target->files[i];
+		files[nr++] = q->target->files[i];
+	for (unsigned i = 0; i < q->own.nr_files; i++)
+		files[nr++] = q->own.files[i];
 	if (!ret)
-		ret = io_uring_register_files(&q->ring.uring, files,
-					      FILE_TARGET + q->target->nr_files);
+		ret = io_uring_register_files(&q->ring.uring, files, nr);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_RING, ret, "cannot register the files of queue %u",
 			       q->id);
@@ -209,6 +214,11 @@ struct ub_tgt *ub_queue_target(struct ub_queue *q)
 	return q->target;
 }
 
+void *ub_queue_state(struct ub_queue *q)
+{
+	return q->own.state;
+}
+
 /* In reverse; the ring goes before the memory that its commands point to. */
 void ub_queue_free(struct ub_queue *q)
 {
@@ -219,6 +229,7 @@ void ub_queue_free(struct ub_queue *q)
 		(void)pthread_join(q->thread, NULL);
 	}
 	ub_ring_done(&q->ring);
+	ub_tgt_close_queue(&q->own);
 	ub_desc_unmap(&q->desc);
 	(void)pthread_cond_destroy(&q->opened);
 	(void)pthread_mutex_destroy(&q->lock);

@@ -39,8 +39,8 @@ int ub_backing_check_kind(const char *path, mode_t mode, struct ub_error *err)
 }
 
 /*
- * What @path_fd (O_PATH) names, opened for I/O: the very same inode, whatever happens to the path,
- * and so never a FIFO that blocks or a character device that acts on being opened.
+ * What @path_fd (open, or only O_PATH) names, opened for I/O: the very same inode, whatever happens
+ * to the path, and so never a FIFO that blocks or a character device that acts on being opened.
  */
 static int reopen(int path_fd, int flags)
 {
@@ -239,4 +239,11 @@ int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err)
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_LOCK, ret, "cannot lock %s", b->path);
 	return 0;
+}
+
+int ub_backing_open_again(int fd)
+{
+	int mode = fcntl(fd, F_GETFL);
+
+	return mode < 0 ? -errno : reopen(fd, mode & O_ACCMODE);
 }

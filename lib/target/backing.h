@@ -32,3 +32,10 @@ int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_re
  * Return: 0, or a negative errno with a message; -EBUSY: another one has it, or a part of it.
  */
 int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err);
+
+/*
+ * Opens the very file or block device of @fd once more: a description of its own, for the errors that
+ * the kernel tells to each; without O_DIRECT and without a lock. Return: a descriptor or a negative
+ * errno.
+ */
+int ub_backing_open_again(int fd);

@@ -28,11 +28,11 @@ struct ub_io {
 	uint32_t done; /* bytes that are finished */
 	/* The queue's own. */
 	uint8_t state;
-	bool alone;       /* it came by itself, and no other was busy */
-	uint16_t pending; /* operations on the ring */
-	uint32_t reserved2;
+	bool alone;         /* it came by itself, and no other was busy */
+	uint16_t pending;   /* operations on the ring */
+	uint32_t tries;     /* the target's own too, which sets it before it looks at it */
 	void *data;         /* the buffer, on data paths that have one */
-	struct ub_io *next; /* that waits for a buffer too */
+	struct ub_io *next; /* that waits too: for a buffer, or for what the target decides */
 	uint64_t where;     /* what its commit says of the next I/O's data */
 	/* A batch's element that the kernel reads later: tag, slot and result. */
 	uint64_t element;
@@ -44,23 +44,27 @@ _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
  * Operations on the ring. Each takes one of the I/O's slots (struct ub_tgt.ops_per_io at a time)
  * and ends in one call of the target's complete() with the operation's result: bytes or 0, or a
  * negative errno.
- * @file: index into struct ub_tgt.files
+ * @file: index into struct ub_tgt.files, and behind these into the thread's own, struct ub_tgt_queue
  * @data: offset into the I/O's data, bytes
- * @rw_flags: RWF_DSYNC or 0
+ * @how: of a write, UB_WRITE_*
  *
- * A read or write of all of an I/O's data has to be such that the I/O is done when it succeeds: then
- * the kernel may be told to end the I/O by itself, and there is no call of complete().
+ * A read of all of an I/O's data, and a write with UB_WRITE_LAST, have to be such that the I/O is done
+ * when they succeed whole: then the kernel may be told to end the I/O by itself, and there is no call
+ * of complete().
  */
+#define UB_WRITE_LAST 1U
+#define UB_WRITE_DURABLE 2U /* RWF_DSYNC */
 void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
 		uint64_t offset);
 void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
-		 uint64_t offset, int rw_flags);
+		 uint64_t offset, unsigned how);
 /* Writes zeroes out of a page-aligned piece of memory that all queues share; at most
  * UB_ZEROES_MAX bytes at once. */
 void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
-			uint64_t offset, int rw_flags);
-/* fdatasync(): the data and what is needed to find it again. */
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file);
+			uint64_t offset);
+/* fdatasync(): the data of a range and what is needed to find it again; a @len of 0: of all. */
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+		 uint32_t len);
 void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
 		     uint64_t len);
 /* Discards a range of a block device without blocking the queue (BLOCK_URING_CMD_DISCARD, Linux
@@ -82,5 +86,6 @@ int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *t
  */
 void ub_io_end(struct ub_queue *q, struct ub_io *io, int error);
 
-/* The target that the queue serves. */
+/* The target that the queue serves, and what that keeps for the thread that serves it. */
 struct ub_tgt *ub_queue_target(struct ub_queue *q);
+void *ub_queue_state(struct ub_queue *q);

@@ -247,10 +247,28 @@ static int name_descriptor(struct ub_tgt *tgt, struct loop_args *a, struct ub_er
 	return 0;
 }
 
+static int make_state(struct ub_tgt *tgt, const struct loop_args *a, const struct ub_probe *p)
+{
+	struct ub_loop *loop = calloc(1, sizeof(*loop));
+	bool direct = a->direct == 1;
+
+	if (!loop)
+		return -ENOMEM;
+	loop->offset = a->offset;
+	loop->resume = direct ? at_least(p->direct_memory, p->direct_alignment) : 1;
+	loop->durable = direct && p->block;
+	loop->pushes = p->own_cache;
+	atomic_init(&loop->can_zero_range, true);
+	atomic_init(&loop->can_punch, p->block || p->granularity);
+	atomic_init(&loop->can_discard, p->block);
+	tgt->state = loop;
+	tgt->memory_align = direct ? p->direct_memory : 0;
+	return 0;
+}
+
 static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err)
 {
-	struct ub_loop *loop;
 	struct ub_backing backing;
 	struct ub_probe p;
 	int ret = ub_backing_open(tgt, a->create, req, notes, err);
@@ -276,17 +294,9 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	if (ret < 0)
 		return ret;
 	describe(tgt, a, req, &p);
-	loop = calloc(1, sizeof(*loop));
-	if (!loop)
-		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot serve %s", a->file);
-	loop->offset = a->offset;
-	loop->direct = a->direct == 1;
-	loop->resume = loop->direct ? at_least(p.direct_memory, p.direct_alignment) : 1;
-	atomic_init(&loop->can_zero_range, true);
-	atomic_init(&loop->can_punch, p.block || p.granularity);
-	atomic_init(&loop->can_discard, p.block);
-	tgt->state = loop;
-	tgt->memory_align = loop->direct ? p.direct_memory : 0;
+	ret = make_state(tgt, a, &p);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot serve %s", a->file);
 	atomic_init(&tgt->write_error, req->write_error);
 	return 0;
 }
@@ -329,6 +339,17 @@ static int loop_open(struct ub_tgt *tgt, void *args, const struct ub_open_reques
 	return 0;
 }
 
+static int loop_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err)
+{
+	int fd = ub_backing_open_again(tgt->files[UB_LOOP_BACKING]);
+
+	if (fd < 0)
+		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s once more",
+			       tgt->backing.path);
+	tq->files[tq->nr_files++] = fd;
+	return 0;
+}
+
 static void loop_close(struct ub_tgt *tgt)
 {
 	free(tgt->state);
@@ -340,12 +361,14 @@ const struct ub_target ub_target_loop = {
 	.summary = "a file or another block device",
 	.options = options,
 	.args_size = sizeof(struct loop_args),
+	.queue_size = sizeof(struct ub_loop_syncs),
 	.recoverable = true,
 	.zero_copy = true,
 	.defaults = loop_defaults,
 	.check = loop_check,
 	.call = loop_call,
 	.open = loop_open,
+	.queue_open = loop_queue_open,
 	.submit = ub_loop_submit,
 	.complete = ub_loop_complete,
 	.close = loop_close,

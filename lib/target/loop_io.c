@@ -7,30 +7,17 @@
  * - a result is whole or an error: what the kernel did in part is taken up again;
  * - a flush is an fdatasync, and FUA is durable when it ends;
  * - after a write-back that failed, every later flush and FUA fails too: the page cache has dropped
- *   the data by then and the kernel tells it once (file_check_and_advance_wb_err()), but the client
- *   may ask again, or by another queue;
- * - write-zeroes always works, by the cheapest way that the backing has.
+ *   the data by then, but the client may ask again, or by another queue;
+ * - a write that was refused is this write's error, and no loss of what was written before;
+ * - write-zeroes always works, by the cheapest way that the backing has;
+ * - what makes no progress ends, with an error.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/falloc.h>
-#include <sys/uio.h>
 
 #include "kernel/uapi.h"
 #include "target/loop.h"
-
-#define BACKING 0 /* index into struct ub_tgt.files */
-
-/* The three ways to zeroes stand in the order in which they are tried. */
-enum step {
-	STEP_READ,
-	STEP_WRITE,
-	STEP_PUNCH,
-	STEP_ZERO_RANGE,
-	STEP_ZEROES,
-	STEP_DISCARD,
-	STEP_SYNC
-};
 
 static bool has(_Atomic bool *can)
 {
@@ -42,63 +29,65 @@ static struct ub_loop *loop_of(struct ub_queue *q)
 	return ub_queue_target(q)->state;
 }
 
-static int write_error(struct ub_queue *q)
+/* A durable write, where the write itself can't be. */
+static bool wants_sync(const struct ub_loop *loop, const struct ub_io *io)
 {
-	return atomic_load_explicit(&ub_queue_target(q)->write_error, memory_order_relaxed);
+	return io->flags & UBLK_IO_F_FUA && !(loop->durable && io->step == STEP_WRITE);
 }
 
-static void keep_write_error(struct ub_queue *q, int error)
+static unsigned how_to_write(const struct ub_loop *loop, const struct ub_io *io)
 {
-	int none = 0;
-
-	/* The first one stays. */
-	(void)atomic_compare_exchange_strong(&ub_queue_target(q)->write_error, &none, error);
+	if (!(io->flags & UBLK_IO_F_FUA))
+		return UB_WRITE_LAST;
+	return loop->durable ? UB_WRITE_LAST | UB_WRITE_DURABLE : 0;
 }
 
 /* Puts what io->step says on the ring; again, after a part of it or none of it was done. */
 static void issue(struct ub_queue *q, struct ub_io *io)
 {
-	uint64_t start = loop_of(q)->offset + io->offset;
+	const struct ub_loop *loop = loop_of(q);
+	uint64_t start = loop->offset + io->offset;
 	uint32_t left = io->len - io->done;
 
-	switch ((enum step)io->step) {
+	switch ((enum ub_loop_step)io->step) {
 	case STEP_READ:
-		ub_io_read(q, io, BACKING, io->done, left, start + io->done);
+		ub_io_read(q, io, UB_LOOP_BACKING, io->done, left, start + io->done);
 		break;
 	case STEP_WRITE:
-		ub_io_write(q, io, BACKING, io->done, left, start + io->done,
-			    io->flags & UBLK_IO_F_FUA ? RWF_DSYNC : 0);
+		ub_io_write(q, io, UB_LOOP_BACKING, io->done, left, start + io->done,
+			    how_to_write(loop, io));
 		break;
 	case STEP_PUNCH:
-		ub_io_fallocate(q, io, BACKING, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, start,
-				io->len);
+		ub_io_fallocate(q, io, UB_LOOP_BACKING, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+				start, io->len);
 		break;
 	case STEP_ZERO_RANGE:
-		ub_io_fallocate(q, io, BACKING, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE, start,
-				io->len);
+		ub_io_fallocate(q, io, UB_LOOP_BACKING, FALLOC_FL_ZERO_RANGE | FALLOC_FL_KEEP_SIZE,
+				start, io->len);
 		break;
 	case STEP_ZEROES:
-		/* With FUA one sync follows, not one in each piece. */
-		ub_io_write_zeroes(q, io, BACKING, left < UB_ZEROES_MAX ? left : UB_ZEROES_MAX,
-				   start + io->done, 0);
+		ub_io_write_zeroes(q, io, UB_LOOP_BACKING,
+				   left < UB_ZEROES_MAX ? left : UB_ZEROES_MAX, start + io->done);
 		break;
 	case STEP_DISCARD:
-		ub_io_discard(q, io, BACKING, start, io->len);
+		ub_io_discard(q, io, UB_LOOP_BACKING, start, io->len);
 		break;
+	case STEP_PUSH:
 	case STEP_SYNC:
-		ub_io_fsync(q, io, BACKING);
 		break;
 	}
 }
 
-static void go(struct ub_queue *q, struct ub_io *io, enum step step)
+static void go(struct ub_queue *q, struct ub_io *io, enum ub_loop_step step)
 {
 	io->step = (uint8_t)step;
+	io->tries = 0;
 	issue(q, io);
 }
 
 /* The first way to zeroes that may work, from @step on. */
-static enum step zeroing_step(struct ub_loop *loop, const struct ub_io *io, enum step step)
+static enum ub_loop_step zeroing_step(struct ub_loop *loop, const struct ub_io *io,
+				      enum ub_loop_step step)
 {
 	bool keep = io->flags & UBLK_IO_F_NOUNMAP;
 
@@ -119,8 +108,8 @@ void ub_loop_submit(struct ub_queue *q, struct ub_io *io)
 		go(q, io, STEP_READ);
 		return;
 	}
-	if (durable && write_error(q)) {
-		ub_io_end(q, io, write_error(q));
+	if (durable && ub_loop_write_error(q)) {
+		ub_io_end(q, io, ub_loop_write_error(q));
 		return;
 	}
 	switch (io->op) {
@@ -128,7 +117,7 @@ void ub_loop_submit(struct ub_queue *q, struct ub_io *io)
 		go(q, io, STEP_WRITE);
 		break;
 	case UBLK_IO_OP_FLUSH:
-		go(q, io, STEP_SYNC);
+		ub_loop_sync(q, io);
 		break;
 	case UBLK_IO_OP_WRITE_ZEROES:
 		go(q, io, zeroing_step(loop, io, STEP_PUNCH));
@@ -147,11 +136,11 @@ void ub_loop_submit(struct ub_queue *q, struct ub_io *io)
 }
 
 /*
- * Can a durable write's error come from the write-back part of it, so that data of other, earlier
- * writes may be lost with it? Not if the write was refused as such. A lack of room is found before
- * the write-back, but with delayed allocation also in it: there is none with direct I/O.
+ * A durable write to a block device has failed. Is more lost than this write? The disk may have been
+ * told to empty its cache after it (blk_insert_flush()), and then it may be what earlier writes left
+ * there; not if the write was refused before it came to that.
  */
-static bool is_write_back_error(const struct ub_loop *loop, int error)
+static bool is_more_lost(int error)
 {
 	switch (error) {
 	case -EINVAL:
@@ -160,13 +149,25 @@ static bool is_write_back_error(const struct ub_loop *loop, int error)
 	case -EFBIG:
 	case -EPERM:
 	case -EOPNOTSUPP:
-		return false;
 	case -ENOSPC:
 	case -EDQUOT:
-		return !loop->direct;
+	case -ENOMEM:
+	case -EAGAIN:
+	case -EINTR:
+	case -ECANCELED:
+		return false;
 	default:
 		return true;
 	}
+}
+
+/* All that the I/O changes is changed. */
+static void changed(struct ub_queue *q, struct ub_io *io)
+{
+	if (wants_sync(loop_of(q), io))
+		ub_loop_sync(q, io);
+	else
+		ub_io_end(q, io, 0);
 }
 
 /* A read, a write, or a piece of zeroes; @res bytes of it were moved. */
@@ -176,10 +177,10 @@ static void moved(struct ub_queue *q, struct ub_io *io, int res)
 	uint32_t before = io->done;
 
 	if (res < 0) {
-		if (io->step == STEP_WRITE && io->flags & UBLK_IO_F_FUA &&
-		    is_write_back_error(loop, res))
-			keep_write_error(q, res);
-		ub_io_end(q, io, res);
+		if (io->step == STEP_WRITE && io->flags & UBLK_IO_F_FUA && loop->durable &&
+		    is_more_lost(res))
+			ub_loop_keep_write_error(q, res);
+		ub_io_end(q, io, ub_loop_told(res));
 		return;
 	}
 	if ((uint32_t)res > io->len - before) {
@@ -188,10 +189,7 @@ static void moved(struct ub_queue *q, struct ub_io *io, int res)
 	}
 	io->done += (uint32_t)res;
 	if (io->done == io->len) {
-		if (io->step == STEP_ZEROES && io->flags & UBLK_IO_F_FUA)
-			go(q, io, STEP_SYNC);
-		else
-			ub_io_end(q, io, 0);
+		changed(q, io);
 		return;
 	}
 	/* Direct I/O goes on where it may. No progress is the end of a file that was cut short. */
@@ -199,7 +197,7 @@ static void moved(struct ub_queue *q, struct ub_io *io, int res)
 	if (io->done == before)
 		ub_io_end(q, io, -EIO);
 	else
-		issue(q, io);
+		go(q, io, (enum ub_loop_step)io->step);
 }
 
 static void forget(_Atomic bool *can)
@@ -216,7 +214,7 @@ static bool zero_otherwise(struct ub_queue *q, struct ub_io *io, int error, bool
 {
 	if (!can_no_more && error != -EINVAL && error != -EBUSY && error != -EPERM)
 		return false;
-	go(q, io, zeroing_step(loop_of(q), io, (enum step)(io->step + 1)));
+	go(q, io, zeroing_step(loop_of(q), io, (enum ub_loop_step)(io->step + 1)));
 	return true;
 }
 
@@ -227,10 +225,7 @@ static void ranged(struct ub_queue *q, struct ub_io *io, int res)
 	bool can_no_more = res == -EOPNOTSUPP || res == -ENOSYS;
 
 	if (res >= 0) {
-		if (io->flags & UBLK_IO_F_FUA)
-			go(q, io, STEP_SYNC);
-		else
-			ub_io_end(q, io, 0);
+		changed(q, io);
 		return;
 	}
 	if (can_no_more)
@@ -243,39 +238,26 @@ static void ranged(struct ub_queue *q, struct ub_io *io, int res)
 	if (io->step == STEP_DISCARD && can_no_more && has(&loop->can_punch))
 		go(q, io, STEP_PUNCH);
 	else
-		ub_io_end(q, io, res);
-}
-
-/*
- * @res of fdatasync(). One that succeeds beside one that fails may have begun before it: the kernel
- * gives the error to only one of them, so the flag is looked at again.
- */
-static void synced(struct ub_queue *q, struct ub_io *io, int res)
-{
-	if (res < 0)
-		keep_write_error(q, res);
-	ub_io_end(q, io, res < 0 ? res : write_error(q));
+		ub_io_end(q, io, ub_loop_told(res));
 }
 
 void ub_loop_complete(struct ub_queue *q, struct ub_io *io, int res)
 {
-	if (res == -EAGAIN || res == -EINTR) {
+	if (io->step >= STEP_PUSH) {
+		ub_loop_synced(q, io, res);
+		return;
+	}
+	if (ub_loop_again(io, res)) {
 		issue(q, io);
 		return;
 	}
-	switch ((enum step)io->step) {
-	case STEP_READ:
-	case STEP_WRITE:
-	case STEP_ZEROES:
-		moved(q, io, res);
-		break;
+	switch ((enum ub_loop_step)io->step) {
 	case STEP_PUNCH:
 	case STEP_ZERO_RANGE:
 	case STEP_DISCARD:
 		ranged(q, io, res);
 		break;
-	case STEP_SYNC:
-		synced(q, io, res);
-		break;
+	default:
+		moved(q, io, res);
 	}
 }

@@ -6,6 +6,7 @@
 #include <linux/blkzoned.h>
 #include <linux/falloc.h>
 #include <linux/fs.h>
+#include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,13 +125,15 @@ static int probe_holes(int fd, const struct ub_backing *b, struct ub_probe *p, s
 
 static int probe_file(int fd, const struct ub_backing *b, struct ub_probe *p, struct ub_error *err)
 {
-	struct statfs fs;
+	struct statfs fs = {0};
 
 	p->logical = SECTOR_SIZE;
 	p->physical = BLOCK_DEFAULT;
 	if (fstatfs(fd, &fs) == 0 && is_power_of_two((uint64_t)fs.f_bsize) &&
 	    fs.f_bsize >= SECTOR_SIZE && fs.f_bsize <= BLOCK_MAX)
 		p->physical = (uint32_t)fs.f_bsize;
+	/* A server of files may keep what came through one of its handles until that one is synced. */
+	p->own_cache = fs.f_type == FUSE_SUPER_MAGIC;
 	p->rotational = queue_number(b->dev, "rotational") == 1;
 	return b->writable ? probe_holes(fd, b, p, err) : 0;
 }

@@ -20,6 +20,7 @@ struct ub_probe {
 	uint32_t direct_alignment; /* of offsets and lengths of direct I/O; 0: there is none */
 	uint32_t direct_memory;    /* of addresses */
 	bool rotational;
+	bool own_cache; /* of each description, which others do not sync */
 };
 
 /*

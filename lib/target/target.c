@@ -36,6 +36,12 @@ void ub_tgt_undo(struct ub_tgt *tgt)
 	tgt->created = false;
 }
 
+void ub_tgt_close_queue(struct ub_tgt_queue *tq)
+{
+	while (tq->nr_files > 0)
+		(void)close(tq->files[--tq->nr_files]);
+}
+
 void ub_tgt_close(struct ub_tgt *tgt)
 {
 	if (tgt->type && tgt->type->close)

@@ -18,6 +18,7 @@
 #include "target/io.h"
 
 #define UB_TARGET_FILES_MAX 4
+#define UB_QUEUE_FILES_MAX 1
 #define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */
 
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
@@ -45,6 +46,13 @@ struct ub_tgt {
 	_Atomic int write_error; /* negative errno of a failed write-back: sticky, see loop.c */
 };
 
+/* What a target has for each thread that serves a queue, or a part of one: filled by queue_open(). */
+struct ub_tgt_queue {
+	void *state;                   /* struct ub_target.queue_size bytes, zeroes at first */
+	int files[UB_QUEUE_FILES_MAX]; /* registered with the thread's ring, behind the target's */
+	unsigned nr_files;
+};
+
 struct ub_open_request {
 	uint32_t logical_block_size;     /* asked for; 0: the target's choice */
 	bool read_only;                  /* asked for */
@@ -60,9 +68,11 @@ struct ub_target {
 	const char *summary; /* one line for the help */
 	const struct ub_opt *options;
 	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
-	bool recoverable; /* its data outlives its server */
-	bool zero_copy;   /* it moves data by operations on files alone */
-	bool in_memory;   /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
+	uint32_t
+		queue_size; /* bytes that it keeps for each thread, as part of the planned memory */
+	bool recoverable;   /* its data outlives its server */
+	bool zero_copy;     /* it moves data by operations on files alone */
+	bool in_memory;     /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
 	/* Sets the defaults that are not zero; may be NULL. */
 	void (*defaults)(void *args);
 	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */
@@ -78,6 +88,11 @@ struct ub_target {
 	 */
 	int (*open)(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err);
+	/*
+	 * Makes what a thread has of its own, before that runs; may be NULL. The files are closed by
+	 * ub_tgt_close_queue(). Return: 0, or a negative errno with a message.
+	 */
+	int (*queue_open)(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err);
 	/* Takes up an I/O: puts operations on the ring, or ends it at once. */
 	void (*submit)(struct ub_queue *q, struct ub_io *io);
 	/* An operation ended; @res as io_uring gives it. May be NULL if there never is one. */
@@ -102,6 +117,9 @@ void ub_tgt_undo(struct ub_tgt *tgt);
 
 /* Closes an open target and its files, frees its backing's path and zeroes it. Takes NULL type. */
 void ub_tgt_close(struct ub_tgt *tgt);
+
+/* Closes a thread's files. Takes what was never opened. */
+void ub_tgt_close_queue(struct ub_tgt_queue *tq);
 
 /* For targets: the size that is served, @size rounded down to logical blocks, with a note if that
  * takes something away. Return: 0, or -EINVAL if nothing is left. */

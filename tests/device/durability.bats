@@ -219,6 +219,75 @@ flush_fails()
 	ublk del "$dev"
 }
 
+# syncing DEV: how many syncs the server has under way, each in a worker of a ring.
+syncing()
+{
+	cat "/proc/$(server_of "$1")/task/"*/stat 2>/dev/null | grep -c '(iou-wrk-[0-9]*) D '
+}
+
+is_syncing()
+{
+	[[ $(syncing "$1") -ge $2 ]]
+}
+
+# on_cpu N CMD...: in the background, and so by the device's queue N.
+on_cpu()
+{
+	taskset -c "$@" 2>>stderr 3>&- &
+	clients+=($!)
+}
+
+# all_fail DEV N: at least N syncs wait for a disk that is suspended; now it fails, and every client is
+# told.
+all_fail()
+{
+	wait_for 20 is_syncing "$1" "$2"
+	dmsetup load failing --table "0 $size flakey $disk 0 0 3600 1 error_writes"
+	dmsetup resume failing
+	for pid in "${clients[@]}"; do
+		ends_with 1 "$pid"
+	done
+	clients=()
+	mend_disk
+}
+
+@test "a write-back that fails is told to each flush and durable write that waits for it" {
+	clients=()
+	for path in copy zero-copy; do
+		[[ $path == copy ]] || kernel_at_least 6.16 || continue
+		on_failing_disk --direct off -q 2 --data-path $path --no-partition-scan
+		# By two queues, each alone in its own.
+		dmsetup suspend --noflush --nolockfs failing
+		for cpu in 0 1; do
+			on_cpu $cpu dd if=/dev/zero of="$dev" bs=4096 seek=$cpu count=1 \
+				oflag=direct,dsync status=none
+		done
+		all_fail "$dev" 2
+		ublk del "$dev"
+		# Many in one queue.
+		dev=$(ublk add -t loop -f /dev/mapper/failing --direct off -q 2 --data-path $path \
+			--no-partition-scan)
+		dmsetup suspend --noflush --nolockfs failing
+		for n in 0 1 2 3 4 5; do
+			on_cpu 0 dd if=/dev/zero of="$dev" bs=4096 seek=$n count=1 oflag=direct,dsync \
+				status=none
+		done
+		wait_for 20 in_flight "$dev" 6
+		all_fail "$dev" 1
+		ublk del "$dev"
+		# One block, and a flush by each queue.
+		dev=$(ublk add -t loop -f /dev/mapper/failing --direct off -q 2 --data-path $path \
+			--no-partition-scan)
+		write_block "$dev" 1
+		dmsetup suspend --noflush --nolockfs failing
+		on_cpu 0 sync "$dev"
+		on_cpu 1 sync "$dev"
+		all_fail "$dev" 2
+		ublk del "$dev"
+		unmap_disk failing
+	done
+}
+
 @test "a plain direct write that fails is this write's error and nobody else's" {
 	on_failing_disk
 	fail_writes
@@ -230,23 +299,36 @@ flush_fails()
 	ublk del "$dev"
 }
 
-@test "a full file system is told as such to the client, and the device goes on" {
+# fill DEV FLAGS: writes behind each other until there is no room, which has to be said.
+fill()
+{
+	run dd if=/dev/zero of="$1" bs=1M count=48 oflag="$2"
+	[ "$status" -ne 0 ]
+	[[ $output == *'No space left on device'* ]]
+}
+
+@test "a full file system is told as such to the client, nothing is lost, and the device goes on" {
 	for type in tmpfs ext4; do
 		if [[ $type == tmpfs ]]; then
 			tmpfs_on "$type" 8
 		else
 			fs_on "$(make_ram_disk 16)" ext4 "$type"
 		fi
-		make_image $type/a.img 64M
-		dev=$(ublk add -t loop -f $type/a.img)
-		run dd if=/dev/zero of="$dev" bs=1M count=48 oflag=direct
-		[ "$status" -ne 0 ]
-		[[ $output == *'No space left on device'* ]]
-		[ "$(state_of "$dev")" = live ]
-		dd if="$dev" of=/dev/null bs=1M count=1 iflag=direct status=none
-		blkdiscard -o 0 -l 8M "$dev"
-		dd if=/dev/zero of="$dev" bs=4096 count=4 oflag=direct,dsync status=none
-		ublk del "$dev"
+		for direct in auto off; do
+			rm -f $type/a.img
+			make_image $type/a.img 64M
+			dev=$(ublk add -t loop -f $type/a.img --direct $direct)
+			fill "$dev" direct
+			fill "$dev" direct,dsync
+			[ "$(state_of "$dev")" = live ]
+			dd if="$dev" of=/dev/null bs=1M count=1 iflag=direct status=none
+			sync "$dev"
+			blkdiscard -o 0 -l 8M "$dev"
+			dd if=/dev/zero of="$dev" bs=4096 count=4 oflag=direct,dsync status=none
+			sync "$dev"
+			[ "$(detail "$dev" .write_error)" = null ]
+			ublk del "$dev"
+		done
 	done
 }
 

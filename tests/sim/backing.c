@@ -33,18 +33,12 @@ void backing_init(void)
 }
 
 /* errseq_sample(): what nobody was told of yet is told to whoever opens the file now. */
-static int open_description(void)
+int backing_open(void)
 {
 	unsigned n = file.opened++ % DESCRIPTIONS_MAX;
 
 	file.seen[n] = file.failures - (file.failures && !file.told);
 	return FD_FIRST + (int)n;
-}
-
-void backing_reopen(struct ub_tgt *tgt)
-{
-	tgt->files[0] = open_description();
-	tgt->nr_files = 1;
 }
 
 void backing_durable(unsigned sector, uint64_t ret_words[2])
@@ -224,8 +218,10 @@ static int perform(struct op *op)
 	case IORING_OP_WRITE_FIXED:
 		return read_or_write(op);
 	case IORING_OP_FSYNC:
-		return sync_range(op, 0,
-				  (uint64_t)(sim.config.sectors + sim.config.offset) * SECTOR);
+		return op->sqe.len ? sync_range(op, op->sqe.off, op->sqe.len)
+				   : sync_range(op, 0,
+						(uint64_t)(sim.config.sectors + sim.config.offset) *
+							SECTOR);
 	case IORING_OP_FALLOCATE:
 		return fallocate_range(op);
 	case IORING_OP_URING_CMD:

@@ -61,6 +61,7 @@ static void choose_device(struct config *c)
 	c->cached = !c->direct && chance(600);
 	c->keep = chance(100);
 	c->poll_us = chance(100) ? 20 : 0;
+	c->pushes = !c->block && chance(100);
 }
 
 void config_make(struct config *c)
@@ -97,8 +98,11 @@ void config_print(const struct config *c)
 	       c->max_io, c->buffer_cap);
 	printf("%u sectors from %u on, %u clients, %u requests of up to %u sectors, %s, %s%s%s\n",
 	       c->sectors, c->offset, c->clients, c->requests, c->biggest,
-	       c->block ? "block device" : "file", c->direct ? "direct" : "buffered",
-	       c->cached ? ", cached" : "", c->elevator ? ", elevator" : "");
+	       c->block    ? "block device"
+	       : c->pushes ? "file of a server's"
+			   : "file",
+	       c->direct ? "direct" : "buffered", c->cached ? ", cached" : "",
+	       c->elevator ? ", elevator" : "");
 	printf("%s, %u kills%s%s, polls for %u us\n",
 	       !c->recovery ? "no recovery"
 	       : c->reissue ? "reissue"

@@ -16,10 +16,20 @@
 
 #define STACK_SIZE (256U * 1024)
 
+static int queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err)
+{
+	(void)tgt;
+	(void)err;
+	tq->files[tq->nr_files++] = backing_open();
+	return 0;
+}
+
 static const struct ub_target target_type = {
 	.name = "loop",
 	.recoverable = true,
 	.zero_copy = true,
+	.queue_size = sizeof(struct ub_loop_syncs),
+	.queue_open = queue_open,
 	.submit = ub_loop_submit,
 	.complete = ub_loop_complete,
 };
@@ -31,7 +41,8 @@ static void open_target(struct server *s)
 	s->loop = (struct ub_loop){
 		.offset = c->offset * SECTOR,
 		.resume = c->direct ? SECTOR : 1,
-		.direct = c->direct,
+		.durable = c->direct && c->block,
+		.pushes = c->pushes,
 		.can_zero_range = true,
 		.can_punch = true,
 		.can_discard = c->block,
@@ -48,7 +59,8 @@ static void open_target(struct server *s)
 		.ops_per_io = 1,
 		.write_error = sim.recorded_error,
 	};
-	backing_reopen(&s->target);
+	s->target.files[0] = backing_open();
+	s->target.nr_files = 1;
 }
 
 static uint64_t flags_of(const struct config *c)
@@ -70,6 +82,7 @@ static void map_space(struct server *s)
 		.queues = c->queues,
 		.threads = c->threads,
 		.depth = (c->depth + c->threads - 1) / c->threads,
+		.target = target_type.queue_size,
 		.batch_element = !c->batch              ? 0
 				 : c->path == PATH_COPY ? UB_BATCH_ELEMENT_SIZE
 							: UB_BATCH_HEAD_SIZE,

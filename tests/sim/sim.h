@@ -36,7 +36,7 @@
 #define MAX_IO 16384U
 #define REQUESTS_MAX 32U /* at once */
 #define FILES_MAX 8U
-#define DESCRIPTIONS_MAX 32U
+#define DESCRIPTIONS_MAX 256U
 #define SLOTS_MAX DEPTH_MAX
 #define NEVER UINT32_MAX
 
@@ -53,7 +53,7 @@ struct config {
 	unsigned biggest;                /* sectors of a request */
 	bool elevator;                   /* a requeued request gives its tag away */
 	bool recovery, reissue, fail_io; /* UBLK_F_USER_RECOVERY and what goes with it */
-	bool direct, block;              /* the backing */
+	bool direct, pushes, block;      /* the backing */
 	bool cached;                     /* operations are often done at once */
 	bool keep;
 	uint32_t poll_us;
@@ -326,7 +326,7 @@ bool block_has_requeued(void);
 
 /* backing.c */
 void backing_init(void);
-void backing_reopen(struct ub_tgt *tgt);
+int backing_open(void);
 void backing_issue(struct op *op);
 void backing_progress(void);
 void backing_write_back(void);

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A queue for the targets' tests: it stands in for lib/queue behind target/io.h, executes each
- * operation at once by an ordinary system call, keeps a log of them, and gives short results and
- * errors on demand.
+ * A queue for the targets' tests: it stands in for lib/queue behind target/io.h, executes the
+ * operations by ordinary system calls, one after the other, keeps a log of them, and gives short results
+ * and errors on demand.
  */
 #pragma once
 
@@ -20,6 +20,8 @@ struct operation {
 	uint32_t data, len;
 	uint64_t offset;
 	int flags; /* of a write, or the mode of a fallocate */
+	unsigned file;
+	struct ub_io *io;
 };
 
 /* What becomes of the nth operation. Those that are not mentioned are executed. */
@@ -28,25 +30,30 @@ struct fate {
 	int value; /* RETURN: this result and nothing done; CUT: only so many bytes */
 };
 
+#define IOS 4U
+#define OPS_MAX 256U
+
 struct ub_queue {
 	struct ub_tgt *tgt;
-	struct ub_io io;
+	struct ub_tgt_queue own;
+	struct ub_io ios[IOS];
+	unsigned ends[IOS];
+	int results[IOS];
 	char *data;
-	struct operation log[64];
-	unsigned nr_ops;
-	struct fate fates[64];
-	bool pending;
-	unsigned ends;
-	int result;
+	struct operation log[OPS_MAX];
+	unsigned nr_ops, nr_done; /* of nr_ops */
+	struct fate fates[OPS_MAX];
 };
 
 #define UNTOUCHED 12345
 
-static inline void put(struct ub_queue *q, struct ub_io *io, struct operation op)
+static inline void put(struct ub_queue *q, struct ub_io *io, unsigned file, struct operation op)
 {
-	assert_false(q->pending);
-	assert_true(q->nr_ops < UB_ARRAY_SIZE(q->log));
-	q->pending = true;
+	assert_int_equal(io->pending, 0);
+	assert_true(q->nr_ops < OPS_MAX);
+	assert_true(file < q->tgt->nr_files + q->own.nr_files);
+	op.file = file;
+	op.io = io;
 	io->pending++;
 	q->log[q->nr_ops++] = op;
 }
@@ -54,43 +61,37 @@ static inline void put(struct ub_queue *q, struct ub_io *io, struct operation op
 void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
 		uint64_t offset)
 {
-	assert_true(file < q->tgt->nr_files);
-	put(q, io, (struct operation){OP_READ, data, len, offset, 0});
+	put(q, io, file, (struct operation){OP_READ, data, len, offset, 0, 0, NULL});
 }
 
 void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
-		 uint64_t offset, int rw_flags)
+		 uint64_t offset, unsigned how)
 {
-	assert_true(file < q->tgt->nr_files);
-	put(q, io, (struct operation){OP_WRITE, data, len, offset, rw_flags});
+	put(q, io, file, (struct operation){OP_WRITE, data, len, offset, (int)how, 0, NULL});
 }
 
 void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
-			uint64_t offset, int rw_flags)
+			uint64_t offset)
 {
-	assert_true(file < q->tgt->nr_files);
 	assert_true(len <= UB_ZEROES_MAX);
-	put(q, io, (struct operation){OP_ZEROES, 0, len, offset, rw_flags});
+	put(q, io, file, (struct operation){OP_ZEROES, 0, len, offset, 0, 0, NULL});
 }
 
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file)
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset, uint32_t len)
 {
-	assert_true(file < q->tgt->nr_files);
-	put(q, io, (struct operation){OP_SYNC, 0, 0, 0, 0});
+	put(q, io, file, (struct operation){OP_SYNC, 0, len, offset, 0, 0, NULL});
 }
 
 void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
 		     uint64_t len)
 {
-	assert_true(file < q->tgt->nr_files);
-	put(q, io, (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode});
+	put(q, io, file, (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode, 0, NULL});
 }
 
 void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
 		   uint64_t len)
 {
-	assert_true(file < q->tgt->nr_files);
-	put(q, io, (struct operation){OP_DISCARD, 0, (uint32_t)len, offset, 0});
+	put(q, io, file, (struct operation){OP_DISCARD, 0, (uint32_t)len, offset, 0, 0, NULL});
 }
 
 int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
@@ -110,15 +111,24 @@ int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *t
 
 void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
 {
+	size_t i = (size_t)(io - q->ios);
+
 	assert_int_equal(io->pending, 0);
 	assert_true(error <= 0);
-	q->ends++;
-	q->result = error;
+	q->ends[i]++;
+	q->results[i] = error;
+	/* As another queue would, which keeps a list of its own by then. */
+	io->next = NULL;
 }
 
 struct ub_tgt *ub_queue_target(struct ub_queue *q)
 {
 	return q->tgt;
+}
+
+void *ub_queue_state(struct ub_queue *q)
+{
+	return q->own.state;
 }
 
 static inline int execute(struct ub_queue *q, const struct operation *op)
@@ -127,7 +137,9 @@ static inline int execute(struct ub_queue *q, const struct operation *op)
 	char *data = op->what == OP_ZEROES ? zeroes : q->data + op->data;
 	struct iovec iov = {data, op->len};
 	uint64_t range[2] = {op->offset, op->len};
-	int fd = q->tgt->files[0];
+	int fd = op->file < q->tgt->nr_files ? q->tgt->files[op->file]
+					     : q->own.files[op->file - q->tgt->nr_files];
+	int durable = op->flags & UB_WRITE_DURABLE ? RWF_DSYNC : 0;
 	ssize_t ret = 0;
 
 	switch (op->what) {
@@ -136,7 +148,7 @@ static inline int execute(struct ub_queue *q, const struct operation *op)
 		break;
 	case OP_WRITE:
 	case OP_ZEROES:
-		ret = pwritev2(fd, &iov, 1, (off_t)op->offset, op->flags);
+		ret = pwritev2(fd, &iov, 1, (off_t)op->offset, durable);
 		break;
 	case OP_SYNC:
 		ret = fdatasync(fd);
@@ -151,44 +163,58 @@ static inline int execute(struct ub_queue *q, const struct operation *op)
 	return ret < 0 ? -errno : (int)ret;
 }
 
-/* Does the one operation that is on the ring. */
+static inline unsigned pending(const struct ub_queue *q)
+{
+	return q->nr_ops - q->nr_done;
+}
+
+/* Does the oldest operation that is on the ring. */
 static inline void step(struct ub_queue *q)
 {
-	const struct fate *fate = &q->fates[q->nr_ops - 1];
-	struct operation op = q->log[q->nr_ops - 1];
+	const struct fate *fate = &q->fates[q->nr_done];
+	struct operation op = q->log[q->nr_done++];
 	int res;
 
 	if (fate->kind == CUT)
 		op.len = (uint32_t)fate->value;
 	res = fate->kind == RETURN ? fate->value : execute(q, &op);
-	q->pending = false;
-	q->io.pending--;
-	q->tgt->type->complete(q, &q->io, res);
+	op.io->pending--;
+	q->tgt->type->complete(q, op.io, res);
+}
+
+/* The @nth I/O, beside those that are under way. */
+static inline void begin_beside(struct ub_queue *q, unsigned nth, uint8_t op, uint64_t offset,
+				uint32_t len, uint32_t flags)
+{
+	struct ub_io *io = &q->ios[nth];
+
+	*io = (struct ub_io){.op = op, .offset = offset, .len = len, .flags = flags};
+	q->ends[nth] = 0;
+	q->results[nth] = UNTOUCHED;
+	q->tgt->type->submit(q, io);
 }
 
 static inline void begin(struct ub_queue *q, uint8_t op, uint64_t offset, uint32_t len,
 			 uint32_t flags)
 {
-	memset(&q->io, 0, sizeof(q->io));
-	q->io.op = op;
-	q->io.offset = offset;
-	q->io.len = len;
-	q->io.flags = flags;
-	q->nr_ops = 0;
-	q->ends = 0;
-	q->result = UNTOUCHED;
-	q->tgt->type->submit(q, &q->io);
+	q->nr_ops = q->nr_done = 0;
+	begin_beside(q, 0, op, offset, len, flags);
+}
+
+static inline void finish_all(struct ub_queue *q)
+{
+	while (pending(q))
+		step(q);
+	memset(q->fates, 0, sizeof(q->fates));
 }
 
 /* One whole I/O. Return: what the client gets. The fates are used up. */
 static inline int run(struct ub_queue *q, uint8_t op, uint64_t offset, uint32_t len, uint32_t flags)
 {
 	begin(q, op, offset, len, flags);
-	while (q->pending)
-		step(q);
-	assert_int_equal(q->ends, 1);
-	memset(q->fates, 0, sizeof(q->fates));
-	return q->result;
+	finish_all(q);
+	assert_int_equal(q->ends[0], 1);
+	return q->results[0];
 }
 
 #define DATA_SIZE (4U << 20)
@@ -197,12 +223,18 @@ static inline void queue_init(struct ub_queue *q, struct ub_tgt *tgt)
 {
 	memset(q, 0, sizeof(*q));
 	q->tgt = tgt;
+	q->own.state = calloc(1, tgt->type->queue_size + 1);
+	assert_non_null(q->own.state);
+	if (tgt->type->queue_open)
+		assert_int_equal(tgt->type->queue_open(tgt, &q->own, NULL), 0);
 	assert_int_equal(posix_memalign((void **)&q->data, 4096, DATA_SIZE), 0);
 	memset(q->data, 0, DATA_SIZE);
 }
 
 static inline void queue_done(struct ub_queue *q)
 {
+	ub_tgt_close_queue(&q->own);
+	free(q->own.state);
 	free(q->data);
 }
 
