@@ -117,25 +117,33 @@ tells()
 	grep 'task:dd' "$1/dmesg"
 }
 
-@test "a deadline leaves evidence: a test's own, its file's, and the machine's" {
+@test "a deadline leaves evidence: a test's own, and its file's" {
 	hangs own.bats 'wait_for 1 false'
 	hangs file.bats 'wait'
 	cat >./hang <<-END
 		$TOP/tests/lib/bats-group 600 . "build:\$(realpath --relative-to=$TOP own.bats)"
 		$TOP/tests/lib/bats-group 5 . "build:\$(realpath --relative-to=$TOP file.bats)"
+	END
+	run -0 vm --evidence evidence -- bash ./hang
+	printf '%s\n' "$output"
+	[[ $output == *'not ok 1 hangs'*'evidence: the test failed (hangs)'*'hctx0/busy:'* ]]
+	[[ $output == *'evidence: build:'*'file.bats has not ended after its 5 s'*'hctx0/busy:'* ]]
+	tells evidence/own.bats_1-1
+	tells evidence/file.bats-1
+}
+
+@test "a deadline leaves evidence: the machine's" {
+	cat >./hang <<-END
 		cd /tmp
-		$TOP/build/ublk add -t null --log-file log
+		$TOP/build/ublk add -t null
 		kill -STOP "\$(pgrep -x ublk-server)"
 		dd if=/dev/ublkb0 of=/dev/null bs=4k count=1 iflag=direct
 	END
-	run -124 vm --timeout 300 --evidence evidence -- bash ./hang
-	[[ $output == *'not ok 1 hangs'*'evidence: the test failed (hangs)'*'hctx0/busy:'* ]]
-	[[ $output == *'evidence: build:'*'file.bats has not ended after its 5 s'*'hctx0/busy:'* ]]
+	run -124 vm --timeout 90 --evidence evidence -- bash ./hang
+	printf '%s\n' "$output"
 	[[ $output == *"evidence: the machine's deadline is near"*'hctx0/busy:'* ]]
-	tells evidence/own.bats_1-1
-	tells evidence/file.bats-1
 	grep 'hctx0/busy:.*op=READ' evidence/machine-1/queues/ublkb0
-	grep 'serving' evidence/machine-1/syslog || grep 'ublk-server' evidence/machine-1/processes/*
+	grep serving evidence/machine-1/syslog
 }
 
 @test "processes that stay behind do not keep the machine up" {
