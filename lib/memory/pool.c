@@ -58,11 +58,26 @@ void *ub_pool_take(struct ub_pool *pool, size_t len)
 	return pool->base + slot * pool->slot_size;
 }
 
+static uint32_t slot_of(const struct ub_pool *pool, const void *buffer)
+{
+	return (uint32_t)((size_t)((const char *)buffer - pool->base) / pool->slot_size);
+}
+
 void ub_pool_put(struct ub_pool *pool, void *buffer)
 {
-	size_t slot = (size_t)((char *)buffer - pool->base) / pool->slot_size;
+	pool->slots[pool->free++].free = slot_of(pool, buffer);
+}
 
-	pool->slots[pool->free++].free = (uint32_t)slot;
+void ub_pool_spend(struct ub_pool *pool, void *buffer)
+{
+	pool->slots[pool->count - ++pool->spent].free = slot_of(pool, buffer);
+}
+
+/* The two stacks may touch: what was spent last lies lowest, and moves first. */
+void ub_pool_put_spent(struct ub_pool *pool)
+{
+	for (; pool->spent > 0; pool->spent--)
+		pool->slots[pool->free++].free = pool->slots[pool->count - pool->spent].free;
 }
 
 void ub_pool_trim(struct ub_pool *pool)

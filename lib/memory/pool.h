@@ -14,7 +14,8 @@
 #include "memory/layout.h"
 
 struct ub_pool_slot {
-	uint32_t free;    /* the stack of free slots: entry n is the nth one's number */
+	uint32_t free; /* the stack of free slots: entry n is the nth one's number; spent ones from
+			   * the end on, downwards */
 	uint32_t touched; /* bytes from its start on that may be in memory */
 };
 
@@ -27,6 +28,7 @@ struct ub_pool {
 	uint64_t cap, touched;      /* bytes in all slots */
 	struct ub_pool_slot *slots; /* borrowed */
 	uint32_t count, free;       /* slots, and how many of them are free */
+	uint32_t spent;             /* and how many are not in use, but not yet to be given out */
 };
 
 /*
@@ -40,6 +42,10 @@ void ub_pool_init(struct ub_pool *pool, char *base, size_t slot_size, uint32_t c
  * when one has been put back. */
 void *ub_pool_take(struct ub_pool *pool, size_t len);
 void ub_pool_put(struct ub_pool *pool, void *buffer);
+
+/* The buffer is to be put back later: when ub_pool_put_spent() puts back all of these. */
+void ub_pool_spend(struct ub_pool *pool, void *buffer);
+void ub_pool_put_spent(struct ub_pool *pool);
 
 /* Returns the memory of all free slots to the system. */
 void ub_pool_trim(struct ub_pool *pool);

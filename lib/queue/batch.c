@@ -24,6 +24,9 @@
 #define TAGS_MAX 128U  /* the driver puts no more into one buffer */
 #define BUFFER_GROUP 0 /* the only one */
 
+/* So often in a row a command is given again that came to nothing for reasons that pass. */
+#define TRIES 100000U
+
 /* From Linux 6.18, newer than the headers that we build with. */
 #define IORING_URING_CMD_MULTISHOT (1U << 1)
 
@@ -38,6 +41,7 @@ struct ub_batch {
 	uint16_t tags[BUFFERS][TAGS_MAX];
 	uint32_t count, queued; /* elements that are there, and of them those with the kernel */
 	uint32_t bytes;         /* of an element */
+	uint32_t tries;         /* commands in a row that came to nothing */
 	uint16_t flags;         /* UBLK_BATCH_F_* of a commit */
 	bool fetching;          /* the fetch is there, or queued */
 	bool over;              /* the driver has ended it for good */
@@ -118,8 +122,7 @@ static void add_element(struct ub_queue *q, const struct ub_io *io, int result)
 	/* There are no more tags, and none stands here twice: settle(). A client would wait for ever for
 	 * what has no element. */
 	if (__builtin_expect(b->count == q->depth, 0)) {
-		q->refused = -EPROTO;
-		ub_queue_fault(q, "tag %u is one too many to commit", io->tag);
+		ub_queue_fail(q, -EPROTO, "tag %u is one too many to commit", io->tag);
 		return;
 	}
 	/* One of two sizes, that no copying of an unknown one is called for each I/O. */
@@ -194,8 +197,8 @@ static int give_tags(struct ub_queue *q, unsigned from, unsigned to)
 	}
 	send_elements(q, UBLK_U_IO_PREP_IO_CMDS);
 	ret = ub_queue_enter_all(q);
-	if (!ret)
-		ret = io_uring_wait_cqe(&q->ring.uring, &cqe);
+	while (!ret && (ret = io_uring_wait_cqe(&q->ring.uring, &cqe)) == -EINTR)
+		ret = 0;
 	if (ret)
 		return ret;
 	ret = cqe->res;
@@ -258,67 +261,106 @@ static unsigned flush(struct ub_queue *q)
 	struct ub_batch *b = q->batch;
 
 	/* One command at a time. The kernel, short of memory, may not have taken the last one. */
-	if (has_more(q) && __builtin_expect(!q->commits, 1))
+	if (has_more(q) && __builtin_expect(!q->commits, 1)) {
+		/* That the driver takes all of it is the rule, and to wait for more than its completion
+		 * spares a system call for each; who waits with what it did not take wakes by this. */
+		if (__builtin_expect(!q->has_timer, 0))
+			ub_timer_set(q);
 		send_elements(q, UBLK_U_IO_COMMIT_IO_CMDS);
+	}
 	if (__builtin_expect(!b->fetching && !b->over, 0))
 		arm(q);
 	return q->commits + (b->count == b->queued);
 }
 
 /* Those that are parked will not come any more; nor will the linked ones: the driver has ended the
- * fetch, which it does when there is no request left, or when it sends what is there to another
- * server. */
-static void end_fetch(struct ub_queue *q, int res)
+ * fetch for good, which it does when there is no request left, or when it sends what is there to
+ * another server. */
+static void end_fetch(struct ub_queue *q)
 {
 	q->batch->over = true;
 	for (unsigned tag = 0; tag < q->depth; tag++)
 		if (ub_io_is_away(&q->ios[tag]))
-			ub_queue_lose(q, &q->ios[tag], res);
+			ub_queue_lose(q, &q->ios[tag], UBLK_IO_RES_ABORT);
+}
+
+/*
+ * A command came to nothing, but for reasons that pass: nothing is lost, since tags that were not
+ * fetched stay with the driver, and elements that were not committed here.
+ * Return: false: too often.
+ */
+static bool may_try_again(struct ub_queue *q)
+{
+	return ++q->batch->tries < TRIES;
+}
+
+/* Is it an error of a command that the driver did not come to, or that it will take another time? */
+static bool passes(int error)
+{
+	return error == -ENOMEM || error == -EAGAIN || error == -EINTR || error == -EFAULT;
+}
+
+static void take_tags(struct ub_queue *q, unsigned buffer, unsigned count, bool alone)
+{
+	struct ub_batch *b = q->batch;
+
+	if (__builtin_expect(buffer >= BUFFERS || count > TAGS_MAX, 0)) {
+		ub_queue_fail(q, -EPROTO, "%u tags came in buffer %u", count, buffer);
+		return;
+	}
+	alone = alone && count == 1;
+	ub_eager_note(q, alone);
+	for (unsigned i = 0; i < count; i++) {
+		uint16_t tag = b->tags[buffer][i];
+
+		if (__builtin_expect(tag >= q->depth || !ub_io_is_away(&q->ios[tag]), 0))
+			ub_queue_fail(q, -EPROTO, "tag %u came while it was not fetched", tag);
+		else
+			ub_queue_take(q, &q->ios[tag], alone);
+	}
+	provide(b, buffer, 0);
+	io_uring_buf_ring_advance(ring_of(b), 1);
+	b->tries = 0;
 }
 
 static void fetched(struct ub_queue *q, const struct io_uring_cqe *cqe, bool alone)
 {
-	unsigned buffer = cqe->flags >> IORING_CQE_BUFFER_SHIFT;
-	struct ub_batch *b = q->batch;
-	unsigned count = cqe->res > 0 ? (unsigned)cqe->res / sizeof(uint16_t) : 0;
+	int res = cqe->res;
 
-	if (cqe->flags & IORING_CQE_F_BUFFER) {
-		if (buffer >= BUFFERS || count > TAGS_MAX) {
-			ub_queue_fault(q, "%u tags came in buffer %u", count, buffer);
-			return;
-		}
-		alone = alone && count == 1;
-		ub_eager_note(q, alone);
-		for (unsigned i = 0; i < count; i++) {
-			uint16_t tag = b->tags[buffer][i];
-
-			if (__builtin_expect(tag >= q->depth || !ub_io_is_away(&q->ios[tag]), 0))
-				ub_queue_fault(q, "tag %u came while it was not fetched", tag);
-			else
-				ub_queue_take(q, &q->ios[tag], alone);
-		}
-		provide(b, buffer, 0);
-		io_uring_buf_ring_advance(ring_of(b), 1);
-	}
+	if (cqe->flags & IORING_CQE_F_BUFFER)
+		take_tags(q, cqe->flags >> IORING_CQE_BUFFER_SHIFT,
+			  res > 0 ? (unsigned)res / sizeof(uint16_t) : 0, alone);
 	if (cqe->flags & IORING_CQE_F_MORE)
 		return;
-	b->fetching = false;
-	if (cqe->res < 0 && cqe->res != -ENOBUFS)
-		end_fetch(q, cqe->res);
+	q->batch->fetching = false;
+	/* ENOBUFS is the rule; it also stands for a full completion queue, and for a buffer that was
+	 * not in memory (ublk_batch_fetch_post_cqe()). */
+	if (res == UBLK_IO_RES_ABORT)
+		end_fetch(q);
+	else if (__builtin_expect(
+			 res < 0 && !((res == -ENOBUFS || passes(res)) && may_try_again(q)), 0))
+		ub_queue_fail(q, res, "the driver lets nothing be fetched: %s", strerror(-res));
 }
 
+/*
+ * @res: the bytes of the elements that were committed, in their order, from the first one on; or an
+ * error if that was refused (ublk_handle_batch_commit_cmd()). The rest is committed again, and it is
+ * that command which tells what was wrong.
+ */
 static void committed(struct ub_queue *q, int res)
 {
 	struct ub_batch *b = q->batch;
+	uint32_t taken = res > 0 ? (uint32_t)res / b->bytes : 0;
 
 	q->commits--;
-	/* A command that was cut short is that of a driver that did not know one of the tags. */
-	if (__builtin_expect(res <= 0 || (uint32_t)res % b->bytes, 0)) {
-		q->refused = res < 0 ? res : -EPROTO;
-		ub_queue_fault(q, "the driver refused a commit: %s", strerror(-q->refused));
+	if (__builtin_expect(taken != b->queued, 0)) {
+		if (taken > b->queued || (!taken && !passes(res)) || !may_try_again(q)) {
+			res = res < 0 ? res : -EPROTO;
+			ub_queue_fail(q, res, "the driver refused a commit: %s", strerror(-res));
+		}
+		b->queued = taken;
 	}
-	if (__builtin_expect(!q->commits, 1))
-		settle(b);
+	settle(b);
 }
 
 static void completed(struct ub_queue *q, struct ub_io *io, const struct io_uring_cqe *cqe,

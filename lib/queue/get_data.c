@@ -14,6 +14,7 @@
 
 #include "base/fault.h"
 #include "queue/internal.h"
+#include "queue/state.h"
 
 /* The first fetch has to name an address, which nothing is copied to. */
 static void init(struct ub_queue *q)
@@ -25,7 +26,6 @@ static void init(struct ub_queue *q)
 
 static void begin(struct ub_queue *q, struct ub_io *io)
 {
-	io->data = NULL;
 	if (io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE)
 		ub_pooled_begin(q, io);
 	else
@@ -38,64 +38,124 @@ static void has_buffer(struct ub_queue *q, struct ub_io *io)
 	uint32_t op = ub_fault_is_wanted("get-data") ? UBLK_U_IO_REGISTER_IO_BUF
 						     : UBLK_U_IO_NEED_GET_DATA;
 
-	if (io->op == UBLK_IO_OP_WRITE)
-		ub_queue_data_command(q, io, op, (uintptr_t)io->data);
-	else
+	if (io->op != UBLK_IO_OP_WRITE) {
 		ub_queue_submit(q, io);
+		return;
+	}
+	io->asked = true;
+	q->asked++;
+	ub_queue_data_command(q, io, op, (uintptr_t)io->data);
 }
 
-/* Has all of it been copied? A kernel short of memory may have copied less, and says so by a shorter
- * request. */
-static bool is_whole(const struct ub_queue *q, const struct ub_io *io)
+/*
+ * A kernel short of memory may have copied less than the whole, and says so by a shorter request; or
+ * nothing: then it has given the request back to the block layer, and the command has become the tag's
+ * fetch, of which it says nothing (ublk_get_data()). What comes in it may be the same request again,
+ * or, where there is an I/O scheduler, any other one; and the same request may come in another tag.
+ */
+static bool is_same(const struct ub_io *io, const struct ublksrv_io_desc *desc)
 {
-	struct ublksrv_io_desc desc = {0};
+	return ub_desc_op(desc) == UBLK_IO_OP_WRITE && desc->start_sector << 9 == io->offset;
+}
 
-	return ub_desc_get(&q->desc, io->tag, &desc) && (uint64_t)desc.nr_sectors << 9 == io->len;
+static void forget(struct ub_queue *q, struct ub_io *io)
+{
+	q->asked--;
+	io->asked = false;
+	io->refused = 0;
+}
+
+/* The command was the tag's fetch. */
+static void fetched(struct ub_queue *q, struct ub_io *io, int res)
+{
+	if (res == UBLK_IO_RES_OK || res == UBLK_IO_RES_NEED_GET_DATA)
+		ub_queue_take(q, io, false);
+	else
+		ub_queue_lose(q, io, res);
 }
 
 static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 {
-	switch (res) {
-	case UBLK_IO_RES_OK:
-		if (is_whole(q, io))
-			ub_queue_submit(q, io);
-		else
-			ub_io_end(q, io, -EIO);
-		break;
-	case UBLK_IO_RES_NEED_GET_DATA:
-		/* Nothing could be copied, and the driver has sent the request again. */
-		has_buffer(q, io);
-		break;
-	default:
-		ub_queue_lose(q, io, res);
-		ub_pooled_put(q, io);
+	struct ublksrv_io_desc desc = {0};
+	int error = io->refused;
+
+	if (__builtin_expect(!io->asked, 0)) {
+		fetched(q, io, res);
+		return;
 	}
+	forget(q, io);
+	/* A write comes without its data first. */
+	if (__builtin_expect(res != UBLK_IO_RES_OK || !ub_desc_get(&q->desc, io->tag, &desc) ||
+				     !is_same(io, &desc),
+			     0)) {
+		ub_io_goes(q, io);
+		ub_pooled_put(q, io);
+		fetched(q, io, res);
+		return;
+	}
+	if (!error && (uint64_t)desc.nr_sectors << 9 != io->len)
+		error = -EIO;
+	if (__builtin_expect(error, 0))
+		ub_io_end(q, io, error);
+	else
+		ub_queue_submit(q, io);
+}
+
+/* After so many times in the kernel, each of which does 20 things at the least that wait to be done in
+ * this thread (IO_LOCAL_TW_DEFAULT_MAX, Linux 6.13), as many as there can be tags have been done. */
+#define ROUNDS (UBLK_MAX_QUEUE_DEPTH / 20 + 1)
+
+/* What was asked for and has not come is a tag's fetch by now. */
+__attribute__((noinline, cold)) static void give_up(struct ub_queue *q)
+{
+	if (io_uring_cq_ready(&q->ring.uring) > 0 || ++q->rounds < ROUNDS)
+		return;
+	for (unsigned i = 0; i < q->depth; i++) {
+		struct ub_io *io = &q->ios[i];
+
+		if (!io->asked)
+			continue;
+		forget(q, io);
+		ub_io_goes(q, io);
+		ub_pooled_spend(q, io);
+	}
+}
+
+static void submitted(struct ub_queue *q)
+{
+	if (__builtin_expect(ub_pooled_is_stuck(q), 0))
+		give_up(q);
+	else
+		q->rounds = 0;
+	ub_pooled_put_spent(q);
+}
+
+/* The driver takes no commit of a write before it was asked for the data. */
+static void end_without_data(struct ub_queue *q, struct ub_io *io, int error)
+{
+	if (io->len > q->max_io) {
+		ub_queue_fail(q, -EPROTO, "a write of %u bytes cannot be ended", io->len);
+		return;
+	}
+	io->refused = error;
+	ub_pooled_begin(q, io);
 }
 
 /* The driver takes no read's commit without an address, though it copies nothing for one that
  * failed before it had a buffer. */
 static void end(struct ub_queue *q, struct ub_io *io, int result)
 {
+	if (__builtin_expect(io->op == UBLK_IO_OP_WRITE && !io->data && io->len, 0)) {
+		end_without_data(q, io, result);
+		return;
+	}
 	io->where = 0;
 	if (io->op == UBLK_IO_OP_READ)
 		io->where = (uintptr_t)(io->data ? io->data : q->buffers);
 	ub_queue_commit(q, io, result);
-	if (!io->data)
-		return;
-	io->next = q->spent;
-	q->spent = io;
-}
-
-static void submitted(struct ub_queue *q)
-{
-	struct ub_io *io = q->spent, *next;
-
-	/* Who gets such a buffer may be done with it at once, and its commit is not there yet. */
-	q->spent = NULL;
-	for (; io; io = next) {
-		next = io->next;
-		ub_pooled_put(q, io);
-	}
+	/* Who gets such a buffer may be done with it at once, and the commit is not there yet. */
+	if (io->data)
+		ub_pooled_spend(q, io);
 }
 
 const struct ub_path ub_path_get_data = {

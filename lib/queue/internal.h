@@ -45,7 +45,8 @@ struct ub_path {
 	/* Puts the I/Os into the state that the first fetch finds; io->where is an address, or with
 	 * @slots a struct ublk_auto_buf_reg. */
 	void (*init)(struct ub_queue *q);
-	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. */
+	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. One
+	 * that is refused is ended without. */
 	void (*begin)(struct ub_queue *q, struct ub_io *io);
 	/* An I/O that wanted a buffer of the pool has it; NULL: there is no pool. */
 	void (*has_buffer)(struct ub_queue *q, struct ub_io *io);
@@ -115,7 +116,7 @@ struct ub_queue {
 	bool keeps; /* its buffers stay in memory */
 	bool timer_over;
 	bool told_write_error;
-	int refused;   /* negative errno that the driver answered to a fetch or commit */
+	int refused;   /* negative errno: why the queue can't go on */
 	char *buffers; /* of this queue */
 	uint64_t buffers_size;
 	uint64_t buffer_cap; /* bytes of them that may be in memory at once */
@@ -124,8 +125,9 @@ struct ub_queue {
 	/* Of paths where an I/O takes a buffer when it needs one. */
 	struct ub_pool pool;
 	struct ub_io *waiting, **last_waiting; /* for a buffer, in their order */
-	struct ub_io *spent;                   /* committed, their buffers not yet put back */
 	bool serving_waiting;
+	uint16_t asked;  /* I/Os whose data is asked for: get_data.c */
+	uint16_t rounds; /* of waiting for nothing but these */
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
@@ -159,6 +161,14 @@ void ub_pooled_init(struct ub_queue *q);
 void ub_pooled_begin(struct ub_queue *q, struct ub_io *io);
 /* The I/O's buffer, if it has one, goes back, and to who waits for it. */
 void ub_pooled_put(struct ub_queue *q, struct ub_io *io);
+/* Does an I/O wait for buffers of which none will be put back but with what was asked for, if at all? */
+static inline bool ub_pooled_is_stuck(const struct ub_queue *q)
+{
+	return q->waiting && q->asked == q->pool.count - q->pool.free - q->pool.spent;
+}
+/* It goes back when ub_pooled_put_spent() is called. */
+void ub_pooled_spend(struct ub_queue *q, struct ub_io *io);
+void ub_pooled_put_spent(struct ub_queue *q);
 void ub_pooled_give_back(struct ub_queue *q);
 
 /*
@@ -245,6 +255,9 @@ unsigned ub_link_last(struct ub_queue *q);
 /* What the thread tells others: status.c. Something that should not be: counted, the first one is kept
  * for the log. */
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* So is what the queue can't go on after: it ends, and what it has not ended is the next server's. */
+void ub_queue_fail(struct ub_queue *q, int error, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 /* Wakes whoever watches the queues. */
 void ub_queue_tell(struct ub_queue *q);
 

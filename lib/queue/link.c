@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 
+#include "base/fault.h"
 #include "queue/internal.h"
 #include "queue/state.h"
 
@@ -15,6 +16,9 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
 	sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	sqe->user_data = ub_io_data(q, io, DATA_LINKED);
 	q->commands->commit_linked(q, io);
+	/* The test build can have the kernel take no commit like that: by a field that has to be 0. */
+	if (ub_fault_is_wanted("link-refused"))
+		ub_ring_at(&q->ring, ub_ring_queued(&q->ring) - 1)->off |= 1ULL << 32;
 	ub_io_is_left(q, io);
 }
 
@@ -36,15 +40,23 @@ void ub_link_cut(struct ub_queue *q)
 	    !ub_io_is_linked(&q->ios[DATA_INDEX(sqe->user_data)]))
 		return;
 	*sqe = (struct io_uring_sqe){.opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS};
-	q->refused = -ENOMEM;
-	ub_queue_fault(q, "the kernel took an operation without its commit");
+	ub_queue_fail(q, -ENOMEM, "the kernel took an operation without its commit");
 }
 
 void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
 {
+	if (__builtin_expect(ub_io_is_busy(io), 0)) {
+		ub_queue_fault(q, "tag %u's link broke twice (%d)", io->tag, res);
+		return;
+	}
 	ub_io_returns(q, io);
 	io->alone = false;
-	q->target->type->complete(q, io, res);
+	/* The kernel had no memory for the commit, and did not begin with the operation
+	 * (io_submit_fail_init()): that is no error of it. Once more, without a link. */
+	if (__builtin_expect(res == -ECANCELED, 0))
+		q->target->type->submit(q, io);
+	else
+		q->target->type->complete(q, io, res);
 }
 
 unsigned ub_link_last(struct ub_queue *q)

@@ -62,6 +62,19 @@ void ub_pooled_put(struct ub_queue *q, struct ub_io *io)
 		serve_waiting(q);
 }
 
+void ub_pooled_spend(struct ub_queue *q, struct ub_io *io)
+{
+	ub_pool_spend(&q->pool, io->data);
+	io->data = NULL;
+}
+
+void ub_pooled_put_spent(struct ub_queue *q)
+{
+	ub_pool_put_spent(&q->pool);
+	if (__builtin_expect(q->waiting != NULL, 0))
+		serve_waiting(q);
+}
+
 /* The kernel knows of no buffer but those of operations under way, whose slots are not free. */
 void ub_pooled_give_back(struct ub_queue *q)
 {

@@ -66,7 +66,7 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)
 	int ret;
 
 	if (!ub_desc_get(&q->desc, io->tag, &desc)) {
-		ub_queue_fault(q, "tag %u has no descriptor", io->tag);
+		ub_queue_fail(q, -EPROTO, "tag %u has no descriptor", io->tag);
 		return;
 	}
 	io->op = ub_desc_op(&desc);
@@ -103,8 +103,8 @@ void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)
 	if (res == UBLK_IO_RES_ABORT)
 		return;
 	/* What was to be committed never reaches its client: a queue like that can't go on. */
-	q->refused = res < 0 ? res : -EPROTO;
-	ub_queue_fault(q, "the driver refused tag %u: %s", io->tag, strerror(-q->refused));
+	res = res < 0 ? res : -EPROTO;
+	ub_queue_fail(q, res, "the driver refused tag %u: %s", io->tag, strerror(-res));
 }
 
 void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr)

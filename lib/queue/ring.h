@@ -53,6 +53,12 @@ static inline unsigned ub_ring_room(const struct ub_ring *ring)
 	return ring->entries - ub_ring_queued(ring);
 }
 
+/* What is queued is never to reach the kernel. */
+static inline void ub_ring_drop(struct ub_ring *ring)
+{
+	ring->uring.sq.sqe_tail -= ub_ring_queued(ring);
+}
+
 /* There is to be room. Return: a new SQE, as whoever had it left it. */
 static inline struct io_uring_sqe *ub_ring_get(struct ub_ring *ring)
 {

@@ -38,8 +38,9 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 		q->path->prepared(q, io, cqe->res);
 		break;
 	case DATA_UNREGISTER:
-		ub_queue_fault(q, "tag %u cannot be taken out of its slot: %s", io->tag,
-			       strerror(-cqe->res));
+		/* The driver does not end its request before. */
+		ub_queue_fail(q, cqe->res, "tag %u cannot be taken out of its slot: %s", io->tag,
+			      strerror(-cqe->res));
 		break;
 	case DATA_TIMER:
 		q->timer_over = true;
@@ -86,7 +87,7 @@ static void drain(struct ub_queue *q)
 static unsigned completions_to_wait_for(struct ub_queue *q)
 {
 	/* Nothing need ever come but for those that wait for a buffer, which is there at once. */
-	if (__builtin_expect(q->spent && q->waiting, 0))
+	if (__builtin_expect(q->waiting && (q->pool.spent || ub_pooled_is_stuck(q)), 0))
 		return 0;
 	return q->commands->flush(q);
 }

@@ -82,7 +82,8 @@ static void completed(struct ub_queue *q, struct ub_io *io, const struct io_urin
 
 	ub_eager_note(q, alone);
 	if (__builtin_expect(!ub_io_is_away(io) || DATA_KIND(cqe->user_data) != DATA_FETCH, 0))
-		ub_queue_fault(q, "tag %u completed while it was not fetched (%d)", io->tag, res);
+		ub_queue_fail(q, -EPROTO, "tag %u completed while it was not fetched (%d)", io->tag,
+			      res);
 	else if (__builtin_expect(res == UBLK_IO_RES_OK, 1) ||
 		 (res == UBLK_IO_RES_NEED_GET_DATA && q->path->asks))
 		ub_queue_take(q, io, alone);

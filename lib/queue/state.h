@@ -55,7 +55,7 @@ static inline void ub_io_arrives(struct ub_queue *q, struct ub_io *io)
 	q->busy++;
 }
 
-/* The I/O is over, and the kernel gets the tag for the next one. */
+/* The I/O is over, or the kernel has taken it back; it gets the tag for the next one. */
 static inline void ub_io_goes(struct ub_queue *q, struct ub_io *io)
 {
 	io->state = IO_PARKED;
@@ -69,9 +69,10 @@ static inline void ub_io_is_left(struct ub_queue *q, struct ub_io *io)
 	q->busy--;
 }
 
-/* It could not. */
+/* It could not; meanwhile the tag may have been given back. */
 static inline void ub_io_returns(struct ub_queue *q, struct ub_io *io)
 {
+	q->idle -= io->state == IO_IDLE;
 	io->state = IO_BUSY;
 	q->busy++;
 }
@@ -80,6 +81,6 @@ static inline void ub_io_returns(struct ub_queue *q, struct ub_io *io)
 static inline void ub_io_is_lost(struct ub_queue *q, struct ub_io *io)
 {
 	q->busy -= io->state == IO_BUSY;
+	q->idle += io->state != IO_IDLE;
 	io->state = IO_IDLE;
-	q->idle++;
 }

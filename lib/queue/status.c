@@ -24,16 +24,31 @@ void ub_queue_tell(struct ub_queue *q)
 	(void)eventfd_write(q->event_fd, 1);
 }
 
+static void keep_fault(struct ub_queue *q, const char *fmt, va_list ap)
+{
+	if (atomic_fetch_add(&q->faults, 1) != 0)
+		return;
+	(void)pthread_mutex_lock(&q->lock);
+	(void)vsnprintf(q->fault, sizeof(q->fault), fmt, ap);
+	(void)pthread_mutex_unlock(&q->lock);
+	ub_queue_tell(q);
+}
+
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...)
 {
 	va_list ap;
 
-	if (atomic_fetch_add(&q->faults, 1) != 0)
-		return;
 	va_start(ap, fmt);
-	(void)pthread_mutex_lock(&q->lock);
-	(void)vsnprintf(q->fault, sizeof(q->fault), fmt, ap);
-	(void)pthread_mutex_unlock(&q->lock);
+	keep_fault(q, fmt, ap);
 	va_end(ap);
-	ub_queue_tell(q);
+}
+
+void ub_queue_fail(struct ub_queue *q, int error, const char *fmt, ...)
+{
+	va_list ap;
+
+	q->refused = error;
+	va_start(ap, fmt);
+	keep_fault(q, fmt, ap);
+	va_end(ap);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What is queued goes to the kernel: with the call that waits, or before it where the ring is full. */
 #include <errno.h>
+#include <string.h>
 
 #include "base/fault.h"
 #include "queue/internal.h"
@@ -40,7 +41,7 @@ int ub_queue_enter_all(struct ub_queue *q)
 
 	do
 		ret = ub_queue_enter(q, 0);
-	while (ub_queue_asks_again(ret) || ub_ring_queued(&q->ring) > 0);
+	while (ub_queue_asks_again(ret) || (!ret && ub_ring_queued(&q->ring) > 0));
 	return ret;
 }
 
@@ -49,6 +50,14 @@ int ub_queue_enter_all(struct ub_queue *q)
  * kernel short of memory (-EAGAIN) is asked again, since nothing can be dropped. */
 void ub_queue_submit_for(struct ub_queue *q, unsigned n)
 {
-	while (ub_ring_room(&q->ring) < n)
-		(void)ub_queue_enter(q, 0);
+	int ret;
+
+	while (ub_ring_room(&q->ring) < n) {
+		ret = ub_queue_enter(q, 0);
+		if (!ret || ub_queue_asks_again(ret))
+			continue;
+		/* The queue ends with what it is at: none of it is to be carried out. */
+		ub_ring_drop(&q->ring);
+		ub_queue_fail(q, ret, "the ring is of no use any more: %s", strerror(-ret));
+	}
 }

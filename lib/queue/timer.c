@@ -1,7 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A queue that sees no I/O from one expiry of its timer to the next gives its buffers' memory back:
+/*
+ * A queue that sees no I/O from one expiry of its timer to the next gives its buffers' memory back:
  * after four to eight seconds. The timer runs only while there is something to give back, so that an
- * idle device sleeps, and an I/O costs two tests of a flag. */
+ * idle device sleeps, and an I/O costs two tests of a flag.
+ *
+ * It is also what wakes a thread whose commit of a batch was refused or cut short, when nothing else is
+ * to come (flush() in batch.c): the commit's completion alone does not.
+ */
 #include "queue/internal.h"
 #include "queue/state.h"
 
@@ -31,7 +36,7 @@ void ub_timer_over(struct ub_queue *q)
 		     !io_uring_cq_has_overflow(&q->ring.uring);
 
 	q->has_timer = false;
-	if (quiet)
+	if (quiet && !q->keeps)
 		q->path->give_back(q);
 	/* What is still at the target keeps its buffer until a later time. */
 	if (!quiet || ub_queue_is_busy(q))

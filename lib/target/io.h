@@ -34,8 +34,14 @@ struct ub_io {
 	void *data;         /* the buffer, on data paths that have one */
 	struct ub_io *next; /* that waits too: for a buffer, or for what the target decides */
 	uint64_t where;     /* what its commit says of the next I/O's data */
-	/* A batch's element that the kernel reads later: tag, slot and result. */
-	uint64_t element;
+	union {
+		/* A batch's element that the kernel reads later: tag, slot and result. */
+		uint64_t element;
+		struct {
+			int32_t refused; /* negative errno: it is to be ended so, with its data */
+			bool asked;      /* its data is asked for: get_data.c */
+		};
+	};
 } __attribute__((aligned(64)));
 
 _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");

@@ -102,8 +102,29 @@ has_no_buffers_in_memory()
 	writer=$!
 	wait_for 20 is_state "$dev" quiesced
 	cmp -n 65536 a.img /dev/zero
+	# Also one that is refused before the server knows that its device is live.
+	for ((round = 0; round < 3; round++)); do
+		UBLK_FAULT=get-data run ublk recover "$dev"
+		wait_for 20 is_state "$dev" quiesced
+	done
 	ublk recover "$dev"
 	ends_with 0 "$writer"
 	cmp -n 65536 "$dev" want
+	ublk del "$dev"
+}
+
+# A mapped device lets writes through to one that is read-only; with a pool of one request's size each
+# waits for the one before.
+@test "a write that is refused gets its error, and its server goes on" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img --read-only --data-path get-data --buffer-memory 512K)
+	map_disk top "0 32768 linear $dev 0"
+	for bs in 4k 512k 8M; do
+		run dd if=/dev/zero of=/dev/mapper/top bs="$bs" count=2 oflag=direct
+		[[ $output == *'Input/output error'* || $output == *'Read-only'* ]]
+	done
+	dd if=/dev/mapper/top bs=1M iflag=direct status=none | cmp - a.img
+	[ "$(column_of "$dev" STATE)" = live ]
+	unmap_disk top
 	ublk del "$dev"
 }

@@ -153,6 +153,20 @@ one_by_one()
 	ublk del "$dev"
 }
 
+@test "an operation whose commit the kernel has no memory for is carried out without it" {
+	has_zero_copy
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for batch in $(batches); do
+		dev=$(UBLK_FAULT=link-refused ublk add -t loop -f e/a.img --batch "$batch")
+		[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
+		fio_verify "$dev" --ioengine=psync --size=256k --iodepth=1 --fsync=8
+		dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct,dsync status=none
+		[ "$(detail "$dev" .write_error)" = null ]
+		ublk del "$dev"
+	done
+}
+
 @test "an operation that the kernel takes without its commit ends the server, and nothing is lost" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 128)" ext4 e

@@ -52,7 +52,7 @@ static void choose_device(struct config *c)
 	c->buffer_cap = c->max_io * between(1, chance(500) ? 1 : c->depth);
 	c->sectors = between(32, SECTORS_MAX) & ~7U;
 	c->offset = chance(500) ? 0 : OFFSET_MAX;
-	c->elevator = chance(500) && c->path != PATH_GET_DATA;
+	c->elevator = chance(500);
 	c->recovery = chance(850);
 	c->reissue = c->recovery && chance(800);
 	c->fail_io = c->recovery && !c->reissue && chance(500);
@@ -84,6 +84,7 @@ void config_make(struct config *c)
 	c->no_register = rate(300);
 	c->no_map = rate(200);
 	c->no_buffers = rate(300);
+	c->no_elements = rate(200);
 	c->write_back_errors = 0;
 	c->timer = rate(80);
 	c->linger = chance(500) ? 0 : between(1, 3);
@@ -112,8 +113,11 @@ void config_print(const struct config *c)
 	       c->poll_us);
 	printf("of 1000: short %u, errors %u, again %u, taken in part %u, interrupted %u, no "
 	       "memory %u, "
-	       "not registered %u, not copied %u, no buffers %u, write-back errors %u, timer %u; "
+	       "not registered %u, not copied %u, no buffers %u, no elements %u, write-back errors "
+	       "%u, "
+	       "timer %u; "
 	       "operations linger %u\n",
 	       c->short_results, c->errors, c->again, c->partial, c->interrupted, c->no_memory,
-	       c->no_register, c->no_map, c->no_buffers, c->write_back_errors, c->timer, c->linger);
+	       c->no_register, c->no_map, c->no_buffers, c->no_elements, c->write_back_errors,
+	       c->timer, c->linger);
 }

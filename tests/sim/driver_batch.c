@@ -168,6 +168,10 @@ static int attach(struct op *op, struct hw_queue *hq)
 
 	if (hq->canceling)
 		return UBLK_IO_RES_ABORT;
+	if (chance(sim.config.no_elements)) {
+		sim.injected++;
+		return -ENOMEM;
+	}
 	while (*at)
 		at = &(*at)->next;
 	op->next = NULL;
@@ -250,6 +254,13 @@ static int commit_all(struct op *op, const struct ublk_batch_io *head, struct hw
 		struct element e = element_at(op, head, i);
 		struct io *io = &hq->ios[e.head.tag];
 
+		/* copy_from_user() in ublk_walk_cmd_buf(), which really takes more at once. */
+		if (chance(sim.config.no_elements)) {
+			trace("  %u of %u elements are taken", i, head->nr_elem);
+			sim.injected++;
+			sim.commits_cut++;
+			return i ? (int)(i * head->elem_bytes) : -EFAULT;
+		}
 		if (!io->owned)
 			object("an element for tag %u, which is not the server's", e.head.tag);
 		commit(op, head, io, &e);

@@ -252,6 +252,9 @@ unsigned schedule_run(void)
 			object("%u requests wait after %u events", sim.waiting, sim.now);
 		offer_requests(&c);
 		offer_server(&c);
+		/* Who waits for a commit and one more completion, and gets half of a commit. */
+		if (!c.progress && sim.commits_cut && choose_task(has_timer))
+			c = (struct choice){.event = EVENT_TIMER, .progress = 1};
 		if (!c.progress)
 			object("nothing can happen any more, and %u requests wait", sim.waiting);
 		happen(c.event);

@@ -267,7 +267,7 @@ void server_check(const struct server *s)
 			continue;
 		if (status.faults && !sim.injected)
 			object("a queue has something to tell: %s", status.fault);
-		if (q->busy || q->waiting || q->spent)
+		if (q->busy || q->waiting || q->pool.spent)
 			object("queue %u ends with %u I/Os left", i, q->busy);
 		if (q->pool.base && q->pool.free != q->pool.count)
 			object("queue %u ends with %u buffers of %u", i, q->pool.free,

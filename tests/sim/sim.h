@@ -63,7 +63,7 @@ struct config {
 	unsigned short_results, errors, again; /* of operations */
 	unsigned partial, interrupted;         /* io_uring_enter() */
 	unsigned no_memory;                    /* it fails, and the server with it */
-	unsigned no_register, no_map, no_buffers;
+	unsigned no_register, no_map, no_buffers, no_elements;
 	unsigned write_back_errors;
 	unsigned timer;  /* how often it is over */
 	unsigned linger; /* how much longer operations take than anything else */
@@ -202,7 +202,8 @@ struct sim {
 	bool tracing;
 	jmp_buf out; /* when the oracle objects */
 	char objection[200];
-	unsigned injected; /* errors that the model has made up */
+	unsigned injected;    /* errors that the model has made up */
+	unsigned commits_cut; /* of those, commits of batches */
 	ucontext_t scheduler;
 	struct task *current;
 

@@ -185,6 +185,26 @@ static void the_count_holds_over_a_long_time(void **state)
 
 #define TEST(name) cmocka_unit_test_teardown(name, teardown)
 
+static void what_is_spent_is_given_out_when_it_is_put_back(void **state)
+{
+	char *all[SLOTS];
+
+	(void)state;
+	make(SLOTS * SLOT_PAGES);
+	for (unsigned i = 0; i < SLOTS; i++)
+		all[i] = use(page);
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		ub_pool_spend(&pool, all[i]);
+	assert_null(ub_pool_take(&pool, page));
+	ub_pool_put(&pool, all[SLOTS - 1]);
+	assert_ptr_equal(ub_pool_take(&pool, page), all[SLOTS - 1]);
+	assert_null(ub_pool_take(&pool, page));
+	ub_pool_put_spent(&pool);
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		assert_ptr_equal(ub_pool_take(&pool, page), all[i]);
+	assert_null(ub_pool_take(&pool, page));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -194,6 +214,7 @@ int main(void)
 		TEST(idle_memory_makes_room_the_coldest_first),
 		TEST(a_trim_returns_all_that_is_free_and_nothing_else),
 		TEST(the_count_holds_over_a_long_time),
+		TEST(what_is_spent_is_given_out_when_it_is_put_back),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
