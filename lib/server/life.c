@@ -2,6 +2,7 @@
 /* A device's life after its start, and its end: by us, by the driver, or by a fault. */
 #include <errno.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -103,6 +104,8 @@ int server_live(struct server *s)
 	unsigned told = 0;
 
 	ub_log(&s->log, LOG_INFO, "serving");
+	/* A queue may have died since all had fetched: only of a device that is live it is the end. */
+	(void)eventfd_write(s->event_fd, 1);
 	for (;;) {
 		if (s->queues_ended)
 			return ended_by_driver(s);

@@ -6,8 +6,10 @@
  * changed, and a failure leaves the device as it was.
  */
 #include <errno.h>
+#include <linux/membarrier.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -190,6 +192,20 @@ static void note_take_over(struct server *s, bool taking_over)
 			strerror(-ret));
 }
 
+/*
+ * A request that comes while there is no server goes back to the block layer, which END_USER_RECOVERY
+ * asks, once, to send what it has got back (ublk_ctrl_end_recovery()). Who has seen that there is no
+ * server, but gives his request back only after that (__ublk_queue_rq_common() does not exclude it), is
+ * never answered. He does both within one RCU read-side section (__blk_mq_run_dispatch_ops()), and none
+ * begins any more that sees no server, since all tags are fetched: so it is enough to wait until those
+ * that have begun are over, which this call does. A kernel with nohz_full refuses it. Read in Linux
+ * 7.3; 6.12 lets no request come meanwhile.
+ */
+static void wait_for_dispatchers(void)
+{
+	(void)syscall(SYS_membarrier, MEMBARRIER_CMD_GLOBAL, 0, 0);
+}
+
 static int end_recovery(struct server *s, struct ub_error *err)
 {
 	struct ub_ctrl_cmd cmd = {
@@ -200,6 +216,7 @@ static int end_recovery(struct server *s, struct ub_error *err)
 	int left = ub_left_ms(s->deadline);
 	int ret = ub_fault("end-recovery");
 
+	wait_for_dispatchers();
 	if (!ret)
 		ret = server_command(s, &cmd, left < END_MS ? END_MS : left);
 	if (ret < 0)
