@@ -146,6 +146,9 @@ static bool remark_path(const void *object, char *buf, size_t size)
 		[UB_REASON_USER] = "an ordinary user's device has no faster one",
 		[UB_REASON_BUFFERS] = "for what was asked of buffers or threads",
 		[UB_REASON_LIMIT] = "to stay within --memory-limit",
+		[UB_REASON_STABLE] =
+			"what lies behind checks what is written, which with zero-copy a client "
+			"could change meanwhile",
 	};
 	const struct ub_dev *dev = dev_of(object);
 	int reason = dev->record.spec.path_reason;

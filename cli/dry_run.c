@@ -160,6 +160,7 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
 		.no_lock = true,
+		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 		.probe = true,
 	};
 	_cleanup_(ub_ctrl_closep)
@@ -175,7 +176,7 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 	}
 	/* Without the driver "auto" is what every driver has. */
 	if (ub_ctrl_open(&ctrl, NULL) == 0)
-		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl));
+		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl), notes);
 	ub_allowance_read(&allowance);
 	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
 	if (ret)

@@ -283,6 +283,7 @@ int server_add(struct server *s, struct ub_error *err)
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
 		.no_lock = spec->no_lock,
+		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 	};
 	int ret = server_open_target(s, &req, err);
 
@@ -292,7 +293,8 @@ int server_add(struct server *s, struct ub_error *err)
 	ret = ub_ctrl_open(&s->ctrl, err);
 	if (ret)
 		return ret;
-	ub_spec_choose_path(&s->record.spec, &s->target, ub_ctrl_features(s->ctrl));
+	ub_spec_choose_path(&s->record.spec, &s->target, ub_ctrl_features(s->ctrl),
+			    &s->record.notes);
 	ret = check_claims(s, err);
 	if (!ret)
 		ret = claim_name(s, err);

@@ -119,13 +119,18 @@ static int why_not(const struct ub_spec *spec, int path, uint64_t features)
 	return ub_spec_path_flags(&faster) & ~features ? UB_REASON_DRIVER : UB_REASON_BEST;
 }
 
-static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
+static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,
+			struct ub_notes *notes)
 {
 	/* A target in memory: between that and the request without a buffer, one copy for two. */
 	int best = spec->target->in_memory ? UB_PATH_USER_COPY : UB_PATH_ZERO_COPY;
 
 	if (spec->data_path != UB_PATH_AUTO) {
 		spec->path_reason = UB_REASON_ASKED;
+		if (spec->data_path == UB_PATH_ZERO_COPY && tgt->stable_data)
+			ub_note(notes,
+				"a client must not change what it is writing: what lies behind "
+				"checks it, and with zero-copy gets the client's own memory");
 		return;
 	}
 	if (!spec->target->zero_copy && !spec->target->in_memory) {
@@ -137,15 +142,19 @@ static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t
 	if (best == UB_PATH_ZERO_COPY && spec->path_reason == UB_REASON_BEST &&
 	    tgt->memory_align > tgt->logical_block_size)
 		spec->path_reason = UB_REASON_ALIGNMENT;
+	/* A client may change what it is writing, as by a mapping: then only a copy stands still. */
+	if (best == UB_PATH_ZERO_COPY && spec->path_reason == UB_REASON_BEST && tgt->stable_data)
+		spec->path_reason = UB_REASON_STABLE;
 	if (spec->path_reason == UB_REASON_BEST)
 		spec->data_path = best;
 }
 
-void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features)
+void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,
+			 struct ub_notes *notes)
 {
 	struct ub_spec faster;
 
-	choose_path(spec, tgt, features);
+	choose_path(spec, tgt, features, notes);
 	faster = *spec;
 	faster.batch = UB_BATCH_ON;
 	if (spec->batch == UB_BATCH_AUTO && spec->data_path == UB_PATH_ZERO_COPY &&

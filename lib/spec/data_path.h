@@ -16,8 +16,10 @@ bool ub_path_has_pool(int path);
 bool ub_path_has_buffers(int path, const struct ub_target *target);
 
 /* Replaces "auto" by the fastest path, and by batches, where the driver (@features: UBLK_F_*), the open
- * target and what else is asked for let it, and no client sees a difference; notes the reason. */
-void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features);
+ * target and what else is asked for let it, and no client sees a difference; keeps the reason in @spec,
+ * and notes what a client sees of a path that was asked for. */
+void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,
+			 struct ub_notes *notes);
 
 /* What ADD_DEV has to ask for, UBLK_F_*. */
 uint64_t ub_spec_path_flags(const struct ub_spec *spec);

@@ -29,15 +29,11 @@ const char *const ub_batch_names[] = {
 };
 
 const char *const ub_path_reason_names[] = {
-	[UB_REASON_BEST] = "best",
-	[UB_REASON_ASKED] = "asked",
-	[UB_REASON_TARGET] = "target",
-	[UB_REASON_DRIVER] = "driver",
-	[UB_REASON_ALIGNMENT] = "alignment",
-	[UB_REASON_USER] = "user",
-	[UB_REASON_BUFFERS] = "buffers",
-	[UB_REASON_LIMIT] = "limit",
-	NULL,
+	[UB_REASON_BEST] = "best",           [UB_REASON_ASKED] = "asked",
+	[UB_REASON_TARGET] = "target",       [UB_REASON_DRIVER] = "driver",
+	[UB_REASON_ALIGNMENT] = "alignment", [UB_REASON_USER] = "user",
+	[UB_REASON_BUFFERS] = "buffers",     [UB_REASON_LIMIT] = "limit",
+	[UB_REASON_STABLE] = "stable",       NULL,
 };
 
 const char *const ub_recovery_names[] = {

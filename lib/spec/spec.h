@@ -35,7 +35,8 @@ enum ub_path_reason {
 	UB_REASON_ALIGNMENT,
 	UB_REASON_USER,
 	UB_REASON_BUFFERS,
-	UB_REASON_LIMIT
+	UB_REASON_LIMIT,
+	UB_REASON_STABLE
 };
 
 enum ub_recovery {

@@ -99,11 +99,27 @@ static uint32_t at_least(uint32_t value, uint32_t least)
 	return value < least ? least : value;
 }
 
-/* Why there can be no direct I/O with this logical block. Return: @why, or NULL if there can. */
-static const char *why_not_direct(const struct ub_probe *p, uint32_t logical, uint64_t offset,
-				  char *why, size_t size)
+/*
+ * What direct I/O wants of addresses in memory. Where these are the clients', each piece of a request
+ * that lies by itself has to be whole blocks too (bdev_iter_is_aligned(), up to Linux 6.17).
+ */
+static uint32_t memory_align(const struct ub_probe *p)
 {
-	uint32_t need = p->direct_alignment;
+	return at_least(p->direct_memory, p->direct_alignment);
+}
+
+/* The smallest logical block with direct I/O. A client aligns its memory to that, and to more only if
+ * it is very careful: the kernel's file systems do not. */
+static uint32_t direct_block(const struct ub_probe *p, const struct ub_open_request *req)
+{
+	return req->zero_copy ? memory_align(p) : p->direct_alignment;
+}
+
+/* Why there can be no direct I/O with this logical block. Return: @why, or NULL if there can. */
+static const char *why_not_direct(const struct ub_probe *p, const struct ub_open_request *req,
+				  uint32_t logical, uint64_t offset, char *why, size_t size)
+{
+	uint32_t need = p->direct_alignment, block = direct_block(p, req);
 	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE);
 
 	if (need == 0)
@@ -114,6 +130,8 @@ static const char *why_not_direct(const struct ub_probe *p, uint32_t logical, ui
 		(void)snprintf(why, size, "it needs an --offset that is a multiple of %u", need);
 	else if (need > logical)
 		(void)snprintf(why, size, "it needs --logical-block-size %u", need);
+	else if (block > logical)
+		(void)snprintf(why, size, "with zero-copy it needs --logical-block-size %u", block);
 	else
 		return NULL;
 	return why;
@@ -132,7 +150,7 @@ static int choose_io(struct ub_tgt *tgt, struct loop_args *a, const struct ub_op
 	if (!logical) {
 		logical = p->logical;
 		if (a->direct == 1)
-			logical = at_least(logical, p->direct_alignment);
+			logical = at_least(logical, direct_block(p, req));
 		/* The driver takes no more. */
 		if (logical > page)
 			logical = page;
@@ -140,7 +158,7 @@ static int choose_io(struct ub_tgt *tgt, struct loop_args *a, const struct ub_op
 	tgt->logical_block_size = logical;
 	if (a->direct == 0)
 		return 0;
-	why = why_not_direct(p, logical, a->offset, buf, sizeof(buf));
+	why = why_not_direct(p, req, logical, a->offset, buf, sizeof(buf));
 	if (!why) {
 		ret = ub_set_direct(tgt->files[0], true);
 		if (ret < 0)
@@ -255,14 +273,16 @@ static int make_state(struct ub_tgt *tgt, const struct loop_args *a, const struc
 	if (!loop)
 		return -ENOMEM;
 	loop->offset = a->offset;
-	loop->resume = direct ? at_least(p->direct_memory, p->direct_alignment) : 1;
+	loop->resume = direct ? memory_align(p) : 1;
 	loop->durable = direct && p->block;
 	loop->pushes = p->own_cache;
 	atomic_init(&loop->can_zero_range, true);
 	atomic_init(&loop->can_punch, p->block || p->granularity);
 	atomic_init(&loop->can_discard, p->block);
 	tgt->state = loop;
-	tgt->memory_align = direct ? p->direct_memory : 0;
+	tgt->memory_align = direct ? memory_align(p) : 0;
+	/* Into the page cache it is copied at once. */
+	tgt->stable_data = direct && p->stable_data;
 	return 0;
 }
 

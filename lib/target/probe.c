@@ -28,13 +28,12 @@ static bool is_power_of_two(uint64_t n)
 	return n && !(n & (n - 1));
 }
 
-/* From the queue's folder of the disk that @dev is or lies on. Return: 0 if it is not known. */
-static uint64_t queue_number(uint64_t dev, const char *name)
+/* From the queue's folder of the disk that @dev is or lies on. Return: false: it is not known. */
+static bool find_number(uint64_t dev, const char *name, uint64_t *ret_value)
 {
 	/* A partition's queue is its disk's: the kernel resolves the link before the "..". */
 	static const char *const where[] = {"", "../"};
 	char path[96], text[32];
-	uint64_t value = 0;
 
 	for (size_t i = 0; i < UB_ARRAY_SIZE(where); i++) {
 		_cleanup_fclose_ FILE *f = NULL;
@@ -45,10 +44,35 @@ static uint64_t queue_number(uint64_t dev, const char *name)
 		if (!f || !fgets(text, sizeof(text), f))
 			continue;
 		text[strcspn(text, "\n")] = '\0';
-		if (ub_parse_u64(text, UINT64_MAX, &value) == 0)
-			return value;
+		if (ub_parse_u64(text, UINT64_MAX, ret_value) == 0)
+			return true;
 	}
-	return 0;
+	return false;
+}
+
+/* Return: 0 if it is not known. */
+static uint64_t queue_number(uint64_t dev, const char *name)
+{
+	uint64_t value = 0;
+
+	(void)find_number(dev, name, &value);
+	return value;
+}
+
+/*
+ * Does what lies behind compute something from a direct write's data, so that this must not change
+ * before the write has ended? A disk says so (checksums, parity, T10-PI, a compressed copy), and those that are
+ * stacked on it repeat it. A file system without a disk of its own has checksums itself or sends the
+ * data away (btrfs, NFS, SMB, Ceph, FUSE): what can't say counts as one that does, but for those that
+ * have only memory, where a write copies.
+ */
+static bool wants_stable_data(uint64_t dev, uint64_t fs_type)
+{
+	uint64_t value;
+
+	if (major(dev) == 0)
+		return fs_type != TMPFS_MAGIC && fs_type != RAMFS_MAGIC;
+	return !find_number(dev, "stable_writes", &value) || value != 0;
 }
 
 int ub_set_direct(int fd, bool on)
@@ -134,6 +158,7 @@ static int probe_file(int fd, const struct ub_backing *b, struct ub_probe *p, st
 		p->physical = (uint32_t)fs.f_bsize;
 	/* A server of files may keep what came through one of its handles until that one is synced. */
 	p->own_cache = fs.f_type == FUSE_SUPER_MAGIC;
+	p->stable_data = wants_stable_data(b->dev, (uint64_t)fs.f_type);
 	p->rotational = queue_number(b->dev, "rotational") == 1;
 	return b->writable ? probe_holes(fd, b, p, err) : 0;
 }
@@ -170,6 +195,7 @@ static int probe_block(int fd, const struct ub_backing *b, struct ub_probe *p, s
 	p->io_min = is_power_of_two(io_min) ? io_min : 0;
 	p->io_opt = is_power_of_two(io_opt) ? io_opt : 0;
 	p->rotational = queue_number(b->rdev, "rotational") == 1;
+	p->stable_data = wants_stable_data(b->rdev, 0);
 	probe_discard(b, p);
 	return 0;
 }

@@ -20,7 +20,8 @@ struct ub_probe {
 	uint32_t direct_alignment; /* of offsets and lengths of direct I/O; 0: there is none */
 	uint32_t direct_memory;    /* of addresses */
 	bool rotational;
-	bool own_cache; /* of each description, which others do not sync */
+	bool stable_data; /* that of a direct write must not change until it has ended */
+	bool own_cache;   /* of each description, which others do not sync */
 };
 
 /*

@@ -35,8 +35,9 @@ struct ub_tgt {
 	bool read_only;
 	bool rotational;
 	uint32_t memory_align; /* of data in memory, for operations on its files; bytes; 0: none */
-	unsigned ops_per_io;   /* operations that one I/O has on the ring at once, at the most */
-	void *memory;          /* what it maps for its data, told of in reports; NULL: nothing */
+	bool stable_data; /* of a write: it must not change while operations on files work on it */
+	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
+	void *memory;        /* what it maps for its data, told of in reports; NULL: nothing */
 	uint64_t memory_size;
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;
@@ -54,11 +55,12 @@ struct ub_tgt_queue {
 };
 
 struct ub_open_request {
-	uint32_t logical_block_size;     /* asked for; 0: the target's choice */
-	bool read_only;                  /* asked for */
-	bool no_discard;                 /* asked for */
-	bool no_lock;                    /* do not lock the backing */
-	bool probe;                      /* only to tell about it: take no lock, create nothing */
+	uint32_t logical_block_size; /* asked for; 0: the target's choice */
+	bool read_only;              /* asked for */
+	bool no_discard;             /* asked for */
+	bool no_lock;                /* do not lock the backing */
+	bool zero_copy;              /* asked for: operations get the clients' memory as it lies */
+	bool probe;                  /* only to tell about it: take no lock, create nothing */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };

@@ -275,15 +275,17 @@ all_fail()
 		wait_for 20 in_flight "$dev" 6
 		all_fail "$dev" 1
 		ublk del "$dev"
-		# One block, and a flush by each queue.
-		dev=$(ublk add -t loop -f /dev/mapper/failing --direct off -q 2 --data-path $path \
-			--no-partition-scan)
-		write_block "$dev" 1
-		dmsetup suspend --noflush --nolockfs failing
-		on_cpu 0 sync "$dev"
-		on_cpu 1 sync "$dev"
-		all_fail "$dev" 2
-		ublk del "$dev"
+		# One block, and a flush by each queue: of two that share a description one is told.
+		for _ in 1 2 3; do
+			dev=$(ublk add -t loop -f /dev/mapper/failing --direct off -q 2 \
+				--data-path $path --no-partition-scan)
+			write_block "$dev" 1
+			dmsetup suspend --noflush --nolockfs failing
+			on_cpu 0 sync "$dev"
+			on_cpu 1 sync "$dev"
+			all_fail "$dev" 2
+			ublk del "$dev"
+		done
 		unmap_disk failing
 	done
 }

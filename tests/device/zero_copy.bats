@@ -291,6 +291,76 @@ one_by_one()
 	grep -q 'data path: *copy (with zero-copy clients had to align' shown
 }
 
+# A disk that computes something from what it is given to write: zram compresses it.
+make_zram_disk()
+{
+	local n
+	modprobe zram num_devices=1 && n=$(cat /sys/class/zram-control/hot_add) &&
+		at_end remove_zram_disk "$n" && echo "$1" >"/sys/block/zram$n/disksize" &&
+		disk=/dev/zram$n
+}
+
+remove_zram_disk()
+{
+	echo 1 >"/sys/block/zram$1/reset" && echo "$1" >/sys/class/zram-control/hot_remove
+}
+
+@test "where data must not change while it is written auto copies it, and zero-copy is noted" {
+	has_zero_copy
+	make_zram_disk 64M
+	[ "$(cat "/sys/block/${disk#/dev/}/queue/stable_writes")" = 1 ]
+	map_disk above "0 $(blockdev --getsz "$disk") linear $disk 0"
+	fs_on /dev/mapper/above ext4 z
+	make_image z/a.img 16M
+	# As that disk has them, so that I/O is direct.
+	blocks=(--logical-block-size 4096)
+	dev=$(ublk add -t loop -f z/a.img "${blocks[@]}")
+	[ "$(detail "$dev" '[.target.direct, .data_path, .data_path_reason]')" = \
+		'[true,"copy","stable"]' ]
+	ublk show "$dev" | grep -q 'data path: *copy (what lies behind checks what is written'
+	fio_verify "$dev" --bs=4k --size=4M
+	ublk del "$dev"
+	[ "$(ublk add -t loop -f z/a.img "${blocks[@]}" --dry-run --json | jq -r .data_path)" = copy ]
+	run --separate-stderr "$UBLK" add -t loop -f z/a.img "${blocks[@]}" \
+		--data-path zero-copy
+	[ "$status" -eq 0 ]
+	[[ $stderr == *'a client must not change what it is writing'* ]]
+	ublk del "$output"
+	# Into the page cache it is copied.
+	dev=$(ublk add -t loop -f z/a.img --direct off)
+	[ "$(detail "$dev" '[.data_path, .data_path_reason]')" = '["zero-copy","best"]' ]
+	ublk del "$dev"
+	umount z
+	dev=$(ublk add -t loop -f /dev/mapper/above --no-partition-scan)
+	[ "$(detail "$dev" .data_path_reason)" = '"stable"' ]
+	ublk del "$dev"
+}
+
+@test "asked for where memory has to lie at whole pages, it takes what a client with its blocks gives" {
+	has_zero_copy
+	[ "$(stat -f -c %T .)" = tmpfs ]
+	make_image a.img 16M
+	mkfs.ext4 -qF -b 4096 a.img
+	mkdir mnt
+	for kind in 'auto 512 false' 'on 4096 true'; do
+		read -r direct block is_direct <<<"$kind"
+		dev=$(ublk add -t loop -f a.img --data-path zero-copy --direct "$direct")
+		[ "$(blockdev --getss "$dev")" -eq "$block" ]
+		[ "$(detail "$dev" .target.direct)" = "$is_direct" ]
+		dd if="$dev" of=first bs="$block" count=3 iflag=direct status=none
+		cmp -n $((3 * block)) first a.img
+		dd if=first of="$dev" bs="$block" oflag=direct status=none
+		mount "$dev" mnt
+		umount mnt
+		ublk del "$dev"
+	done
+	run --separate-stderr "$UBLK" add -t loop -f a.img --data-path zero-copy --direct on \
+		--logical-block-size 512
+	[ "$status" -eq 1 ]
+	[[ $stderr == *'with zero-copy it needs --logical-block-size 4096'* ]]
+	nothing_left
+}
+
 @test "what makes no sense with it is refused" {
 	for args in '-t null' '-t mem --size 8M'; do
 		# Several words.

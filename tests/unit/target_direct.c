@@ -153,6 +153,58 @@ static void a_disk_keeps_its_own_blocks(void **state)
 	finish(&o);
 }
 
+/* Clients align their memory to their blocks, as the kernel's own file systems do. */
+static void zero_copy_takes_no_block_that_memory_does_not_fit(void **state)
+{
+	struct ub_probe coarse = file;
+	struct opened o;
+
+	(void)state;
+	coarse.direct_memory = 4096;
+	for (int direct = -1; direct <= 1; direct++) {
+		prepare_with(&o, &coarse, direct, 0, 0);
+		o.req.zero_copy = true;
+		must_open(&o);
+		assert_int_equal(is_direct, direct == 1);
+		assert_int_equal(o.tgt.logical_block_size, direct == 1 ? 4096 : 512);
+		assert_int_equal(o.tgt.memory_align, direct == 1 ? 4096 : 0);
+		assert_int_equal(notes_say(&o, "with zero-copy it needs --logical-block-size 4096"),
+				 direct == -1);
+		finish(&o);
+	}
+	prepare_with(&o, &coarse, 1, 512, 0);
+	o.req.zero_copy = true;
+	is_refused(&o, -EINVAL, UB_STAGE_BACKING, "with zero-copy it needs --logical-block-size");
+	/* Where the server's own buffers lie right, nobody is asked. */
+	opens_with(&coarse, 1, 512, 0, true, 512, NULL);
+	/* Each piece of a request has to be whole blocks. */
+	prepare_with(&o, &disk, -1, 0, 0);
+	o.req.zero_copy = true;
+	must_open(&o);
+	assert_true(is_direct);
+	assert_int_equal(o.tgt.memory_align, 4096);
+	finish(&o);
+}
+
+static void only_direct_writes_want_data_that_stands_still(void **state)
+{
+	struct ub_probe checked = file;
+	struct opened o;
+
+	(void)state;
+	checked.stable_data = true;
+	for (int direct = 0; direct <= 1; direct++) {
+		prepare_with(&o, &checked, direct, 0, 0);
+		must_open(&o);
+		assert_int_equal(o.tgt.stable_data, direct);
+		finish(&o);
+		prepare_with(&o, &file, direct, 0, 0);
+		must_open(&o);
+		assert_false(o.tgt.stable_data);
+		finish(&o);
+	}
+}
+
 static void a_switch_that_fails_is_told(void **state)
 {
 	struct opened o;
@@ -170,6 +222,8 @@ int main(void)
 		cmocka_unit_test(a_file_keeps_512_byte_sectors),
 		cmocka_unit_test(direct_on_takes_the_block_that_it_needs),
 		cmocka_unit_test(a_disk_keeps_its_own_blocks),
+		cmocka_unit_test(zero_copy_takes_no_block_that_memory_does_not_fit),
+		cmocka_unit_test(only_direct_writes_want_data_that_stands_still),
 		cmocka_unit_test(a_switch_that_fails_is_told),
 	};
 
