@@ -27,6 +27,14 @@ die()
 	exit "$status"
 }
 
+# header FILE KEY DEFAULT: what a test file says about itself, in comments at its head.
+header()
+{
+	local value
+	value=$(sed -n "s/^# $2: *//p" "$TOP/$1" | head -n 1)
+	printf '%s\n' "${value:-$3}"
+}
+
 now_us()
 {
 	now_us=${EPOCHREALTIME/[^0-9]/}
