@@ -12,7 +12,7 @@
 
 #include "sim.h"
 
-#define FD_FIRST 1000
+#define FD_FIRST 100000000 /* nobody has them */
 
 static struct {
 	uint64_t cache[SECTORS_MAX + OFFSET_MAX][2], durable[SECTORS_MAX + OFFSET_MAX][2];
@@ -41,6 +41,12 @@ int backing_open(void)
 	return FD_FIRST + (int)n;
 }
 
+/* Has somebody been told of a write-back that failed? */
+bool backing_has_told(void)
+{
+	return file.failures && file.told;
+}
+
 void backing_durable(unsigned sector, uint64_t ret_words[2])
 {
 	memcpy(ret_words, file.durable[sector + sim.config.offset], 16);
@@ -62,6 +68,7 @@ static void write_back(unsigned sector)
 		return;
 	}
 	sim.injected++;
+	sim.losses++;
 	file.failures++;
 	file.told = false;
 	trace("sector %u cannot be written back", sector - sim.config.offset);
@@ -166,7 +173,13 @@ static int check_failures(const struct op *op)
 		return 0;
 	file.seen[n] = file.failures;
 	file.told = true;
+	sim.forgotten |= op->ring->gone;
 	return -EIO;
+}
+
+static uint64_t end_of_file(void)
+{
+	return (uint64_t)(sim.config.sectors + sim.config.offset) * SECTOR;
 }
 
 static int sync_range(const struct op *op, uint64_t start, uint64_t len)
@@ -218,10 +231,9 @@ static int perform(struct op *op)
 	case IORING_OP_WRITE_FIXED:
 		return read_or_write(op);
 	case IORING_OP_FSYNC:
-		return op->sqe.len ? sync_range(op, op->sqe.off, op->sqe.len)
-				   : sync_range(op, 0,
-						(uint64_t)(sim.config.sectors + sim.config.offset) *
-							SECTOR);
+		/* Of a range, or of all. */
+		return sync_range(op, op->sqe.off,
+				  op->sqe.len ? op->sqe.len : end_of_file() - op->sqe.off);
 	case IORING_OP_FALLOCATE:
 		return fallocate_range(op);
 	case IORING_OP_URING_CMD:
@@ -239,11 +251,17 @@ static void choose_fate(struct op *op)
 	const struct config *c = &sim.config;
 	uint32_t unit = c->direct ? SECTOR : SECTOR / 2;
 
-	if (chance(c->again)) {
+	if (c->stuck && (is_read(op) || is_write(op)) && op->sqe.off < (c->offset + 8) * SECTOR) {
+		op->fate = chance(500) ? -EAGAIN : -EINTR;
+		sim.injected++;
+	} else if (chance(c->again)) {
 		op->fate = chance(500) ? -EAGAIN : -EINTR;
 	} else if (chance(c->errors)) {
 		op->fate = errors[below(7)];
 		sim.injected++;
+		/* As far as its server can know. */
+		sim.losses += op->sqe.opcode == IORING_OP_FSYNC ||
+			      (is_write(op) && op->sqe.rw_flags & RWF_DSYNC && op->fate == -EIO);
 	} else if ((is_read(op) || is_write(op)) && op->sqe.len > unit &&
 		   chance(c->short_results)) {
 		op->fate = (int)(between(1, op->sqe.len / unit - 1) * unit);
@@ -252,7 +270,7 @@ static void choose_fate(struct op *op)
 
 static void check_place(const struct op *op)
 {
-	uint64_t end = (uint64_t)(sim.config.offset + sim.config.sectors) * SECTOR;
+	uint64_t end = end_of_file();
 
 	if ((is_read(op) || is_write(op)) && (op->sqe.off < sim.config.offset * SECTOR ||
 					      op->sqe.off + op->sqe.len > end || op->sqe.len == 0))

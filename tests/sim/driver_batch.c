@@ -258,7 +258,7 @@ static int commit_all(struct op *op, const struct ublk_batch_io *head, struct hw
 		if (chance(sim.config.no_elements)) {
 			trace("  %u of %u elements are taken", i, head->nr_elem);
 			sim.injected++;
-			sim.commits_cut++;
+			sim.refusals++;
 			return i ? (int)(i * head->elem_bytes) : -EFAULT;
 		}
 		if (!io->owned)

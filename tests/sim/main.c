@@ -149,7 +149,7 @@ int main(int argc, char **argv)
 	catch_crashes();
 	for (n = 0; n < a.schedules && (!a.seconds || time(NULL) - begin < (time_t)a.seconds);
 	     n++) {
-		(void)alarm(60);
+		(void)alarm(20);
 		if (!run_schedule(a.seed + n, a.trace && n == 0, &events))
 			return report(a.seed + n);
 	}

@@ -113,7 +113,8 @@ static bool may_be(uint64_t stamp, unsigned sector, uint32_t since, bool durable
 	for (unsigned i = 0; i < sectors[sector].n; i++) {
 		const struct version *v = &sectors[sector].versions[i];
 
-		if (v->stamp == stamp && v->gone > since && !(durable && v->fallen_back))
+		if (v->stamp == stamp && v->gone > since &&
+		    !(durable && v->fallen_back && !sim.forgotten))
 			return true;
 	}
 	return false;
@@ -165,8 +166,11 @@ static void settle(const struct request *req, unsigned sector, bool replaces)
 
 static bool may_fail(const struct request *req)
 {
-	bool killed = sim.kills_left < sim.config.kills && !sim.config.reissue;
+	bool killed = (sim.deaths || sim.canceling) && !sim.config.reissue;
 
+	/* Not because of something that no write-back has part in. */
+	if (req->op == UBLK_IO_OP_FLUSH)
+		return sim.losses || killed || sim.stopping;
 	return sim.injected || killed || sim.stopping || req->op == UBLK_IO_OP_DISCARD;
 }
 
@@ -240,12 +244,16 @@ void oracle_touch(const char *memory, size_t len, bool write, const char *why)
 {
 	if (backing_uses(memory, len, !write))
 		object("%s: %zu bytes that an operation is at", why, len);
+	if (write)
+		server_touch(memory, len, true);
 }
 
 /* The memory of buffers that hold nothing, as their owner says. */
 void oracle_given_back(const char *memory, size_t len)
 {
 	trace("%zu bytes of buffers given back", len);
-	oracle_touch(memory, len, true, "memory is given back");
+	if (backing_uses(memory, len, false))
+		object("memory is given back that an operation is at");
+	server_touch(memory, len, false);
 	poison((char *)(uintptr_t)memory, len);
 }

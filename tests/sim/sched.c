@@ -5,6 +5,7 @@
 
 #include "sim.h"
 
+#define TIMERS_MAX 4U     /* one after the other, before something else has to happen */
 #define EVENTS_MAX 60000U /* far more than any schedule that ends has */
 
 struct choice {
@@ -245,6 +246,8 @@ static void happen(int event)
 
 unsigned schedule_run(void)
 {
+	unsigned timers = 0;
+
 	while (!is_over()) {
 		struct choice c = {0};
 
@@ -252,11 +255,13 @@ unsigned schedule_run(void)
 			object("%u requests wait after %u events", sim.waiting, sim.now);
 		offer_requests(&c);
 		offer_server(&c);
-		/* Who waits for a commit and one more completion, and gets half of a commit. */
-		if (!c.progress && sim.commits_cut && choose_task(has_timer))
-			c = (struct choice){.event = EVENT_TIMER, .progress = 1};
-		if (!c.progress)
+		/* Where the driver has failed, a queue may find out when it looks after itself. */
+		if (!c.progress && sim.refusals && choose_task(has_timer) && timers++ < TIMERS_MAX)
+			c.event = EVENT_TIMER;
+		else if (!c.progress)
 			object("nothing can happen any more, and %u requests wait", sim.waiting);
+		else
+			timers = 0;
 		happen(c.event);
 	}
 	oracle_end();

@@ -14,22 +14,25 @@
 #include "queue/internal.h"
 #include "sim.h"
 
+#define PAGE 4096U
 #define STACK_SIZE (256U * 1024)
 
-static int queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err)
+/* Of each thread: a description of its own to sync through. */
+static int open_queue(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err)
 {
 	(void)tgt;
 	(void)err;
-	tq->files[tq->nr_files++] = backing_open();
+	tq->files[0] = backing_open();
+	tq->nr_files = 1;
 	return 0;
 }
 
 static const struct ub_target target_type = {
 	.name = "loop",
+	.queue_size = sizeof(struct ub_loop_syncs),
+	.queue_open = open_queue,
 	.recoverable = true,
 	.zero_copy = true,
-	.queue_size = sizeof(struct ub_loop_syncs),
-	.queue_open = queue_open,
 	.submit = ub_loop_submit,
 	.complete = ub_loop_complete,
 };
@@ -38,6 +41,7 @@ static void open_target(struct server *s)
 {
 	const struct config *c = &sim.config;
 
+	sim.injected += c->shrunk;
 	s->loop = (struct ub_loop){
 		.offset = c->offset * SECTOR,
 		.resume = c->direct ? SECTOR : 1,
@@ -50,7 +54,7 @@ static void open_target(struct server *s)
 	s->target = (struct ub_tgt){
 		.type = &target_type,
 		.state = &s->loop,
-		.size = (uint64_t)c->sectors * SECTOR,
+		.size = (uint64_t)(c->shrunk ? c->sectors / 2 : c->sectors) * SECTOR,
 		.logical_block_size = SECTOR,
 		.physical_block_size = SECTOR,
 		.discard_granularity = SECTOR,
@@ -81,8 +85,8 @@ static void map_space(struct server *s)
 	const struct ub_layout_facts facts = {
 		.queues = c->queues,
 		.threads = c->threads,
-		.depth = (c->depth + c->threads - 1) / c->threads,
 		.target = target_type.queue_size,
+		.depth = (c->depth + c->threads - 1) / c->threads,
 		.batch_element = !c->batch              ? 0
 				 : c->path == PATH_COPY ? UB_BATCH_ELEMENT_SIZE
 							: UB_BATCH_HEAD_SIZE,
@@ -128,6 +132,8 @@ static void make_queue(struct server *s, unsigned n)
 	struct ub_error err = {0};
 
 	t->ring = &s->rings[n];
+	t->buffers =
+		c->path == PATH_ZERO_COPY ? NULL : ub_space_part(&s->space, n, UB_PART_BUFFERS);
 	s->nr_tasks = n + 1;
 	if (ub_queue_new(&t->queue, &config, &err) ||
 	    ub_queue_attach(t->queue, driver_char_fd(), &err) ||
@@ -195,6 +201,8 @@ void server_kill(void)
 	struct server *s = sim.server;
 
 	trace("the server dies");
+	sim.deaths++;
+	sim.forgotten |= backing_has_told() && !sim.recorded_error;
 	for (unsigned i = 0; i < s->nr_tasks; i++)
 		ring_kill(s->tasks[i].ring);
 	sim.dying = s;
@@ -272,5 +280,33 @@ void server_check(const struct server *s)
 		if (q->pool.base && q->pool.free != q->pool.count)
 			object("queue %u ends with %u buffers of %u", i, q->pool.free,
 			       q->pool.count);
+	}
+}
+
+static void touch(struct task *t, size_t from, size_t to, bool in_memory)
+{
+	const struct config *c = &sim.config;
+	bool pooled = c->path == PATH_USER_COPY || c->path == PATH_GET_DATA;
+
+	for (size_t page = from / PAGE; page * PAGE < to; page++)
+		if (in_memory)
+			t->touched |= 1U << page;
+		else
+			t->touched &= ~(1U << page);
+	if (pooled && (unsigned)__builtin_popcount(t->touched) * PAGE > c->buffer_cap)
+		object("%u pages of buffers are in memory", __builtin_popcount(t->touched));
+}
+
+void server_touch(const char *memory, size_t len, bool in_memory)
+{
+	struct server *s = sim.server;
+	size_t size = s ? s->space.layout.size[UB_PART_BUFFERS] : 0;
+
+	for (unsigned i = 0; s && i < s->nr_tasks; i++) {
+		const char *buffers = s->tasks[i].buffers;
+
+		if (buffers && memory >= buffers && memory + len <= buffers + size)
+			touch(&s->tasks[i], (size_t)(memory - buffers),
+			      (size_t)(memory - buffers) + len, in_memory);
 	}
 }

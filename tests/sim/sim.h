@@ -7,8 +7,8 @@
  * Who does what:
  * - sched.c picks the next event: a client's request, a step of the driver's, the end of an operation,
  *   a thread of the server that runs on, its death, its successor;
- * - uring.c is io_uring, driver*.c the driver, block.c the block layer above it, backing.c the file
- *   below, as Linux 7.3 has them;
+ * - uring.c and ring.c are io_uring, driver*.c the driver, block.c the block layer above it,
+ *   backing.c the file below, as Linux 7.3 has them;
  * - server.c makes queues as the server does, and runs their threads as coroutines, which leave off
  *   only within calls of the kernel's (calls.c);
  * - oracle.c judges.
@@ -63,7 +63,11 @@ struct config {
 	unsigned short_results, errors, again; /* of operations */
 	unsigned partial, interrupted;         /* io_uring_enter() */
 	unsigned no_memory;                    /* it fails, and the server with it */
-	unsigned no_register, no_map, no_buffers, no_elements;
+	unsigned no_register, no_map, no_buffers;
+	unsigned refused;     /* commands, for want of memory */
+	unsigned no_elements; /* of a batch's commit, from the middle on */
+	bool shrunk;          /* the target has become smaller than the device */
+	bool stuck;           /* the backing asks to be asked again, for ever */
 	unsigned write_back_errors;
 	unsigned timer;  /* how often it is over */
 	unsigned linger; /* how much longer operations take than anything else */
@@ -182,6 +186,8 @@ struct task {
 	unsigned wanted;
 	int result;
 	bool nudged; /* it wakes without a reason */
+	char *buffers;
+	uint32_t touched; /* pages of them that are in memory */
 };
 
 struct server {
@@ -202,15 +208,16 @@ struct sim {
 	bool tracing;
 	jmp_buf out; /* when the oracle objects */
 	char objection[200];
-	unsigned injected;    /* errors that the model has made up */
-	unsigned commits_cut; /* of those, commits of batches */
+	unsigned injected; /* errors that the model has made up */
+	unsigned refusals; /* of the driver: some only a timer makes known */
+	unsigned losses;   /* of what was written before: write-backs and syncs that failed */
 	ucontext_t scheduler;
 	struct task *current;
 
 	enum state state;
 	bool stopping, stopped, started;
 	bool canceling; /* this server has lost a thread */
-	unsigned servers, kills_left;
+	unsigned servers, kills_left, deaths;
 	struct server *server, *dying;
 	struct hw_queue queues[QUEUES_MAX];
 	struct request requests[REQUESTS_MAX];
@@ -218,6 +225,8 @@ struct sim {
 	uint32_t issued;       /* in all */
 	struct op *operations; /* with the backing */
 	unsigned nr_operations;
+	/* A server has died with what it was told of a failed write-back: nobody can know of it. */
+	bool forgotten;
 	int recorded_error; /* a write-back's, as a server leaves it to the next one */
 };
 
@@ -270,6 +279,9 @@ void op_complete(struct op *op, int res, uint32_t cflags);
 /* A completion beside the last one of a multishot command. Return: it has been posted. */
 bool op_post(struct op *op, int res, uint32_t cflags);
 void op_free(struct op *op);
+void ring_drop_work(struct ring *r);
+
+/* ring.c */
 struct node *node_get(struct ring *r, unsigned slot);
 void node_put(struct node *node);
 int slot_register(struct ring *r, unsigned slot, struct request *req);
@@ -327,7 +339,9 @@ bool block_has_requeued(void);
 
 /* backing.c */
 void backing_init(void);
+/* Return: a descriptor of a description of its own. */
 int backing_open(void);
+bool backing_has_told(void);
 void backing_issue(struct op *op);
 void backing_progress(void);
 void backing_write_back(void);
@@ -364,3 +378,5 @@ void server_kill(void);
 void server_free(struct server *s);
 void server_resume(struct task *t);
 void server_check(const struct server *s);
+/* The pages are in memory now, or no more. */
+void server_touch(const char *memory, size_t len, bool in_memory);
