@@ -16,11 +16,31 @@
 #include "kernel/node.h"
 
 #define READ_WRITE (ACL_READ | ACL_WRITE)
+#define ACL_NAME "system.posix_acl_access"
 
-/* The owner beside root and the group; ordered as the kernel wants it (posix_acl_valid()). An entry
- * of a list, not the node's owner: that one udev sets again at every change of the device, and the
- * user would have no access for a while. */
-static int let_in(int node, uint32_t uid)
+/* What the node's group may do: with a list, the node's mode shows the list's mask in its place. */
+static uint16_t group_of(const char *path, mode_t mode)
+{
+	struct {
+		struct posix_acl_xattr_header head;
+		struct posix_acl_xattr_entry entries[16];
+	} acl;
+	ssize_t size = getxattr(path, ACL_NAME, &acl, sizeof(acl));
+	size_t count = size < (ssize_t)sizeof(acl.head)
+			       ? 0
+			       : ((size_t)size - sizeof(acl.head)) / sizeof(acl.entries[0]);
+
+	for (size_t i = 0; i < count; i++)
+		if (acl.entries[i].e_tag == ACL_GROUP_OBJ)
+			return acl.entries[i].e_perm;
+	/* Of a list that can't be read, nothing. */
+	return size < 0 && errno == ENODATA ? (mode >> 3) & (ACL_READ | ACL_WRITE) : 0;
+}
+
+/* The owner beside root, and the group with what it has; ordered as the kernel wants it
+ * (posix_acl_valid()). An entry of a list, not the node's owner: that one udev sets again at every
+ * change of the device, and the user would have no access for a while. */
+static int let_in(int node, mode_t mode, uint32_t uid)
 {
 	struct {
 		struct posix_acl_xattr_header head;
@@ -31,7 +51,7 @@ static int let_in(int node, uint32_t uid)
 			{
 				{ACL_USER_OBJ, READ_WRITE, ACL_UNDEFINED_ID},
 				{ACL_USER, READ_WRITE, uid},
-				{ACL_GROUP_OBJ, READ_WRITE, ACL_UNDEFINED_ID},
+				{ACL_GROUP_OBJ, 0, ACL_UNDEFINED_ID},
 				{ACL_MASK, READ_WRITE, ACL_UNDEFINED_ID},
 				{ACL_OTHER, 0, ACL_UNDEFINED_ID},
 			},
@@ -39,7 +59,8 @@ static int let_in(int node, uint32_t uid)
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", node);
-	return setxattr(path, "system.posix_acl_access", &acl, sizeof(acl), 0) == 0 ? 0 : -errno;
+	acl.entries[2].e_perm = group_of(path, mode);
+	return setxattr(path, ACL_NAME, &acl, sizeof(acl), 0) == 0 ? 0 : -errno;
 }
 
 static int own(const char *path)
@@ -68,7 +89,7 @@ static int own(const char *path)
 		ret = ub_ctrl_get_info(ctrl, id, &info);
 	if (ret < 0)
 		return ret;
-	return info.flags & UBLK_F_UNPRIVILEGED_DEV ? let_in(node, info.owner_uid) : 0;
+	return info.flags & UBLK_F_UNPRIVILEGED_DEV ? let_in(node, st.st_mode, info.owner_uid) : 0;
 }
 
 int server_own_main(const char *path)
