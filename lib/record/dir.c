@@ -26,6 +26,16 @@ static const char *absolute_env(const char *name)
 	return value && value[0] == '/' ? value : NULL;
 }
 
+/* A cron job's or a service's user need not be logged in: then there is no folder of his. */
+static int user_dir(char *buf, size_t size)
+{
+	uid_t uid = geteuid();
+
+	(void)snprintf(buf, size, "/run/user/%u", uid);
+	return snprintf(buf, size, access(buf, X_OK) == 0 ? "/run/user/%u/ublk" : "/tmp/ublk-%u",
+			uid);
+}
+
 const char *ub_record_dir(char *buf, size_t size)
 {
 	const char *override = absolute_env(OVERRIDE);
@@ -40,7 +50,7 @@ const char *ub_record_dir(char *buf, size_t size)
 	else if (runtime)
 		n = snprintf(buf, size, "%s/ublk", runtime);
 	else
-		n = snprintf(buf, size, "/run/user/%u/ublk", geteuid());
+		n = user_dir(buf, size);
 	if (n < 0 || (size_t)n >= size)
 		return NULL;
 	/* With a slash at its end a link would be followed. */

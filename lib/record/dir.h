@@ -15,7 +15,7 @@
 
 /*
  * The directory of the records of this process's user: "/run/ublk" for root, "$XDG_RUNTIME_DIR/ublk"
- * or else "/run/user/UID/ublk" for others. UBLK_RUNTIME_DIR overrides it (tests, containers), if it
+ * or else "/run/user/UID/ublk" for others, or where there is no such directory "/tmp/ublk-UID". UBLK_RUNTIME_DIR overrides it (tests, containers), if it
  * is an absolute path and the program runs with no more rights than its caller (secure_getenv):
  * sudo drops it, so root gets only what root has set. Whatever it is, it is used only while it
  * belongs to this user or root and nobody else may write there.
