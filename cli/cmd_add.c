@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "adopt.h"
 #include "base/clean.h"
 #include "commands.h"
 #include "device/launch.h"
@@ -146,18 +147,37 @@ static enum ub_exit print(struct ub_call *call, uint32_t id)
 	return ub_out_finish(&call->out);
 }
 
+/* What is of this call goes with the device that is there. */
+static struct ub_record *take_over(struct ub_spec *spec, struct ub_dev *left)
+{
+	struct ub_spec *kept = &left->record.spec;
+	char *log_file = kept->log_file;
+
+	kept->foreground = spec->foreground;
+	kept->timeout_s = spec->timeout_s;
+	kept->log_file = spec->log_file;
+	spec->log_file = log_file;
+	return &left->record;
+}
+
 static enum ub_exit launch(struct ub_call *call)
 {
 	struct add_args *args = call->args;
+	_cleanup_(ub_dev_done)
+	struct ub_dev left = {0};
+	struct ub_record *record = &args->record;
 	struct ub_launch *launched = NULL;
 	struct ub_notes notes = {0};
 	struct ub_error err = {0};
 	enum ub_exit status;
 	uint32_t id;
-	int ret;
+	int ret = record->spec.adopt ? ub_adopt_find(&record->spec, &left, &err) : 0;
 
-	ret = ub_launch(UB_LAUNCH_ADD, &args->record, args->interrupt.fd, &launched, &id, &notes,
-			&err);
+	if (ret > 0)
+		record = take_over(&args->record.spec, &left);
+	if (ret >= 0)
+		ret = ub_launch(ret ? UB_LAUNCH_RECOVER : UB_LAUNCH_ADD, record, args->interrupt.fd,
+				&launched, &id, &notes, &err);
 	/* The signal is the answer; it kills when it is let go. */
 	if (ret == -EINTR && ub_interrupt_is_there(&args->interrupt))
 		return UB_EXIT_FAILED;
@@ -195,8 +215,6 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_dry_run(call, spec);
 	if (ret == 0)
 		ret = resolve_log_file(spec, &err);
-	if (ret == 0 && spec->foreground)
-		ret = ub_launch_exec(UB_LAUNCH_ADD, &args->record, &err);
 	if (ret < 0)
 		return ub_call_fail(call, &err);
 	ret = ub_interrupt_open(&args->interrupt);

@@ -13,6 +13,7 @@
 
 struct recover_args {
 	struct ub_device_args devices;
+	bool foreground;
 	uint32_t timeout_s;
 	struct ub_interrupt interrupt;
 };
@@ -24,6 +25,8 @@ static const struct ub_opt options[] = {
 	UB_OPT_DEVICE_ID(struct recover_args),
 	{ .name = "all", .letter = 'a', .type = UB_OPT_FLAG, AT(devices.all),
 	  .help = "all devices of ours whose server died" },
+	{ .name = "foreground", .type = UB_OPT_FLAG, AT(foreground), .conflicts = "all",
+	  .help = "become the server of one device instead of starting one" },
 	{ .name = "timeout", .type = UB_OPT_U32, AT(timeout_s), .metavar = "SEC", .min = 1,
 	  .max = 86400, .help = "give up after so many seconds (default: 60)" },
 	UB_OPT_END,
@@ -71,6 +74,7 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 	int ret;
 
 	dev->record.spec.timeout_s = args->timeout_s;
+	dev->record.spec.foreground = args->foreground;
 	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, args->interrupt.fd, &launch, &id, &notes,
 			err);
 	ub_out_notes(&notes);
@@ -134,8 +138,11 @@ static enum ub_exit run(struct ub_call *call)
 	struct recover_args *args = call->args;
 	struct ub_error err = {0};
 	enum ub_exit status, written;
-	int ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
+	int ret;
 
+	if (args->foreground && call->nr_operands > 1)
+		return ub_call_usage(call, "unexpected argument '%s'", call->operands[1]);
+	ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
 	if (ret == 0)
 		ret = ub_interrupt_open(&args->interrupt);
 	if (ret < 0) {

@@ -5,7 +5,9 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
+#include "budget/cgroup.h"
 #include "budget/limits.h"
+#include "process/program.h"
 #include "spec/data_path.h"
 #include "kernel/ctrl.h"
 #include "plan_fields.h"
@@ -166,8 +168,10 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 	struct ub_allowance allowance;
-	int ret;
+	int ret = ub_program_check_proc(err);
 
+	if (ret)
+		return ret;
 	view->tgt.type = spec->target;
 	ret = spec->target->open(&view->tgt, spec->target_args, &req, notes, err);
 	if (ret) {
@@ -177,7 +181,7 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 	/* Without the driver "auto" is what every driver has. */
 	if (ub_ctrl_open(&ctrl, NULL) == 0)
 		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl), notes);
-	ub_allowance_read(&allowance);
+	ub_allowance_read(&allowance, ub_cgroup_memory_max());
 	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
 	if (ret)
 		return ret;

@@ -10,10 +10,12 @@
 
 #include "base/clean.h"
 #include "machine.h"
+#include "process/process.h"
 
 #define ANY_STAGE UB_STAGE_COUNT
 #define ANY_BUT_RING (UB_STAGE_COUNT + 1) /* who is not root is refused no ring */
 #define ANY_ERRNO 0
+#define NO_NAMESPACE "run it outside of the container, or on Linux 6.18 or newer: uname -r"
 
 struct hint {
 	int stage;
@@ -60,6 +62,18 @@ static bool is_io_uring_off(const struct ub_facts *facts)
 static bool is_filtered(const struct ub_facts *facts)
 {
 	return !is_io_uring_off(facts) && ub_machine_has_seccomp();
+}
+
+static bool has_no_proc(const struct ub_facts *facts)
+{
+	(void)facts;
+	return access("/proc/self", F_OK) != 0;
+}
+
+static bool is_in_namespace(const struct ub_facts *facts)
+{
+	(void)facts;
+	return ub_process_in_namespace();
 }
 
 static const struct ub_user *find_user(const struct ub_facts *facts, enum ub_user_kind kind)
@@ -154,6 +168,10 @@ static const struct hint hints[] = {
 
 	{UB_STAGE_LOOKUP, ENODEV, NULL, "see which devices there are: ublk list"},
 	{ANY_STAGE, ENODEV, has_device, "see which devices there are: ublk list"},
+
+	{ANY_STAGE, ENOENT, has_no_proc, "mount -t proc proc /proc"},
+	{UB_STAGE_START, EOPNOTSUPP, is_in_namespace, NO_NAMESPACE},
+	{UB_STAGE_RECOVER, EOPNOTSUPP, is_in_namespace, NO_NAMESPACE},
 
 	{UB_STAGE_ADD, EEXIST, NULL, "leave out --id, or see what has it: ublk list"},
 	{UB_STAGE_ADD, EACCES, is_root,

@@ -29,5 +29,9 @@ int main(int argc, char **argv)
 		return UB_EXIT_FAILED;
 	/* A reader who goes away is an error to be told, and undone, not a sudden death. */
 	(void)signal(SIGPIPE, SIG_IGN);
+	/* A memory file that is larger than the shell allows is an error as well. */
+	(void)signal(SIGXFSZ, SIG_IGN);
+	/* Whoever ignores it would not hear how its children end. */
+	(void)signal(SIGCHLD, SIG_DFL);
 	return (int)ub_run(ub_commands, (const char *const *)(argc > 0 ? argv + 1 : argv));
 }

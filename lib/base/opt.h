@@ -34,6 +34,8 @@ struct ub_opt {
 	const char *conflicts;      /* long names that exclude this one, separated by blanks */
 	unsigned required : 1;
 	unsigned transient : 1; /* of this one call: not kept in a device's record */
+	unsigned chosen : 1;    /* where it is left out, serving may fill it in */
+	unsigned elsewhere : 1; /* says nothing of the device itself */
 	unsigned hidden : 1;    /* works, but is not in the help */
 };
 

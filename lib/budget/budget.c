@@ -50,25 +50,6 @@ static bool try_charge(void)
 	return WIFEXITED(status) && WEXITSTATUS(status) == 1;
 }
 
-/* Of cgroup v2, for every level has a say. */
-static uint64_t read_cgroup(void)
-{
-	char path[4096], line[64], *slash;
-	uint64_t least = UB_UNLIMITED, value;
-
-	if (ub_sysfs_line(path, sizeof(path), "/proc/self/cgroup") < 0 ||
-	    strncmp(path, "0::", 3) != 0)
-		return least;
-	while ((slash = strrchr(path, '/'))) {
-		if (ub_sysfs_line(line, sizeof(line), "/sys/fs/cgroup%s/memory.max", path + 3) >=
-			    0 &&
-		    ub_parse_u64(line, UINT64_MAX, &value) == 0 && value < least)
-			least = value;
-		*slash = '\0';
-	}
-	return least;
-}
-
 /* A number of the pool of huge pages of @kib KiB each. */
 static uint64_t read_huge(uint64_t kib, const char *name)
 {
@@ -107,7 +88,7 @@ static void read_huge_pages(struct ub_allowance *allowance)
 	allowance->huge_free = pages * allowance->huge_page;
 }
 
-void ub_allowance_read(struct ub_allowance *ret_allowance)
+void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup)
 {
 	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
 	bool exempt = ub_has_cap(CAP_IPC_LOCK);
@@ -119,7 +100,7 @@ void ub_allowance_read(struct ub_allowance *ret_allowance)
 		.may_raise = ub_has_cap(CAP_SYS_RESOURCE),
 		.locked_soft = limit.rlim_cur,
 		.locked_hard = limit.rlim_max,
-		.cgroup = read_cgroup(),
+		.cgroup = cgroup,
 	};
 	if (ret_allowance->rings_charged)
 		ret_allowance->locked_used = ub_charged_rings();

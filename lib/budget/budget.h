@@ -28,7 +28,8 @@ struct ub_allowance {
 	uint64_t huge_free;                /* neither used nor promised */
 };
 
-void ub_allowance_read(struct ub_allowance *ret_allowance);
+/* @cgroup: ub_cgroup_memory_max(), which a server can't see any more. */
+void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup);
 
 /*
  * Plans for @spec.

@@ -40,5 +40,5 @@ struct ub_message {
 	char text[600]; /* of a note or an error; NUL-terminated */
 };
 
-/* The server's arguments: ublk-server HANDOVER_FD [CHANNEL_FD]; without the second one it stays in
- * the foreground. */
+/* The server's arguments: ublk-server HANDOVER_FD CHANNEL_FD [FRONT]; with a third one, its child
+ * that speaks for it, it stays in the foreground. */

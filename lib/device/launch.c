@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -19,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/handover.h"
+#include "process/inherit.h"
 #include "process/process.h"
 #include "kernel/ctrl.h"
 #include "process/program.h"
@@ -32,6 +34,8 @@
 
 struct ub_launch {
 	enum ub_launch_mode mode;
+	bool foreground; /* the server is this process's parent */
+	bool told;       /* it has said what went wrong */
 	pid_t pid;
 	int pidfd;
 	int channel;
@@ -52,6 +56,7 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
 	len = strlen(text);
 	size = sizeof(*map) + len;
+	(void)ub_inherit_no_limit(RLIMIT_FSIZE);
 	fd = memfd_create("ublk-handover", MFD_CLOEXEC);
 	if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
 		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a memory file");
@@ -73,22 +78,24 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	return 0;
 }
 
-/* In the child, or to become the server: only async-signal-safe calls. */
-static void exec_server(const char *path, int handover_fd, int channel_fd)
+/* In the child, or to become the server: only async-signal-safe calls. @front: the process that
+ * speaks for a server in the foreground, or 0. */
+static void exec_server(const char *path, int handover_fd, int channel_fd, pid_t front)
 {
-	char handover[12], channel[12];
-	char *const with[] = {(char *)UB_SERVER_NAME, handover, channel, NULL};
-	char *const without[] = {(char *)UB_SERVER_NAME, handover, NULL};
+	char handover[12], channel[12], speaker[12], *environment[UB_ENVIRONMENT_MAX + 1];
+	char *const argv[] = {(char *)UB_SERVER_NAME, handover, channel, front ? speaker : NULL,
+			      NULL};
 	sigset_t none;
 
 	(void)snprintf(handover, sizeof(handover), "%d", handover_fd);
 	(void)snprintf(channel, sizeof(channel), "%d", channel_fd);
+	(void)snprintf(speaker, sizeof(speaker), "%d", front);
 	(void)fcntl(handover_fd, F_SETFD, 0);
-	if (channel_fd >= 0)
-		(void)fcntl(channel_fd, F_SETFD, 0);
+	(void)fcntl(channel_fd, F_SETFD, 0);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	(void)execv(path, channel_fd >= 0 ? with : without);
+	ub_inherit_environment(environment);
+	(void)execve(path, argv, environment);
 }
 
 static void free_launch(struct ub_launch *launch)
@@ -106,6 +113,25 @@ static void free_launchp(struct ub_launch **launch)
 		free_launch(*launch);
 }
 
+/* This process becomes the server, which a supervisor knows, and its child goes on. */
+static int change_places(struct ub_launch *launch, const char *path, int handover_fd,
+			 int channel_fd, struct ub_error *err)
+{
+	int ret = ub_fault("fork");
+	pid_t front;
+
+	launch->pid = getpid();
+	launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
+	front = ret ? -1 : fork();
+	if (front > 0) {
+		exec_server(path, handover_fd, channel_fd, front);
+		_exit(127);
+	}
+	return front == 0
+		       ? 0
+		       : ub_fail(err, UB_STAGE_SPAWN, ret ? ret : -errno, "cannot start a server");
+}
+
 static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err)
 {
 	char path[PATH_MAX];
@@ -119,10 +145,12 @@ static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err
 		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a socket pair");
 	launch->channel = pair[0];
 	theirs = pair[1];
+	if (launch->foreground)
+		return change_places(launch, path, handover_fd, theirs, err);
 	ret = ub_fault("fork");
 	launch->pid = ret ? -1 : fork();
 	if (launch->pid == 0) {
-		exec_server(path, handover_fd, theirs);
+		exec_server(path, handover_fd, theirs, 0);
 		_exit(127);
 	}
 	if (launch->pid < 0)
@@ -153,6 +181,17 @@ static bool is_same(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *in
 	       now.ublksrv_flags == info->ublksrv_flags;
 }
 
+/* Has the server left a device that it had added? */
+static bool has_left_device(const struct ub_launch *launch)
+{
+	const struct ublksrv_ctrl_dev_info *info = &launch->handover->info;
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
+
+	return info->flags & UBLK_F_CMD_IOCTL_ENCODE && ub_ctrl_open(&ctrl, NULL) == 0 &&
+	       is_same(ctrl, info);
+}
+
 /* The server is gone: if it left a device that it had added, remove it. */
 static void remove_left_device(struct ub_launch *launch)
 {
@@ -175,6 +214,10 @@ static void remove_left_device(struct ub_launch *launch)
 static void undo(struct ub_launch *launch)
 {
 	ub_close(&launch->channel);
+	/* It has undone what it did, and waits for this process to say so. */
+	if (launch->foreground && launch->told &&
+	    (launch->mode == UB_LAUNCH_RECOVER || !has_left_device(launch)))
+		return;
 	/* A recovery that has begun to fetch goes on by itself, and is not to be killed. */
 	if (launch->mode == UB_LAUNCH_RECOVER) {
 		(void)ub_process_wait(launch->pidfd, LET_GO_MS);
@@ -215,6 +258,7 @@ static int take_message(struct ub_launch *launch, uint32_t *ret_id, struct ub_no
 		*ret_id = msg.id;
 		return 1;
 	default:
+		launch->told = true;
 		return ub_fail_text(err, (enum ub_stage)msg.stage, msg.code < 0 ? msg.code : -EIO,
 				    "%s", msg.text);
 	}
@@ -260,10 +304,13 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 	if (!launch)
 		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
 	launch->mode = mode;
+	launch->foreground = record->spec.foreground;
 	launch->channel = -1;
 	launch->pidfd = -1;
-	ret = make_handover(mode, record, &handover_fd, &launch->handover, &launch->handover_size,
-			    err);
+	ret = ub_program_check_proc(err);
+	if (!ret)
+		ret = make_handover(mode, record, &handover_fd, &launch->handover,
+				    &launch->handover_size, err);
 	if (!ret)
 		ret = spawn(launch, handover_fd, err);
 	if (ret)
@@ -292,21 +339,4 @@ int ub_launch_commit(struct ub_launch *launch, struct ub_error *err)
 	}
 	free_launch(launch);
 	return 0;
-}
-
-int ub_launch_exec(enum ub_launch_mode mode, const struct ub_record *record, struct ub_error *err)
-{
-	_cleanup_close_ int handover_fd = -1;
-	struct ub_handover *map;
-	char path[PATH_MAX];
-	size_t size;
-	int ret = ub_program_find_server(path);
-
-	if (ret)
-		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s", path);
-	ret = make_handover(mode, record, &handover_fd, &map, &size, err);
-	if (ret)
-		return ret;
-	exec_server(path, handover_fd, -1);
-	return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot run %s", path);
 }

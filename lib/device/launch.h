@@ -6,6 +6,10 @@
  * file with what it has to do, and one socket. Over the socket come notes, then READY or ERROR, or
  * the end of file if it died; the parent answers READY with a commit once the result has reached
  * the user. Whichever side goes away before that, the other one undoes.
+ *
+ * In the foreground (record->spec.foreground) the calling process becomes the server, and its child
+ * returns from ub_launch(): it does all the same, and the server ends with its exit status if there
+ * is an error.
  */
 #pragma once
 
@@ -35,8 +39,3 @@ int ub_launch_commit(struct ub_launch *launch, struct ub_error *err);
 
 /* The result did not reach the user: undoes, waits for the end, frees @launch. */
 void ub_launch_abort(struct ub_launch *launch);
-
-/*
- * --foreground: becomes the server; returns only on failure.
- */
-int ub_launch_exec(enum ub_launch_mode mode, const struct ub_record *record, struct ub_error *err);

@@ -116,10 +116,21 @@ static int read_table(const char *path,
 	return file ? read(file, nodes, users) : errno == ENOENT ? 0 : -errno;
 }
 
+/* False as well where that can't be seen. */
+static bool in_other_namespace(const char *theirs)
+{
+	struct stat a, b;
+
+	return stat("/proc/self/ns/mnt", &a) == 0 && stat(theirs, &b) == 0 && a.st_ino != b.st_ino;
+}
+
 static int find_all(const struct ub_nodes *nodes, int32_t except, struct ub_users *users)
 {
 	int ret = read_table("/proc/self/mountinfo", ub_users_read_mounts, nodes, users);
 
+	/* A server has no mounts of others; those of the first process are most people's. */
+	if (!ret && in_other_namespace("/proc/1/ns/mnt"))
+		ret = read_table("/proc/1/mountinfo", ub_users_read_mounts, nodes, users);
 	if (!ret)
 		ret = read_table("/proc/swaps", ub_users_read_swaps, nodes, users);
 	if (!ret)

@@ -19,6 +19,8 @@
 #define START_TIME_FIELD 22
 /* A name has at most 64 bytes, a number at most 20, and there are about 50 of them. */
 #define STAT_SIZE 2048
+/* The inode of the machine's own namespace (PROC_PID_INIT_INO). */
+#define FIRST_NAMESPACE 0xEFFFFFFCU
 
 int ub_process_parse_stat(const char *text, uint64_t *ret_ticks)
 {
@@ -91,6 +93,13 @@ bool ub_process_is_alive(int32_t pid, uint64_t start_time)
 	_cleanup_close_ int fd = ub_process_open(pid, start_time);
 
 	return fd >= 0 && ub_process_wait(fd, 0) == -ETIMEDOUT;
+}
+
+bool ub_process_in_namespace(void)
+{
+	struct stat st;
+
+	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != FIRST_NAMESPACE;
 }
 
 int ub_process_signal(int pidfd, int sig)

@@ -23,6 +23,9 @@ int ub_process_open(int32_t pid, uint64_t start_time);
 /* Is it there and not merely waiting to be reaped? */
 bool ub_process_is_alive(int32_t pid, uint64_t start_time);
 
+/* Has this process a number of its own in a namespace of processes, other than the machine's? */
+bool ub_process_in_namespace(void);
+
 /* Return: 0, -ESRCH if it is gone, -EPERM. */
 int ub_process_signal(int pidfd, int sig);
 

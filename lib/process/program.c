@@ -7,6 +7,14 @@
 #include <string.h>
 #include <unistd.h>
 
+int ub_program_check_proc(struct ub_error *err)
+{
+	if (access("/proc/self/fd", X_OK) == 0)
+		return 0;
+	return ub_fail_text(err, UB_STAGE_SPAWN, -ENOENT,
+			    "cannot serve a device: /proc is not mounted");
+}
+
 int ub_program_find_server(char path[static PATH_MAX])
 {
 	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - sizeof("/" UB_SERVER_NAME));

@@ -4,7 +4,13 @@
 
 #include <limits.h>
 
+#include "base/error.h"
+
 #define UB_SERVER_NAME "ublk-server"
+
+/* Is /proc there? Without it neither programs nor what is behind a descriptor can be found, and the
+ * errors would be of those. Return: 0, or -ENOENT with a message. */
+int ub_program_check_proc(struct ub_error *err);
 
 /* The server beside this very program (a build folder), or where it is installed. Return: 0 or a
  * negative errno. */

@@ -1,30 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The process that a server is: it outlives the terminal, keeps nobody's mounts busy, is the last
- * that the out-of-memory killer takes, and never waits for its own device when memory is short.
+ * The process that a server is: it outlives the terminal, is the last that the out-of-memory killer
+ * takes, never waits for its own device when memory is short, and takes over from its caller only
+ * what architecture.md lists. In the foreground, how it is scheduled is its supervisor's affair.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <link.h>
+#include <linux/ioprio.h>
+#include <linux/mempolicy.h>
 #include <malloc.h>
-#include <limits.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "base/parse.h"
-#include "base/fault.h"
-#include "record/dir.h"
+#include "process/inherit.h"
 #include "server/server.h"
 
 #ifndef PR_SET_IO_FLUSHER
@@ -35,11 +36,29 @@
 /* Not -1000: a task that can never be killed makes the kernel shorten a request whose buffer it
  * can't fault in at the memory cgroup's limit, instead of ending the server. */
 #define OOM_SCORE_ADJ "-999"
+#define TIMER_SLACK_NS 50000UL
+/* Enough for some thousand threads that serve. */
+#define DESCRIPTORS 65536
+
+/*
+ * exec() leaves ignored what was ignored: no errand's end could be waited for (SIGCHLD). A write
+ * beyond a limit that can't be lifted is that request's error, not the server's end.
+ */
+static void reset_signals(void)
+{
+	struct sigaction action;
+
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		if (sigaction(sig, NULL, &action) == 0 && action.sa_handler == SIG_IGN)
+			(void)signal(sig, SIG_DFL);
+	(void)signal(SIGXFSZ, SIG_IGN);
+}
 
 int server_init_signals(struct server *s, struct ub_error *err)
 {
 	sigset_t set;
 
+	reset_signals();
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
@@ -48,7 +67,7 @@ int server_init_signals(struct server *s, struct ub_error *err)
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigaddset(&set, SIGUSR2);
 	(void)sigaddset(&set, SIGTSTP); /* in the foreground: ^Z would stop a disk */
-	(void)sigprocmask(SIG_BLOCK, &set, NULL);
+	(void)sigprocmask(SIG_SETMASK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (s->signal_fd < 0 || s->event_fd < 0)
@@ -63,10 +82,10 @@ static void null_descriptors(const struct server *s)
 	if (fd < 0)
 		return;
 	(void)dup2(fd, STDIN_FILENO);
-	if (!s->foreground) {
-		(void)dup2(fd, STDOUT_FILENO);
+	(void)dup2(fd, STDOUT_FILENO);
+	/* In the foreground it is the log. */
+	if (!s->foreground)
 		(void)dup2(fd, STDERR_FILENO);
-	}
 	(void)close(fd);
 }
 
@@ -89,24 +108,68 @@ static void set_io_flusher(struct server *s)
 			strerror(errno));
 }
 
-static void raise_descriptor_limit(void)
-{
-	struct rlimit limit;
+/* What would end the server, or fail its clients' I/O, for its caller's shell has it. */
+static const struct {
+	int resource;
+	const char *name;
+} deadly[] = {
+	{RLIMIT_FSIZE, "of file size"},  {RLIMIT_CPU, "of CPU time"},
+	{RLIMIT_AS, "of address space"}, {RLIMIT_DATA, "of data"},
+	{RLIMIT_RTTIME, "of real time"},
+};
 
-	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
-		return;
-	limit.rlim_cur = limit.rlim_max;
-	(void)setrlimit(RLIMIT_NOFILE, &limit);
+static void lift_limits(struct server *s)
+{
+	struct rlimit none = {0}, files = {DESCRIPTORS, DESCRIPTORS}, now;
+
+	for (size_t i = 0; i < UB_ARRAY_SIZE(deadly); i++)
+		if (ub_inherit_no_limit(deadly[i].resource) != 0)
+			ub_note(&s->record.notes, "the limit %s stays, and may end the server",
+				deadly[i].name);
+	/* These many users have by default, and they seldom matter. */
+	(void)ub_inherit_no_limit(RLIMIT_NPROC);
+	(void)ub_inherit_no_limit(RLIMIT_STACK);
+	if (getrlimit(RLIMIT_NOFILE, &now) == 0 &&
+	    (now.rlim_max >= files.rlim_max || setrlimit(RLIMIT_NOFILE, &files) != 0)) {
+		now.rlim_cur = now.rlim_max;
+		(void)setrlimit(RLIMIT_NOFILE, &now);
+	}
+	/* The dump of a dying server might wait for its own device. */
+	(void)setrlimit(RLIMIT_CORE, &none);
+}
+
+/* A disk is no less urgent than others because whoever made it was nice. */
+static void reset_scheduling(struct server *s)
+{
+	struct sched_param none = {0};
+	size_t size = CPU_ALLOC_SIZE(UB_CPUS_MAX);
+	cpu_set_t *all = CPU_ALLOC(UB_CPUS_MAX);
+
+	if (all) {
+		memset(all, 0xff, size);
+		(void)sched_setaffinity(0, size, all);
+		CPU_FREE(all);
+	}
+	if (sched_setscheduler(0, SCHED_OTHER, &none) != 0 || setpriority(PRIO_PROCESS, 0, 0) != 0)
+		ub_note(&s->record.notes, "the server is as nice as its caller: %s",
+			strerror(errno));
+	(void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, 0, 0);
+	(void)syscall(SYS_set_mempolicy, MPOL_DEFAULT, NULL, 0);
+	(void)prctl(PR_SET_TIMERSLACK, TIMER_SLACK_NS);
+	(void)prctl(PR_SET_PDEATHSIG, 0);
 }
 
 void server_init_process(struct server *s)
 {
 	(void)umask(022);
 	(void)prctl(PR_SET_NAME, "ublk-server");
-	if (!s->foreground)
+	(void)personality(PER_LINUX);
+	if (!s->foreground) {
 		(void)setsid();
+		reset_scheduling(s);
+	}
 	null_descriptors(s);
-	raise_descriptor_limit();
+	lift_limits(s);
 	if (s->record.spec.unprivileged) {
 		ub_note(&s->record.notes,
 			"an ordinary user's device: no recovery, no partitions, not for swap; its "
@@ -115,82 +178,6 @@ void server_init_process(struct server *s)
 	}
 	protect_from_oom(s);
 	set_io_flusher(s);
-}
-
-/*
- * Would the mount of this line of /proc/self/mountinfo keep a disk busy for ever? @rest is what
- * follows the mount point: optional fields, " - ", the file system's type. One with a master is
- * unmounted together with it; the kernel's own file systems hold no disk, and we need them.
- */
-static bool would_pin(const char *rest)
-{
-	static const char *const harmless[] = {"proc", "sysfs", "devtmpfs", "tmpfs", "devpts"};
-	const char *end = strstr(rest, " - "), *master = strstr(rest, " master:");
-	size_t len;
-
-	if (!end || (master && master < end))
-		return false;
-	end += 3;
-	len = strcspn(end, " ");
-	for (size_t i = 0; i < UB_ARRAY_SIZE(harmless); i++)
-		if (strlen(harmless[i]) == len && strncmp(end, harmless[i], len) == 0)
-			return false;
-	return true;
-}
-
-static bool is_below(const char *path, const char *mount_point)
-{
-	size_t len = strlen(mount_point);
-
-	return path && strncmp(path, mount_point, len) == 0 &&
-	       (path[len] == '/' || path[len] == '\0' || len == 1);
-}
-
-/*
- * A mount that was private stays mounted in our namespace after everybody else has unmounted it,
- * and its disk stays busy: drop those. The root stays, and what the server's own log and record
- * lie on.
- */
-static void drop_private_mounts(const struct server *s)
-{
-	_cleanup_fclose_ FILE *f = fopen("/proc/self/mountinfo", "re");
-	_cleanup_free_ char *line = NULL;
-	char record_dir[PATH_MAX];
-	const char *records = ub_record_dir(record_dir, sizeof(record_dir));
-	size_t size = 0;
-
-	while (f && getline(&line, &size, f) > 0) {
-		int start = 0, end = 0;
-
-		(void)sscanf(line, "%*d %*d %*s %*s %n%*s%n", &start, &end);
-		if (end <= start || line[end] != ' ' || !would_pin(line + end))
-			continue;
-		line[end] = '\0';
-		ub_unescape_octal(line + start);
-		if (!is_below(records, line + start) &&
-		    !is_below(s->record.spec.log_file, line + start))
-			(void)umount2(line + start, MNT_DETACH | UMOUNT_NOFOLLOW);
-	}
-}
-
-void server_leave_namespace(struct server *s)
-{
-	int ret = ub_fault("namespace");
-
-	if (chdir("/") != 0 && !ret)
-		ret = -errno;
-	if (s->record.spec.unprivileged)
-		return;
-	if (!ret && unshare(CLONE_NEWNS) != 0)
-		ret = -errno;
-	if (!ret && mount("none", "/", NULL, MS_REC | MS_SLAVE, NULL) != 0)
-		ret = -errno;
-	if (ret)
-		ub_note(&s->record.notes,
-			"the server may keep mounts of the process that started it busy: %s",
-			strerror(-ret));
-	else
-		drop_private_mounts(s);
 }
 
 /* Text and constants of the program itself: what is needed again comes again, from the page cache.

@@ -29,6 +29,8 @@
 #include "server/server.h"
 
 #define REAP_MS 1000
+/* What an errand finds open: the /dev of whoever started the server. */
+#define DEV_FD 3
 
 struct errand {
 	struct ub_ctrl *ctrl;
@@ -77,13 +79,15 @@ static int run_start(const struct errand *e)
 static int open_node(uint32_t id)
 {
 	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC);
-	char path[32], events[4096];
+	char name[32], events[4096];
 	int fd;
 
-	if (watch < 0 || inotify_add_watch(watch, "/dev", IN_CREATE | IN_ATTRIB | IN_MOVED_TO) < 0)
+	if (fchdir(DEV_FD) != 0 || watch < 0 ||
+	    inotify_add_watch(watch, ".", IN_CREATE | IN_ATTRIB | IN_MOVED_TO) < 0)
 		return -errno;
+	(void)snprintf(name, sizeof(name), "ublkb%u", id);
 	for (;;) {
-		fd = open(ub_dev_block_path(id, path), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 		if (fd >= 0)
 			return fd;
 		if (errno != ENOENT && errno != EACCES && errno != EPERM && errno != ENXIO)
@@ -184,6 +188,7 @@ int server_errand_main(char **argv)
 
 static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_pid)
 {
+	posix_spawn_file_actions_t files;
 	char id[12], token[24], pid[12];
 	char *argv[] = {(char *)"ublk-server",
 			(char *)"errand",
@@ -206,7 +211,12 @@ static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_p
 	(void)sigemptyset(&none);
 	(void)posix_spawnattr_setsigmask(&attr, &none);
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
-	ret = posix_spawn(ret_pid, "/proc/self/exe", NULL, &attr, argv, environ);
+	ret = posix_spawn_file_actions_init(&files);
+	if (!ret && s->dev_fd >= 0)
+		ret = posix_spawn_file_actions_adddup2(&files, s->dev_fd, DEV_FD);
+	if (!ret)
+		ret = posix_spawn(ret_pid, "/proc/self/exe", &files, &attr, argv, environ);
+	(void)posix_spawn_file_actions_destroy(&files);
 	(void)posix_spawnattr_destroy(&attr);
 	return -ret;
 }

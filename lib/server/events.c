@@ -144,18 +144,18 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 	return res >= 0 || !reason ? res : reason;
 }
 
-void server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
+bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text)
 {
 	struct ub_message msg = {.type = type, .id = s->record.id};
 
 	if (s->channel < 0)
-		return;
+		return false;
 	if (err) {
 		msg.code = err->code;
 		msg.stage = err->stage;
 	}
 	if (text)
 		(void)snprintf(msg.text, sizeof(msg.text), "%s", text);
-	(void)send(s->channel, &msg, sizeof(msg), MSG_NOSIGNAL);
+	return send(s->channel, &msg, sizeof(msg), MSG_NOSIGNAL) == sizeof(msg);
 }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -17,6 +18,7 @@
 
 #define IDENT "ublk-server"
 #define LINE_SIZE 1024
+#define JOURNAL "/dev/log"
 
 static int open_file(const char *path)
 {
@@ -29,7 +31,7 @@ static int open_file(const char *path)
 /* The datagram socket that syslog(3) would use; that one may block, which a server must not. */
 static int connect_journal(void)
 {
-	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = "/dev/log"};
+	struct sockaddr_un addr = {.sun_family = AF_UNIX, .sun_path = JOURNAL};
 	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 
 	if (fd >= 0 && connect(fd, (struct sockaddr *)&addr, sizeof(addr)) != 0)
@@ -66,6 +68,41 @@ void ub_log_reopen(struct ub_log *log)
 		ub_log(log, LOG_INFO, "log file opened again");
 }
 
+static void set_path(struct ub_log *log, char *path)
+{
+	free(log->own);
+	log->own = path;
+	log->path = path;
+}
+
+char *ub_log_dir(struct ub_log *log)
+{
+	_cleanup_free_ char *path = NULL;
+	char link[32], *slash;
+
+	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", log->fd);
+	/* A link may lead anywhere; a pipe has no path. */
+	path = log->kind == UB_LOG_JOURNAL ? realpath(JOURNAL, NULL)
+	       : log->kind == UB_LOG_FILE  ? realpath(link, NULL)
+					   : NULL;
+	slash = path ? strrchr(path, '/') : NULL;
+	if (!slash || (log->kind == UB_LOG_JOURNAL && strncmp(path, "/dev/", 5) == 0))
+		return NULL;
+	if (log->kind == UB_LOG_FILE)
+		set_path(log, strdup(path));
+	slash[slash == path] = '\0';
+	return UB_TAKE_PTR(path);
+}
+
+void ub_log_move(struct ub_log *log, const char *path, const char *dir)
+{
+	const char *slash = path ? strrchr(path, '/') : NULL;
+	char *moved;
+
+	if (slash && asprintf(&moved, "%s%s", dir, slash) >= 0)
+		set_path(log, moved);
+}
+
 void ub_log_close(struct ub_log *log)
 {
 	if (log->kind != UB_LOG_STDERR)
@@ -86,9 +123,25 @@ static void send_journal(struct ub_log *log, const char *line, size_t len)
 		(void)send(log->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
+/* A path may hold what a terminal or a reader of the log would obey. */
+static void escape(const char *text, char *buf, size_t size)
+{
+	size_t len = 0;
+
+	for (; *text && len + sizeof("\\x1b") <= size; text++) {
+		unsigned char c = (unsigned char)*text;
+
+		if (c < ' ' || c == 0x7f)
+			len += (size_t)snprintf(buf + len, size - len, "\\x%02x", c);
+		else
+			buf[len++] = *text;
+	}
+	buf[len] = '\0';
+}
+
 void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 {
-	char text[LINE_SIZE], line[LINE_SIZE + 128], stamp[40];
+	char raw[LINE_SIZE], text[LINE_SIZE], line[LINE_SIZE + 128], stamp[40];
 	struct pollfd pfd = {.fd = log->fd, .events = POLLOUT};
 	time_t now = time(NULL);
 	struct tm tm;
@@ -96,8 +149,9 @@ void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 	int n;
 
 	va_start(ap, fmt);
-	(void)vsnprintf(text, sizeof(text), fmt, ap);
+	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
+	escape(raw, text, sizeof(text));
 	switch (log->kind) {
 	case UB_LOG_JOURNAL:
 		n = snprintf(line, sizeof(line), "<%d>" IDENT "[%d]: %s: %s", LOG_DAEMON | priority,

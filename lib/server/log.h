@@ -14,6 +14,7 @@ enum ub_log_kind { UB_LOG_JOURNAL, UB_LOG_FILE, UB_LOG_STDERR };
 struct ub_log {
 	enum ub_log_kind kind;
 	char *path; /* of a file, or NULL; borrowed */
+	char *own;  /* where that is, if it was moved */
 	int fd;
 	char name[32]; /* "ublkb3", once it is known */
 };
@@ -25,6 +26,11 @@ void ub_log_init(struct ub_log *log, bool foreground);
 int ub_log_open(struct ub_log *log, char *path);
 /* Opens the file again, if there is one; goes on with the old one if that fails. */
 void ub_log_reopen(struct ub_log *log);
+/* The directory that is needed to open it again: the file's, or that of the journal's socket where
+ * this is not in /dev itself. Return: a path to be freed, or NULL: none. */
+char *ub_log_dir(struct ub_log *log);
+/* From now on the file @path is one in @dir. */
+void ub_log_move(struct ub_log *log, const char *path, const char *dir);
 void ub_log_close(struct ub_log *log);
 
 /* @priority: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO of syslog.h. */

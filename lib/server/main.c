@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server program: ublk-server HANDOVER_FD [CHANNEL_FD]. Started by `ublk`, not by people; by
+ * The server program: ublk-server HANDOVER_FD CHANNEL_FD [FRONT]. Started by `ublk`, not by people; by
  * itself for errands, and by udev to open a node to its owner.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
@@ -16,6 +19,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/parse.h"
+#include "process/process.h"
 #include "record/json.h"
 #include "record/store.h"
 #include "server/errand.h"
@@ -23,13 +27,16 @@
 #include "server/server.h"
 #include "spec/check.h"
 
-static int parse_fd(const char *text, int *ret_fd)
+/* How long it may take to print what was told to it. */
+#define FRONT_MS 2000
+
+static int parse_number(const char *text, int *ret_number)
 {
 	uint64_t value;
-	int ret = ub_parse_u64(text, INT16_MAX, &value);
+	int ret = ub_parse_u64(text, INT32_MAX, &value);
 
 	if (!ret)
-		*ret_fd = (int)value;
+		*ret_number = (int)value;
 	return ret;
 }
 
@@ -84,7 +91,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 static int open_log(struct server *s, struct ub_error *err)
 {
 	char *path = s->record.spec.log_file;
-	int ret = path ? ub_log_open(&s->log, path) : 0;
+	int ret = path ? ub_log_open(&s->log, server_reach_log(s)) : 0;
 
 	if (ret && s->mode == UB_LAUNCH_RECOVER)
 		ub_note(&s->record.notes,
@@ -103,6 +110,7 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 		return ret;
 	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
 	server_init_process(s);
+	server_look_around(s);
 	ub_log_init(&s->log, s->foreground);
 	if (s->mode == UB_LAUNCH_RECOVER) {
 		ret = server_recover(s, err);
@@ -128,9 +136,22 @@ static void done(struct server *s)
 	ub_record_release_name(s->record.spec.name, &s->name_lock);
 	ub_record_done(&s->record);
 	ub_log_close(&s->log);
+	free(s->log.own);
 	ub_close(&s->channel);
 	ub_close(&s->signal_fd);
 	ub_close(&s->event_fd);
+}
+
+/* The process that speaks for a server in the foreground has told everything when it ends. Return: its
+ * exit status. */
+static int end_of_front(pid_t pid)
+{
+	_cleanup_close_ int fd = pid ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	int status;
+
+	if (fd < 0 || ub_process_wait(fd, FRONT_MS) != 0 || waitpid(pid, &status, WNOHANG) != pid)
+		return 1;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
 }
 
 int main(int argc, char **argv)
@@ -140,38 +161,46 @@ int main(int argc, char **argv)
 			   .event_fd = -1,
 			   .channel = -1,
 			   .errand_fd = -1,
-			   .name_lock = -1};
+			   .name_lock = -1,
+			   .dev_fd = -1,
+			   .notify_fd = -1,
+			   .caller_ns = -1,
+			   .caller_root = -1};
 	struct ub_error err = {0};
 	bool undone = true;
-	int handover_fd, ret;
+	int status = 1;
+	int handover_fd, front = 0, ret;
 
 	if (argc == 6 && strcmp(argv[1], "errand") == 0)
 		return server_errand_main(argv + 2);
 	if (argc == 3 && strcmp(argv[1], "own") == 0)
 		return server_own_main(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "log-dir") == 0)
+		return server_log_dir_main(argv[2]);
 	s.log.fd = -1;
-	if (argc < 2 || argc > 3 || parse_fd(argv[1], &handover_fd) != 0 ||
-	    (argc == 3 && parse_fd(argv[2], &s.channel) != 0)) {
+	if (argc < 3 || argc > 4 || parse_number(argv[1], &handover_fd) != 0 ||
+	    parse_number(argv[2], &s.channel) != 0 ||
+	    (argc == 4 && parse_number(argv[3], &front) != 0)) {
 		(void)fprintf(stderr, "ublk-server: error: not for people: use ublk add\n");
 		return 2;
 	}
-	s.foreground = argc == 2;
-	if (s.channel >= 0)
-		(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
+	s.foreground = argc == 4;
+	(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
 	ret = start(&s, handover_fd, &err);
 	if (ret == 0) {
-		ret = server_live(&s);
+		(void)end_of_front(front);
+		status = server_live(&s) ? 1 : 0;
 	} else {
 		undone = server_undo(&s);
+		/* In the foreground it is told there. */
 		if (!s.foreground || s.log.kind != UB_LOG_STDERR)
 			ub_log(&s.log, LOG_ERR, "%s", err.msg);
-		server_send(&s, UB_MESSAGE_ERROR, &err, err.msg);
-		if (s.foreground)
-			(void)fprintf(stderr, "ublk: error: %s\n", err.msg);
+		if (server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && undone)
+			status = end_of_front(front);
 	}
 	/* With threads that use what would be cleaned up. */
 	if (!undone)
 		_exit(1);
 	done(&s);
-	return ret ? 1 : 0;
+	return status;
 }

@@ -161,7 +161,7 @@ int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 	struct ub_plan plan;
 	int ret;
 
-	ub_allowance_read(&allowance);
+	ub_allowance_read(&allowance, s->cgroup_max);
 	ret = ub_budget_plan(&s->record.spec, info, &s->target, &allowance, &plan, err);
 	if (ret)
 		return ret;

@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
@@ -28,43 +26,11 @@ static int wait_node(struct server *s, struct ub_error *err)
 	return 0;
 }
 
-/* systemd's readiness protocol: one datagram to the socket that it names. */
-static void notify_supervisor(void)
-{
-	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un addr = {.sun_family = AF_UNIX};
-	_cleanup_close_ int fd = -1;
-	size_t len = path ? strlen(path) : 0;
-
-	if (len < 2 || len >= sizeof(addr.sun_path) || (path[0] != '/' && path[0] != '@'))
-		return;
-	memcpy(addr.sun_path, path, len);
-	if (path[0] == '@')
-		addr.sun_path[0] = '\0';
-	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd >= 0)
-		(void)sendto(fd, "READY=1", strlen("READY=1"), MSG_NOSIGNAL,
-			     (struct sockaddr *)&addr,
-			     (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
-}
-
-static int tell_foreground(struct server *s, struct ub_error *err)
-{
-	char path[32];
-
-	for (unsigned i = 0; i < s->record.notes.count; i++)
-		(void)fprintf(stderr, "ublk: note: %s\n", s->record.notes.text[i]);
-	if (printf("%s\n", ub_dev_block_path(s->record.id, path)) < 0 || fflush(stdout) != 0)
-		return ub_fail(err, UB_STAGE_OUTPUT, -errno, "cannot write to standard output");
-	notify_supervisor();
-	s->committed = true;
-	return 0;
-}
-
 int server_ready(struct server *s, struct ub_error *err)
 {
 	int ret = s->record.spec.no_wait ? 0 : wait_node(s, err);
 
+	ub_close(&s->dev_fd);
 	/* A recovered device is live whatever became of its node. */
 	if (ret && s->mode == UB_LAUNCH_ADD)
 		return ret;
@@ -73,8 +39,6 @@ int server_ready(struct server *s, struct ub_error *err)
 		return ub_fail(err, UB_STAGE_NODE, ret, "cannot tell that ublkb%u is ready",
 			       s->record.id);
 	server_forget_start();
-	if (s->foreground)
-		return tell_foreground(s, err);
 	for (unsigned i = 0; i < s->record.notes.count; i++)
 		server_send(s, UB_MESSAGE_NOTE, NULL, s->record.notes.text[i]);
 	server_send(s, UB_MESSAGE_READY, NULL, NULL);
@@ -84,5 +48,8 @@ int server_ready(struct server *s, struct ub_error *err)
 			return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
 		server_wait(s, -1);
 	}
+	if (s->notify_fd >= 0)
+		(void)send(s->notify_fd, "READY=1", strlen("READY=1"), MSG_NOSIGNAL);
+	ub_close(&s->notify_fd);
 	return 0;
 }

@@ -10,10 +10,12 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "process/process.h"
 #include "server/server.h"
 
 /* There is no event for "quiesced", nor for the old server's last reference: ask again. */
@@ -225,19 +227,33 @@ static int end_recovery(struct server *s, struct ub_error *err)
 	return 0;
 }
 
+/* END_USER_RECOVERY would be refused, after the fetches: too late. */
+static int check_kernel(struct server *s, struct ub_error *err)
+{
+	struct utsname name;
+
+	if (uname(&name) == 0 &&
+	    (strncmp(name.release, "6.16", 4) == 0 || strncmp(name.release, "6.17", 4) == 0) &&
+	    ub_process_in_namespace())
+		return server_fail_namespace(s, UB_STAGE_RECOVER, err);
+	return 0;
+}
+
 int server_recover(struct server *s, struct ub_error *err)
 {
 	bool again = s->record.taking_over;
-	int ret;
+	int ret = check_kernel(s, err);
 
+	if (ret)
+		return ret;
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
 	ret = wait_state(s, err);
 	if (!ret)
 		ret = open_backing(s, err);
-	if (ret)
-		return ret;
-	server_leave_namespace(s);
-	ret = ub_ctrl_open(&s->ctrl, err);
+	if (!ret)
+		ret = server_leave_namespace(s, err);
+	if (!ret)
+		ret = ub_ctrl_open(&s->ctrl, err);
 	if (!ret)
 		ret = compare(s, err);
 	if (!ret)

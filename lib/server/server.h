@@ -34,11 +34,16 @@ struct server {
 	bool has_nodes;     /* the machine: more than one, of NUMA */
 	int char_fd;
 	int signal_fd;
-	int event_fd;     /* written by the queues */
-	int channel;      /* to the command line; -1 when it has gone, or never was */
-	int errand_fd;    /* of the errand that is under way, or -1 */
-	int name_lock;    /* while a device is added that has a name, or negative */
-	int64_t deadline; /* for the whole start, on ub_now_ms()'s clock */
+	int event_fd;  /* written by the queues */
+	int channel;   /* to the command line; -1 when it has gone, or never was */
+	int errand_fd; /* of the errand that is under way, or -1 */
+	int name_lock; /* while a device is added that has a name, or negative */
+	int dev_fd;    /* the caller's /dev, until the device is ready */
+	int caller_ns,
+		caller_root; /* where a recovered device's log is, until it is ready; or -1 */
+	int notify_fd;       /* to the supervisor, until the device is ready; or -1 */
+	uint64_t cgroup_max; /* memory.max, as the caller's mounts show it */
+	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
 
 	/* What has been done, and has to be undone in reverse. */
 	bool added;
@@ -66,8 +71,20 @@ int server_init_signals(struct server *s, struct ub_error *err);
 void server_init_process(struct server *s);
 /* Gives back the program's pages that only the start has needed, before anybody measures the server. */
 void server_forget_start(void);
-/* Leaves the caller's working directory and mount namespace; after the backing was opened. */
-void server_leave_namespace(struct server *s);
+
+/* namespace.c: where it lives. */
+
+/* Opens and reads what is needed of the caller's later. */
+void server_look_around(struct server *s);
+/* Leaves the caller's working directory and mount namespace for an empty root, or notes why it does
+ * not; after the backing and the log were opened, and before the first ring. Return: 0, or why no
+ * record could be written. */
+int server_leave_namespace(struct server *s, struct ub_error *err);
+/* Makes the log file reachable whose directory could not be asked for while the device had no server:
+ * it may lie there. Return: its path from now on. */
+char *server_reach_log(struct server *s);
+/* ublk-server log-dir DIR, with the caller's namespace and root open. Return: the exit status. */
+int server_log_dir_main(const char *dir);
 
 /* params.c: what the target is, as the driver wants to hear it. */
 void server_fill_params(const struct server *s, struct ublk_params *params);
@@ -87,7 +104,8 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
  * SIGTERM came, or the error of a queue that ended. Return: 0 when it does. */
 int server_reason_to_stop(struct server *s);
 /* Tells the command line; does nothing without one. */
-void server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
+/* Return: has it heard? */
+bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text);
 
 /* queues.c: all queues at once. */
@@ -107,6 +125,8 @@ void server_free_queues(struct server *s);
 
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
+/* The process namespace (a container) is in the way. Return: -EOPNOTSUPP with a message. */
+int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
 int server_recover(struct server *s, struct ub_error *err);
 

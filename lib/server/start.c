@@ -9,6 +9,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "process/process.h"
 #include "kernel/node.h"
 #include "record/store.h"
 #include "spec/data_path.h"
@@ -18,6 +19,7 @@
 /* How long udev may take for a node, and how often to look. */
 #define UDEV_MS 20000
 #define POLL_MS 10
+#define UDEV_SOCKET "/run/udev/control"
 
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
 {
@@ -203,6 +205,17 @@ static int add_device(struct server *s, struct ub_error *err)
 	return check_granted(s, flags, err);
 }
 
+/* Whose node nobody opens to him can't even delete his device. */
+static int check_udev(const struct server *s, struct ub_error *err)
+{
+	if (!s->record.spec.unprivileged || access(UDEV_SOCKET, F_OK) == 0)
+		return 0;
+	return ub_fail_text(err, UB_STAGE_CHAR, -EACCES,
+			    "cannot add a device: udev, which would open its node to user %u, does "
+			    "not run",
+			    getuid());
+}
+
 /* An ordinary user's node is root's until udev has opened it to him, and every command needs it. */
 static int wait_for_char(struct server *s, struct ub_error *err)
 {
@@ -237,7 +250,7 @@ static int check_plan(struct server *s, struct ub_error *err)
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory");
-	ub_allowance_read(&allowance);
+	ub_allowance_read(&allowance, s->cgroup_max);
 	ret = ub_budget_fit(&s->record.spec, &s->target, &allowance, &s->record.notes, err);
 	if (!ret)
 		ret = server_plan(s, NULL, &plan, err);
@@ -260,12 +273,22 @@ static int set_params(struct server *s, struct ub_error *err)
 	return 0;
 }
 
+int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err)
+{
+	return ub_fail_text(err, stage, -EOPNOTSUPP,
+			    "cannot %s ublkb%u: on Linux 6.16 and 6.17 the driver wants this "
+			    "server's number outside of its process namespace",
+			    stage == UB_STAGE_START ? "start" : "recover", s->record.id);
+}
+
 static int start_device(struct server *s, struct ub_error *err)
 {
 	int ret = ub_fault("start");
 
 	if (!ret)
 		ret = server_errand(s, ERRAND_START, ub_left_ms(s->deadline));
+	if (ret == -EINVAL && ub_process_in_namespace())
+		return server_fail_namespace(s, UB_STAGE_START, err);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
 	s->live = true;
@@ -287,10 +310,10 @@ int server_add(struct server *s, struct ub_error *err)
 	};
 	int ret = server_open_target(s, &req, err);
 
-	if (ret)
-		return ret;
-	server_leave_namespace(s);
-	ret = ub_ctrl_open(&s->ctrl, err);
+	if (!ret)
+		ret = server_leave_namespace(s, err);
+	if (!ret)
+		ret = ub_ctrl_open(&s->ctrl, err);
 	if (ret)
 		return ret;
 	ub_spec_choose_path(&s->record.spec, &s->target, ub_ctrl_features(s->ctrl),
@@ -300,6 +323,8 @@ int server_add(struct server *s, struct ub_error *err)
 		ret = claim_name(s, err);
 	if (!ret)
 		ret = check_plan(s, err);
+	if (!ret)
+		ret = check_udev(s, err);
 	if (!ret)
 		ret = add_device(s, err);
 	if (!ret)

@@ -178,6 +178,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 		r = check_threads(spec, err);
 	if (r == 0)
 		r = ub_spec_check_path(spec, err);
+	if (r == 0 && spec->adopt && !spec->foreground)
+		r = ub_fail_usage(err, "--adopt is for --foreground");
 	if (r == 0 && spec->foreground && spec->no_wait)
 		r = ub_fail_usage(err, "--foreground and --no-wait exclude each other");
 	if (r == 0 && spec->target->check)

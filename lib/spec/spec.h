@@ -70,7 +70,7 @@ struct ub_spec {
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock, huge_pages;
 	char *log_file; /* absolute; NULL: the journal */
 	/* Of one call, not of the device: */
-	bool foreground, no_wait, strict;
+	bool foreground, adopt, no_wait, strict;
 	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */
 	int caller_fd;     /* no option: what the target's path names (target/caller.h); -1: none */
 	uint32_t timeout_s;

@@ -47,6 +47,7 @@ static const struct ub_opt options[] = {
 	},
 	{
 		.name = "size",
+		.chosen = 1,
 		.type = UB_OPT_SIZE,
 		.offset = offsetof(struct loop_args, size),
 		.metavar = "SIZE",
@@ -55,6 +56,7 @@ static const struct ub_opt options[] = {
 	},
 	{
 		.name = "direct",
+		.chosen = 1,
 		.type = UB_OPT_SWITCH,
 		.offset = offsetof(struct loop_args, direct),
 		.metavar = "on|off|auto",

@@ -101,6 +101,7 @@ wrong()
 	wrong "--name takes letters, digits" add -t null --name ../x
 	wrong "is given twice" add -t null -q1 --queues=2
 	wrong "exclude each other" add -t null --foreground --no-wait
+	wrong "--adopt is for --foreground" add -t null --adopt
 	wrong "unexpected argument '3'" add -t null 3
 }
 

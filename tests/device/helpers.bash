@@ -140,7 +140,8 @@ check_klog()
 
 check_sanitizer()
 {
-	compgen -G "$BATS_TEST_TMPDIR/sanitizer.*" >/dev/null || return 0
+	# A server opens its file of reports at the start.
+	[[ -n $(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'sanitizer.*' -size +0) ]] || return 0
 	cat "$BATS_TEST_TMPDIR"/sanitizer.*
 	return 1
 }

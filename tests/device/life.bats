@@ -178,6 +178,62 @@ print(flags() & ~before)')
 	ublk del "$dev"
 }
 
+# A caller of the worst kind.
+nasty()
+{
+	local space=(--as=200000000:200000000 --data=100000000:100000000)
+	# The sanitizers reserve more than any machine has.
+	[[ $UBLK != *sanitize* ]] || space=()
+	NASTY=secret perl -e '
+		$SIG{$_} = "IGNORE" for qw(CHLD TERM INT HUP USR1 QUIT);
+		$ENV{GLIBC_TUNABLES} = "glibc.malloc.perturb=1";
+		umask 0777;
+		exec @ARGV' \
+		prlimit --fsize=4194304:4194304 --cpu=3:3 "${space[@]}" --nproc=3:3 \
+		--nofile=64:64 --stack=1048576 --rttime=1000 --core=unlimited -- \
+		chrt --idle 0 nice -n 15 taskset -c 1 ionice -c 3 setarch -R "$@"
+}
+
+@test "whatever its caller is like, a server is as every server" {
+	make_image a.img 32M
+	dev=$(nasty "$UBLK" add -t loop -f a.img --log-file log.txt)
+	server=$(server_of "$dev")
+	for limit in FSIZE CPU AS DATA NPROC RTTIME; do
+		[ "$(prlimit --pid "$server" "--${limit,,}" --noheadings --raw --output SOFT,HARD)" = \
+			"unlimited unlimited" ] || { echo "$limit"; return 1; }
+	done
+	[ "$(prlimit --pid "$server" --core --noheadings --raw --output HARD)" = 0 ]
+	[ "$(prlimit --pid "$server" --nofile --noheadings --raw --output SOFT)" -ge 4096 ]
+	[ "$(stat_field "$server" 19)" -eq 0 ]  # niceness
+	[ "$(stat_field "$server" 41)" -eq 0 ]  # policy: SCHED_OTHER
+	[ "$(nproc)" -eq 2 ]
+	[[ $(taskset -p "$server") == *" 3" ]]
+	[[ $(ionice -p "$server") == none* ]]
+	[ "$(<"/proc/$server/personality")" = 00000000 ]
+	run tr '\0' '\n' <"/proc/$server/environ"
+	[[ $output != *NASTY* && $output != *GLIBC* ]]
+	# Ignored is nothing but the signal of a limit.
+	[ "$(sed -n 's/^SigIgn:\s*//p' "/proc/$server/status")" = 0000000001000000 ]
+	[ "$(stat -c %a /run/ublk/0.json)" = 644 ]
+	# Beyond the caller's limit of file size; then its last user goes, and it hears of it.
+	dd if=/dev/urandom of="$dev" bs=1M seek=16 count=1 oflag=direct status=none
+	exec 7<"$dev"
+	kill -TERM "$server"
+	wait_for 20 grep -q 'asked to stop' log.txt
+	exec 7<&-
+	wait_for 20 nothing_left
+}
+
+@test "a recovery is as indifferent to its caller" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img)
+	kill_server "$dev"
+	wait_for 20 is_state "$dev" quiesced
+	nasty "$UBLK" recover "$dev"
+	dd if=/dev/urandom of="$dev" bs=1M seek=16 count=1 oflag=direct status=none
+	nasty "$UBLK" del "$dev"
+}
+
 # is_free DISK: nobody has claimed it.
 is_free()
 {
@@ -235,6 +291,62 @@ is_free()
 	ends_with 0 "$server"
 	nothing_left
 	grep -q 'stopped and removed' messages.txt
+}
+
+@test "--foreground: errors, hints and exit statuses are those of the background" {
+	make_image a.img 16M
+	printf -v name 'a\e[31mb'
+	dev=$(ublk add -t loop -f a.img)
+	for args in "-t loop -f $name" "-t loop -f a.img" "-n 0 -t null" "-t null --memory-limit 4K"; do
+		# shellcheck disable=SC2086 # words
+		run ublk add $args
+		[ "$status" -ne 0 ]
+		expected="$status $output"
+		# shellcheck disable=SC2086
+		run ublk add --foreground $args
+		[ "$status $output" = "$expected" ] || { echo "$expected"; echo "$status $output"; return 1; }
+		[[ $output != *$'\e'* ]]
+	done
+	ublk del "$dev"
+}
+
+@test "--foreground --adopt takes over what a server of the same description has left" {
+	make_image a.img 16M
+	add=("$UBLK" add --foreground --adopt --name disk -t loop -f a.img)
+	for round in 1 2; do
+		"${add[@]}" >path.txt 2>messages.txt &
+		server=$!
+		wait_for 20 test -s path.txt
+		wait_for 20 is_state 0 live
+		[ "$(server_of 0)" -eq "$server" ]
+		if ((round == 1)); then
+			write_block /dev/ublkb0
+			kill -KILL "$server"
+			wait_for 20 is_state 0 quiesced
+			: >path.txt
+		fi
+	done
+	cmp -n 4096 a.img /dev/ublkb0
+	# One that is live is another's.
+	run "${add[@]}"
+	[ "$status" -eq 5 ]
+	kill -TERM "$server"
+	ends_with 0 "$server"
+	nothing_left
+}
+
+@test "recover --foreground becomes the server" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img)
+	kill_server "$dev"
+	"$UBLK" recover --foreground "$dev" >path.txt &
+	server=$!
+	wait_for 20 test -s path.txt
+	[ "$(server_of "$dev")" -eq "$server" ]
+	read_block "$dev"
+	kill -TERM "$server"
+	ends_with 0 "$server"
+	nothing_left
 }
 
 @test "--foreground: Ctrl-C ends it in order" {

@@ -142,6 +142,25 @@ fails_at()
 	add_again all
 }
 
+@test "add --foreground: killed at any step, nothing is left, and the error is told" {
+	for step in $(server_steps); do
+		UBLK_FAULT=$step:kill run "$UBLK" add --foreground -n 0 -t loop -f a.img -d 16
+		[[ $status -eq 137 && $output == *"died without a word"* ]] ||
+			{ echo "$step: $status $output"; return 1; }
+		undone "$step"
+	done
+	add_again all
+}
+
+@test "add --foreground: a step that fails has its own exit status" {
+	UBLK_FAULT=start:EBUSY run "$UBLK" add --foreground -t loop -f a.img
+	[ "$status" -eq 5 ]
+	nothing_left
+	UBLK_FAULT=params:EPERM run "$UBLK" add --foreground -t loop -f a.img
+	[ "$status" -eq 3 ]
+	nothing_left
+}
+
 # Only with one queue: several would stop themselves again at their steps.
 # stop_at STEP VERB...: runs the command in the background until its server stops itself there.
 # Leaves the command's pid in $command, the server's in $server.

@@ -280,3 +280,29 @@ bound()
 	ublk del --force 0
 	nothing_left
 }
+
+@test "without udev the device is refused before it is made" {
+	mv /run/udev/control /run/udev/control.away
+	run as "$USER_ID" "$bin/ublk" add -t null
+	mv /run/udev/control.away /run/udev/control
+	[ "$status" -eq 3 ]
+	[[ $output == *"udev, which would open its node to user $USER_ID, does not run"*hint:* ]]
+	nothing_left
+}
+
+@test "a user without a runtime directory has his records in /tmp" {
+	rm -rf "/run/user/$USER_ID"
+	at_end rm -rf "/tmp/ublk-$USER_ID"
+	run -0 as "$USER_ID" env -u XDG_RUNTIME_DIR "$bin/ublk" add -t null
+	[ "$(stat -c '%u %a' "/tmp/ublk-$USER_ID")" = "$USER_ID 755" ]
+	run -0 as "$USER_ID" env -u XDG_RUNTIME_DIR "$bin/ublk" del 0
+	nothing_left
+}
+
+@test "a node's group has no more than it had" {
+	dev=$(user_ublk add -t null)
+	node=${dev/ublkb/ublkc}
+	[ "$(stat -c %G "$node")" = root ]
+	run ! setpriv --reuid "$OTHER_ID" --regid 0 --clear-groups --inh-caps=-all sh -c ": <>$node"
+	user_ublk del "$dev"
+}

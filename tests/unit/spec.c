@@ -13,6 +13,7 @@
 #include "base/clean.h"
 #include "spec/check.h"
 #include "spec/data_path.h"
+#include "spec/same.h"
 #include "spec/spec.h"
 
 static struct ub_spec spec;
@@ -207,6 +208,46 @@ static void a_specification_without_target_is_refused(void **state)
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
+static void set_file(struct ub_spec *one, const char *path)
+{
+	char **file;
+
+	assert_int_equal(ub_spec_set_target(one, ub_target_find("loop")), 0);
+	file = (char **)((char *)one->target_args + one->target->options[0].offset);
+	*file = strdup(path);
+}
+
+static void a_device_is_known_by_its_description(void **state)
+{
+	struct ub_spec kept;
+
+	(void)state;
+	ub_spec_init(&kept);
+	set_file(&spec, "/a.img");
+	set_file(&kept, "/a.img");
+	kept.id = 7;
+	kept.data_path = UB_PATH_ZERO_COPY;
+	kept.logical_block_size = 4096;
+	kept.log_file = strdup("/log");
+	assert_true(ub_spec_is_same(&spec, &kept));
+	spec.logical_block_size = 512;
+	assert_false(ub_spec_is_same(&spec, &kept));
+	spec.logical_block_size = 4096;
+	assert_true(ub_spec_is_same(&spec, &kept));
+	spec.name = strdup("one");
+	assert_false(ub_spec_is_same(&spec, &kept));
+	kept.name = strdup("one");
+	assert_true(ub_spec_is_same(&spec, &kept));
+	kept.queues = 2;
+	assert_false(ub_spec_is_same(&spec, &kept));
+	kept.queues = spec.queues;
+	set_file(&kept, "/b.img");
+	assert_false(ub_spec_is_same(&spec, &kept));
+	assert_int_equal(ub_spec_set_target(&kept, ub_target_find("null")), 0);
+	assert_false(ub_spec_is_same(&spec, &kept));
+	ub_spec_done(&kept);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -220,6 +261,8 @@ int main(void)
 		TEST(cpus_are_a_list),
 		TEST(what_a_record_may_hold_is_checked_like_options),
 		TEST(a_specification_without_target_is_refused),
+		cmocka_unit_test_setup_teardown(a_device_is_known_by_its_description, setup,
+						teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,59 @@
+/* SPDX-License-Identifier: MIT */
+#include "adopt.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "spec/same.h"
+#include "target/path.h"
+
+static bool is_left(const struct ub_dev *dev)
+{
+	bool live = dev->info.state == UBLK_S_DEV_LIVE && dev->server_alive;
+
+	return dev->managed && !live && dev->info.state != UBLK_S_DEV_DEAD &&
+	       !ub_dev_is_orphan(dev);
+}
+
+/* As a record has them. */
+static int make_absolute(struct ub_spec *spec, struct ub_error *err)
+{
+	for (const struct ub_opt *opt = spec->target->options; opt && opt->name; opt++) {
+		char **file = (void *)((char *)spec->target_args + opt->offset), *path;
+
+		if (!opt->completer || strcmp(opt->completer, "file") != 0 || !*file)
+			continue;
+		path = ub_path_absolute(*file);
+		if (!path)
+			return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot find %s", *file);
+		free(*file);
+		*file = path;
+	}
+	return 0;
+}
+
+int ub_adopt_find(struct ub_spec *spec, struct ub_dev *ret_dev, struct ub_error *err)
+{
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
+	struct ub_dev *devs = NULL;
+	size_t count = 0;
+	int ret = make_absolute(spec, err);
+
+	if (!ret)
+		ret = ub_ctrl_open(&ctrl, err);
+	if (!ret)
+		ret = ub_dev_list(ctrl, &devs, &count, err);
+	for (size_t i = 0; i < count && !ret; i++) {
+		if (!is_left(&devs[i]) || !ub_spec_is_same(spec, &devs[i].record.spec) ||
+		    (spec->id >= 0 && (uint32_t)spec->id != devs[i].id))
+			continue;
+		*ret_dev = devs[i];
+		devs[i] = (struct ub_dev){0};
+		ret = 1;
+	}
+	ub_dev_list_free(devs, count);
+	return ret;
+}

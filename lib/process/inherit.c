@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include "process/inherit.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+
+/* Where the records are, the supervisor, and what only test builds know. */
+static const char *const kept[] = {
+	"UBLK_RUNTIME_DIR", "XDG_RUNTIME_DIR", "NOTIFY_SOCKET", "UBLK_FAULT",
+	"ASAN_OPTIONS",     "UBSAN_OPTIONS",   "TSAN_OPTIONS",
+};
+
+_Static_assert(UB_ARRAY_SIZE(kept) <= UB_ENVIRONMENT_MAX, "the caller's array holds them");
+
+static char *find(const char *name)
+{
+	size_t len = strlen(name);
+
+	for (char **entry = environ; *entry; entry++)
+		if (strncmp(*entry, name, len) == 0 && (*entry)[len] == '=')
+			return *entry;
+	return NULL;
+}
+
+void ub_inherit_environment(char *ret_environment[static UB_ENVIRONMENT_MAX + 1])
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < UB_ARRAY_SIZE(kept); i++) {
+		char *entry = find(kept[i]);
+
+		if (entry)
+			ret_environment[count++] = entry;
+	}
+	ret_environment[count] = NULL;
+}
+
+int ub_inherit_no_limit(int resource)
+{
+	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
+
+	if (setrlimit(resource, &limit) == 0)
+		return 0;
+	if (getrlimit(resource, &limit) != 0)
+		return -errno;
+	limit.rlim_cur = limit.rlim_max;
+	(void)setrlimit(resource, &limit);
+	return limit.rlim_max == RLIM_INFINITY ? 0 : -EPERM;
+}

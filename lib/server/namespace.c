@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where a server lives: in a mount namespace with an empty root, which nothing is propagated into.
+ * A mount that it kept or was given would stay there when everybody else has unmounted it, and its
+ * disk busy; if that is the server's own device, a server that is killed waits for ever for itself
+ * to unmount it. So nothing of its caller's is there but the directories that the record and the log
+ * lie in, each mounted alone. What the server asks the kernel for comes from new mounts of the
+ * kernel's own file systems, which have no disk.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <sched.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/fault.h"
+#include "budget/cgroup.h"
+#include "process/process.h"
+#include "record/dir.h"
+#include "server/server.h"
+
+#define LOG_DIR "/log"
+/* How long it may take to reach it, and what the process that does finds open. */
+#define LOG_MS 5000
+enum { CALLER_NS = 100, CALLER_ROOT };
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+/* Opens the file of reports, while that can be reached. */
+#define REPORTS
+extern const char *__sanitizer_get_report_path(void);
+#endif
+
+/* A mount that is in no namespace yet, and where it is to be. */
+struct part {
+	const char *at;
+	const char *type;    /* of a new file system, or NULL: */
+	const char *from;    /* a directory of the caller's; NULL: there is none */
+	unsigned attributes; /* of a new one */
+	int mount;
+};
+
+enum { PART_ROOT, PART_DEV, PART_PROC, PART_SYS, PART_RECORDS, PART_LOG, PART_COUNT };
+
+#define HARMLESS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
+
+static int make_file_system(const char *type, unsigned attributes)
+{
+	_cleanup_close_ int fs = fsopen(type, FSOPEN_CLOEXEC);
+	int fd;
+
+	if (fs < 0 || (strcmp(type, "tmpfs") == 0 &&
+		       fsconfig(fs, FSCONFIG_SET_STRING, "mode", "0755", 0) != 0))
+		return -errno;
+	if (fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+		return -errno;
+	fd = fsmount(fs, FSMOUNT_CLOEXEC, attributes);
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_parts(struct part parts[static PART_COUNT])
+{
+	for (unsigned i = 0; i < PART_COUNT; i++) {
+		struct part *p = &parts[i];
+
+		if (p->type)
+			p->mount = make_file_system(p->type, p->attributes);
+		else if (!p->from)
+			continue;
+		else if ((p->mount = open_tree(AT_FDCWD, p->from,
+					       OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)) < 0)
+			p->mount = -errno;
+		if (p->mount < 0)
+			return p->mount;
+	}
+	return 0;
+}
+
+/* The directories on the way, and the last one. */
+static int make_path(const char *path)
+{
+	_cleanup_free_ char *part = strdup(path);
+
+	if (!part)
+		return -ENOMEM;
+	for (char *end = part; end;) {
+		end = strchr(end + 1, '/');
+		if (end)
+			*end = '\0';
+		if (mkdir(part, 0755) != 0 && errno != EEXIST)
+			return -errno;
+		if (end)
+			*end = '/';
+	}
+	return 0;
+}
+
+static int attach(const struct part *p)
+{
+	int ret = p->mount < 0 ? 0 : make_path(p->at);
+
+	if (!ret && p->mount >= 0 &&
+	    move_mount(p->mount, "", AT_FDCWD, p->at, MOVE_MOUNT_F_EMPTY_PATH) != 0)
+		ret = -errno;
+	return ret;
+}
+
+/* A namespace's own root may be another than that of a process which was confined to a part of it,
+ * and only that one can be taken away: setns() goes there. */
+static int enter_new_namespace(void)
+{
+	_cleanup_close_ int self = (int)syscall(SYS_pidfd_open, getpid(), 0);
+
+	if (self < 0 || unshare(CLONE_NEWNS) != 0 || setns(self, CLONE_NEWNS) != 0)
+		return -errno;
+	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 ? 0 : -errno;
+}
+
+/* The new root over the old one, then below it, and the old one away. */
+static int change_root(int root)
+{
+	if (move_mount(root, "", AT_FDCWD, "/", MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+	    fchdir(root) != 0 || syscall(SYS_pivot_root, ".", ".") != 0 ||
+	    umount2(".", MNT_DETACH) != 0 || chdir("/") != 0)
+		return -errno;
+	return 0;
+}
+
+static int move_in(const struct part parts[static PART_COUNT])
+{
+	int ret = enter_new_namespace();
+
+	if (!ret)
+		ret = change_root(parts[PART_ROOT].mount);
+	for (unsigned i = PART_ROOT + 1; i < PART_COUNT && !ret; i++)
+		ret = attach(&parts[i]);
+	/* What is a copy of a shared mount is shared itself. */
+	if (!ret && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+		ret = -errno;
+	return ret;
+}
+
+/* Back to where the caller is. */
+static void move_back(int namespace, int root)
+{
+	if (setns(namespace, CLONE_NEWNS) == 0 && fchdir(root) == 0 && chroot(".") == 0)
+		(void)chdir("/");
+}
+
+static int leave(struct server *s, const char *records)
+{
+	_cleanup_free_ char *log_dir = ub_log_dir(&s->log);
+	_cleanup_close_ int old = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int root = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	bool journal = s->log.kind == UB_LOG_JOURNAL;
+	struct part parts[PART_COUNT] = {
+		[PART_ROOT] = {"/", "tmpfs", .attributes = HARMLESS | MOUNT_ATTR_NODEV},
+		[PART_DEV] = {"/dev", "devtmpfs", .attributes = HARMLESS},
+		[PART_PROC] = {"/proc", "proc", .attributes = HARMLESS | MOUNT_ATTR_NODEV},
+		[PART_SYS] = {"/sys", "sysfs", .attributes = HARMLESS | MOUNT_ATTR_NODEV},
+		[PART_RECORDS] = {.at = records, .from = records},
+		/* A link in /dev leads to the journal's socket, by its path. */
+		[PART_LOG] = {.at = journal ? log_dir : LOG_DIR, .from = log_dir},
+	};
+	int ret;
+
+	for (unsigned i = 0; i < PART_COUNT; i++)
+		parts[i].mount = -1;
+	ret = old < 0 || root < 0 ? -errno : make_parts(parts);
+	if (!ret) {
+		ret = move_in(parts);
+		if (ret)
+			move_back(old, root);
+		else if (!journal && log_dir)
+			ub_log_move(&s->log, s->log.path, LOG_DIR);
+	}
+	if (!ret && s->mode == UB_LAUNCH_RECOVER && s->record.spec.log_file) {
+		s->caller_ns = UB_TAKE_FD(old);
+		s->caller_root = UB_TAKE_FD(root);
+	}
+	for (unsigned i = 0; i < PART_COUNT; i++)
+		ub_close(&parts[i].mount);
+	return ret;
+}
+
+/* Attaches a directory of the caller's: in a process of its own, since one with threads can't change
+ * its namespace. */
+static int attach_log(const char *dir)
+{
+	_cleanup_close_ int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), tree = -1;
+
+	if (home < 0 || setns(CALLER_NS, CLONE_NEWNS) != 0 || fchdir(CALLER_ROOT) != 0 ||
+	    chroot(".") != 0)
+		return -errno;
+	tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
+	if (tree < 0 || setns(home, CLONE_NEWNS) != 0 ||
+	    (mkdir(LOG_DIR, 0755) != 0 && errno != EEXIST) ||
+	    move_mount(tree, "", AT_FDCWD, LOG_DIR, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+	    mount(NULL, LOG_DIR, NULL, MS_PRIVATE, NULL) != 0)
+		return -errno;
+	return 0;
+}
+
+int server_log_dir_main(const char *dir)
+{
+	return -attach_log(dir);
+}
+
+static int spawn_log_dir(const struct server *s, const char *dir, pid_t *ret_pid)
+{
+	char *argv[] = {(char *)"ublk-server", (char *)"log-dir", (char *)dir, NULL};
+	posix_spawn_file_actions_t files;
+	int ret = posix_spawn_file_actions_init(&files);
+
+	if (!ret)
+		ret = posix_spawn_file_actions_adddup2(&files, s->caller_ns, CALLER_NS);
+	if (!ret)
+		ret = posix_spawn_file_actions_adddup2(&files, s->caller_root, CALLER_ROOT);
+	if (!ret)
+		ret = posix_spawn(ret_pid, "/proc/self/exe", &files, NULL, argv, environ);
+	(void)posix_spawn_file_actions_destroy(&files);
+	return -ret;
+}
+
+char *server_reach_log(struct server *s)
+{
+	char *path = s->record.spec.log_file;
+	_cleanup_free_ char *dir = path && s->caller_ns >= 0 ? strdup(path) : NULL;
+	int pidfd, status;
+	pid_t pid;
+
+	if (!dir)
+		return path;
+	strrchr(dir, '/')[strrchr(dir, '/') == dir] = '\0';
+	if (spawn_log_dir(s, dir, &pid) == 0) {
+		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+		if (ub_process_wait(pidfd, LOG_MS) != 0)
+			(void)ub_process_signal(pidfd, SIGKILL);
+		ub_close(&pidfd);
+		(void)waitpid(pid, &status, WNOHANG);
+		ub_log_move(&s->log, path, LOG_DIR);
+	}
+	ub_close(&s->caller_ns);
+	ub_close(&s->caller_root);
+	return s->log.path;
+}
+
+/* systemd's readiness protocol: the socket that it names. */
+static int connect_supervisor(void)
+{
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	_cleanup_close_ int fd = -1;
+	size_t len = path ? strlen(path) : 0;
+
+	if (len < 2 || len >= sizeof(addr.sun_path) || (path[0] != '/' && path[0] != '@'))
+		return -1;
+	memcpy(addr.sun_path, path, len);
+	if (path[0] == '@')
+		addr.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&addr,
+			      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) != 0)
+		return -1;
+	return UB_TAKE_FD(fd);
+}
+
+void server_look_around(struct server *s)
+{
+#ifdef REPORTS
+	(void)__sanitizer_get_report_path();
+#endif
+	s->cgroup_max = ub_cgroup_memory_max();
+	s->dev_fd = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (s->foreground)
+		s->notify_fd = connect_supervisor();
+}
+
+int server_leave_namespace(struct server *s, struct ub_error *err)
+{
+	_cleanup_close_ int records = -1;
+	char path[PATH_MAX];
+	int ret = ub_fault("namespace");
+
+	(void)chdir("/");
+	/* While it can be reached, and the right error told. */
+	records = ub_record_dir_open(true, err);
+	if (records < 0)
+		return records;
+	if (s->record.spec.unprivileged)
+		return 0;
+	if (!ret)
+		ret = ub_record_dir(path, sizeof(path)) ? leave(s, path) : -ENAMETOOLONG;
+	if (ret)
+		ub_note(&s->record.notes,
+			"the server may keep mounts of the process that started it busy: %s",
+			strerror(-ret));
+	return 0;
+}

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT */
+#include "spec/same.h"
+
+#include <string.h>
+
+static const char *string_at(const void *args, const struct ub_opt *opt)
+{
+	return *(char *const *)((const char *)args + opt->offset);
+}
+
+static bool is_same_string(const char *asked, const char *kept)
+{
+	return asked && kept ? strcmp(asked, kept) == 0 : asked == kept;
+}
+
+static size_t size_of(enum ub_opt_type type)
+{
+	switch (type) {
+	case UB_OPT_FLAG:
+		return sizeof(bool);
+	case UB_OPT_SIZE:
+		return sizeof(uint64_t);
+	default:
+		return sizeof(uint32_t);
+	}
+}
+
+static bool is_same_option(const struct ub_opt *opt, const void *asked, const void *kept,
+			   const void *defaults)
+{
+	size_t at = opt->offset, size = size_of(opt->type);
+
+	if (opt->type == UB_OPT_STRING)
+		return is_same_string(string_at(asked, opt), string_at(kept, opt));
+	if (opt->chosen && memcmp((const char *)asked + at, (const char *)defaults + at, size) == 0)
+		return true;
+	return memcmp((const char *)asked + at, (const char *)kept + at, size) == 0;
+}
+
+static bool are_same(const struct ub_opt *options, const void *asked, const void *kept,
+		     const void *defaults)
+{
+	for (const struct ub_opt *opt = options; opt && opt->name; opt++)
+		if (!opt->transient && !opt->elsewhere &&
+		    !is_same_option(opt, asked, kept, defaults))
+			return false;
+	return true;
+}
+
+bool ub_spec_is_same(const struct ub_spec *asked, const struct ub_spec *kept)
+{
+	struct ub_spec defaults;
+	bool same;
+
+	if (asked->target != kept->target)
+		return false;
+	ub_spec_init(&defaults);
+	same = ub_spec_set_target(&defaults, asked->target) == 0 &&
+	       are_same(ub_spec_options, asked, kept, &defaults) &&
+	       are_same(asked->target->options, asked->target_args, kept->target_args,
+			defaults.target_args);
+	ub_spec_done(&defaults);
+	return same;
+}
