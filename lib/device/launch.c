@@ -19,6 +19,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/handover.h"
+#include "device/same.h"
 #include "process/process.h"
 #include "kernel/ctrl.h"
 #include "process/program.h"
@@ -145,14 +146,6 @@ static bool wait_gone(struct ub_launch *launch)
 	return ret == 0;
 }
 
-static bool is_same(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *info)
-{
-	struct ublksrv_ctrl_dev_info now;
-
-	return ub_ctrl_get_info(ctrl, info->dev_id, &now) == 0 &&
-	       now.ublksrv_flags == info->ublksrv_flags;
-}
-
 /* The server is gone: if it left a device that it had added, remove it. */
 static void remove_left_device(struct ub_launch *launch)
 {
@@ -164,11 +157,8 @@ static void remove_left_device(struct ub_launch *launch)
 		return;
 	if (ub_ctrl_open(&ctrl, NULL) != 0)
 		return;
-	/* The token tells whether it is still the same device. */
-	if (is_same(ctrl, info))
-		(void)ub_ctrl_simple(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
-	if (is_same(ctrl, info))
-		(void)ub_ctrl_simple(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
+	(void)ub_same_command(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
+	(void)ub_same_command(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
 	(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
 }
 
