@@ -11,7 +11,7 @@
 
 static bool is_left(const struct ub_dev *dev)
 {
-	bool live = dev->info.state == UBLK_S_DEV_LIVE && dev->server_alive;
+	bool live = dev->info.state == UBLK_S_DEV_LIVE && dev->server.answer != UB_SERVED_NO;
 
 	return dev->managed && !live && dev->info.state != UBLK_S_DEV_DEAD &&
 	       !ub_dev_is_orphan(dev);

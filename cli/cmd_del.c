@@ -38,7 +38,7 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 {
 	const struct del_args *args = call->args;
 
-	if (dev->managed || args->force || !dev->server_alive)
+	if (dev->managed || args->force || dev->server.answer == UB_SERVED_NO)
 		return true;
 	if (dev->record_error.code)
 		ub_out_note("ublkb%u is left alone: it lives, and whose it is cannot be told: %s",

@@ -4,12 +4,17 @@
 #include <signal.h>
 
 #include "base/clean.h"
+#include "base/retry.h"
 #include "commands.h"
 #include "device/launch.h"
+#include "device/same.h"
 #include "device_fields.h"
 #include "devices.h"
 #include "interrupt.h"
 #include "kernel/node.h"
+
+/* What the driver needs at the most to notice that a server is dead. */
+#define DEATH_MS 2000
 
 struct recover_args {
 	struct ub_device_args devices;
@@ -33,16 +38,11 @@ static const struct ub_opt options[] = {
 };
 /* clang-format on */
 
-static bool is_live(const struct ub_dev *dev)
-{
-	return dev->info.state == UBLK_S_DEV_LIVE && dev->server_alive;
-}
-
 static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 {
 	(void)call;
 	/* One whose record can't be used may be one of ours: that is told. */
-	return (dev->managed || dev->record_error.code) && !is_live(dev) &&
+	return (dev->managed || dev->record_error.code) && !ub_dev_is_live(dev) &&
 	       !ub_dev_is_orphan(dev) && dev->info.state != UBLK_S_DEV_DEAD;
 }
 
@@ -100,8 +100,24 @@ static bool lives_now(struct ub_ctrl *ctrl, const struct ub_dev *dev)
 	_cleanup_(ub_dev_done)
 	struct ub_dev now = {0};
 
-	return ub_dev_get(ctrl, dev->id, &now, NULL) == 0 && is_live(&now) &&
+	return ub_dev_get(ctrl, dev->id, &now, NULL) == 0 && ub_dev_is_live(&now) &&
 	       now.info.ublksrv_flags == dev->info.ublksrv_flags;
+}
+
+/* A server that can't be seen from here may have died just now: its device counts as live, until the
+ * driver has noticed. */
+static void wait_for_death(struct ub_ctrl *ctrl, struct ub_dev *dev)
+{
+	struct ublksrv_ctrl_dev_info now;
+	struct ub_retry retry;
+
+	if (!ub_dev_is_live(dev) || dev->server.answer == UB_SERVED_YES)
+		return;
+	ub_retry_init(&retry, DEATH_MS);
+	do {
+		if (ub_same_info(ctrl, &dev->info, &now) == 0)
+			dev->info = now;
+	} while (dev->info.state == UBLK_S_DEV_LIVE && ub_retry_wait(&retry));
 }
 
 static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
@@ -113,7 +129,8 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	/* The signal is to end the whole command, not one device of it. */
 	if (ub_interrupt_is_there(&args->interrupt))
 		return UB_EXIT_FAILED;
-	if (is_live(dev)) {
+	wait_for_death(ctrl, dev);
+	if (ub_dev_is_live(dev)) {
 		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
 		if (call->out.json)
 			ub_doc_add(call->out.doc, ub_device_fields, dev);

@@ -44,7 +44,7 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	ub_dev_measure(dev);
 	detail = (struct ub_dev_detail){.dev = *dev};
 	ub_spec_init(&detail.defaults);
-	ret = ub_users_find(dev->id, dev->pid, &detail.users);
+	ret = ub_users_find(dev->id, dev->server.pid, &detail.users);
 	if (ret < 0)
 		ub_out_note("cannot find out who uses ublkb%u: %s", dev->id, strerror(-ret));
 	(void)ub_placement_find(dev, &detail.queues, &detail.queue_count);

@@ -185,7 +185,7 @@ static const char *describe_user(const void *element, char *buf, size_t size)
 
 static const char *const user_kinds[] = {
 	[UB_USER_MOUNT] = "mount",   [UB_USER_SWAP] = "swap",   [UB_USER_HOLDER] = "holder",
-	[UB_USER_OPENER] = "opener", [UB_USER_CLAIM] = "claim",
+	[UB_USER_OPENER] = "opener", [UB_USER_CLAIM] = "claim", [UB_USER_UNSEEN] = "unseen",
 };
 
 GETTER(write_error)

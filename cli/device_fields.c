@@ -88,6 +88,17 @@ GETTER(recovery)
 	ub_value_text(value, ub_dev_recovery_name(dev_of(object)->info.flags));
 }
 
+/* Where it can't be told, it stays open. */
+static bool is_told(const void *object)
+{
+	return dev_of(object)->server.answer != UB_SERVED_UNKNOWN;
+}
+
+GETTER(alive)
+{
+	ub_value_number(value, dev_of(object)->server.answer == UB_SERVED_YES);
+}
+
 GETTER(target)
 {
 	const struct ub_spec *spec = &dev_of(object)->record.spec;
@@ -165,9 +176,9 @@ static bool remark_path(const void *object, char *buf, size_t size)
 #define CHARS(member) UB_AT_CHARS(struct ub_dev, member)
 
 static const struct ub_field server_fields[] = {
-	{ .key = "pid", .type = UB_FIELD_NUMBER, .column = "PID", AT(pid), .positive = true,
+	{ .key = "pid", .type = UB_FIELD_NUMBER, .column = "PID", AT(server.pid), .positive = true,
 	  .help = "process id of the server" },
-	{ .key = "alive", .type = UB_FIELD_BOOL, .column = "ALIVE", AT(server_alive),
+	{ .key = "alive", .type = UB_FIELD_BOOL, .column = "ALIVE", .when = is_told, .get = get_alive,
 	  .help = "the server lives" },
 	{ .key = "version", .type = UB_FIELD_STRING, .column = "VERSION", CHARS(record.version), .when = is_managed,
 	  .help = "version of the server" },

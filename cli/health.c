@@ -19,17 +19,17 @@ static const char *find_status(const struct ub_dev *dev)
 {
 	switch (dev->info.state) {
 	case UBLK_S_DEV_QUIESCED:
-		if (dev->server_alive)
+		if (dev->server.answer == UB_SERVED_YES)
 			return "parked: requests wait until its server, or another one, takes over";
 		return "its server died: requests wait for another one";
 	case UBLK_S_DEV_FAIL_IO:
 		return "its server died: requests fail until another one takes over";
 	case UBLK_S_DEV_LIVE:
-		return dev->server_alive ? NULL
-					 : "its server is gone, and the driver waits for "
-					   "its last requests";
+		return ub_dev_is_live(dev) ? NULL
+					   : "its server is gone, and the driver waits for "
+					     "its last requests";
 	case UBLK_S_DEV_DEAD:
-		if (dev->server_alive)
+		if (!ub_dev_is_orphan(dev))
 			return "not started: it is being made, or was stopped";
 		return "dead: it has no server, and cannot get one again";
 	default:

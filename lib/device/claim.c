@@ -3,36 +3,26 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/sysmacros.h>
 
-#include "device/device.h"
 #include "kernel/node.h"
 
-int ub_claim_open(uint32_t id)
+#define FLAGS (O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC)
+
+int ub_claim_open(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev)
 {
+	struct ublk_params params;
 	char path[32];
-	int fd = open(ub_dev_block_path(id, path), O_RDONLY | O_EXCL | O_NONBLOCK | O_CLOEXEC);
+	dev_t disk;
+	int ret = ub_ctrl_get_params(ctrl, dev, &params);
 
-	return fd >= 0 ? fd : -errno;
-}
-
-static int hold(const void *arg)
-{
-	int fd = ub_claim_open(*(const uint32_t *)arg);
-
-	/* Open until the process ends. */
-	return fd < 0 ? fd : 0;
-}
-
-int ub_claim_take(uint32_t id, int timeout_ms, struct ub_claim *ret_claim)
-{
-	int ret = ub_helper_start(&ret_claim->helper, hold, &id), result;
-
-	if (!ret)
-		ret = ub_helper_wait(&ret_claim->helper, timeout_ms, &result);
-	return ret ? ret : result;
-}
-
-void ub_claim_release(struct ub_claim *claim)
-{
-	ub_helper_end(&claim->helper);
+	if (ret)
+		return ret;
+	disk = makedev(params.devt.disk_major, params.devt.disk_minor);
+	if (!(params.types & UBLK_PARAM_TYPE_DEVT) || !disk)
+		return -ENXIO;
+	ret = ub_node_open(AT_FDCWD, ub_dev_block_path(dev->dev_id, path), S_IFBLK, disk, FLAGS);
+	return ret == -ENOENT || ret == -ENOTDIR || ret == -ENOTBLK || ret == -ESTALE
+		       ? ub_node_open_private(S_IFBLK, disk, FLAGS)
+		       : ret;
 }

@@ -1,24 +1,17 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A block device opened exclusively, so that nobody can mount it, swap on it or build on it
- * meanwhile. Only for a device that is live: opening one whose server is gone may hang.
+ * meanwhile, and that tells whether somebody has, in whatever namespace. Opening one whose server
+ * hangs or is gone may hang: it is done by a process that may be left behind.
  */
 #pragma once
 
-#include <stdint.h>
-
-#include "process/helper.h"
-
-struct ub_claim {
-	struct ub_helper helper;
-};
+#include "kernel/ctrl.h"
 
 /*
- * Opens /dev/ublkbN for reading. Return: 0, -EBUSY (somebody else has claimed it, or one of its
- * partitions), -ETIMEDOUT (it hangs), or another negative errno. Whatever it is: release it.
+ * Opens the disk of @dev for reading, whatever lies in /dev in its place: if that is not the disk's
+ * node, one of our own is made where nobody else comes.
+ * Return: a descriptor, -EBUSY (somebody has claimed it, or one of its partitions), -ENXIO (there is
+ * no disk, or not any more), or another negative errno: it could not be asked.
  */
-int ub_claim_take(uint32_t id, int timeout_ms, struct ub_claim *ret_claim);
-void ub_claim_release(struct ub_claim *claim);
-
-/* The bare open, in this process. Return: a descriptor or a negative errno. */
-int ub_claim_open(uint32_t id);
+int ub_claim_open(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev);

@@ -10,7 +10,6 @@
 
 #include "base/clean.h"
 #include "device/ask.h"
-#include "process/process.h"
 #include "kernel/node.h"
 #include "kernel/sysfs.h"
 #include "record/store.h"
@@ -46,9 +45,14 @@ const char *ub_dev_recovery_name(uint64_t flags)
 	return ub_recovery_names[UB_RECOVERY_REQUEUE];
 }
 
+bool ub_dev_is_live(const struct ub_dev *dev)
+{
+	return dev->info.state == UBLK_S_DEV_LIVE && dev->server.answer != UB_SERVED_NO;
+}
+
 bool ub_dev_is_orphan(const struct ub_dev *dev)
 {
-	return dev->info.state == UBLK_S_DEV_DEAD && !dev->server_alive;
+	return dev->info.state == UBLK_S_DEV_DEAD && dev->server.answer == UB_SERVED_NO;
 }
 
 void ub_dev_done(struct ub_dev *dev)
@@ -64,8 +68,8 @@ void ub_dev_measure(struct ub_dev *dev)
 	const struct ub_record_memory *memory = dev->managed ? &dev->record.memory : NULL;
 
 	ub_footprint_done(&dev->memory);
-	if (dev->server_alive)
-		(void)ub_footprint_read(dev->pid, memory, &dev->memory);
+	if (dev->server.pid)
+		(void)ub_footprint_read(dev->server.pid, memory, &dev->memory);
 }
 
 /* Believes the record only if it has the token that the kernel keeps for this very device. */
@@ -82,24 +86,6 @@ static void find_record(struct ub_dev *dev)
 	dev->managed = dev->record.token == token && dev->record.id == dev->id;
 	if (!dev->managed)
 		ub_record_done(&dev->record);
-}
-
-/*
- * Linux 6.12 to 6.17 keep the id that START_DEV got, also after the process is gone; later ones
- * say -1 then, and for a process that can't be seen from here.
- */
-static void find_server(struct ub_dev *dev)
-{
-	int32_t pid = dev->info.ublksrv_pid;
-	uint64_t start_time;
-
-	/* Not started yet, or stopped and about to end. */
-	if (pid <= 0 && dev->managed && dev->info.state == UBLK_S_DEV_DEAD)
-		pid = dev->record.pid;
-	/* A server whose record could not be written yet is another process than that says. */
-	start_time = dev->managed && dev->record.pid == pid ? dev->record.start_time : 0;
-	dev->server_alive = ub_process_is_alive(pid, start_time);
-	dev->pid = dev->server_alive ? pid : 0;
 }
 
 static void find_disk(struct ub_dev *dev)
@@ -136,7 +122,8 @@ static void fill(struct ub_dev *dev, const struct ublksrv_ctrl_dev_info *info,
 {
 	*dev = (struct ub_dev){.id = info->dev_id, .info = *info, .params = *params};
 	find_record(dev);
-	find_server(dev);
+	ub_served_by_find(&dev->info, &dev->params, dev->managed ? &dev->record : NULL,
+			  &dev->server);
 	find_disk(dev);
 }
 

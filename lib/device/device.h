@@ -11,8 +11,9 @@
 
 #include "base/error.h"
 #include "budget/footprint.h"
-#include "record/record.h"
+#include "device/served_by.h"
 #include "kernel/ctrl.h"
+#include "record/record.h"
 
 struct ub_dev {
 	uint32_t id;
@@ -22,14 +23,8 @@ struct ub_dev {
 	struct ub_record record;
 	struct ub_error record_error; /* why there is one that can't be used; code 0: it can, or
 				       * there is none */
-	/*
-	 * Of the server, while it lives: as the driver says, and (of ours) the one that the record
-	 * means; of a dead device of ours as the record says, since it may be about to start the
-	 * device, or have stopped it and be about to end. 0: none.
-	 */
-	int32_t pid;
-	bool server_alive; /* there is a pid */
-	uint64_t size;     /* bytes, as the block device says, else as its parameters say */
+	struct ub_served_by server;
+	uint64_t size; /* bytes, as the block device says, else as its parameters say */
 	bool read_only;
 	struct ub_footprint memory; /* of the server; not known before ub_dev_measure() */
 };
@@ -56,6 +51,9 @@ const char *ub_dev_state_name(const struct ub_dev *dev);
 
 /* "none", "requeue", "reissue", "fail": from the granted flags. */
 const char *ub_dev_recovery_name(uint64_t flags);
+
+/* It serves, as far as can be told from here. */
+bool ub_dev_is_live(const struct ub_dev *dev);
 
 /* No server and no way to get one: dead, or its server died without recovery. */
 bool ub_dev_is_orphan(const struct ub_dev *dev);

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/handover.h"
+#include "device/same.h"
 #include "process/inherit.h"
 #include "process/process.h"
 #include "kernel/ctrl.h"
@@ -173,23 +174,16 @@ static bool wait_gone(struct ub_launch *launch)
 	return ret == 0;
 }
 
-static bool is_same(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *info)
-{
-	struct ublksrv_ctrl_dev_info now;
-
-	return ub_ctrl_get_info(ctrl, info->dev_id, &now) == 0 &&
-	       now.ublksrv_flags == info->ublksrv_flags;
-}
-
 /* Has the server left a device that it had added? */
 static bool has_left_device(const struct ub_launch *launch)
 {
 	const struct ublksrv_ctrl_dev_info *info = &launch->handover->info;
+	struct ublksrv_ctrl_dev_info now;
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 
 	return info->flags & UBLK_F_CMD_IOCTL_ENCODE && ub_ctrl_open(&ctrl, NULL) == 0 &&
-	       is_same(ctrl, info);
+	       ub_same_info(ctrl, info, &now) == 0;
 }
 
 /* The server is gone: if it left a device that it had added, remove it. */
@@ -203,11 +197,8 @@ static void remove_left_device(struct ub_launch *launch)
 		return;
 	if (ub_ctrl_open(&ctrl, NULL) != 0)
 		return;
-	/* The token tells whether it is still the same device. */
-	if (is_same(ctrl, info))
-		(void)ub_ctrl_simple(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
-	if (is_same(ctrl, info))
-		(void)ub_ctrl_simple(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
+	(void)ub_same_command(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
+	(void)ub_same_command(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
 	(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
 }
 

@@ -111,8 +111,8 @@ static int find_threads(const struct ub_dev *dev, struct ub_placement *list, siz
 	int ret = 0;
 	DIR *dir;
 
-	(void)snprintf(path, sizeof(path), "/proc/%d/task", dev->pid);
-	dir = dev->managed && dev->server_alive ? opendir(path) : NULL;
+	(void)snprintf(path, sizeof(path), "/proc/%d/task", dev->server.pid);
+	dir = dev->managed && dev->server.pid ? opendir(path) : NULL;
 	while (dir && !ret && (entry = readdir(dir))) {
 		if (ub_parse_u64(entry->d_name, INT32_MAX, &tid) != 0 ||
 		    ub_sysfs_line(comm, sizeof(comm), "%s/%s/comm", path, entry->d_name) < 0 ||

@@ -9,9 +9,10 @@
 enum ub_user_kind {
 	UB_USER_MOUNT,
 	UB_USER_SWAP,
-	UB_USER_HOLDER, /* a device above: device mapper, md, bcache, ... */
+	UB_USER_HOLDER, /* a device above: device mapper, md, bcache, ...; or what exports it */
 	UB_USER_OPENER, /* a process */
 	UB_USER_CLAIM,  /* claimed exclusively, by somebody who could not be found */
+	UB_USER_UNSEEN, /* perhaps: those who may have it open can't all be seen */
 };
 
 struct ub_user {
@@ -19,27 +20,26 @@ struct ub_user {
 	char device[32]; /* "ublkb0" or "ublkb0p1" */
 	char what[256];  /* mount point, holder's name, or command name; bytes as they are */
 	int32_t pid;     /* of an opener */
+	bool is_udev;    /* an opener, which looks at every device after each change */
 };
 
 struct ub_users {
 	struct ub_user *list;
 	size_t count;
+	bool hidden;    /* there are processes that can't be seen: another namespace's, say */
+	bool forbidden; /* ... or seen, but not what they have open */
 };
 
 /*
  * Finds the users of /dev/ublkbN and its partitions, this process and @except left out. Opens
- * nothing, so it can't hang on a device whose server does not answer.
+ * nothing of it, so it can't hang on a device whose server does not answer.
  * Return: 0 (count may be 0) or a negative errno. A device without a block node has none.
  */
 int ub_users_find(uint32_t id, int32_t except, struct ub_users *ret_users);
 
-/*
- * Adds a UB_USER_CLAIM to what ub_users_find() gave if the device is claimed and nobody in @users
- * explains it: it is mounted in another mount namespace, for one. It tries to claim the device
- * itself, so only for one that is live; from a helper process, so not in a server.
- * Return: 0, -ETIMEDOUT (opening it hangs), or another negative errno.
- */
-int ub_users_find_claim(uint32_t id, struct ub_users *users);
+/* Adds one, of "ublkb0" or "ublkb0p1". Return: 0 or -ENOMEM. */
+int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const char *device,
+		 const char *what, int32_t pid);
 void ub_users_done(struct ub_users *users);
 
 /* "mounted on /mnt (ublkb0p1)", "open by fio (812)": one line, not escaped. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files that look for a device's users share: its nodes, and the list of what they found.
- * Internal to users*.c, and open to their unit test. */
+/* What the files that look for a device's users share: its nodes. Internal to users*.c, and open to
+ * their unit test. */
 #pragma once
 
 #include <stdio.h>
@@ -28,12 +28,10 @@ const struct ub_node *ub_nodes_by_devt(const struct ub_nodes *nodes, uint32_t ma
 /* The same for the block device at @path. Only paths in /dev are looked at: others may hang. */
 const struct ub_node *ub_nodes_by_path(const struct ub_nodes *nodes, const char *path);
 
-/* Return: 0 or -ENOMEM. */
-int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const struct ub_node *node,
-		 const char *what, int32_t pid);
-
-/* From /proc/self/mountinfo, /proc/swaps, /sys/block, and /proc/PID/fd. Return: 0 or -ENOMEM. */
+/* From /proc/self/mountinfo, /proc/swaps, /sys/block, configfs, and /proc/PID/fd. Return: 0 or
+ * -ENOMEM. */
 int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_holders(const struct ub_nodes *nodes, struct ub_users *users);
+int ub_users_find_exports(const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users);

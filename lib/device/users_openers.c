@@ -13,6 +13,10 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "kernel/sysfs.h"
+#include "process/process.h"
+
+/* How far a program that a rule of udev has started may be from its worker. */
+#define ANCESTORS_MAX 5
 
 /* Whether this process's earlier descriptors have led to the node already. */
 static bool is_known(const struct ub_users *users, const struct ub_node *node, int32_t pid)
@@ -28,11 +32,30 @@ static bool is_known(const struct ub_users *users, const struct ub_node *node, i
 	return false;
 }
 
+/* Its daemon, one of its workers, or what a rule has started. */
+static bool is_udev(int32_t pid, const char *name)
+{
+	static const char *const names[] = {"systemd-udevd", "udevd", "(udev-worker)"};
+	char parent_name[64];
+
+	for (int i = 0; i < ANCESTORS_MAX && pid > 1; i++) {
+		for (size_t n = 0; n < UB_ARRAY_SIZE(names); n++)
+			if (strcmp(name, names[n]) == 0)
+				return true;
+		if (ub_process_parent(pid, &pid) != 0 ||
+		    ub_sysfs_line(parent_name, sizeof(parent_name), "/proc/%d/comm", pid) <= 0)
+			return false;
+		name = parent_name;
+	}
+	return false;
+}
+
 static int add_opener(const struct ub_nodes *nodes, const struct statx *stx, int32_t pid,
 		      struct ub_users *users)
 {
 	const struct ub_node *node;
 	char name[64];
+	int ret;
 
 	if (!S_ISBLK(stx->stx_mode))
 		return 0;
@@ -41,7 +64,10 @@ static int add_opener(const struct ub_nodes *nodes, const struct statx *stx, int
 		return 0;
 	if (ub_sysfs_line(name, sizeof(name), "/proc/%d/comm", pid) <= 0)
 		(void)snprintf(name, sizeof(name), "a process");
-	return ub_users_add(users, UB_USER_OPENER, node, name, pid);
+	ret = ub_users_add(users, UB_USER_OPENER, node->name, name, pid);
+	if (!ret)
+		users->list[users->count - 1].is_udev = is_udev(pid, name);
+	return ret;
 }
 
 static int scan_process(int procfd, const char *pid_name, int32_t pid, const struct ub_nodes *nodes,
@@ -54,9 +80,12 @@ static int scan_process(int procfd, const char *pid_name, int32_t pid, const str
 
 	(void)snprintf(path, sizeof(path), "%.20s/fd", pid_name);
 	fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	/* It is gone, or somebody else's. */
-	if (fd < 0)
+	if (fd < 0) {
+		/* Or it is gone. */
+		if (errno != ENOENT && errno != ESRCH)
+			users->forbidden = true;
 		return 0;
+	}
 	dir = fdopendir(fd);
 	if (!dir) {
 		ub_close(&fd);
@@ -82,7 +111,8 @@ int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct u
 	int ret = 0;
 
 	if (!dir)
-		return -errno;
+		return errno == ENOMEM ? -ENOMEM : 0;
+	users->forbidden = ub_process_hides_others();
 	while (!ret && (entry = readdir(dir))) {
 		uint64_t pid;
 

@@ -61,7 +61,7 @@ int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_use
 		if (!node)
 			continue;
 		ub_unescape_octal(fields[4]);
-		ret = ub_users_add(users, UB_USER_MOUNT, node, fields[4], 0);
+		ret = ub_users_add(users, UB_USER_MOUNT, node->name, fields[4], 0);
 	}
 	return ret;
 }
@@ -82,7 +82,7 @@ int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_user
 		ub_unescape_octal(fields[0]);
 		node = ub_nodes_by_path(nodes, fields[0]);
 		if (node)
-			ret = ub_users_add(users, UB_USER_SWAP, node, "", 0);
+			ret = ub_users_add(users, UB_USER_SWAP, node->name, "", 0);
 	}
 	return ret;
 }
@@ -96,7 +96,7 @@ static int add_holder(const struct ub_node *node, const char *name, struct ub_us
 		(void)snprintf(what, sizeof(what), "%.100s, %s", name, alias);
 	else
 		(void)snprintf(what, sizeof(what), "%s", name);
-	return ub_users_add(users, UB_USER_HOLDER, node, what, 0);
+	return ub_users_add(users, UB_USER_HOLDER, node->name, what, 0);
 }
 
 static int add_holders(const struct ub_node *node, struct ub_users *users)
@@ -137,7 +137,7 @@ static int add_loops(const struct ub_nodes *nodes, struct ub_users *users)
 			continue;
 		node = ub_nodes_by_path(nodes, file);
 		if (node)
-			ret = ub_users_add(users, UB_USER_HOLDER, node, entry->d_name, 0);
+			ret = ub_users_add(users, UB_USER_HOLDER, node->name, entry->d_name, 0);
 	}
 	(void)closedir(dir);
 	return ret;

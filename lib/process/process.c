@@ -10,19 +10,23 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/parse.h"
 
-/* Of starttime, in proc_pid_stat(5); the name is field 2. */
+/* In proc_pid_stat(5), where the name is field 2. */
+#define FIRST_FIELD 3
+#define PARENT_FIELD 4
 #define START_TIME_FIELD 22
 /* A name has at most 64 bytes, a number at most 20, and there are about 50 of them. */
 #define STAT_SIZE 2048
-/* The inode of the machine's own namespace (PROC_PID_INIT_INO). */
+/* The inode of the machine's own namespace of processes (PROC_PID_INIT_INO). */
 #define FIRST_NAMESPACE 0xEFFFFFFCU
 
-int ub_process_parse_stat(const char *text, uint64_t *ret_ticks)
+/* Field @index of the numbers behind the name. */
+static int parse_field(const char *text, int index, uint64_t *ret_value)
 {
 	/* The name may hold blanks, parentheses and numbers; nothing behind it holds a ')'. */
 	const char *p = strrchr(text, ')');
@@ -32,7 +36,7 @@ int ub_process_parse_stat(const char *text, uint64_t *ret_ticks)
 	if (!p || p[1] != ' ')
 		return -EINVAL;
 	p += 2;
-	for (int field = 3; field < START_TIME_FIELD; field++) {
+	for (int field = FIRST_FIELD; field < index; field++) {
 		p = strchr(p, ' ');
 		if (!p)
 			return -EINVAL;
@@ -43,13 +47,13 @@ int ub_process_parse_stat(const char *text, uint64_t *ret_ticks)
 		return -EINVAL;
 	memcpy(number, p, len);
 	number[len] = '\0';
-	return ub_parse_u64(number, UINT64_MAX, ret_ticks) == 0 ? 0 : -EINVAL;
+	return ub_parse_u64(number, UINT64_MAX, ret_value) == 0 ? 0 : -EINVAL;
 }
 
-int ub_process_start_time(int32_t pid, uint64_t *ret_ticks)
+static int read_stat(int32_t pid, char text[static STAT_SIZE])
 {
 	_cleanup_close_ int fd = -1;
-	char path[32], text[STAT_SIZE];
+	char path[32];
 	ssize_t n;
 
 	if (pid <= 0)
@@ -58,11 +62,37 @@ int ub_process_start_time(int32_t pid, uint64_t *ret_ticks)
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
 		return errno == ENOENT ? -ESRCH : -errno;
-	n = read(fd, text, sizeof(text) - 1);
+	n = read(fd, text, STAT_SIZE - 1);
 	if (n < 0)
 		return -errno;
 	text[n] = '\0';
-	return ub_process_parse_stat(text, ret_ticks);
+	return 0;
+}
+
+int ub_process_parse_stat(const char *text, uint64_t *ret_ticks)
+{
+	return parse_field(text, START_TIME_FIELD, ret_ticks);
+}
+
+int ub_process_start_time(int32_t pid, uint64_t *ret_ticks)
+{
+	char text[STAT_SIZE];
+	int ret = read_stat(pid, text);
+
+	return ret ? ret : parse_field(text, START_TIME_FIELD, ret_ticks);
+}
+
+int ub_process_parent(int32_t pid, int32_t *ret_parent)
+{
+	char text[STAT_SIZE];
+	uint64_t parent;
+	int ret = read_stat(pid, text);
+
+	if (!ret)
+		ret = parse_field(text, PARENT_FIELD, &parent);
+	if (!ret)
+		*ret_parent = (int32_t)parent;
+	return ret;
 }
 
 int ub_process_open(int32_t pid, uint64_t start_time)
@@ -121,7 +151,24 @@ int ub_process_wait(int pidfd, int timeout_ms)
 	return ret == 0 ? -ETIMEDOUT : 0;
 }
 
-bool ub_process_has_open(int32_t pid, uint64_t rdev)
+bool ub_process_sees_all(void)
+{
+	char self[16];
+	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
+	struct stat st;
+	uint64_t pid;
+
+	self[len < 0 ? 0 : len] = '\0';
+	return ub_parse_u64(self, INT32_MAX, &pid) == 0 && (pid_t)pid == getpid() &&
+	       stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_NAMESPACE;
+}
+
+bool ub_process_hides_others(void)
+{
+	return access("/proc/1", F_OK) != 0;
+}
+
+int ub_process_has_open(int32_t pid, uint64_t rdev)
 {
 	struct dirent *entry;
 	bool found = false;
@@ -131,7 +178,7 @@ bool ub_process_has_open(int32_t pid, uint64_t rdev)
 	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
 	dir = opendir(path);
 	if (!dir)
-		return false;
+		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
 	while (!found && (entry = readdir(dir))) {
 		struct statx stx;
 
@@ -145,18 +192,26 @@ bool ub_process_has_open(int32_t pid, uint64_t rdev)
 	return found;
 }
 
-int32_t ub_process_find_open(uint64_t rdev)
+int32_t ub_process_find_open(uint64_t rdev, bool *ret_all)
 {
 	DIR *dir = opendir("/proc");
 	struct dirent *entry;
-	uint64_t pid, found = 0;
+	uint64_t pid;
+	int32_t found = 0;
 
-	if (!dir)
-		return 0;
-	while (!found && (entry = readdir(dir)))
-		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) == 0 && (int32_t)pid != getpid() &&
-		    ub_process_has_open((int32_t)pid, rdev))
-			found = pid;
-	(void)closedir(dir);
-	return (int32_t)found;
+	*ret_all = dir && ub_process_sees_all() && !ub_process_hides_others();
+	while (dir && !found && (entry = readdir(dir))) {
+		int has;
+
+		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) != 0 || (pid_t)pid == getpid())
+			continue;
+		has = ub_process_has_open((int32_t)pid, rdev);
+		if (has > 0)
+			found = (int32_t)pid;
+		else if (has < 0)
+			*ret_all = false;
+	}
+	if (dir)
+		(void)closedir(dir);
+	return found;
 }

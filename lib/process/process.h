@@ -11,7 +11,10 @@
 /* Clock ticks since boot, from /proc/PID/stat. Return: 0, -ESRCH, or another negative errno. */
 int ub_process_start_time(int32_t pid, uint64_t *ret_ticks);
 
-/* The same out of that file's text. Return: 0 or -EINVAL. */
+/* Who started it, or took it over. Return: as above. */
+int ub_process_parent(int32_t pid, int32_t *ret_parent);
+
+/* The first out of that file's text. Return: 0 or -EINVAL. */
 int ub_process_parse_stat(const char *text, uint64_t *ret_ticks);
 
 /*
@@ -32,8 +35,17 @@ int ub_process_signal(int pidfd, int sig);
 /* Waits for the process's end. @timeout_ms: negative for ever. Return: 0 or -ETIMEDOUT. */
 int ub_process_wait(int pidfd, int timeout_ms);
 
-/* Has the process the character device @rdev open? False as well when that can't be seen. */
-bool ub_process_has_open(int32_t pid, uint64_t rdev);
+/* Does /proc have the machine's processes, not only those of a namespace, by the numbers that they
+ * have for this one? */
+bool ub_process_sees_all(void);
 
-/* Return: some process, other than this one, that has it open, or 0. */
-int32_t ub_process_find_open(uint64_t rdev);
+/* Does /proc leave out those of other users? */
+bool ub_process_hides_others(void);
+
+/* Has the process the character device @rdev open? Return: 1, 0 (also if there is no such process),
+ * or a negative errno when that can't be seen. */
+int ub_process_has_open(int32_t pid, uint64_t rdev);
+
+/* Looks for a process, other than this one, that has it open. @ret_all: every process that can be
+ * seen could be asked. Return: it, or 0. */
+int32_t ub_process_find_open(uint64_t rdev, bool *ret_all);

@@ -14,6 +14,7 @@
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,11 +22,11 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/parse.h"
-#include "device/claim.h"
-#include "device/device.h"
+#include "device/same.h"
+#include "device/served_by.h"
+#include "device/unused.h"
 #include "kernel/node.h"
 #include "process/process.h"
-#include "device/users.h"
 #include "server/server.h"
 
 #define REAP_MS 1000
@@ -35,39 +36,31 @@
 struct errand {
 	struct ub_ctrl *ctrl;
 	struct ublksrv_ctrl_dev_info info;
-	int32_t pid; /* the server's, or the dead one's */
+	int32_t pid; /* the server's */
 };
 
 static int command(const struct errand *e, uint32_t op, uint64_t data)
 {
-	return ub_ctrl_simple(e->ctrl, &e->info, op, data, UB_CTRL_NO_TIMEOUT);
-}
-
-/*
- * Does it live by a server that is not the dead one? The record may name the new one by now, or
- * still the old one; a dead one has no descriptors.
- */
-static bool is_served(const struct errand *e)
-{
-	int32_t pid = e->info.ublksrv_pid;
-	char path[32];
-	struct stat st;
-
-	if (pid <= 0)
-		return false;
-	return pid != e->pid || (stat(ub_dev_char_path(e->info.dev_id, path), &st) == 0 &&
-				 ub_process_has_open(pid, st.st_rdev));
+	return ub_same_command(e->ctrl, &e->info, op, data, UB_CTRL_NO_TIMEOUT);
 }
 
 static int run_check(const struct errand *e)
 {
 	const struct ublksrv_ctrl_dev_info *info = &e->info;
+	struct ub_served_by server;
+	struct ublk_params params;
+	int ret;
 
 	if (!(info->flags & UBLK_F_USER_RECOVERY) || info->state == UBLK_S_DEV_DEAD)
 		return -EINVAL;
 	if (info->state != UBLK_S_DEV_LIVE)
 		return 0;
-	return is_served(e) ? -EALREADY : -EBUSY;
+	ret = ub_ctrl_get_params(e->ctrl, info, &params);
+	if (ret)
+		return ret;
+	/* Not by the record, which may name the new server by now or still the old one. */
+	ub_served_by_find(info, &params, NULL, &server);
+	return server.answer == UB_SERVED_NO ? -EBUSY : -EALREADY;
 }
 
 static int run_start(const struct errand *e)
@@ -75,23 +68,27 @@ static int run_start(const struct errand *e)
 	return command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
 }
 
-/* Waits for the node without a deadline: the server has one. Return: a descriptor or an errno. */
-static int open_node(uint32_t id)
+/* Waits for the node without a deadline: the server has one. Return: a descriptor, -ENOTBLK (what
+ * lies there is no node, so none will come), or another negative errno. */
+static int open_node(const struct errand *e)
 {
 	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC);
+	struct ublk_params params;
 	char name[32], events[4096];
-	int fd;
+	int fd = ub_ctrl_get_params(e->ctrl, &e->info, &params);
+	dev_t disk;
 
+	if (fd)
+		return fd;
+	disk = makedev(params.devt.disk_major, params.devt.disk_minor);
 	if (fchdir(DEV_FD) != 0 || watch < 0 ||
 	    inotify_add_watch(watch, ".", IN_CREATE | IN_ATTRIB | IN_MOVED_TO) < 0)
 		return -errno;
-	(void)snprintf(name, sizeof(name), "ublkb%u", id);
+	(void)snprintf(name, sizeof(name), "ublkb%u", e->info.dev_id);
 	for (;;) {
-		fd = open(name, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd >= 0)
+		fd = ub_node_open(DEV_FD, name, S_IFBLK, disk, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+		if (fd != -ENOENT && fd != -EACCES && fd != -EPERM && fd != -ENXIO && fd != -ESTALE)
 			return fd;
-		if (errno != ENOENT && errno != EACCES && errno != EPERM && errno != ENXIO)
-			return -errno;
 		if (read(watch, events, sizeof(events)) < 0)
 			return -errno;
 	}
@@ -99,14 +96,14 @@ static int open_node(uint32_t id)
 
 static int run_open(const struct errand *e)
 {
-	_cleanup_close_ int fd = open_node(e->info.dev_id);
+	_cleanup_close_ int fd = open_node(e);
 
 	return fd < 0 ? fd : 0;
 }
 
 static int run_scan(const struct errand *e)
 {
-	_cleanup_close_ int fd = open_node(e->info.dev_id);
+	_cleanup_close_ int fd = open_node(e);
 
 	if (fd < 0)
 		return fd;
@@ -115,25 +112,22 @@ static int run_scan(const struct errand *e)
 	return 0;
 }
 
-/*
- * Before Linux 7.0 the driver does not refuse to stop a device in use: whoever has mounted it or
- * built on it has claimed it, others that have it open are looked for. The claim is held until it
- * is stopped, so that nobody mounts it in between.
- */
+static int stop_unused(const struct errand *e, int64_t until_ms)
+{
+	const struct ub_unused_wait wait = {.any_ms = until_ms};
+	enum ub_user_kind kind;
+
+	return ub_unused_stop(e->ctrl, &e->info, e->pid, &wait, &kind);
+}
+
 static int run_try_stop(const struct errand *e)
 {
-	_cleanup_(ub_users_done)
-	struct ub_users users = {0};
-	_cleanup_close_ int claim = -1;
+	return stop_unused(e, 0);
+}
 
-	if (e->info.flags & UBLK_F_SAFE_STOP_DEV)
-		return command(e, UBLK_U_CMD_TRY_STOP_DEV, 0);
-	claim = ub_claim_open(e->info.dev_id);
-	if (claim == -EBUSY)
-		return -EBUSY;
-	if (ub_users_find(e->info.dev_id, e->pid, &users) == 0 && users.count)
-		return -EBUSY;
-	return command(e, UBLK_U_CMD_STOP_DEV, 0);
+static int run_wait_stop(const struct errand *e)
+{
+	return stop_unused(e, INT64_MAX);
 }
 
 static int run_stop(const struct errand *e)
@@ -150,6 +144,7 @@ static const struct {
 	[ERRAND_OPEN] = {"open", run_open},
 	[ERRAND_SCAN] = {"scan", run_scan},
 	[ERRAND_TRY_STOP] = {"try-stop", run_try_stop},
+	[ERRAND_WAIT_STOP] = {"wait-stop", run_wait_stop},
 	[ERRAND_STOP] = {"stop", run_stop},
 };
 
@@ -197,14 +192,13 @@ static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_p
 			token,
 			pid,
 			NULL};
-	int32_t about = errand == ERRAND_CHECK ? s->record.pid : (int32_t)getpid();
 	posix_spawnattr_t attr;
 	sigset_t none;
 	int ret;
 
 	(void)snprintf(id, sizeof(id), "%u", s->record.id);
 	(void)snprintf(token, sizeof(token), "0x%llx", (unsigned long long)s->record.token);
-	(void)snprintf(pid, sizeof(pid), "%d", about);
+	(void)snprintf(pid, sizeof(pid), "%d", getpid());
 	ret = posix_spawnattr_init(&attr);
 	if (ret)
 		return -ret;
@@ -228,6 +222,7 @@ static int reason_to_end(struct server *s, enum server_errand errand, unsigned t
 	case ERRAND_STOP:
 		return 0;
 	case ERRAND_TRY_STOP:
+	case ERRAND_WAIT_STOP:
 		return s->terms > terms ? -EINTR : 0;
 	default:
 		return server_reason_to_stop(s);

@@ -15,19 +15,20 @@
 struct server;
 
 enum server_errand {
-	ERRAND_CHECK,    /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives */
-	ERRAND_START,    /* START_DEV */
-	ERRAND_OPEN,     /* waits until the node is there and opens */
-	ERRAND_SCAN,     /* the same, and looks for partitions */
-	ERRAND_TRY_STOP, /* stops the device unless somebody uses it: -EBUSY */
+	ERRAND_CHECK,     /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives */
+	ERRAND_START,     /* START_DEV */
+	ERRAND_OPEN,      /* waits until the node is there and opens */
+	ERRAND_SCAN,      /* the same, and looks for partitions */
+	ERRAND_TRY_STOP,  /* stops the device unless somebody uses it: -EBUSY */
+	ERRAND_WAIT_STOP, /* the same, when nobody uses it any more */
 	ERRAND_STOP,
 };
 
 /*
  * Runs an errand while the server's events are taken care of. One that is to bring the device up
  * ends early with -EINTR when the command line went away or a SIGTERM came, or with the error of a
- * queue that died; one that asks whether to stop ends with -EINTR at the next SIGTERM. @timeout_ms:
- * negative for ever. What does not end by a SIGKILL is left behind.
+ * queue that died; one that is to stop the device if it is unused ends with -EINTR at the next SIGTERM.
+ * @timeout_ms: negative for ever. What does not end by a SIGKILL is left behind.
  * Return: 0, a negative errno, -ETIMEDOUT.
  */
 int server_errand(struct server *s, enum server_errand errand, int timeout_ms);

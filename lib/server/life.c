@@ -7,12 +7,12 @@
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "device/device.h"
+#include "device/same.h"
 #include "device/users.h"
 #include "record/store.h"
 #include "server/server.h"
 
-/* There is no event for "last close": ask again while an orderly stop is wanted. */
+/* How soon a stop that has failed is tried again. */
 #define STOP_RETRY_MS 500
 /* How often what is to be known of the device is written again, where it could not be. */
 #define RECORD_RETRY_MS 2000
@@ -37,16 +37,27 @@ static void log_users(struct server *s)
 		ub_log(&s->log, LOG_NOTICE, "mounted, or claimed by somebody not seen from here");
 }
 
-/* Stops the device, unless @force is not given and somebody uses it. Return: true when it is. */
-static bool try_stop(struct server *s, bool force)
+/* Stops the device: at once, or when nobody uses it any more. Return: true when it is stopped; false:
+ * it is to be seen what has happened. */
+static bool try_stop(struct server *s)
 {
-	int ret = server_errand(s, force ? ERRAND_STOP : ERRAND_TRY_STOP, -1);
+	enum server_errand how = s->terms > 1     ? ERRAND_STOP
+				 : s->told_in_use ? ERRAND_WAIT_STOP
+						  : ERRAND_TRY_STOP;
+	int ret = server_errand(s, how, -1);
 
-	if (ret != 0 && ret != -ENODEV && ret != -EBUSY && ret != -EINTR && !s->told_stop_error) {
+	if (ret == 0 || ret == -ENODEV)
+		return true;
+	if (ret == -EBUSY && !s->told_in_use) {
+		s->told_in_use = true;
+		log_users(s);
+	} else if (ret != -EINTR) {
+		if (!s->told_stop_error)
+			ub_log(&s->log, LOG_ERR, "cannot stop: %s", strerror(-ret));
 		s->told_stop_error = true;
-		ub_log(&s->log, LOG_ERR, "cannot stop: %s", strerror(-ret));
+		server_wait(s, STOP_RETRY_MS);
 	}
-	return ret == 0 || ret == -ENODEV;
+	return false;
 }
 
 /*
@@ -58,16 +69,13 @@ static bool try_stop(struct server *s, bool force)
 static void remove_device(struct server *s)
 {
 	uint32_t del = UBLK_U_CMD_DEL_DEV_ASYNC;
-	struct ublksrv_ctrl_dev_info now;
 	int ret;
 
 	if (s->info->flags & UBLK_F_UNPRIVILEGED_DEV) {
 		server_free_queues(s);
 		del = UBLK_U_CMD_DEL_DEV;
 	}
-	ret = ub_ctrl_get_info(s->ctrl, s->record.id, &now);
-	if (ret == 0 && now.ublksrv_flags == s->record.token)
-		ret = ub_ctrl_simple(s->ctrl, s->info, del, 0, UNDO_MS);
+	ret = ub_same_command(s->ctrl, s->info, del, 0, UNDO_MS);
 	if (ret != 0 && ret != -ENODEV)
 		ub_log(&s->log, LOG_ERR, "cannot remove the device: %s", strerror(-ret));
 	(void)ub_record_remove(s->record.id, s->record.token);
@@ -101,23 +109,18 @@ static int ended_by_us(struct server *s)
 
 int server_live(struct server *s)
 {
-	unsigned told = 0;
-
 	ub_log(&s->log, LOG_INFO, "serving");
 	/* A queue may have died since all had fetched: only of a device that is live it is the end. */
 	(void)eventfd_write(s->event_fd, 1);
 	for (;;) {
 		if (s->queues_ended)
 			return ended_by_driver(s);
-		if (s->terms) {
-			if (try_stop(s, s->terms > 1))
-				return ended_by_us(s);
-			if (!told++)
-				log_users(s);
-		}
+		if (s->terms && try_stop(s))
+			return ended_by_us(s);
 		if (s->unwritten)
 			(void)server_write_record(s, NULL);
-		server_wait(s, s->terms ? STOP_RETRY_MS : s->unwritten ? RECORD_RETRY_MS : -1);
+		if (!s->terms)
+			server_wait(s, s->unwritten ? RECORD_RETRY_MS : -1);
 	}
 }
 

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
@@ -218,14 +220,24 @@ int server_make_queues(struct server *s, struct ub_error *err)
 
 int server_open_char(struct server *s, struct ub_error *err)
 {
+	struct ublk_params params;
 	char path[32];
 	int ret = ub_fault("char");
 
 	(void)ub_dev_char_path(s->info->dev_id, path);
+	if (!ret)
+		ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
 	if (!ret) {
-		s->char_fd = open(path, O_RDWR | O_CLOEXEC);
-		ret = s->char_fd < 0 ? -errno : 0;
+		s->char_fd = ub_node_open(AT_FDCWD, path, S_IFCHR,
+					  makedev(params.devt.char_major, params.devt.char_minor),
+					  O_RDWR | O_CLOEXEC);
+		ret = s->char_fd < 0 ? s->char_fd : 0;
 	}
+	if (ret == -ENOTBLK || ret == -ESTALE)
+		return ub_fail_text(err, UB_STAGE_CHAR, ret,
+				    "cannot use %s: that is not the device's node, and was there "
+				    "before",
+				    path);
 	if (ret)
 		return ub_fail(err, UB_STAGE_CHAR, ret, "cannot open %s", path);
 	for (unsigned i = 0; !ret && i < s->nr_queues; i++)

@@ -20,10 +20,12 @@ static int wait_node(struct server *s, struct ub_error *err)
 
 	if (!ret)
 		ret = server_errand(s, scan ? ERRAND_SCAN : ERRAND_OPEN, ub_left_ms(s->deadline));
-	if (ret)
-		return ub_fail(err, UB_STAGE_NODE, ret, "cannot open %s",
-			       ub_dev_block_path(s->record.id, path));
-	return 0;
+	(void)ub_dev_block_path(s->record.id, path);
+	if (ret == -ENOTBLK)
+		return ub_fail_text(err, UB_STAGE_NODE, ret,
+				    "cannot use %s: that is no block device, and was there before",
+				    path);
+	return ret ? ub_fail(err, UB_STAGE_NODE, ret, "cannot open %s", path) : 0;
 }
 
 int server_ready(struct server *s, struct ub_error *err)
@@ -34,6 +36,8 @@ int server_ready(struct server *s, struct ub_error *err)
 	/* A recovered device is live whatever became of its node. */
 	if (ret && s->mode == UB_LAUNCH_ADD)
 		return ret;
+	if (ret)
+		ub_note(&s->record.notes, "%s", err->msg);
 	ret = ub_fault("ready");
 	if (ret)
 		return ub_fail(err, UB_STAGE_NODE, ret, "cannot tell that ublkb%u is ready",

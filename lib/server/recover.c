@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "device/same.h"
 #include "process/process.h"
 #include "server/server.h"
 
@@ -152,7 +153,8 @@ static int start_recovery(struct server *s, bool again, struct ub_error *err)
 	if (again && !(ub_ctrl_features(s->ctrl) & UBLK_F_USER_RECOVERY_FAIL_IO))
 		return taken_over_half(s, -ENOTRECOVERABLE, err);
 	while (!ret) {
-		ret = ub_ctrl_simple(s->ctrl, s->info, UBLK_U_CMD_START_USER_RECOVERY, 0, -1);
+		ret = ub_same_command(s->ctrl, s->info, UBLK_U_CMD_START_USER_RECOVERY, 0,
+				      UB_CTRL_NO_TIMEOUT);
 		/* Linux 6.12 says so when an earlier attempt got as far as here and no further:
 		 * then its reset of the queues has been done already. */
 		if (ret == -EINVAL)

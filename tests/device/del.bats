@@ -100,6 +100,189 @@ swapoff_if_on()
 	ublk del "$dev"
 }
 
+# mounted_elsewhere DEV: in a mount namespace that nobody else sees. Leaves the process in $holder.
+mounted_elsewhere()
+{
+	mkfs.ext4 -q "$1"
+	mkdir m
+	unshare -m bash -c 'mount "$0" m && touch mounted && exec sleep 1000' "$1" &
+	holder=$!
+	wait_for 20 test -e mounted
+}
+
+# claimed DEV [CMD...]: del, run so, is refused, because somebody has claimed the device.
+claimed()
+{
+	run "${@:2}" "$UBLK" del "$1"
+	[[ $status -eq 5 && $output == *"in use"*"claimed by somebody"* ]] ||
+		{ printf '%s\n' "$status" "$output"; return 1; }
+}
+
+@test "a parked device that is mounted in another mount namespace is refused, and lives on after recovery" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img)
+	mounted_elsewhere "$dev"
+	sync
+	kill_server "$dev"
+	wait_for 10 is_state "$dev" quiesced
+	claimed "$dev"
+	is_state "$dev" quiesced
+	ublk recover "$dev"
+	nsenter -t "$holder" -m sh -c 'echo hello >"$0" && sync -f "$0"' "$PWD/m/f"
+	kill "$holder"
+	wait "$holder" || true
+	wait_for 10 ublk del "$dev"
+	e2fsck -fp a.img
+}
+
+# pod CMD...: where processes, mounts and /dev are others, and of the devices there is only what
+# makes and removes them.
+pod()
+{
+	# shellcheck disable=SC2016 # for the other shell
+	unshare -pf --kill-child --mount-proc -m --propagation private bash -c '
+		mkdir /tmp/dev && cp -a /dev/ublk-control /dev/null /tmp/dev &&
+		mount -t tmpfs none /dev && cp -a /tmp/dev/* /dev && rm -r /tmp/dev &&
+		mount -t tmpfs none /run && exec "$@"' pod "$@"
+}
+
+@test "from a pod without the node, a device that is mounted outside is refused" {
+	dev=$(ublk add -t mem --size 32M)
+	mounted_elsewhere "$dev"
+	claimed "$dev" pod
+	is_state "$dev" live
+	kill "$holder"
+	wait "$holder" || true
+	wait_for 10 ublk del "$dev"
+}
+
+@test "from a pod, a device that is open outside is refused" {
+	dev=$(ublk add -t null)
+	exec 7<"$dev"
+	run pod "$UBLK" del "$dev" 7<&-
+	[ "$status" -eq 5 ]
+	[[ $output == *"perhaps open by processes that cannot be seen from here"* ]]
+	read_block "$dev"
+	exec 7<&-
+	run -0 pod "$UBLK" del --force "$dev"
+}
+
+@test "from a pod, --all leaves the devices of others, living or parked, and takes them with --force" {
+	make_image a.img 16M
+	a=$(ublk add -t loop -f a.img)
+	b=$(ublk add -t null)
+	kill_server "$a"
+	wait_for 10 is_state "$a" quiesced
+	run -0 pod "$UBLK" del --all
+	[[ $output == *"${a#/dev/} is left alone"*"${b#/dev/} is left alone"* ]]
+	is_state "$a" quiesced
+	is_state "$b" live
+	run -0 pod "$UBLK" del --all --force
+	rm -f /run/ublk/*.json
+}
+
+@test "a device that an NVMe target exports is refused" {
+	dev=$(ublk add -t null)
+	modprobe nvmet
+	subsystem=/sys/kernel/config/nvmet/subsystems/tests
+	at_end end_nvmet
+	mkdir "$subsystem" "$subsystem/namespaces/1"
+	printf '%s' "$dev" >"$subsystem/namespaces/1/device_path"
+	echo 1 >"$subsystem/namespaces/1/enable"
+	refused "$dev" "used by nvmet, tests/1"
+	end_nvmet
+	ublk del "$dev"
+}
+
+end_nvmet()
+{
+	[[ ! -d $subsystem ]] || rmdir "$subsystem/namespaces/1" "$subsystem"
+}
+
+@test "a device that LIO exports is refused" {
+	dev=$(ublk add -t null)
+	modprobe target_core_mod
+	modprobe target_core_iblock
+	modprobe target_core_file
+	for kind in iblock fileio; do
+		store=/sys/kernel/config/target/core/${kind}_0
+		at_end end_lio
+		mkdir "$store" "$store/disk"
+		printf 'udev_path=%s,fd_dev_name=%s,fd_dev_size=16777216' "$dev" "$dev" >"$store/disk/control"
+		printf '%s' "$dev" >"$store/disk/udev_path"
+		echo 1 >"$store/disk/enable"
+		refused "$dev" "used by LIO, ${kind}_0/disk"
+		end_lio
+	done
+	ublk del "$dev"
+}
+
+end_lio()
+{
+	[[ ! -d $store ]] || rmdir "$store/disk" "$store"
+}
+
+# udev_has DEV SECONDS: as its worker looks at the device, on a slow machine.
+udev_has()
+{
+	local name='(udev-worker)'
+	cp "$(command -v sleep)" "$name"
+	"./$name" "$2" 7<"$1" &
+	worker=$!
+	wait_for 10 is_named "$worker" "$name"
+}
+
+is_named()
+{
+	[[ $(<"/proc/$1/comm") == "$2" ]]
+}
+
+@test "del waits for udev to close the device, as long as it may" {
+	dev=$(ublk add -t null)
+	udev_has "$dev" 4
+	run -0 ublk del "$dev"
+	nothing_left
+	dev=$(ublk add -t null)
+	udev_has "$dev" 1000
+	in_time 10 ublk del --timeout 2 "$dev"
+	[ "$status" -eq 5 ]
+	[[ $output == *"open by (udev-worker) ($worker)"* ]]
+	kill "$worker"
+	wait "$worker" || true
+	ublk del "$dev"
+}
+
+@test "a suspended del leaves the device alone that has got the number meanwhile" {
+	dev=$(ublk add -n 0 -t null)
+	exec 7<"$dev"
+	ublk_in_background del 0
+	wait_for 10 is_started "$del"
+	kill -STOP "$del"
+	exec 7<&-
+	wait_for 10 ublk del --if-exists 0
+	make_image a.img 16M
+	ublk add -n 0 -t loop -f a.img
+	kill -CONT "$del"
+	ends_with 0 "$del"
+	is_state 0 live
+	read_block /dev/ublkb0
+	[ "$(jq .id /run/ublk/0.json)" = 0 ]
+	ublk del 0
+}
+
+# Without what the test itself has open.
+ublk_in_background()
+{
+	"$UBLK" "$@" 7<&- &
+	del=$!
+}
+
+# is_started PID: as far as to have a helper, or to be asleep.
+is_started()
+{
+	[[ -n $(<"/proc/$1/task/$1/children") ]] || [[ $(<"/proc/$1/wchan") == *nanosleep* ]]
+}
+
 @test "--force takes a device from those who have it open, and says nothing" {
 	dev=$(ublk add -t null)
 	exec 7<"$dev"

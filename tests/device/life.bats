@@ -85,6 +85,32 @@ stat_field()
 	wait_for 10 nothing_left
 }
 
+# forks: how many processes there have been.
+forks()
+{
+	awk '$1 == "processes" { print $2 }' /proc/stat
+}
+
+@test "SIGTERM: a server that waits for its users makes no processes meanwhile" {
+	dev=$(ublk add -t null --log-file server.log)
+	exec 7<"$dev"
+	kill -TERM "$(server_of "$dev")"
+	wait_for 10 grep -q 'in use' server.log
+	wait_for 10 is_waiting_for_users
+	before=$(forks)
+	# The time is what is measured.
+	sleep 3
+	# Those of this test.
+	[ $(($(forks) - before)) -le 4 ]
+	exec 7<&-
+	wait_for 10 nothing_left
+}
+
+is_waiting_for_users()
+{
+	pgrep -fx 'ublk-server errand wait-stop .*' >/dev/null
+}
+
 @test "SIGTERM: a second one stops at once, used or not" {
 	dev=$(ublk add -t null --log-file server.log)
 	server=$(server_of "$dev")
@@ -396,6 +422,21 @@ END
 	[ "$status" -eq 1 ]
 	[[ $stderr == *"No space left"* ]]
 	nothing_left
+}
+
+@test "a file where the device's nodes belong is told, and nothing is left of the add" {
+	for node in ublkb7 ublkc7; do
+		echo junk >"/dev/$node"
+		at_end rm -f "/dev/$node"
+		run ublk add -n 7 -t null --timeout 20
+		[ "$status" -eq 1 ] || { echo "$status $output"; return 1; }
+		[[ $output == *"cannot use /dev/$node: "*"was there before"* ]]
+		[ "$(<"/dev/$node")" = junk ]
+		rm "/dev/$node"
+		nothing_left
+	done
+	ublk add -n 7 -t null
+	ublk del 7
 }
 
 @test "--no-wait: add ends without waiting for the node, which comes" {

@@ -390,6 +390,42 @@ inode_again()
 	ublk del "$dev"
 }
 
+# container CMD: a namespace of processes of its own, which stays. Leaves it in $box.
+container()
+{
+	rm -f box.status
+	unshare --pid --fork --mount-proc --kill-child bash -c "($1) >box.log 2>&1; echo \$? >box.status; exec sleep 1000" &
+	box=$!
+	wait_for 60 test -s box.status
+	[ "$(<box.status)" -eq 0 ] || { cat box.log; return 1; }
+}
+
+@test "a device that is served in another namespace of processes is live, and del and recover know it" {
+	make_image a.img 16M
+	container "'$UBLK' add -t loop -f a.img"
+	server=$(servers)
+	run -0 ublk show --json 0
+	[ "$(jq -r '.devices[0].server | .pid, .alive' <<<"$output" | xargs)" = "$server true" ]
+	run -0 ublk show 0
+	[[ $output != *status:* ]]
+	run -0 --separate-stderr ublk recover 0
+	[[ $stderr == *"nothing to recover"* ]]
+	# From a third one nothing can be told, which counts as life.
+	run -0 unshare --pid --fork --mount-proc "$UBLK" show --json 0
+	[ "$(jq -r '.devices[0].server | .pid, .alive' <<<"$output" | xargs)" = "null null" ]
+	run -0 --separate-stderr unshare --pid --fork --mount-proc "$UBLK" recover 0
+	[[ $stderr == *"nothing to recover"* ]]
+	kill -KILL "$box"
+	wait "$box" || true
+	wait_for 10 quiesced 0
+	ublk recover 0
+	read_block /dev/ublkb0
+	ublk del 0
+	container "'$UBLK' add -t loop -f a.img"
+	ublk del 0
+	kill -KILL "$box"
+}
+
 @test "of two recovers at once one wins, the other sees that it is done, and the device lives" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)

@@ -386,6 +386,42 @@ one_server()
 	nothing_left
 }
 
+# stopped_ublk: a command of ours, or its helper, has stopped itself. Leaves it in $helper.
+stopped_ublk()
+{
+	local pid
+	for pid in $(pgrep -x ublk); do
+		! is_stopped "$pid" || { helper=$pid && return; }
+	done
+	return 1
+}
+
+@test "del: between its look and its command the number changes hands, and the new device lives" {
+	# Before Linux 7.0 del without --force has claimed the device by then: the number stays its.
+	options=(--force)
+	! kernel_at_least 7.0 || options+=(--timeout=20)
+	for option in "${options[@]}"; do
+		ublk add -n 0 -t null
+		UBLK_FAULT=same:stop "$UBLK" del "$option" 0 >out.log 2>&1 &
+		command=$!
+		wait_for 20 stopped_ublk
+		ublk del 0
+		ublk add -n 0 -t loop -f a.img
+		wait_for 20 del_has_ended
+		ends_with 0 "$command" || { cat out.log; return 1; }
+		is_state 0 live
+		dd if=/dev/ublkb0 of=/dev/null bs=4096 count=1 iflag=direct status=none
+		ublk del 0
+	done
+}
+
+# It may stop itself again.
+del_has_ended()
+{
+	kill -CONT "$helper" "$command" 2>/dev/null || true
+	is_gone "$command"
+}
+
 @test "a device without a server that could not be recovered can be deleted" {
 	orphaned_device 2
 	run recover attach:kill

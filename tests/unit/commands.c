@@ -170,7 +170,7 @@ static void several_devices_have_their_common_status_or_1(void **state)
 static void hints_are_things_to_type(void **state)
 {
 	struct ub_user list[] = {{.kind = UB_USER_MOUNT, .what = "/mnt/it's $HOME"}};
-	const struct ub_users users = {list, 1};
+	const struct ub_users users = {.list = list, .count = 1};
 	struct ub_error err = {.code = -EBUSY, .stage = UB_STAGE_STOP};
 	const struct ub_facts facts = {.verb = "del", .device = "3", .users = &users};
 	struct ub_hints hints;
@@ -195,7 +195,7 @@ static void hints_are_things_to_type(void **state)
 static void a_mount_point_that_was_cut_is_not_to_be_typed(void **state)
 {
 	struct ub_user list[] = {{.kind = UB_USER_MOUNT, .device = "ublkb3p1"}};
-	const struct ub_users users = {list, 1};
+	const struct ub_users users = {.list = list, .count = 1};
 	struct ub_error err = {.code = -EBUSY, .stage = UB_STAGE_STOP};
 	const struct ub_facts facts = {.verb = "del", .device = "3", .users = &users};
 	struct ub_hints hints;

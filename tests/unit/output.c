@@ -56,8 +56,7 @@ static void fill_ours(struct ub_dev_detail *detail)
 		.dev_sectors = 2 << 20,
 	};
 	dev->managed = true;
-	dev->pid = 812;
-	dev->server_alive = true;
+	dev->server = (struct ub_served_by){.answer = UB_SERVED_YES, .pid = 812};
 	dev->size = 1 << 30;
 	ub_spec_init(spec);
 	(void)ub_spec_set_target(spec, ub_target_find("loop"));
@@ -75,7 +74,7 @@ static void fill_ours(struct ub_dev_detail *detail)
 	dev->record.backing.handle = strdup("1:0c000000");
 	dev->record.backing.length = 1 << 30;
 	ub_note(&dev->record.notes, "8 queues asked for, 2 granted");
-	detail->users = (struct ub_users){users, 2};
+	detail->users = (struct ub_users){.list = users, .count = 2};
 }
 
 static void fill_theirs(struct ub_dev_detail *detail)
@@ -241,7 +240,7 @@ static void health_names_the_way_back(void **state)
 	char status[256], action[256];
 
 	(void)state;
-	dev->server_alive = false;
+	dev->server.answer = UB_SERVED_NO;
 	dev->info.state = UBLK_S_DEV_QUIESCED;
 	ub_device_health(dev, status, sizeof(status), action, sizeof(action));
 	assert_string_equal(action, "ublk recover 0");
@@ -256,7 +255,7 @@ static void health_names_the_way_back(void **state)
 	assert_non_null(strstr(status, "its server died"));
 	assert_non_null(strstr(status, "backing is missing"));
 	assert_non_null(strstr(action, "ublk recover; or give it up: ublk del --force 0"));
-	dev->server_alive = true;
+	dev->server.answer = UB_SERVED_YES;
 	dev->info.state = UBLK_S_DEV_LIVE;
 	ub_device_health(dev, status, sizeof(status), action, sizeof(action));
 	assert_non_null(strstr(status, "backing is missing"));

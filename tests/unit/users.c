@@ -7,7 +7,10 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -15,6 +18,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "device/users_internal.h"
+#include "kernel/node.h"
 
 static struct ub_node list[] = {
 	{.name = "ublkb0", .major = 259, .minor = 0},
@@ -123,7 +127,7 @@ static void swap_is_found_by_name(void **state)
 
 static void descriptions_say_what_to_look_for(void **state)
 {
-	const struct ub_node *disk = &list[0];
+	const char *disk = "ublkb0";
 	char buf[400];
 
 	(void)state;
@@ -132,6 +136,7 @@ static void descriptions_say_what_to_look_for(void **state)
 	assert_int_equal(ub_users_add(&users, UB_USER_HOLDER, disk, "dm-0, vg-lv", 0), 0);
 	assert_int_equal(ub_users_add(&users, UB_USER_OPENER, disk, "fio", 812), 0);
 	assert_int_equal(ub_users_add(&users, UB_USER_CLAIM, disk, "", 0), 0);
+	assert_int_equal(ub_users_add(&users, UB_USER_UNSEEN, disk, "", 0), 0);
 	assert_string_equal(ub_user_describe(&users.list[0], buf, sizeof(buf)),
 			    "mounted on /mnt (ublkb0)");
 	assert_string_equal(ub_user_describe(&users.list[1], buf, sizeof(buf)),
@@ -141,14 +146,13 @@ static void descriptions_say_what_to_look_for(void **state)
 	assert_string_equal(ub_user_describe(&users.list[3], buf, sizeof(buf)),
 			    "open by fio (812)");
 	assert_non_null(strstr(ub_user_describe(&users.list[4], buf, sizeof(buf)), "claimed"));
+	assert_non_null(strstr(ub_user_describe(&users.list[5], buf, sizeof(buf)), "perhaps open"));
 }
 
 static void a_device_that_is_not_there_has_no_users(void **state)
 {
 	(void)state;
 	assert_int_equal(ub_users_find(1048575, 0, &users), 0);
-	assert_int_equal(users.count, 0);
-	assert_int_equal(ub_users_find_claim(1048575, &users), 0);
 	assert_int_equal(users.count, 0);
 }
 
@@ -161,6 +165,26 @@ static void what_processes_have_open_is_looked_through(void **state)
 	assert_int_equal(ub_users_find_openers(&others, getppid(), &users), 0);
 	assert_int_equal(ub_users_find_holders(&others, &users), 0);
 	assert_int_equal(users.count, 0);
+}
+
+static void only_the_right_node_is_opened(void **state)
+{
+	char path[] = "/tmp/ublk-node-XXXXXX";
+	int fd = mkstemp(path), flags = O_RDONLY | O_CLOEXEC;
+	dev_t null = makedev(1, 3);
+
+	(void)state;
+	assert_true(fd >= 0);
+	assert_int_equal(ub_node_open(AT_FDCWD, path, S_IFBLK, null, flags), -ENOTBLK);
+	assert_int_equal(ub_node_open(AT_FDCWD, "/dev/null", S_IFBLK, null, flags), -ENOTBLK);
+	assert_int_equal(ub_node_open(AT_FDCWD, "/dev/null", S_IFCHR, makedev(1, 5), flags),
+			 -ESTALE);
+	assert_int_equal(ub_node_open(AT_FDCWD, "/dev/none", S_IFCHR, null, flags), -ENOENT);
+	ub_close(&fd);
+	fd = ub_node_open(AT_FDCWD, "/dev/null", S_IFCHR, null, flags);
+	assert_true(fd >= 0);
+	ub_close(&fd);
+	(void)unlink(path);
 }
 
 #define TEST(fn) cmocka_unit_test_teardown(fn, teardown)
@@ -176,6 +200,7 @@ int main(void)
 		TEST(swap_is_found_by_name),
 		TEST(descriptions_say_what_to_look_for),
 		TEST(a_device_that_is_not_there_has_no_users),
+		TEST(only_the_right_node_is_opened),
 		TEST(what_processes_have_open_is_looked_through),
 	};
 
