@@ -79,14 +79,15 @@ only()
 	only device 'device/|spec/|record/|budget/|process/|base/|kernel/|memory/|target/'
 }
 
-# symbols DIR...: what the object files there define and want.
+# symbols DIR...: what the object files there define and want. A build may have files of sources that
+# are no more.
 symbols()
 {
-	find "${@/#/$BUILD/CMakeFiles/}" -name '*.o' |
-		sort | while read -r object; do
-		source=${object#*.dir/} source=${source%.o}
-		[[ ! -e $source ]] || nm "$object" | sed -E "s|^([0-9a-f]+)? +([A-Za-z]) |$source \\2 |"
-	done
+	find "${@/#/$BUILD/CMakeFiles/}" -name '*.o' -print0 | sort -z | xargs -0 nm -A |
+		sed -nE 's|^.*\.dir/(.*)\.o:([0-9a-f]+)? +([A-Za-z]) (.*)$|\1 \3 \4|p' |
+		while read -r source rest; do
+			[[ ! -e $source ]] || printf '%s %s\n' "$source" "$rest"
+		done
 }
 
 # circles AT-LEAST DIR...: fails with files that need each other, and if there is less to look at.
