@@ -70,13 +70,12 @@ const void *ub_field_within(const struct ub_field *field, const void *object)
 
 const void *ub_field_at(const struct ub_field *field, const void *object, size_t index)
 {
-	const char *items = (const char *)object + field->items;
+	const void *where = (const char *)object + field->items;
+	const char *const *list = where;
 
 	if (field->at)
 		return field->at(object, index);
-	if (!field->items_here)
-		items = *(const char *const *)items;
-	return items + index * field->item_size;
+	return (field->items_here ? (const char *)where : *list) + index * field->item_size;
 }
 
 static void put_flags(FILE *file, uint64_t mask, const char *separator)

@@ -71,7 +71,7 @@ uint64_t ub_cgroup_memory_max(void)
 	_cleanup_fclose_ FILE *groups = fopen("/proc/self/cgroup", "re");
 	_cleanup_free_ char *line = NULL;
 	uint64_t least = UINT64_MAX, value;
-	char path[PATH_MAX], text[32];
+	char path[PATH_MAX] = "", text[32];
 	size_t size = 0;
 	int top = -ENOENT;
 

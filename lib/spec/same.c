@@ -5,7 +5,9 @@
 
 static const char *string_at(const void *args, const struct ub_opt *opt)
 {
-	return *(char *const *)((const char *)args + opt->offset);
+	const char *const *field = (const void *)((const char *)args + opt->offset);
+
+	return *field;
 }
 
 static bool is_same_string(const char *asked, const char *kept)

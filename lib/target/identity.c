@@ -136,7 +136,7 @@ int ub_backing_identify(int fd, struct ub_backing *b)
 	if (fstat(fd, &st) < 0)
 		return -errno;
 	*b = (struct ub_backing){
-		.path = UB_TAKE_PTR(old.path),
+		.path = old.path,
 		.size = old.size,
 		.offset = old.offset,
 		.length = old.length,
@@ -146,6 +146,7 @@ int ub_backing_identify(int fd, struct ub_backing *b)
 		.ino = st.st_ino,
 		.rdev = S_ISBLK(st.st_mode) ? st.st_rdev : 0,
 	};
+	old.path = NULL;
 	ub_backing_done(&old);
 	if (b->rdev)
 		identify_disk(b);

@@ -361,6 +361,8 @@ inode_again()
 	ublk del "$dev"
 
 	mkfifo pipe
+	# The pipe is what they talk by.
+	# shellcheck disable=SC2094
 	/usr/lib/openssh/sftp-server <pipe | sshfs -f -o passive ":$PWD/fs" remote >pipe &
 	at_end unmount "$PWD/remote"
 	wait_for 20 mountpoint -q remote

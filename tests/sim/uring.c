@@ -289,8 +289,9 @@ static void do_work(struct ring *r, struct work *w)
 		driver_dispatch(r, req, r->gone);
 		break;
 	case WORK_BATCH:
-		batch_dispatch(&sim.queues[((const struct ublk_batch_io *)op->sqe.cmd)->q_id], op,
-			       r->gone);
+		batch_dispatch(&sim.queues[((const struct ublk_batch_io *)(const void *)op->sqe.cmd)
+						   ->q_id],
+			       op, r->gone);
 		break;
 	}
 }
