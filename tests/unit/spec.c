@@ -213,7 +213,7 @@ static void set_file(struct ub_spec *one, const char *path)
 	char **file;
 
 	assert_int_equal(ub_spec_set_target(one, ub_target_find("loop")), 0);
-	file = (char **)((char *)one->target_args + one->target->options[0].offset);
+	file = (void *)((char *)one->target_args + one->target->options[0].offset);
 	*file = strdup(path);
 }
 
