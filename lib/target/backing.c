@@ -180,8 +180,7 @@ static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *
 	return 0;
 }
 
-static int identify(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
-		    struct ub_error *err)
+static int identify(struct ub_tgt *tgt, struct ub_error *err)
 {
 	struct ub_backing *b = &tgt->backing;
 	struct stat st;
@@ -191,15 +190,6 @@ static int identify(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 		ret = -errno;
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot look at %s", b->path);
-	if (!req->probe && st.st_nlink == 0)
-		ub_note(notes, "%s has no name: should its server die, no other one finds it",
-			b->path);
-	else if (!req->probe && ub_backing_known_by(b) < UB_BY_BIRTH)
-		ub_note(notes,
-			"nothing firm is known of %s: a recovery takes what it finds there, if "
-			"nobody "
-			"has locked it",
-			b->path);
 	b->size = (uint64_t)st.st_size;
 	b->writable = !tgt->read_only;
 	if (b->rdev && ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0)
@@ -208,13 +198,28 @@ static int identify(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	return 0;
 }
 
+void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes)
+{
+	const struct ub_backing *b = &tgt->backing;
+	struct stat st;
+
+	if (fstat(tgt->files[0], &st) == 0 && st.st_nlink == 0)
+		ub_note(notes, "%s has no name: should its server die, no other one finds it",
+			b->path);
+	else if (ub_backing_known_by(b) < UB_BY_BIRTH)
+		ub_note(notes,
+			"nothing firm is known of %s: a recovery takes what it finds there, if "
+			"nobody has locked it",
+			b->path);
+}
+
 int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err)
 {
 	int ret;
 
 	ret = create ? make(tgt, create, req->probe, err) : open_there(tgt, req, notes, err);
-	return ret < 0 ? ret : identify(tgt, req, notes, err);
+	return ret < 0 ? ret : identify(tgt, err);
 }
 
 /*

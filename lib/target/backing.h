@@ -24,6 +24,9 @@ int ub_backing_check_kind(const char *path, mode_t mode, struct ub_error *err);
 int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err);
 
+/* Notes what a recovery has to go without: of a file that has no name, or nothing firm to know it by. */
+void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes);
+
 /*
  * Locks what of it is served. The descriptor is the only one of its description: the lock lasts as long
  * as the server's I/O does, even past the server's death. (Of a block device the whole is the server's

@@ -297,6 +297,8 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 
 	if (ret == 0)
 		ret = name_descriptor(tgt, a, err);
+	if (ret == 0 && !req->probe)
+		ub_backing_note(tgt, notes);
 	if (ret == 0)
 		ret = choose_range(tgt, a, req, err);
 	if (ret == 0 && !req->no_lock && !req->probe)
