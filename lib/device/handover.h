@@ -34,10 +34,11 @@ enum ub_message_type { UB_MESSAGE_NOTE, UB_MESSAGE_ERROR, UB_MESSAGE_READY, UB_M
 
 struct ub_message {
 	uint32_t type;
-	int32_t code;   /* of an error: negative errno */
-	uint32_t stage; /* of an error */
-	uint32_t id;    /* of ready: the device */
-	char text[600]; /* of a note or an error; NUL-terminated */
+	int32_t code;    /* of an error: negative errno */
+	uint32_t stage;  /* of an error */
+	uint32_t id;     /* of ready: the device */
+	uint32_t undone; /* of an error: nothing is left to be undone */
+	char text[600];  /* of a note or an error; NUL-terminated */
 };
 
 /* The server's arguments: ublk-server HANDOVER_FD CHANNEL_FD [FRONT]; with a third one, its child

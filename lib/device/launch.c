@@ -36,7 +36,7 @@
 struct ub_launch {
 	enum ub_launch_mode mode;
 	bool foreground; /* the server is this process's parent */
-	bool told;       /* it has said what went wrong */
+	bool undone;     /* ... and has said that nothing is left */
 	pid_t pid;
 	int pidfd;
 	int channel;
@@ -174,18 +174,6 @@ static bool wait_gone(struct ub_launch *launch)
 	return ret == 0;
 }
 
-/* Has the server left a device that it had added? */
-static bool has_left_device(const struct ub_launch *launch)
-{
-	const struct ublksrv_ctrl_dev_info *info = &launch->handover->info;
-	struct ublksrv_ctrl_dev_info now;
-	_cleanup_(ub_ctrl_closep)
-	struct ub_ctrl *ctrl = NULL;
-
-	return info->flags & UBLK_F_CMD_IOCTL_ENCODE && ub_ctrl_open(&ctrl, NULL) == 0 &&
-	       ub_same_info(ctrl, info, &now) == 0;
-}
-
 /* The server is gone: if it left a device that it had added, remove it. */
 static void remove_left_device(struct ub_launch *launch)
 {
@@ -205,9 +193,8 @@ static void remove_left_device(struct ub_launch *launch)
 static void undo(struct ub_launch *launch)
 {
 	ub_close(&launch->channel);
-	/* It has undone what it did, and waits for this process to say so. */
-	if (launch->foreground && launch->told &&
-	    (launch->mode == UB_LAUNCH_RECOVER || !has_left_device(launch)))
+	/* It waits for this process to say so. */
+	if (launch->foreground && launch->undone)
 		return;
 	/* A recovery that has begun to fetch goes on by itself, and is not to be killed. */
 	if (launch->mode == UB_LAUNCH_RECOVER) {
@@ -249,7 +236,7 @@ static int take_message(struct ub_launch *launch, uint32_t *ret_id, struct ub_no
 		*ret_id = msg.id;
 		return 1;
 	default:
-		launch->told = true;
+		launch->undone = msg.undone;
 		return ub_fail_text(err, (enum ub_stage)msg.stage, msg.code < 0 ? msg.code : -EIO,
 				    "%s", msg.text);
 	}

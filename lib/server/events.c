@@ -147,7 +147,11 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text)
 {
-	struct ub_message msg = {.type = type, .id = s->record.id};
+	struct ub_message msg = {
+		.type = type,
+		.id = s->record.id,
+		.undone = !s->added && !s->fetching,
+	};
 
 	if (s->channel < 0)
 		return false;

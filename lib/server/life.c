@@ -78,6 +78,8 @@ static void remove_device(struct server *s)
 	ret = ub_same_command(s->ctrl, s->info, del, 0, UNDO_MS);
 	if (ret != 0 && ret != -ENODEV)
 		ub_log(&s->log, LOG_ERR, "cannot remove the device: %s", strerror(-ret));
+	else
+		s->added = false;
 	(void)ub_record_remove(s->record.id, s->record.token);
 }
 
