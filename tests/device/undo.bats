@@ -306,7 +306,7 @@ end_with_server()
 has_ended_after_all()
 {
 	kill -CONT "$server" 2>/dev/null || true
-	is_gone "$command"
+	is_gone "$command" && { is_gone "$server" || is_state 0 live; }
 }
 
 @test "recover: the command killed or interrupted at any step, the device is live or recoverable" {
