@@ -148,11 +148,11 @@ longer()
 }
 
 # make_slow_disk MILLISECONDS MEGABYTES: prints a disk each of whose requests takes so long, or longer;
-# not near the 30 s after which the block layer gives a request up.
+# not the 5 s after which null_blk gives a request up.
 make_slow_disk()
 {
 	longer "$1"
-	((longer < 15000)) || longer=15000
+	((longer < 4000)) || longer=4000
 	make_ram_disk "$2" 512 irqmode=2 "completion_nsec=$((longer * 1000000))"
 }
 
