@@ -111,17 +111,18 @@ static uint64_t now_ns(void)
 }
 
 /*
- * Looks for completions, without entering the kernel, until there are any or the time is over: then
- * nobody needs to wake this thread. Until it enters the kernel again nothing is posted, but a flag
- * tells that something could be (IORING_SETUP_TASKRUN_FLAG). What waits to be submitted goes first.
+ * Looks for completions, without entering the kernel, until there are as many as are @wanted or the
+ * time is over: then nobody needs to wake this thread. Until it enters the kernel again nothing is
+ * posted, but a flag tells that something could be (IORING_SETUP_TASKRUN_FLAG). What waits to be
+ * submitted goes first.
  */
-static void poll_ring(struct ub_queue *q)
+static void poll_ring(struct ub_queue *q, unsigned wanted)
 {
 	uint64_t end = now_ns() + q->poll_ns;
 
 	if (ub_ring_queued(&q->ring) > 0)
 		(void)ub_queue_enter(q, 0);
-	while (io_uring_cq_ready(&q->ring.uring) == 0 && !ub_ring_has_more(&q->ring) &&
+	while (io_uring_cq_ready(&q->ring.uring) < wanted && !ub_ring_has_more(&q->ring) &&
 	       now_ns() < end)
 		for (unsigned i = 0; i < POLL_SPINS && !ub_ring_has_more(&q->ring); i++)
 			relax();
@@ -143,7 +144,7 @@ int ub_queue_serve(struct ub_queue *q)
 	while (!ub_queue_is_idle(q)) {
 		wanted = completions_to_wait_for(q);
 		if (__builtin_expect(q->poll_ns != 0, 0) && wanted)
-			poll_ring(q);
+			poll_ring(q, wanted);
 		/* What has been submitted already may have ended the queue: ub_link_cut(). */
 		ret = ub_queue_enter(q, q->refused ? 0 : wanted);
 		if (ret < 0 && !ub_queue_asks_again(ret))

@@ -100,8 +100,8 @@ slowest_files()
 	done | sort -rn | head -n "$1"
 }
 
-# missing_tests: names what was planned and never reported.
-missing_tests()
+# failed_tests: names once more what failed, and what was planned and never reported.
+failed_tests()
 {
 	local file
 	for file in "$RESULTS"/*; do
@@ -109,6 +109,7 @@ missing_tests()
 		awk -v file="${file##*/}" '
 			$1 == "plan" { plan = $2 }
 			$1 != "plan" { seen++ }
+			$1 == "fail" { sub(/^fail [0-9]+ /, ""); print "fail  " file ": " $0 }
 			END { if (plan > seen) print "fail  " file ": " plan - seen " tests did not run" }' "$file"
 	done
 }
