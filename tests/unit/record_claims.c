@@ -1,0 +1,156 @@
+/* SPDX-License-Identifier: MIT */
+/* Which device a file or a disk belongs to. */
+#include "record_folder.h"
+
+static void a_backing_that_is_served_is_found(void **state)
+{
+	static const char key[] = ".index/file-18446744073709551615-18446744073709551614";
+	char path[] = "/other";
+	struct ub_backing b = {.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1};
+	uint32_t id = 0;
+	char junk[192];
+
+	(void)state;
+	there = 7;
+	assert_int_equal(find(&b, &id), 0);
+	write_record(1048575, 7, "/a");
+	write_record(0, 8, "/a");
+	(void)snprintf(junk, sizeof(junk), "%s/5.json", dir);
+	assert_int_equal(mkfifo(junk, 0644), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/%s/5", dir, key);
+	assert_int_equal(mkdir(junk, 0755), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/%s/6", dir, key);
+	assert_int_equal(mkfifo(junk, 0644), 0);
+	(void)snprintf(junk, sizeof(junk), "%s/%s/01048575", dir, key);
+	assert_int_equal(symlink("1048575", junk), 0);
+
+	assert_int_equal(find(&b, &id), 1);
+	assert_int_equal(id, 1048575);
+	b.ino--;
+	assert_int_equal(find(&b, &id), 0);
+	b.ino++;
+	there = 9;
+	assert_int_equal(find(&b, &id), 0);
+	b.path = NULL;
+	there = 7;
+	assert_int_equal(find(&b, &id), 0);
+}
+
+static void a_range_or_an_inode_number_of_old_claims_nothing_else(void **state)
+{
+	char path[] = "/a", handle[] = "1:02";
+	struct ub_backing b = {
+		.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1, .handle = handle};
+	struct ub_record r = make_record(4, path);
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	r.backing.handle = strdup("1:02");
+	r.backing.offset = 4096;
+	r.backing.length = 4096;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(find(&b, &id), 1);
+	b.length = 4096;
+	assert_int_equal(find(&b, &id), 0);
+	b.length = 4097;
+	assert_int_equal(find(&b, &id), 1);
+	b.offset = 8192;
+	assert_int_equal(find(&b, &id), 0);
+	b.offset = 8191;
+	assert_int_equal(find(&b, &id), 1);
+	handle[3] = '3';
+	assert_int_equal(find(&b, &id), 0);
+	ub_record_done(&r);
+}
+
+/* Of what an anonymous device number, an inode number, or a disk's, says nothing. */
+static void a_backing_is_found_under_numbers_that_have_changed(void **state)
+{
+	char path[] = "/a", text[] = "1:02";
+	struct ub_record r = make_record(4, path);
+	struct ub_backing b = {.path = path};
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	r.backing.dev = 40;
+	r.backing.handle = strdup(text);
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	b.dev = 41;
+	b.handle = text;
+	assert_int_equal(find(&b, &id), 1);
+
+	r.backing.unsteady = true;
+	r.backing.real = strdup("/real");
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	b.unsteady = true;
+	b.handle = NULL;
+	b.ino = 99;
+	assert_int_equal(find(&b, &id), 0);
+	b.real = r.backing.real;
+	assert_int_equal(find(&b, &id), 1);
+
+	r.backing.rdev = 64;
+	r.backing.disk_id = strdup(text);
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	b = (struct ub_backing){.path = path, .rdev = 65, .disk_id = text};
+	assert_int_equal(find(&b, &id), 1);
+	ub_record_done(&r);
+}
+
+static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state)
+{
+	struct ub_record r = make_record(4, "/dev/a");
+	char path[] = "/dev/b";
+	struct ub_backing b = {.path = path, .dev = 1, .ino = 2, .rdev = 259};
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	r.backing.rdev = 259;
+	r.backing.writable = false;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	ub_record_done(&r);
+	assert_int_equal(find(&b, &id), 0);
+	b.writable = true;
+	assert_int_equal(find(&b, &id), 1);
+	assert_int_equal(id, 4);
+}
+
+static void an_entry_that_is_left_over_claims_nothing(void **state)
+{
+	char path[] = "/a";
+	struct ub_backing b = {
+		.path = path, .dev = UINT64_MAX, .ino = UINT64_MAX - 1, .writable = true};
+	struct ub_record r = make_record(3, "/b");
+	uint32_t id;
+
+	(void)state;
+	there = TOKEN;
+	/* The entry without its record, and then with another one's. */
+	write_record(3, TOKEN, path);
+	assert_int_equal(unlink(file), 0);
+	assert_int_equal(find(&b, &id), 0);
+	r.backing.ino = 5;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(find(&b, &id), 0);
+	b.ino = 5;
+	assert_int_equal(find(&b, &id), 1);
+	assert_int_equal(ub_record_remove(3, TOKEN), 0);
+	assert_int_equal(find(&b, &id), 0);
+	ub_record_done(&r);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(a_backing_that_is_served_is_found),
+		TEST(a_range_or_an_inode_number_of_old_claims_nothing_else),
+		TEST(a_backing_is_found_under_numbers_that_have_changed),
+		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
+		TEST(an_entry_that_is_left_over_claims_nothing),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
