@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "record/file.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -86,7 +87,8 @@ static int fill(int fd, const char *text)
 	return ret;
 }
 
-/* Return: 0 with the file's name, or a negative errno when there is no spare, or none large enough. */
+/* Return: 0 with the file's name, or a negative errno when there is no spare, or none large
+ * enough. */
 static int fill_spare(int dirfd, uint32_t id, const char *text,
 		      char name[static UB_RECORD_NAME_SIZE])
 {
@@ -203,6 +205,24 @@ ssize_t ub_record_file_read(int dirfd, uint32_t id, char **ret_text, struct ub_e
 	return len;
 }
 
+/* Its spare, and what those left who were killed while they wrote. */
+static void remove_hidden(int dirfd, uint32_t id)
+{
+	_cleanup_close_ int fd = openat(dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	char prefix[UB_RECORD_NAME_SIZE];
+	struct dirent *entry;
+
+	if (!dir)
+		return;
+	UB_TAKE_FD(fd);
+	(void)snprintf(prefix, sizeof(prefix), ".%u.", id);
+	while ((entry = readdir(dir)))
+		if (strncmp(entry->d_name, prefix, strlen(prefix)) == 0)
+			(void)unlinkat(dirfd, entry->d_name, 0);
+	(void)closedir(dir);
+}
+
 int ub_record_file_remove(int dirfd, uint32_t id)
 {
 	char name[UB_RECORD_NAME_SIZE];
@@ -210,7 +230,7 @@ int ub_record_file_remove(int dirfd, uint32_t id)
 
 	if (unlinkat(dirfd, ub_record_name(id, name), 0) != 0 && errno != ENOENT)
 		ret = -errno;
-	(void)unlinkat(dirfd, spare_name(id, name), 0);
+	remove_hidden(dirfd, id);
 	return ret;
 }
 

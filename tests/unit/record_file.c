@@ -64,21 +64,46 @@ static void one_that_cannot_be_used_goes_with_its_device_too(void **state)
 	assert_int_not_equal(access(file, F_OK), 0);
 }
 
-static void nothing_is_left_of_one_that_is_removed(void **state)
+/* As one leaves it who is killed while he writes. */
+static void leave_half(void)
 {
-	DIR *d;
+	char path[96];
 
-	(void)state;
-	write_record(3, 1, "/a");
-	write_record(3, 1, "/a");
-	assert_int_equal(ub_record_remove(3, 1), 0);
-	d = opendir(dir);
+	(void)snprintf(path, sizeof(path), "%s/.3.0123abcd.new", dir);
+	assert_int_equal(mknod(path, S_IFREG | 0600, 0), 0);
+}
+
+static void check_nothing_is_left(void)
+{
+	DIR *d = opendir(dir);
+
 	assert_non_null(d);
 	for (struct dirent *e; (e = readdir(d));)
 		if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0 &&
 		    strcmp(e->d_name, ".lock") != 0 && strcmp(e->d_name, ".index") != 0)
 			fail_msg("%s is left", e->d_name);
 	(void)closedir(d);
+}
+
+static void nothing_is_left_of_one_that_is_removed(void **state)
+{
+	(void)state;
+	write_record(3, 1, "/a");
+	write_record(3, 1, "/a");
+	leave_half();
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	check_nothing_is_left();
+	/* He was killed before there was a record. */
+	leave_half();
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	check_nothing_is_left();
+	/* Another one's. */
+	write_record(33, 1, "/a");
+	leave_half();
+	assert_int_equal(ub_record_remove(3, 1), 0);
+	assert_int_equal(count_files(), 1);
+	assert_int_equal(ub_record_remove(33, 1), 0);
+	check_nothing_is_left();
 }
 
 static void fill_up(const char *name)
