@@ -32,21 +32,30 @@ static const char *hashed(const char *kind, const char *text, char buf[static UB
 	return buf;
 }
 
-const char *ub_index_backing_key(const struct ub_backing *b, char buf[static UB_INDEX_KEY_SIZE])
+static char *next_key(struct ub_index_keys *keys)
 {
+	return keys->key[keys->count++];
+}
+
+void ub_index_backing_keys(const struct ub_backing *b, struct ub_index_keys *ret_keys)
+{
+	ret_keys->count = 0;
 	if (!b->path)
-		return NULL;
+		return;
 	if (b->disk_id)
-		return hashed("disk", b->disk_id, buf);
+		(void)hashed("disk", b->disk_id, next_key(ret_keys));
+	if (b->rdev) {
+		(void)snprintf(next_key(ret_keys), UB_INDEX_KEY_SIZE, "block-%" PRIu64, b->rdev);
+		return;
+	}
+	(void)snprintf(next_key(ret_keys), UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, b->dev,
+		       b->ino);
+	if (b->handle)
+		(void)hashed("handle", b->handle, next_key(ret_keys));
+	if (b->unsteady && b->born_ns)
+		(void)snprintf(next_key(ret_keys), UB_INDEX_KEY_SIZE, "born-%" PRIu64, b->born_ns);
 	if (b->unsteady && b->real)
-		return hashed("path", b->real, buf);
-	if (b->handle && major(b->dev) == 0)
-		return hashed("handle", b->handle, buf);
-	if (b->rdev)
-		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "block-%" PRIu64, b->rdev);
-	else
-		(void)snprintf(buf, UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, b->dev, b->ino);
-	return buf;
+		(void)hashed("path", b->real, next_key(ret_keys));
 }
 
 const char *ub_index_name_key(const char *name, char buf[static UB_INDEX_KEY_SIZE])
@@ -88,35 +97,44 @@ static int add(int index, const char *key, uint32_t id, struct ub_error *err)
 				 key, id);
 }
 
+/* All that it has an entry under. */
+static void keys_of(const struct ub_record *record, struct ub_index_keys *ret_keys)
+{
+	ub_index_backing_keys(&record->backing, ret_keys);
+	if (ub_index_name_key(record->spec.name, ret_keys->key[ret_keys->count]))
+		ret_keys->count++;
+}
+
 int ub_index_add(int dirfd, const struct ub_record *record, struct ub_error *err)
 {
-	char backing_key[UB_INDEX_KEY_SIZE], name_key[UB_INDEX_KEY_SIZE];
-	const char *keys[] = {ub_index_backing_key(&record->backing, backing_key),
-			      ub_index_name_key(record->spec.name, name_key)};
 	_cleanup_close_ int index = -1;
+	struct ub_index_keys keys;
 	int ret = 0;
 
-	if (!keys[0] && !keys[1])
+	keys_of(record, &keys);
+	if (!keys.count)
 		return 0;
 	index = open_index(dirfd, err);
 	if (index < 0)
 		return index;
-	for (size_t i = 0; i < UB_ARRAY_SIZE(keys) && !ret; i++)
-		if (keys[i])
-			ret = add(index, keys[i], record->id, err);
+	for (unsigned i = 0; i < keys.count && !ret; i++)
+		ret = add(index, keys.key[i], record->id, err);
 	return ret;
 }
 
-/* The folder of a key, locked. Return: a descriptor, -EAGAIN, or another negative errno. */
+/* The folder of a key, locked. Return: a descriptor, -EAGAIN, or another negative errno with a
+ * message. */
 static int lock_key(int index, const char *key, struct ub_error *err)
 {
 	_cleanup_close_ int fd = ub_record_dir_open_at(index, key, err);
 
 	if (fd < 0)
 		return fd;
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return errno == EWOULDBLOCK ? -EAGAIN : -errno;
-	return UB_TAKE_FD(fd);
+	if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+		return UB_TAKE_FD(fd);
+	return errno == EWOULDBLOCK ? -EAGAIN
+				    : ub_fail(err, UB_STAGE_RECORD, -errno,
+					      "cannot lock " INDEX_NAME "/%s", key);
 }
 
 static bool is_still_there(int index, const char *key, int fd)
@@ -130,7 +148,6 @@ static bool is_still_there(int index, const char *key, int fd)
 int ub_index_lock(int dirfd, const char *key, struct ub_error *err)
 {
 	_cleanup_close_ int index = open_index(dirfd, err);
-	int ret = index < 0 ? index : -EAGAIN;
 
 	/* Whoever has the last entry removed may take the folder away in between. */
 	for (int i = 0; i < LOCK_TRIES && index >= 0; i++) {
@@ -142,11 +159,12 @@ int ub_index_lock(int dirfd, const char *key, struct ub_error *err)
 		fd = lock_key(index, key, err);
 		if (fd >= 0 && is_still_there(index, key, fd))
 			return UB_TAKE_FD(fd);
-		ret = fd < 0 ? fd : -EAGAIN;
 		if (fd < 0 && fd != -ENOENT)
-			break;
+			return fd;
+		if (err)
+			*err = (struct ub_error){0};
 	}
-	return ret;
+	return index < 0 ? index : -EAGAIN;
 }
 
 void ub_index_unlock(int dirfd, const char *key)
@@ -166,18 +184,28 @@ static void remove_key(int index, const char *key)
 		(void)unlinkat(index, key, AT_REMOVEDIR);
 }
 
-void ub_index_remove(int dirfd, const struct ub_record *record)
+static bool has_key(const struct ub_index_keys *keys, const char *key)
 {
-	char backing_key[UB_INDEX_KEY_SIZE], name_key[UB_INDEX_KEY_SIZE], entry[ENTRY_SIZE];
-	const char *keys[] = {ub_index_backing_key(&record->backing, backing_key),
-			      ub_index_name_key(record->spec.name, name_key)};
-	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME, NULL);
+	for (unsigned i = 0; i < keys->count; i++)
+		if (strcmp(keys->key[i], key) == 0)
+			return true;
+	return false;
+}
 
-	for (size_t i = 0; i < UB_ARRAY_SIZE(keys) && index >= 0; i++) {
-		if (!keys[i])
+void ub_index_remove(int dirfd, const struct ub_record *record, const struct ub_record *keep)
+{
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME, NULL);
+	struct ub_index_keys keys, kept = {0};
+	char entry[ENTRY_SIZE];
+
+	keys_of(record, &keys);
+	if (keep)
+		keys_of(keep, &kept);
+	for (unsigned i = 0; i < keys.count && index >= 0; i++) {
+		if (has_key(&kept, keys.key[i]))
 			continue;
-		(void)unlinkat(index, entry_of(keys[i], record->id, entry), 0);
-		remove_key(index, keys[i]);
+		(void)unlinkat(index, entry_of(keys.key[i], record->id, entry), 0);
+		remove_key(index, keys.key[i]);
 	}
 }
 

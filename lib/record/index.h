@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Which devices have a backing or a name, told without reading every record: in the directory of
- * the records, .index/KEY/N is an empty file for each of the two that device N has. KEY is "name-NAME", or
- * what is steady of the backing: "file-DEV-INO", "handle-HASH" (where DEV is given at each mount), "path-HASH"
- * (where nothing else is steady), "block-RDEV" or "disk-HASH" (a block device has as many nodes as one likes).
+ * the records, .index/KEY/N is an empty file for each that device N has. KEY is "name-NAME", or one
+ * by which a backing may be known again (ub_backing_is_same()), of which a record has all that it
+ * can: two that are the same have one in common, though one be an older version's.
+ *
+ *   file-DEV-INO, block-RDEV   the kernel's numbers (a block device has as many nodes as one likes)
+ *   handle-HASH, disk-HASH     what stays when those change
+ *   born-NS, path-HASH         of a file on a file system that invents numbers and handles
  *
  * An entry only says where to look; what counts is the record. It is made before the record and
  * goes after it, so that a record that is there is found; one that a crash left over is harmless.
@@ -13,17 +17,24 @@
 #include "record/record.h"
 
 #define UB_INDEX_KEY_SIZE 128
+#define UB_INDEX_KEYS_MAX 5
+
+struct ub_index_keys {
+	unsigned count;
+	char key[UB_INDEX_KEYS_MAX][UB_INDEX_KEY_SIZE];
+};
+
+/* None where nothing lies behind. */
+void ub_index_backing_keys(const struct ub_backing *backing, struct ub_index_keys *ret_keys);
 
 /* Return: @buf, or NULL where no record can have such an entry. */
-const char *ub_index_backing_key(const struct ub_backing *backing,
-				 char buf[static UB_INDEX_KEY_SIZE]);
 const char *ub_index_name_key(const char *name, char buf[static UB_INDEX_KEY_SIZE]);
 
 /* Makes the entries of @record that are missing. Return: 0 or a negative errno with a message. */
 int ub_index_add(int dirfd, const struct ub_record *record, struct ub_error *err);
 
-/* Removes those that are there. */
-void ub_index_remove(int dirfd, const struct ub_record *record);
+/* Removes those that are there, but for those that @keep has too (NULL: none). */
+void ub_index_remove(int dirfd, const struct ub_record *record, const struct ub_record *keep);
 
 /*
  * Calls @visit for every device that has an entry under @key, until it returns other than 0.
@@ -34,7 +45,7 @@ int ub_index_visit(int dirfd, const char *key, int (*visit)(void *arg, uint32_t 
 /*
  * Keeps everybody else from taking @key in the same way, as long as the descriptor is open: two who
  * look for a name that nobody has, and then make an entry for it, would both get it.
- * Return: a descriptor, -EAGAIN, or another negative errno; the last ones with a message.
+ * Return: a descriptor, -EAGAIN without a message, or another negative errno with one.
  */
 int ub_index_lock(int dirfd, const char *key, struct ub_error *err);
 

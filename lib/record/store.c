@@ -28,17 +28,22 @@ static int replace(int dirfd, const struct ub_record *record, const char *text,
 		   struct ub_error *err)
 {
 	_cleanup_close_ int lock = ub_record_dir_lock(dirfd);
+	_cleanup_(ub_record_done)
+	struct ub_record old = {0};
 	int ret = ub_index_add(dirfd, record, err);
 
 	if (!ret) {
+		(void)read_record(dirfd, record->id, &old, NULL);
 		ret = ub_record_file_write(dirfd, record->id, text, lock >= 0);
 		if (ret)
 			(void)ub_fail(err, UB_STAGE_RECORD, ret,
 				      "cannot write the record of ublkb%u", record->id);
 	}
-	/* What was there before keeps its entries. */
+	/* What was there before keeps its entries; what has taken its place may lie elsewhere now. */
 	if (ret && !ub_record_file_is_there(dirfd, record->id))
-		ub_index_remove(dirfd, record);
+		ub_index_remove(dirfd, record, NULL);
+	else if (!ret && old.token && old.id == record->id)
+		ub_index_remove(dirfd, &old, record);
 	return ret;
 }
 
@@ -64,16 +69,16 @@ int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *e
 	return dirfd < 0 ? dirfd : read_record(dirfd, id, ret_record, err);
 }
 
-/* Is it that device's record, although it can't be used? */
-static bool has_token(int dirfd, uint32_t id, uint64_t token)
+/* Whose it is, although it can't be used. Return: 0 or a negative errno. */
+static int read_token(int dirfd, uint32_t id, uint64_t *ret_token)
 {
 	_cleanup_free_ char *text = NULL;
 	ssize_t len = ub_record_file_read(dirfd, id, &text, NULL);
-	uint64_t its_token;
 	uint32_t its_id;
+	int ret = len < 0 ? (int)len
+			  : ub_record_token_from_json(text, (size_t)len, &its_id, ret_token);
 
-	return len >= 0 && ub_record_token_from_json(text, (size_t)len, &its_id, &its_token) == 0 &&
-	       its_id == id && its_token == token;
+	return ret == 0 && its_id != id ? -EBADMSG : ret;
 }
 
 int ub_record_remove(uint32_t id, uint64_t token)
@@ -88,17 +93,17 @@ int ub_record_remove(uint32_t id, uint64_t token)
 	/* A new device may have got the number, and its record, since the caller looked. */
 	lock = ub_record_dir_lock(dirfd);
 	ret = read_record(dirfd, id, &record, NULL);
-	if (ret == -EBADMSG && has_token(dirfd, id, token)) {
+	if (ret == -EBADMSG && read_token(dirfd, id, &record.token) == 0 && record.token == token) {
 		record.id = id;
-		record.token = token;
 		ret = 0;
 	}
+	/* Whoever was killed before it was there may have left something. */
 	if (ret)
-		return ret == -ENOENT ? 0 : ret;
+		return ret != -ENOENT ? ret : lock < 0 ? 0 : ub_record_file_remove(dirfd, id);
 	if (token && record.id == id && record.token == token) {
 		ret = ub_record_file_remove(dirfd, id);
 		if (!ret)
-			ub_index_remove(dirfd, &record);
+			ub_index_remove(dirfd, &record, NULL);
 	}
 	ub_record_done(&record);
 	return ret;
@@ -125,19 +130,21 @@ struct query {
 	uint32_t id; /* of the device that was found */
 };
 
+/* One that can't be used (a newer version's) has what it has an entry for. */
 static int is_match(void *arg, uint32_t id)
 {
 	struct query *q = arg;
-	struct ub_record record;
-	bool match;
+	_cleanup_(ub_record_done)
+	struct ub_record record = {0};
+	int ret = read_record(q->dirfd, id, &record, NULL);
+	bool matches = ret == 0 && record.id == id && q->matches(q->arg, &record);
 
-	if (read_record(q->dirfd, id, &record, NULL) != 0)
-		return 0;
-	match = record.id == id && record.token && q->matches(q->arg, &record) &&
-		q->alive->is_there(q->alive->arg, id, record.token);
-	ub_record_done(&record);
+	if (ret == -EBADMSG)
+		matches = read_token(q->dirfd, id, &record.token) == 0;
+	else if (ret && ret != -ENOENT && ret != -EPERM)
+		return ret;
 	q->id = id;
-	return match;
+	return matches && record.token && q->alive->is_there(q->alive->arg, id, record.token);
 }
 
 static int find_in(int dirfd, const char *key, struct query *q, uint32_t *ret_id)
@@ -155,13 +162,16 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 			 uint32_t *ret_id)
 {
 	struct query q = {.matches = claims, .arg = backing, .alive = alive};
-	char buf[UB_INDEX_KEY_SIZE];
-	const char *key = ub_index_backing_key(backing, buf);
-	_cleanup_close_ int dirfd = key ? ub_record_dir_open(false, NULL) : -ENOENT;
+	_cleanup_close_ int dirfd = ub_record_dir_open(false, NULL);
+	struct ub_index_keys keys;
+	int ret = 0;
 
 	if (dirfd < 0)
 		return dirfd == -ENOENT ? 0 : dirfd;
-	return find_in(dirfd, key, &q, ret_id);
+	ub_index_backing_keys(backing, &keys);
+	for (unsigned i = 0; i < keys.count && !ret; i++)
+		ret = find_in(dirfd, keys.key[i], &q, ret_id);
+	return ret;
 }
 
 int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id,

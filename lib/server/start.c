@@ -54,12 +54,16 @@ static int check_claims(struct server *s, struct ub_error *err)
 	const struct ub_record_alive alive = {.is_there = is_there, .arg = s};
 	const struct ub_backing *backing = &s->target.backing;
 	uint32_t id;
+	int ret = 0;
 
-	if (backing->path && !s->record.spec.no_lock &&
-	    ub_record_find_claim(backing, &alive, &id) == 1)
+	if (backing->path && !s->record.spec.no_lock)
+		ret = ub_record_find_claim(backing, &alive, &id);
+	if (ret == 1)
 		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",
 				    backing->path, id);
-	return 0;
+	return ret < 0 ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot tell whether a device has %s",
+				 backing->path)
+		       : 0;
 }
 
 /* Until the record is written: from then on that has it. */

@@ -2,6 +2,8 @@
 /* Which device a file or a disk belongs to. */
 #include "record_folder.h"
 
+#include <errno.h>
+
 static void a_backing_that_is_served_is_found(void **state)
 {
 	static const char key[] = ".index/file-18446744073709551615-18446744073709551614";
@@ -99,6 +101,107 @@ static void a_backing_is_found_under_numbers_that_have_changed(void **state)
 	ub_record_done(&r);
 }
 
+static bool is_found(struct ub_backing b)
+{
+	char path[] = "/elsewhere";
+	uint32_t id;
+
+	b.path = path;
+	return find(&b, &id) == 1;
+}
+
+/* It has the kernel's numbers alone, which tell which folder of the index it is in. */
+static void one_of_an_older_version_is_found_by_a_newer_ones_marks(void **state)
+{
+	char text[] = "1:02", real[] = "/real";
+	struct ub_record r = make_record(4, "/a");
+
+	(void)state;
+	there = TOKEN;
+	r.backing.dev = 40; /* of btrfs */
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_true(is_found((struct ub_backing){
+		.dev = 40, .ino = r.backing.ino, .handle = text, .born_ns = 5, .real = real}));
+	assert_true(is_found((struct ub_backing){
+		.dev = 40, .ino = r.backing.ino, .handle = text, .real = real, .unsteady = true}));
+	assert_false(is_found((struct ub_backing){.dev = 40, .ino = 7, .handle = text}));
+	r.backing.rdev = 64;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_true(is_found((struct ub_backing){.rdev = 64, .diskseq = 9, .disk_id = text}));
+	assert_false(is_found((struct ub_backing){.rdev = 65, .diskseq = 9, .disk_id = text}));
+	ub_record_done(&r);
+}
+
+static void one_whose_numbers_are_invented_is_found_by_whatever_stayed(void **state)
+{
+	char handle[] = "1:02", other[] = "1:03", moved[] = "/moved";
+	struct ub_record r = make_record(4, "/a");
+
+	(void)state;
+	there = TOKEN;
+	r.backing.dev = 40;
+	r.backing.unsteady = true;
+	r.backing.handle = strdup(handle);
+	r.backing.real = strdup("/real");
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	/* Through another mount, which has a number of its own. */
+	assert_true(is_found((struct ub_backing){
+		.dev = 41, .ino = 9, .unsteady = true, .handle = handle, .real = moved}));
+	assert_false(is_found((struct ub_backing){
+		.dev = 41, .ino = 9, .unsteady = true, .handle = other, .real = moved}));
+	/* Renamed, where a time of birth is kept. */
+	r.backing.born_ns = 5;
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_true(is_found((struct ub_backing){.dev = 40,
+						 .ino = 9,
+						 .unsteady = true,
+						 .handle = other,
+						 .real = moved,
+						 .born_ns = 5}));
+	ub_record_done(&r);
+}
+
+static void entries_go_when_a_recovery_finds_it_elsewhere(void **state)
+{
+	struct ub_record r = make_record(4, "/a");
+
+	(void)state;
+	there = TOKEN;
+	r.backing.unsteady = true;
+	r.backing.real = strdup("/real");
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(count_entries(), 3);
+	free(r.backing.real);
+	r.backing.real = strdup("/moved");
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(count_entries(), 3);
+	assert_true(is_found(r.backing));
+	assert_int_equal(ub_record_remove(4, TOKEN), 0);
+	assert_int_equal(count_entries(), 0);
+	ub_record_done(&r);
+}
+
+/* As a newer version may have left it: a recovery by that one would overwrite what is added now. */
+static void one_that_cannot_be_used_claims_what_it_stands_for(void **state)
+{
+	struct ub_backing b = {.dev = UINT64_MAX, .ino = UINT64_MAX - 1, .writable = true};
+	uint32_t id;
+	FILE *f;
+
+	(void)state;
+	write_record(3, 7, "/a");
+	f = fopen(file, "w");
+	assert_non_null(f);
+	assert_true(fputs("{\"schema\":\"ublk.record/9\",\"id\":3,\"token\":\"0x7\"}", f) >= 0);
+	assert_int_equal(fclose(f), 0);
+	there = 7;
+	assert_true(is_found(b));
+	assert_int_equal(claim("disk", &id), -EEXIST);
+	there = 8;
+	assert_false(is_found(b));
+	release("disk", claim("disk", &id));
+}
+
 static void readers_share_a_backing_and_nodes_of_one_device_are_one(void **state)
 {
 	struct ub_record r = make_record(4, "/dev/a");
@@ -148,6 +251,10 @@ int main(void)
 		TEST(a_backing_that_is_served_is_found),
 		TEST(a_range_or_an_inode_number_of_old_claims_nothing_else),
 		TEST(a_backing_is_found_under_numbers_that_have_changed),
+		TEST(one_of_an_older_version_is_found_by_a_newer_ones_marks),
+		TEST(one_whose_numbers_are_invented_is_found_by_whatever_stayed),
+		TEST(entries_go_when_a_recovery_finds_it_elsewhere),
+		TEST(one_that_cannot_be_used_claims_what_it_stands_for),
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
 		TEST(an_entry_that_is_left_over_claims_nothing),
 	};

@@ -59,12 +59,14 @@ static bool have_it_often(void)
 
 	(void)snprintf(taken, sizeof(taken), "%s/taken", base);
 	for (int had = 0; had < 20; had++) {
+		struct ub_error err = {0};
 		uint32_t id;
 		int lock;
 
-		while ((lock = ub_record_claim_name("disk", &alive, &id, NULL)) == -EAGAIN)
+		while ((lock = ub_record_claim_name("disk", &alive, &id, &err)) == -EAGAIN)
 			;
-		if (lock < 0 || mkdir(taken, 0700) != 0 || rmdir(taken) != 0)
+		/* Nor does a message stay of what was tried again. */
+		if (lock < 0 || err.code || mkdir(taken, 0700) != 0 || rmdir(taken) != 0)
 			return false;
 		ub_record_release_name("disk", &lock);
 	}
