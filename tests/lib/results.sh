@@ -30,7 +30,8 @@ report()
 	printf '%-4s  %-7s %s: %s%s\n' "${1/pass/ok}" "$2" "${where#tests/}" "$4" "$took"
 }
 
-# collect LABEL <TAP: of one or more jobs, as bats-group prints it.
+# collect LABEL <TAP: of one or more jobs, as bats-group prints it. Those that came to their end are
+# added to `ended`.
 collect()
 {
 	local label=$1 line job='' name took
@@ -40,8 +41,10 @@ collect()
 			job=${line#\#begin }
 			: >"$(result_file "$label" "$job")"
 			;;
-		'#end 0') ;;
-		'#end '*) file_ended "$label" "$job" "${line#\#end }" ;;
+		'#end '*)
+			ended+=("$job")
+			[[ $line == '#end 0' ]] || file_ended "$label" "$job" "${line#\#end }"
+			;;
 		1..*) printf 'plan %s\n' "${line#1..}" >>"$(result_file "$label" "$job")" ;;
 		'ok '* | 'not ok '*)
 			name=${line#not }

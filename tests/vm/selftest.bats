@@ -79,6 +79,14 @@ setup()
 	[[ ${stderr_lines[0]} == 'vm: the emulator'* ]]
 }
 
+@test "with --once it is 127" {
+	run -127 --separate-stderr vm --once -- bash -c 'echo tried
+		echo "Oops: int3: 0000 [#1] SMP" >/dev/kmsg
+		echo c >/proc/sysrq-trigger'
+	[ "$output" = tried ]
+	[[ ${stderr_lines[0]} == 'vm: the emulator, not the kernel, died'* ]]
+}
+
 @test "a hang is 124 at the deadline" {
 	run -124 --separate-stderr vm --timeout 12 -- sleep 1000
 	[ "$stderr" = 'vm: the deadline of 12 s passed' ]
