@@ -357,6 +357,7 @@ static void committed(struct ub_queue *q, int res)
 		if (taken > b->queued || (!taken && !passes(res)) || !may_try_again(q)) {
 			res = res < 0 ? res : -EPROTO;
 			ub_queue_fail(q, res, "the driver refused a commit: %s", strerror(-res));
+			return;
 		}
 		b->queued = taken;
 	}
@@ -377,7 +378,8 @@ static void completed(struct ub_queue *q, struct ub_io *io, const struct io_urin
 		ub_queue_lose(q, io, cqe->res);
 		break;
 	default:
-		ub_queue_fault(q, "completion %llx of nothing", (unsigned long long)cqe->user_data);
+		ub_queue_fail(q, -EPROTO, "completion %llx of nothing",
+			      (unsigned long long)cqe->user_data);
 	}
 }
 

@@ -134,11 +134,11 @@ struct ub_queue {
 	int event_fd;
 	bool has_thread;
 	pthread_t thread;
-	pthread_mutex_t lock; /* guards gate, fault */
+	pthread_mutex_t lock; /* guards gate, fault, faults */
 	pthread_cond_t opened;
 	int gate;
 	char fault[120];
-	atomic_uint faults;
+	unsigned faults;
 	atomic_int error;
 	atomic_int tid;
 	atomic_bool fetched;
@@ -253,9 +253,9 @@ void ub_link_cut(struct ub_queue *q);
 unsigned ub_link_last(struct ub_queue *q);
 
 /* What the thread tells others: status.c. Something that should not be: counted, the first one is kept
- * for the log. */
+ * for the log, until there is what the queue can't go on after. */
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
-/* So is what the queue can't go on after: it ends, and what it has not ended is the next server's. */
+/* That: the queue ends, and what it has not ended is the next server's. The first one counts. */
 void ub_queue_fail(struct ub_queue *q, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
 /* Wakes whoever watches the queues. */

@@ -46,7 +46,7 @@ void ub_link_cut(struct ub_queue *q)
 void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
 {
 	if (__builtin_expect(ub_io_is_busy(io), 0)) {
-		ub_queue_fault(q, "tag %u's link broke twice (%d)", io->tag, res);
+		ub_queue_fail(q, -EPROTO, "tag %u's link broke twice (%d)", io->tag, res);
 		return;
 	}
 	ub_io_returns(q, io);

@@ -66,7 +66,7 @@ struct ub_queue_status {
 	bool ended;      /* the thread serves no more */
 	int error;       /* negative errno: why it ended, when not by the driver's abort */
 	uint32_t faults; /* requests and completions that made no sense */
-	char fault[120]; /* the first of them; valid when faults is not 0 */
+	char fault[120]; /* why it ended, or the first of them; empty if faults is 0 */
 	int32_t tid;     /* 0 before it runs */
 };
 void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status);

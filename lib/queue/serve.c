@@ -20,8 +20,8 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 	struct ub_io *io;
 
 	if (__builtin_expect(DATA_INDEX(data) >= q->depth, 0)) {
-		ub_queue_fault(q, "completion of I/O %llu, which does not exist",
-			       (unsigned long long)DATA_INDEX(data));
+		ub_queue_fail(q, -EPROTO, "completion of I/O %llu, which does not exist",
+			      (unsigned long long)DATA_INDEX(data));
 		return;
 	}
 	io = &q->ios[DATA_INDEX(data)];
@@ -128,6 +128,12 @@ static void poll_ring(struct ub_queue *q, unsigned wanted)
 			relax();
 }
 
+__attribute__((noinline, cold)) static int cannot_enter(struct ub_queue *q, int error)
+{
+	ub_queue_fail(q, error, "its ring is of no use any more: %s", strerror(-error));
+	return q->refused;
+}
+
 int ub_queue_serve(struct ub_queue *q)
 {
 	unsigned wanted;
@@ -148,7 +154,7 @@ int ub_queue_serve(struct ub_queue *q)
 		/* What has been submitted already may have ended the queue: ub_link_cut(). */
 		ret = ub_queue_enter(q, q->refused ? 0 : wanted);
 		if (ret < 0 && !ub_queue_asks_again(ret))
-			return ret;
+			return cannot_enter(q, ret);
 		drain(q);
 		if (__builtin_expect(q->refused != 0, 0))
 			return q->refused;
@@ -160,7 +166,7 @@ int ub_queue_serve(struct ub_queue *q)
 			break;
 		ret = ub_queue_enter(q, 1);
 		if (ret < 0 && !ub_queue_asks_again(ret))
-			return ret;
+			return cannot_enter(q, ret);
 		drain(q);
 	}
 	return q->refused;

@@ -12,9 +12,9 @@ void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
 	ret_status->fetched = atomic_load(&q->fetched);
 	ret_status->ended = atomic_load(&q->ended);
 	ret_status->error = atomic_load(&q->error);
-	ret_status->faults = atomic_load(&q->faults);
 	ret_status->tid = atomic_load(&q->tid);
 	(void)pthread_mutex_lock(&q->lock);
+	ret_status->faults = q->faults;
 	memcpy(ret_status->fault, q->fault, sizeof(q->fault));
 	(void)pthread_mutex_unlock(&q->lock);
 }
@@ -24,14 +24,17 @@ void ub_queue_tell(struct ub_queue *q)
 	(void)eventfd_write(q->event_fd, 1);
 }
 
-static void keep_fault(struct ub_queue *q, const char *fmt, va_list ap)
+/* @keep: whatever was kept before. */
+static void keep_fault(struct ub_queue *q, bool keep, const char *fmt, va_list ap)
 {
-	if (atomic_fetch_add(&q->faults, 1) != 0)
-		return;
 	(void)pthread_mutex_lock(&q->lock);
-	(void)vsnprintf(q->fault, sizeof(q->fault), fmt, ap);
+	keep |= q->faults == 0;
+	if (keep)
+		(void)vsnprintf(q->fault, sizeof(q->fault), fmt, ap);
+	q->faults++;
 	(void)pthread_mutex_unlock(&q->lock);
-	ub_queue_tell(q);
+	if (keep)
+		ub_queue_tell(q);
 }
 
 void ub_queue_fault(struct ub_queue *q, const char *fmt, ...)
@@ -39,16 +42,18 @@ void ub_queue_fault(struct ub_queue *q, const char *fmt, ...)
 	va_list ap;
 
 	va_start(ap, fmt);
-	keep_fault(q, fmt, ap);
+	keep_fault(q, false, fmt, ap);
 	va_end(ap);
 }
 
 void ub_queue_fail(struct ub_queue *q, int error, const char *fmt, ...)
 {
+	bool first = !q->refused;
 	va_list ap;
 
-	q->refused = error;
+	if (first)
+		q->refused = error;
 	va_start(ap, fmt);
-	keep_fault(q, fmt, ap);
+	keep_fault(q, first, fmt, ap);
 	va_end(ap);
 }

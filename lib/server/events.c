@@ -56,9 +56,12 @@ static void take_write_error(struct server *s)
 
 /* A queue that died takes the server with it: the driver then does what the recovery policy says,
  * which is better than a device of which a part hangs. */
-static void die_of_queue(struct server *s, unsigned id, int error)
+static void die_of_queue(struct server *s, unsigned id, const struct ub_queue_status *status)
 {
-	ub_log(&s->log, LOG_ERR, "queue %u died: %s", id, strerror(-error));
+	/* It, or another one, may just have been told of a write-back's error, and nobody is again. */
+	take_write_error(s);
+	ub_log(&s->log, LOG_ERR, "queue %u died: %s (%s)", id, strerror(-status->error),
+	       status->fault);
 	_exit(1);
 }
 
@@ -78,7 +81,7 @@ static void take_queues(struct server *s)
 			ub_log(&s->log, LOG_ERR, "queue %u: %s", ub_queue_id(s->queues[i]),
 			       status.fault);
 		if (s->live && status.ended && status.error)
-			die_of_queue(s, ub_queue_id(s->queues[i]), status.error);
+			die_of_queue(s, ub_queue_id(s->queues[i]), &status);
 	}
 	s->told_faults = faults;
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;

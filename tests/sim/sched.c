@@ -183,6 +183,13 @@ static void go_live(void)
 	block_kick();
 }
 
+/* What a server's main thread does when it is told, and before it ends for want of a queue. */
+static void record_error(void)
+{
+	if (!sim.recorded_error)
+		sim.recorded_error = sim.server->target.write_error;
+}
+
 static void happen(int event)
 {
 	struct task *t;
@@ -221,6 +228,7 @@ static void happen(int event)
 		server_kill();
 		break;
 	case EVENT_DIE:
+		record_error();
 		server_kill();
 		break;
 	case EVENT_RELEASE:
@@ -239,7 +247,7 @@ static void happen(int event)
 		stopped();
 		break;
 	case EVENT_RECORD:
-		sim.recorded_error = sim.server->target.write_error;
+		record_error();
 		break;
 	}
 }

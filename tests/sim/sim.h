@@ -225,7 +225,8 @@ struct sim {
 	uint32_t issued;       /* in all */
 	struct op *operations; /* with the backing */
 	unsigned nr_operations;
-	/* A server has died with what it was told of a failed write-back: nobody can know of it. */
+	/* A server was killed with what it had been told of a failed write-back, or its queue died before it
+	 * came to that: nobody can know of it. */
 	bool forgotten;
 	int recorded_error; /* a write-back's, as a server leaves it to the next one */
 };
