@@ -45,13 +45,14 @@ setup()
 	sed "s|/usr/local/|$root&|" "$root/usr/local/lib/udev/rules.d/60-ublk.rules" >"$RULES"
 	at_end forget_rules
 	udevadm control --reload
-	udevadm trigger --action=add /dev/ublk-control
-	# A udevd that has just started may not have heard of it when settle asks.
 	wait_for 20 everybody_may_add
 }
 
+# One event is not enough: a worker of udevd may have the rules of before yet, and a udevd that has
+# just started may not have heard of it when settle asks.
 everybody_may_add()
 {
+	timeout 5 udevadm trigger --action=add --settle /dev/ublk-control || true
 	[[ $(stat -c %a /dev/ublk-control) == 666 ]]
 }
 
