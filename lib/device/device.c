@@ -76,16 +76,13 @@ void ub_dev_measure(struct ub_dev *dev)
 static void find_record(struct ub_dev *dev)
 {
 	uint64_t token = dev->info.ublksrv_flags;
-	int ret = token ? ub_record_read(dev->id, &dev->record, &dev->record_error) : -ENOENT;
+	int ret =
+		token ? ub_record_read(dev->id, token, &dev->record, &dev->record_error) : -ENOENT;
 
 	/* Where another user keeps records is not known here. */
 	if (ret == -ENOENT || dev->info.owner_uid != geteuid())
 		dev->record_error = (struct ub_error){0};
-	if (ret)
-		return;
-	dev->managed = dev->record.token == token && dev->record.id == dev->id;
-	if (!dev->managed)
-		ub_record_done(&dev->record);
+	dev->managed = ret == 0;
 }
 
 static void find_disk(struct ub_dev *dev)

@@ -15,6 +15,7 @@
 #include "base/retry.h"
 
 #define OVERRIDE "UBLK_RUNTIME_DIR"
+#define LOGGED_OUT "/tmp/ublk-%u"
 #define LOCK_NAME ".lock"
 #define LOCK_WAIT_MS 2000
 
@@ -32,8 +33,7 @@ static int user_dir(char *buf, size_t size)
 	uid_t uid = geteuid();
 
 	(void)snprintf(buf, size, "/run/user/%u", uid);
-	return snprintf(buf, size, access(buf, X_OK) == 0 ? "/run/user/%u/ublk" : "/tmp/ublk-%u",
-			uid);
+	return snprintf(buf, size, access(buf, X_OK) == 0 ? "/run/user/%u/ublk" : LOGGED_OUT, uid);
 }
 
 const char *ub_record_dir(char *buf, size_t size)
@@ -57,6 +57,15 @@ const char *ub_record_dir(char *buf, size_t size)
 	for (len = (size_t)n; len > 1 && buf[len - 1] == '/'; len--)
 		buf[len - 1] = '\0';
 	return buf;
+}
+
+int ub_record_dir_settle(void)
+{
+	char path[PATH_MAX];
+
+	if (!ub_record_dir(path, sizeof(path)))
+		return -ENAMETOOLONG;
+	return setenv(OVERRIDE, path, 1) == 0 ? 0 : -errno;
 }
 
 /* The directory may lie where others have a say: its parent's path is followed, itself not. */
@@ -106,6 +115,25 @@ int ub_record_dir_open(bool make, struct ub_error *err)
 			return ub_fail(err, UB_STAGE_RECORD, ret, "cannot make %s", path);
 	}
 	return open_dir(AT_FDCWD, path, path, err);
+}
+
+/* Where anybody may have put anything, only what is his own is told of. */
+static int open_logged_out(void)
+{
+	char path[32], first[PATH_MAX];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), LOGGED_OUT, geteuid());
+	if (geteuid() == 0 || absolute_env(OVERRIDE) ||
+	    (ub_record_dir(first, sizeof(first)) && strcmp(first, path) == 0))
+		return -ENOENT;
+	fd = open_dir(AT_FDCWD, path, path, NULL);
+	return fd < 0 ? -ENOENT : fd;
+}
+
+int ub_record_dir_open_place(unsigned place, struct ub_error *err)
+{
+	return place == 0 ? ub_record_dir_open(false, err) : open_logged_out();
 }
 
 int ub_record_dir_open_at(int dirfd, const char *name, struct ub_error *err)

@@ -62,11 +62,36 @@ int ub_record_write(const struct ub_record *record, struct ub_error *err)
 	return replace(dirfd, record, text, err);
 }
 
-int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err)
+static int read_in(unsigned place, uint32_t id, uint64_t token, struct ub_record *ret_record,
+		   struct ub_error *err)
 {
-	_cleanup_close_ int dirfd = ub_record_dir_open(false, err);
+	_cleanup_close_ int dirfd = ub_record_dir_open_place(place, err);
+	int ret = dirfd < 0 ? dirfd : read_record(dirfd, id, ret_record, err);
 
-	return dirfd < 0 ? dirfd : read_record(dirfd, id, ret_record, err);
+	if (ret || (ret_record->id == id && ret_record->token == token))
+		return ret;
+	ub_record_done(ret_record);
+	return ub_fail_text(err, UB_STAGE_RECORD, -ENOENT, "the record of ublkb%u is another's",
+			    id);
+}
+
+int ub_record_read(uint32_t id, uint64_t token, struct ub_record *ret_record, struct ub_error *err)
+{
+	int ret = 0;
+
+	for (unsigned place = 0; place < UB_RECORD_PLACES; place++) {
+		struct ub_error why = {0};
+		int code = read_in(place, id, token, ret_record, &why);
+
+		if (code == 0)
+			return 0;
+		if (ret && (ret != -ENOENT || code == -ENOENT))
+			continue;
+		ret = code;
+		if (err)
+			*err = why;
+	}
+	return ret;
 }
 
 /* Whose it is, although it can't be used. Return: 0 or a negative errno. */
@@ -81,9 +106,9 @@ static int read_token(int dirfd, uint32_t id, uint64_t *ret_token)
 	return ret == 0 && its_id != id ? -EBADMSG : ret;
 }
 
-int ub_record_remove(uint32_t id, uint64_t token)
+static int remove_in(unsigned place, uint32_t id, uint64_t token)
 {
-	_cleanup_close_ int dirfd = ub_record_dir_open(false, NULL);
+	_cleanup_close_ int dirfd = ub_record_dir_open_place(place, NULL);
 	_cleanup_close_ int lock = -1;
 	struct ub_record record = {0};
 	int ret;
@@ -106,6 +131,18 @@ int ub_record_remove(uint32_t id, uint64_t token)
 			ub_index_remove(dirfd, &record, NULL);
 	}
 	ub_record_done(&record);
+	return ret;
+}
+
+int ub_record_remove(uint32_t id, uint64_t token)
+{
+	int ret = 0;
+
+	for (unsigned place = 0; place < UB_RECORD_PLACES; place++) {
+		int code = remove_in(place, id, token);
+
+		ret = ret ? ret : code;
+	}
 	return ret;
 }
 
@@ -147,14 +184,29 @@ static int is_match(void *arg, uint32_t id)
 	return matches && record.token && q->alive->is_there(q->alive->arg, id, record.token);
 }
 
-static int find_in(int dirfd, const char *key, struct query *q, uint32_t *ret_id)
+/* Return: 1 with @ret_id, 0, or a negative errno. */
+static int find_in(unsigned place, const struct ub_index_keys *keys, struct query *q,
+		   uint32_t *ret_id)
 {
-	int ret;
+	_cleanup_close_ int dirfd = ub_record_dir_open_place(place, NULL);
+	int ret = 0;
 
+	if (dirfd < 0)
+		return dirfd == -ENOENT ? 0 : dirfd;
 	q->dirfd = dirfd;
-	ret = ub_index_visit(dirfd, key, is_match, q);
+	for (unsigned i = 0; i < keys->count && !ret; i++)
+		ret = ub_index_visit(dirfd, keys->key[i], is_match, q);
 	if (ret == 1)
 		*ret_id = q->id;
+	return ret;
+}
+
+static int find(const struct ub_index_keys *keys, struct query *q, uint32_t *ret_id)
+{
+	int ret = 0;
+
+	for (unsigned place = 0; place < UB_RECORD_PLACES && !ret; place++)
+		ret = find_in(place, keys, q, ret_id);
 	return ret;
 }
 
@@ -162,36 +214,29 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 			 uint32_t *ret_id)
 {
 	struct query q = {.matches = claims, .arg = backing, .alive = alive};
-	_cleanup_close_ int dirfd = ub_record_dir_open(false, NULL);
 	struct ub_index_keys keys;
-	int ret = 0;
 
-	if (dirfd < 0)
-		return dirfd == -ENOENT ? 0 : dirfd;
 	ub_index_backing_keys(backing, &keys);
-	for (unsigned i = 0; i < keys.count && !ret; i++)
-		ret = find_in(dirfd, keys.key[i], &q, ret_id);
-	return ret;
+	return find(&keys, &q, ret_id);
 }
 
 int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id,
 			 struct ub_error *err)
 {
 	struct query q = {.matches = has_name, .arg = name, .alive = alive};
-	char buf[UB_INDEX_KEY_SIZE];
-	const char *key = ub_index_name_key(name, buf);
+	struct ub_index_keys keys = {.count = 1};
 	_cleanup_close_ int dirfd = ub_record_dir_open(true, err), lock = -1;
 	int ret;
 
 	if (dirfd < 0)
 		return dirfd;
-	if (!key)
+	if (!ub_index_name_key(name, keys.key[0]))
 		return ub_fail(err, UB_STAGE_ADD, -ENAMETOOLONG, "cannot add a device named %.100s",
 			       name);
-	lock = ub_index_lock(dirfd, key, err);
+	lock = ub_index_lock(dirfd, keys.key[0], err);
 	if (lock < 0)
 		return lock;
-	ret = find_in(dirfd, key, &q, ret_id);
+	ret = find(&keys, &q, ret_id);
 	if (ret == 1)
 		return -EEXIST;
 	return ret < 0 ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot look for the name %s", name)

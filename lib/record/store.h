@@ -18,11 +18,12 @@
 int ub_record_write(const struct ub_record *record, struct ub_error *err);
 
 /*
- * Reads device @id's record. Nothing is believed that does not belong to this user (or root) or
- * that others may write; ids and tokens are the caller's to compare.
- * Return: 0, -ENOENT, -EBADMSG, -EPERM (not safe to believe), or another negative errno.
+ * Reads the record of device @id with @token, wherever its server has written it. Nothing is believed
+ * that does not belong to this user (or root) or that others may write.
+ * Return: 0, -ENOENT (none, or another device's), -EBADMSG, -EPERM (not safe to believe), or another
+ * negative errno.
  */
-int ub_record_read(uint32_t id, struct ub_record *ret_record, struct ub_error *err);
+int ub_record_read(uint32_t id, uint64_t token, struct ub_record *ret_record, struct ub_error *err);
 
 /* Removes the record of @id if its token is @token. Return: 0 also when there is none. */
 int ub_record_remove(uint32_t id, uint64_t token);
@@ -42,8 +43,8 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 			 uint32_t *ret_id);
 
 /*
- * Takes a name for a device that is being added: nobody else gets it as long as the descriptor that is
- * returned is open, and when the record has been written, as long as there is that.
+ * Takes a name for a device that is being added: nobody else gets it as long as the descriptor that
+ * is returned is open, and when the record has been written, as long as there is that.
  * Return: the descriptor, for ub_record_release_name(); -EEXIST with @ret_id: that device has it;
  * -EAGAIN: another one is being added that is to have it; or another negative errno with a message.
  */

@@ -11,6 +11,7 @@
 #include "base/fault.h"
 #include "process/process.h"
 #include "kernel/node.h"
+#include "record/dir.h"
 #include "record/store.h"
 #include "spec/data_path.h"
 #include "device/device.h"
@@ -86,6 +87,14 @@ static int claim_name(struct server *s, struct ub_error *err)
 				    "just being added",
 				    name);
 	return s->name_lock < 0 ? s->name_lock : 0;
+}
+
+/* Claims are looked for wherever they may be, but the record is to be found where it was at first. */
+static int settle(struct ub_error *err)
+{
+	int ret = ub_record_dir_settle();
+
+	return ret ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot keep to the records' folder") : 0;
 }
 
 static uint64_t recovery_flags(int recovery)
@@ -325,6 +334,8 @@ int server_add(struct server *s, struct ub_error *err)
 	ret = check_claims(s, err);
 	if (!ret)
 		ret = claim_name(s, err);
+	if (!ret)
+		ret = settle(err);
 	if (!ret)
 		ret = check_plan(s, err);
 	if (!ret)

@@ -14,6 +14,7 @@
 static char base[] = "/tmp/ublk-unit-XXXXXX";
 static char dir[64], file[96];
 static struct ub_record record;
+static uint64_t written; /* the token of what was written last */
 
 static inline int setup(void **state)
 {
@@ -42,7 +43,7 @@ static inline void write_record(uint32_t id, uint64_t token, const char *path)
 	struct ub_record r = make_record(id, path);
 	struct ub_error err = {0};
 
-	r.token = token;
+	r.token = written = token;
 	if (ub_record_write(&r, &err) != 0)
 		fail_msg("%s", err.msg);
 	ub_record_done(&r);
@@ -90,7 +91,7 @@ static inline void unsafe(int (*call)(void))
 static inline int read_it(void)
 {
 	struct ub_error err = {0};
-	int ret = ub_record_read(3, &record, &err);
+	int ret = ub_record_read(3, written, &record, &err);
 
 	assert_int_equal(err.code, ret);
 	return ret;
@@ -102,6 +103,8 @@ static inline int write_it(void)
 	struct ub_error err = {0};
 	int ret = ub_record_write(&r, &err);
 
+	if (ret == 0)
+		written = r.token;
 	ub_record_done(&r);
 	(void)snprintf(why, sizeof(why), "%s", err.msg);
 	return ret;

@@ -21,8 +21,8 @@ static void a_link_in_its_place_is_not_followed(void **state)
 	assert_int_equal(unlink(file), 0);
 	assert_int_equal(rename(other, file), 0);
 	ub_record_done(&record);
+	written = 1;
 	assert_int_equal(read_it(), 0);
-	assert_int_equal(record.token, 1);
 }
 
 static void a_link_in_the_directorys_place_is_refused(void **state)
@@ -120,6 +120,55 @@ static void the_directory_is_the_users_own(void **state)
 	assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run/user/1", 1), 0);
 	assert_string_equal(ub_record_dir(buf, sizeof(buf)),
 			    geteuid() ? "/run/user/1/ublk" : "/run/ublk");
+	assert_int_equal(setenv("UBLK_RUNTIME_DIR", dir, 1), 0);
+	assert_int_equal(ub_record_dir_settle(), 0);
+	assert_int_equal(setenv("XDG_RUNTIME_DIR", "/run/user/2", 1), 0);
+	assert_string_equal(ub_record_dir(buf, sizeof(buf)), dir);
+}
+
+/* One who is not logged in, so without a folder of his own, until he is. */
+static uid_t cron_user;
+
+static bool add_and_log_in(void)
+{
+	struct ub_backing b = {
+		.path = (char *)"/a", .dev = UINT64_MAX, .ino = UINT64_MAX - 1, .writable = true};
+	struct ub_record r = make_record(3, "/a");
+	uint32_t id;
+
+	there = r.token;
+	if (unsetenv("UBLK_RUNTIME_DIR") != 0 || unsetenv("XDG_RUNTIME_DIR") != 0 ||
+	    ub_record_write(&r, NULL) != 0 || setenv("XDG_RUNTIME_DIR", base, 1) != 0)
+		return false;
+	/* Of an earlier device, which somebody else has removed. */
+	r.token++;
+	if (ub_record_write(&r, NULL) != 0 || ub_record_read(3, there, &record, NULL) != 0)
+		return false;
+	if (find(&b, &id) != 1 || claim("disk", &id) != -EEXIST)
+		return false;
+	return ub_record_remove(3, there) == 0 &&
+	       ub_record_read(3, there, &record, NULL) == -ENOENT && find(&b, &id) == 0;
+}
+
+static bool cron_job(void)
+{
+	return setresuid(cron_user, cron_user, cron_user) == 0 && add_and_log_in();
+}
+
+static void records_of_who_was_not_logged_in_are_found_when_he_is(void **state)
+{
+	char command[64];
+
+	(void)state;
+	if (geteuid() != 0)
+		skip();
+	cron_user = 2000000 + (uid_t)getpid();
+	(void)snprintf(command, sizeof(command), "rm -rf /tmp/ublk-%u", cron_user);
+	assert_int_equal(system(command), 0);
+	assert_int_equal(chown(base, cron_user, 0), 0);
+	start_children(1, cron_job);
+	end_children(1);
+	assert_int_equal(system(command), 0);
 }
 
 int main(void)
@@ -132,6 +181,7 @@ int main(void)
 		TEST(no_other_kind_of_file_is_read_or_waited_for),
 		TEST(without_a_safe_index_nothing_is_recorded),
 		TEST(the_directory_is_the_users_own),
+		TEST(records_of_who_was_not_logged_in_are_found_when_he_is),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
