@@ -104,8 +104,8 @@ static bool lives_now(struct ub_ctrl *ctrl, const struct ub_dev *dev)
 	       now.info.ublksrv_flags == dev->info.ublksrv_flags;
 }
 
-/* A server that can't be seen from here may have died just now: its device counts as live, until the
- * driver has noticed. */
+/* A server that can't be seen from here may have died just now: its device counts as live, until
+ * the driver has noticed. */
 static void wait_for_death(struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	struct ublksrv_ctrl_dev_info now;

@@ -59,8 +59,8 @@ struct ub_field {
 	const char *const *names;         /* of a number that is shown as a word, by it */
 	bool positive;                    /* of a number: 0 is unknown */
 	bool (*when)(const void *object); /* otherwise it is unknown; NULL: always known */
-	/* What does not stand there, or not as it is to be told; NULL with a store, for includes and
-	 * for objects. */
+	/* What does not stand there, or not as it is to be told; NULL with a store, for includes
+	 * and for objects. */
 	void (*get)(const void *object, struct ub_value *ret_value);
 	const struct ub_field *fields; /* of objects and lists */
 	/* Of lists: where the elements are, or where the pointer to them is. */

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The driver gives out minors of 20 bits. */
-
 static int digit_of(char c, unsigned base)
 {
 	int digit = -1;

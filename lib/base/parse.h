@@ -24,8 +24,8 @@ const char *ub_format_size(uint64_t bytes, char *buf, size_t size);
 /*
  * A list of CPUs, "0-3,8": in the order of the list, each once.
  * @room: elements of @ret_cpus
- * Return: how many there are, at least 1; -EINVAL (no list, or one that names a CPU twice), or -ERANGE
- * (a CPU over @max, or more than @room of them).
+ * Return: how many there are, at least 1; -EINVAL (no list, or one that names a CPU twice), or
+ * -ERANGE (a CPU over @max, or more than @room of them).
  */
 int ub_parse_cpus(const char *text, unsigned max, unsigned *ret_cpus, unsigned room);
 

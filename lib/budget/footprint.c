@@ -34,7 +34,7 @@ static bool parse_head(char *line, struct mapping *m)
 	return true;
 }
 
-/* Is the mapping in the part that begins at @at? A hostile record's sums may wrap: then it is not. */
+/* Is the mapping in the part from @at on? A hostile record's sums may wrap: then it is not. */
 static bool is_in(const struct mapping *m, uint64_t at, uint64_t size)
 {
 	return m->start >= at && m->end - at <= size && m->end > at;
@@ -87,7 +87,7 @@ static void classify(const struct mapping *m, const struct ub_record_memory *mem
 		region->kind = UB_REGION_TARGET;
 }
 
-/* Neighbours of a kind come one after the other, mostly: what is known is looked for from the end. */
+/* Neighbours of a kind come one after the other, mostly: so it is looked for from the end. */
 static int add_region(struct ub_footprint *f, const struct ub_footprint_region *region)
 {
 	struct ub_footprint_region *more;

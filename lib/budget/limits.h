@@ -26,8 +26,8 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 		      struct ub_limit ret_limits[UB_LIMIT_COUNT]);
 
 /*
- * Refuses a plan that does not fit, and raises the limit of locked memory where that is all it takes
- * and may be done, with a note.
+ * Refuses a plan that does not fit, and raises the limit of locked memory where that is all it
+ * takes and may be done, with a note.
  * @refuse: false: requests wait for this server: what does not fit is noted, and the kernel has the
  * last word
  * Return: 0, or -ENOMEM (-ENOSPC: too few huge pages) with a message that says need, have and the

@@ -16,9 +16,9 @@
 
 /*
  * Puts the text in the place of N.json. What it may need the next time is kept beside it as
- * .N.spare, so that a full file system (of memory, where records are) loses no news of a device: the
- * next text goes in there, and what it replaces makes room for the next spare. The first time there
- * has to be room for both.
+ * .N.spare, so that a full file system (of memory, where records are) loses no news of a device:
+ * the next text goes in there, and what it replaces makes room for the next spare. The first time
+ * there has to be room for both.
  * @alone: nobody else writes here meanwhile: only then is the spare taken
  * Return: 0 or a negative errno, what was there before still being there.
  */

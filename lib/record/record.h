@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The record of a device of ours: /run/ublk/N.json (an ordinary user's: $XDG_RUNTIME_DIR/ublk).
- * It holds what the kernel cannot tell: the specification, the backing's identity, the server's
- * identity; enough to recover. What is in the directory is input: it may be absent, old, truncated
- * or hostile, and is believed only when its token is the one that the kernel keeps for the device
+ * The record of a device of ours: N.json in the directory that record/dir.h tells. It holds what the
+ * kernel cannot tell: the specification, the backing's identity, the server's identity; enough to
+ * recover. What is in the directory is input: it may be absent, old, truncated or hostile, and is
+ * believed only when its token is the one that the kernel keeps for the device
  * (ublksrv_ctrl_dev_info.ublksrv_flags, given at ADD_DEV).
  */
 #pragma once

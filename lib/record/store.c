@@ -39,7 +39,7 @@ static int replace(int dirfd, const struct ub_record *record, const char *text,
 			(void)ub_fail(err, UB_STAGE_RECORD, ret,
 				      "cannot write the record of ublkb%u", record->id);
 	}
-	/* What was there before keeps its entries; what has taken its place may lie elsewhere now. */
+	/* What was there before keeps its entries; what takes its place may lie elsewhere. */
 	if (ret && !ub_record_file_is_there(dirfd, record->id))
 		ub_index_remove(dirfd, record, NULL);
 	else if (!ret && old.token && old.id == record->id)

@@ -18,10 +18,10 @@
 int ub_record_write(const struct ub_record *record, struct ub_error *err);
 
 /*
- * Reads the record of device @id with @token, wherever its server has written it. Nothing is believed
- * that does not belong to this user (or root) or that others may write.
- * Return: 0, -ENOENT (none, or another device's), -EBADMSG, -EPERM (not safe to believe), or another
- * negative errno.
+ * Reads the record of device @id with @token, wherever its server has written it. Nothing is
+ * believed that does not belong to this user (or root) or that others may write.
+ * Return: 0, -ENOENT (none, or another device's), -EBADMSG, -EPERM (not safe to believe), or
+ * another negative errno.
  */
 int ub_record_read(uint32_t id, uint64_t token, struct ub_record *ret_record, struct ub_error *err);
 

@@ -142,7 +142,7 @@ static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t
 	if (best == UB_PATH_ZERO_COPY && spec->path_reason == UB_REASON_BEST &&
 	    tgt->memory_align > tgt->logical_block_size)
 		spec->path_reason = UB_REASON_ALIGNMENT;
-	/* A client may change what it is writing, as by a mapping: then only a copy stands still. */
+	/* A client may change what it is writing, as by a mapping: only a copy stands still. */
 	if (best == UB_PATH_ZERO_COPY && spec->path_reason == UB_REASON_BEST && tgt->stable_data)
 		spec->path_reason = UB_REASON_STABLE;
 	if (spec->path_reason == UB_REASON_BEST)

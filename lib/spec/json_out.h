@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Building JSON, a member at a time; each function tells whether there was memory. Strings are bytes
- * as they are: a path need not be UTF-8, and json-c passes through what is not.
+ * Building JSON, a member at a time; each function tells whether there was memory. Strings are
+ * bytes as they are: a path need not be UTF-8, and json-c passes through what is not.
  */
 #pragma once
 

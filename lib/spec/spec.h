@@ -2,7 +2,7 @@
 /*
  * A device's specification: everything that the user asked of it, and all that a server needs to
  * serve it. Filled by the command line or from a record, by the same option tables. Knows the
- * targets, but neither the kernel nor any process.
+ * targets, and of the driver what can be asked of it at all; no device and no process.
  */
 #pragma once
 
@@ -22,8 +22,8 @@ enum ub_data_path {
 	UB_PATH_ZERO_COPY
 };
 
-/* "auto" is on with zero copy, where the driver has it: 4 % fewer instructions with many requests at
- * once, 3 % more with one at a time. On the other paths it would gain less than it costs. */
+/* "auto" is on with zero copy, where the driver has it: 4 % fewer instructions with many requests
+ * at once, 3 % more with one at a time. On the other paths it would gain less than it costs. */
 enum ub_batch_choice { UB_BATCH_AUTO, UB_BATCH_ON, UB_BATCH_OFF };
 
 /* Why a device has the data path that it has, and not a faster one. */
@@ -92,8 +92,8 @@ void ub_spec_init(struct ub_spec *spec);
 /* Chooses the target: allocates its arguments with their defaults. Return: 0 or -ENOMEM. */
 int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 
-/* Threads that serve each queue of @depth requests: at the most one for each request. They do not get
- * more when the driver grants fewer queues than were asked for. */
+/* Threads that serve each queue of @depth requests: at the most one for each request. They do not
+ * get more when the driver grants fewer queues than were asked for. */
 uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
 
 /*
