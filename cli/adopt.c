@@ -1,13 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "adopt.h"
 
-#include <errno.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/clean.h"
 #include "spec/same.h"
-#include "target/path.h"
 
 static bool is_left(const struct ub_dev *dev)
 {
@@ -17,33 +12,14 @@ static bool is_left(const struct ub_dev *dev)
 	       !ub_dev_is_orphan(dev);
 }
 
-/* As a record has them. */
-static int make_absolute(struct ub_spec *spec, struct ub_error *err)
-{
-	for (const struct ub_opt *opt = spec->target->options; opt && opt->name; opt++) {
-		char **file = (void *)((char *)spec->target_args + opt->offset), *path;
-
-		if (!opt->completer || strcmp(opt->completer, "file") != 0 || !*file)
-			continue;
-		path = ub_path_absolute(*file);
-		if (!path)
-			return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot find %s", *file);
-		free(*file);
-		*file = path;
-	}
-	return 0;
-}
-
-int ub_adopt_find(struct ub_spec *spec, struct ub_dev *ret_dev, struct ub_error *err)
+int ub_adopt_find(const struct ub_spec *spec, struct ub_dev *ret_dev, struct ub_error *err)
 {
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 	struct ub_dev *devs = NULL;
 	size_t count = 0;
-	int ret = make_absolute(spec, err);
+	int ret = ub_ctrl_open(&ctrl, err);
 
-	if (!ret)
-		ret = ub_ctrl_open(&ctrl, err);
 	if (!ret)
 		ret = ub_dev_list(ctrl, &devs, &count, err);
 	for (size_t i = 0; i < count && !ret; i++) {

@@ -6,5 +6,6 @@
 #include "device/device.h"
 #include "spec/spec.h"
 
-/* Makes the paths in @spec absolute. Return: 1 with the device, to be freed by ub_dev_done(); 0: there is none; or a negative errno. */
-int ub_adopt_find(struct ub_spec *spec, struct ub_dev *ret_dev, struct ub_error *err);
+/* @spec: as the target's call() made it. Return: 1 with the device, to be freed by ub_dev_done(); 0:
+ * there is none; or a negative errno. */
+int ub_adopt_find(const struct ub_spec *spec, struct ub_dev *ret_dev, struct ub_error *err);

@@ -14,6 +14,7 @@
 #include "dry_run.h"
 #include "kernel/node.h"
 #include "spec/check.h"
+#include "target/path.h"
 #include "text.h"
 
 #define TARGETS_MAX (UB_OPTSETS_MAX - 4)
@@ -89,16 +90,14 @@ static int add_more(void *data, const struct ub_args *typed, struct ub_optset *r
 	return count;
 }
 
-/* The server runs in another directory; what lies behind the device it makes absolute itself. */
+/* The server runs in another directory. */
 static int resolve_log_file(struct ub_spec *spec, struct ub_error *err)
 {
-	_cleanup_free_ char *cwd = NULL;
-	char *path;
+	char *path = spec->log_file ? ub_path_absolute(spec->log_file) : NULL;
 
-	if (!spec->log_file || spec->log_file[0] == '/')
+	if (!spec->log_file)
 		return 0;
-	cwd = get_current_dir_name();
-	if (!cwd || asprintf(&path, "%s/%s", cwd, spec->log_file) < 0)
+	if (!path)
 		return ub_fail(err, UB_STAGE_USAGE, -errno, "cannot find --log-file %s",
 			       spec->log_file);
 	free(spec->log_file);
@@ -106,8 +105,8 @@ static int resolve_log_file(struct ub_spec *spec, struct ub_error *err)
 	return 0;
 }
 
-/* What the user names by a descriptor is one of this process. */
-static int take_descriptor(struct ub_spec *spec, struct ub_error *err)
+/* Where the target's path begins, and what it names by a descriptor, is this process's affair. */
+static int resolve_target(struct ub_spec *spec, struct ub_error *err)
 {
 	struct ub_caller caller = {.fd = -1};
 	int ret = spec->target->call ? spec->target->call(spec->target_args, &caller, err) : 0;
@@ -208,7 +207,7 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call,
 				     "options '--json' and '--foreground' exclude each other");
 	spec->unprivileged = ub_ctrl_is_unprivileged();
-	ret = take_descriptor(spec, &err);
+	ret = resolve_target(spec, &err);
 	if (ret == 0)
 		ret = ub_spec_check(spec, &err);
 	if (ret == 0 && args->dry_run)

@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/clean.h"
+
 static const char *string_at(const void *args, const struct ub_opt *opt)
 {
 	const char *const *field = (const void *)((const char *)args + opt->offset);
@@ -10,8 +12,13 @@ static const char *string_at(const void *args, const struct ub_opt *opt)
 	return *field;
 }
 
+/* A record has what a descriptor leads to. */
 static bool is_same_string(const char *asked, const char *kept)
 {
+	_cleanup_free_ char *name = NULL;
+
+	if (asked && ub_caller_is_descriptor(asked))
+		asked = name = ub_caller_name(asked);
 	return asked && kept ? strcmp(asked, kept) == 0 : asked == kept;
 }
 

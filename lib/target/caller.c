@@ -83,6 +83,17 @@ static int find_descriptor(const char *path)
 	return -1;
 }
 
+static int make_absolute(char **path, struct ub_error *err)
+{
+	char *absolute = ub_path_absolute(*path);
+
+	if (!absolute)
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot find %s", *path);
+	free(*path);
+	*path = absolute;
+	return 0;
+}
+
 int ub_caller_file(char **path, struct ub_caller *ret_caller, struct ub_error *err)
 {
 	int fd = find_descriptor(*path), flags, ret;
@@ -94,7 +105,7 @@ int ub_caller_file(char **path, struct ub_caller *ret_caller, struct ub_error *e
 	if (fd < 0) {
 		own = ub_path_open(*path, O_PATH, 0);
 		ret_caller->nameless = own >= 0 && fstat(own, &st) == 0 && st.st_nlink == 0;
-		return 0;
+		return make_absolute(path, err);
 	}
 	flags = fcntl(fd, F_GETFD);
 	/* What closes over exec() was not given to us, but is ours. */
@@ -119,4 +130,11 @@ int ub_caller_file(char **path, struct ub_caller *ret_caller, struct ub_error *e
 bool ub_caller_is_descriptor(const char *path)
 {
 	return strncmp(path, OWN, strlen(OWN)) == 0;
+}
+
+char *ub_caller_name(const char *path)
+{
+	_cleanup_close_ int fd = ub_path_open(path, O_PATH, 0);
+
+	return fd < 0 ? NULL : ub_path_of(fd);
 }

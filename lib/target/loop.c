@@ -182,14 +182,17 @@ static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
 			const struct ub_open_request *req, struct ub_error *err)
 {
 	struct ub_backing *b = &tgt->backing;
-	uint64_t left = b->size > a->offset ? b->size - a->offset : 0;
+	uint64_t left = b->size > a->offset ? b->size - a->offset : 0, size = a->size;
 
-	if (req->expect && a->size > left)
+	/* What was served: what was asked for may have ended within a block. */
+	if (req->expect && req->expect->length)
+		size = req->expect->length;
+	if (req->expect && size > left)
 		return ub_fail_text(
 			err, UB_STAGE_BACKING, -ESTALE,
 			"cannot serve %s: the device has %llu bytes of it, from %llu on, "
 			"and it ends at %llu now",
-			a->file, (unsigned long long)a->size, (unsigned long long)a->offset,
+			a->file, (unsigned long long)size, (unsigned long long)a->offset,
 			(unsigned long long)b->size);
 	if (b->size == 0)
 		return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL, "cannot serve %s: it is empty",
@@ -199,14 +202,14 @@ static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
 				    "cannot start at %llu in %s: it has %llu bytes",
 				    (unsigned long long)a->offset, a->file,
 				    (unsigned long long)b->size);
-	if (a->size > left)
+	if (size > left)
 		return ub_fail_text(
 			err, UB_STAGE_BACKING, -EINVAL,
 			"cannot serve %llu bytes of %s: it has %llu from offset %llu on",
-			(unsigned long long)a->size, a->file, (unsigned long long)left,
+			(unsigned long long)size, a->file, (unsigned long long)left,
 			(unsigned long long)a->offset);
 	b->offset = a->offset;
-	b->length = a->size ? a->size : left;
+	b->length = size ? size : left;
 	return 0;
 }
 
@@ -219,7 +222,9 @@ static int choose_size(struct ub_tgt *tgt, struct loop_args *a, struct ub_notes 
 		ub_error_prefix(err, "cannot serve %s", a->file);
 		return ret;
 	}
-	a->size = tgt->size;
+	/* What was asked for stays: --adopt compares with that. */
+	if (!a->size)
+		a->size = tgt->size;
 	tgt->backing.length = tgt->size;
 	return 0;
 }
@@ -325,21 +330,6 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	return 0;
 }
 
-/* Makes the path absolute, in the arguments and in @tgt. */
-static int resolve(struct ub_tgt *tgt, struct loop_args *a, struct ub_error *err)
-{
-	char *file = ub_path_absolute(a->file);
-
-	if (!file)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot find %s", a->file);
-	free(a->file);
-	a->file = file;
-	tgt->backing.path = strdup(file);
-	if (!tgt->backing.path)
-		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot open %s", file);
-	return 0;
-}
-
 static int loop_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		     struct ub_notes *notes, struct ub_error *err)
 {
@@ -349,8 +339,11 @@ static int loop_open(struct ub_tgt *tgt, void *args, const struct ub_open_reques
 	if (ret == 0 && a->create && req->read_only)
 		ret = ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
 				   "cannot create %s: nothing could be written to it", a->file);
-	if (ret == 0)
-		ret = resolve(tgt, a, err);
+	if (ret == 0) {
+		tgt->backing.path = strdup(a->file);
+		if (!tgt->backing.path)
+			ret = ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot open %s", a->file);
+	}
 	if (ret == 0)
 		ret = open_all(tgt, a, req, notes, err);
 	if (ret < 0) {

@@ -97,7 +97,6 @@ static int mem_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	}
 	tgt->memory = m->data;
 	tgt->memory_size = tgt->size;
-	a->size = tgt->size;
 	m->page = (uint64_t)sysconf(_SC_PAGESIZE);
 	tgt->physical_block_size = (uint32_t)m->page;
 	tgt->read_only = req->read_only;

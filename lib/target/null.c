@@ -44,7 +44,6 @@ static int null_open(struct ub_tgt *tgt, void *args, const struct ub_open_reques
 		ub_tgt_close(tgt);
 		return ret;
 	}
-	a->size = tgt->size;
 	tgt->physical_block_size = tgt->logical_block_size;
 	tgt->read_only = req->read_only;
 	tgt->write_zeroes = !tgt->read_only;

@@ -17,7 +17,8 @@ char *ub_path_absolute(const char *path)
 
 	if (path[0] == '/')
 		return strdup(path);
-	/* Not getcwd(): $PWD, if it is right, has the links that the user came by. */
+	/* Not getcwd(): $PWD, if it is right, has the links that the user came by. (A server has
+	 * none: paths are made absolute in the command line's process.) */
 	cwd = get_current_dir_name();
 	if (!cwd)
 		return NULL;

@@ -84,7 +84,8 @@ struct ub_target {
 	int (*call)(void *args, struct ub_caller *ret_caller, struct ub_error *err);
 	/*
 	 * Opens and probes the backing, takes its lock, and fills @tgt (zeroed, with type set).
-	 * @args is resolved in place: paths become absolute, "auto" becomes what was chosen.
+	 * @args has what call() made of it, and is resolved in place: "auto" becomes what was
+	 * chosen.
 	 * Return: 0, or a negative errno with @err's message; then nothing is left open or made,
 	 * and @tgt is all zero.
 	 */

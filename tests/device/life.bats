@@ -338,7 +338,7 @@ is_free()
 
 @test "--foreground --adopt takes over what a server of the same description has left" {
 	make_image a.img 16M
-	add=("$UBLK" add --foreground --adopt --name disk -t loop -f a.img)
+	add=("$UBLK" add --foreground --adopt --name disk -t loop -f a.img --size 10000001)
 	for round in 1 2; do
 		"${add[@]}" >path.txt 2>messages.txt &
 		server=$!

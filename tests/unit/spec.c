@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* A device's specification: defaults, and what is refused before anything is made. */
 #include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -219,7 +221,9 @@ static void set_file(struct ub_spec *one, const char *path)
 
 static void a_device_is_known_by_its_description(void **state)
 {
+	_cleanup_close_ int fd = -1;
 	struct ub_spec kept;
+	char path[40];
 
 	(void)state;
 	ub_spec_init(&kept);
@@ -243,6 +247,13 @@ static void a_device_is_known_by_its_description(void **state)
 	kept.queues = spec.queues;
 	set_file(&kept, "/b.img");
 	assert_false(ub_spec_is_same(&spec, &kept));
+	/* By a descriptor: the record has what it leads to. */
+	fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	set_file(&spec, path);
+	assert_false(ub_spec_is_same(&spec, &kept));
+	set_file(&kept, "/dev/null");
+	assert_true(ub_spec_is_same(&spec, &kept));
 	assert_int_equal(ub_spec_set_target(&kept, ub_target_find("null")), 0);
 	assert_false(ub_spec_is_same(&spec, &kept));
 	ub_spec_done(&kept);

@@ -1,13 +1,43 @@
 /* SPDX-License-Identifier: MIT */
-/* Files that the caller has opened and gives on. */
+/* What a path means to the caller alone: where it begins, and what he has opened and gives on. */
 #include "target_support.h"
 
 /* As in the command line, and then in a server that has inherited it. */
 static void call(const char *path, struct opened *o, struct ub_caller *ret_caller, int code)
 {
-	prepare(o, "loop", path);
+	prepare(o, "loop", "");
+	free(*(char **)arg(o, "file"));
+	*(char **)arg(o, "file") = strdup(path);
 	assert_int_equal(o->tgt.type->call(o->args, ret_caller, &o->err), code);
 	assert_int_equal(o->err.code, code);
+}
+
+static void a_relative_path_becomes_absolute_and_keeps_its_links(void **state)
+{
+	struct ub_caller caller;
+	struct opened o;
+	char want[200];
+
+	(void)state;
+	make_file("real", 4096);
+	assert_int_equal(symlink("real", "link\n\xff name"), 0);
+	call("link\n\xff name", &o, &caller, 0);
+	must_open(&o);
+	(void)snprintf(want, sizeof(want), "%s/link\n\xff name", folder);
+	assert_string_equal(o.tgt.backing.path, want);
+	assert_string_equal(*(char **)arg(&o, "file"), want);
+	finish(&o);
+	/* The folder's too: a server does not know by which the user came. */
+	assert_int_equal(symlink(folder, "way"), 0);
+	(void)snprintf(want, sizeof(want), "%s/way", folder);
+	assert_int_equal(chdir(want), 0);
+	assert_int_equal(setenv("PWD", want, 1), 0);
+	call("real", &o, &caller, 0);
+	assert_int_equal(unsetenv("PWD"), 0);
+	must_open(&o);
+	(void)snprintf(want, sizeof(want), "%s/way/real", folder);
+	assert_string_equal(*(char **)arg(&o, "file"), want);
+	finish(&o);
 }
 
 static void a_descriptor_of_the_caller_is_what_it_leads_to(void **state)
@@ -39,7 +69,7 @@ static void a_descriptor_of_the_caller_is_what_it_leads_to(void **state)
 	}
 	call("given", &o, &caller, 0);
 	assert_int_equal(caller.fd, -1);
-	assert_string_equal(*(char **)arg(&o, "file"), "given");
+	assert_string_equal(*(char **)arg(&o, "file"), want);
 	finish(&o);
 	call("missing", &o, &caller, 0);
 	assert_int_equal(caller.fd, -1);
@@ -67,6 +97,7 @@ static void a_descriptor_of_the_caller_is_what_it_leads_to(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_relative_path_becomes_absolute_and_keeps_its_links),
 		cmocka_unit_test(a_descriptor_of_the_caller_is_what_it_leads_to),
 	};
 

@@ -17,6 +17,7 @@
 #include <cmocka.h>
 
 #include "base/clean.h"
+#include "target/path.h"
 #include "target/target.h"
 
 static char *folder;
@@ -67,6 +68,7 @@ static inline uint64_t get_size(struct opened *o, const char *name)
 	return *(uint64_t *)arg(o, name);
 }
 
+/* @file: made absolute, as by the command line */
 static inline void prepare(struct opened *o, const char *target, const char *file)
 {
 	memset(o, 0, sizeof(*o));
@@ -77,7 +79,7 @@ static inline void prepare(struct opened *o, const char *target, const char *fil
 	if (o->tgt.type->defaults)
 		o->tgt.type->defaults(o->args);
 	if (file)
-		*(char **)arg(o, "file") = strdup(file);
+		*(char **)arg(o, "file") = *file ? ub_path_absolute(file) : strdup(file);
 }
 
 static inline int open_it(struct opened *o)
