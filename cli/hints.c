@@ -173,7 +173,9 @@ static const struct hint hints[] = {
 	{UB_STAGE_START, EOPNOTSUPP, is_in_namespace, NO_NAMESPACE},
 	{UB_STAGE_RECOVER, EOPNOTSUPP, is_in_namespace, NO_NAMESPACE},
 
+	/* Only a number that was asked for is there already; a name is in the records. */
 	{UB_STAGE_ADD, EEXIST, NULL, "leave out --id, or see what has it: ublk list"},
+	{UB_STAGE_RECORD, EEXIST, NULL, "see what has it: ublk list"},
 	{UB_STAGE_ADD, EACCES, is_root,
 	 "there are too many devices of ordinary users: "
 	 "cat /sys/module/ublk_drv/parameters/ublks_max"},

@@ -78,11 +78,11 @@ static int claim_name(struct server *s, struct ub_error *err)
 		return 0;
 	s->name_lock = ub_record_claim_name(name, &alive, &id, err);
 	if (s->name_lock == -EEXIST)
-		return ub_fail_text(err, UB_STAGE_ADD, -EEXIST,
+		return ub_fail_text(err, UB_STAGE_RECORD, -EEXIST,
 				    "cannot add a device named %s: ublkb%u has that name", name,
 				    id);
 	if (s->name_lock == -EAGAIN)
-		return ub_fail_text(err, UB_STAGE_ADD, -EEXIST,
+		return ub_fail_text(err, UB_STAGE_RECORD, -EEXIST,
 				    "cannot add a device named %s: another one of that name is "
 				    "just being added",
 				    name);

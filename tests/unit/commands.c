@@ -185,6 +185,11 @@ static void hints_are_things_to_type(void **state)
 	ub_hints_find(&err, &facts, &hints);
 	assert_int_equal(hints.count, 1);
 	assert_string_equal(hints.text[0], "see which devices there are: ublk list");
+	/* A name that is taken has nothing to do with --id. */
+	err = (struct ub_error){.code = -EEXIST, .stage = UB_STAGE_RECORD};
+	ub_hints_find(&err, &facts, &hints);
+	assert_int_equal(hints.count, 1);
+	assert_string_equal(hints.text[0], "see what has it: ublk list");
 	err = (struct ub_error){.code = -ESTALE, .stage = UB_STAGE_BACKING};
 	ub_hints_find(&err, &facts, &hints);
 	assert_int_equal(hints.count, 2);
