@@ -203,9 +203,6 @@ static enum ub_exit run(struct ub_call *call)
 	enum ub_exit status;
 	int ret;
 
-	if (call->out.json && spec->foreground)
-		return ub_call_usage(call,
-				     "options '--json' and '--foreground' exclude each other");
 	spec->unprivileged = ub_ctrl_is_unprivileged();
 	ret = resolve_target(spec, &err);
 	if (ret == 0)

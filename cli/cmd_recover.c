@@ -82,6 +82,12 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 	return ret < 0 ? ret : ub_launch_commit(launch, err);
 }
 
+static void print_json(struct ub_call *call, struct ub_dev *dev)
+{
+	ub_dev_measure(dev);
+	ub_doc_add(call->out.doc, ub_device_fields, dev);
+}
+
 static void print(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_dev *dev)
 {
 	_cleanup_(ub_dev_done)
@@ -91,7 +97,7 @@ static void print(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_de
 	if (!call->out.json)
 		(void)fprintf(call->out.file, "%s\n", ub_dev_block_path(dev->id, path));
 	else if (ub_dev_get(ctrl, dev->id, &now, NULL) == 0)
-		ub_doc_add(call->out.doc, ub_device_fields, &now);
+		print_json(call, &now);
 }
 
 /* Whatever this recovery met: the device may live, since another one was faster. */
@@ -133,7 +139,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	if (ub_dev_is_live(dev)) {
 		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
 		if (call->out.json)
-			ub_doc_add(call->out.doc, ub_device_fields, dev);
+			print_json(call, dev);
 		return UB_EXIT_DONE;
 	}
 	ret = check(dev, &err);
@@ -191,7 +197,6 @@ const struct ub_command ub_cmd_recover = {
 	.options = options,
 	.args_size = sizeof(struct recover_args),
 	.max_operands = SIZE_MAX,
-	.operand = "DEV",
 	.completer = "device",
 	.json = true,
 	.defaults = defaults,

@@ -116,9 +116,6 @@ wrong()
 	exits 2
 	says "exclude each other"
 	[[ $(jq -r .schema <<<"$out") == ublk.error/1 ]]
-	ub add -t null --foreground --json
-	exits 2
-	says "exclude each other"
 	ub add -t null --bogus --json
 	exits 2
 	says "unknown option '--bogus'"

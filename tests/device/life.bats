@@ -365,9 +365,10 @@ is_free()
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
 	kill_server "$dev"
-	"$UBLK" recover --foreground "$dev" >path.txt &
+	"$UBLK" recover --foreground --json "$dev" >device.json &
 	server=$!
-	wait_for 20 test -s path.txt
+	wait_for 20 jq -e '.devices[0] | .path == "/dev/ublkb0" and .memory.resident > 0' device.json
+	ublk recover --json "$dev" | jq -e '.devices[0].memory.resident > 0'
 	[ "$(server_of "$dev")" -eq "$server" ]
 	read_block "$dev"
 	kill -TERM "$server"
@@ -376,9 +377,9 @@ is_free()
 }
 
 @test "--foreground: Ctrl-C ends it in order" {
-	env --default-signal=INT "$UBLK" add --foreground -t null >path.txt &
+	env --default-signal=INT "$UBLK" add --foreground --json -t null >device.json &
 	server=$!
-	wait_for 20 test -s path.txt
+	wait_for 20 jq -e '.devices[0].path == "/dev/ublkb0"' device.json
 	kill -INT "$server"
 	ends_with 0 "$server"
 	nothing_left
