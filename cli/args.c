@@ -57,10 +57,8 @@ static int unknown_option(const struct ub_optset *sets, size_t nr_sets, const st
 	(void)snprintf(name, sizeof(name), "%.*s", (int)arg->name_len, arg->name);
 	ub_guess_init(&guess, name);
 	for (const struct ub_optset *set = sets; set < sets + nr_sets; set++) {
-		for (const struct ub_opt *opt = set->options; opt->name; opt++) {
-			if (!opt->hidden)
-				ub_guess_offer(&guess, opt->name);
-		}
+		for (const struct ub_opt *opt = set->options; opt->name; opt++)
+			ub_guess_offer(&guess, opt->name);
 	}
 	if (guess.best)
 		return ub_fail_usage(err, "unknown option '%s': did you mean '--%s'?", buf,

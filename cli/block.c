@@ -52,7 +52,7 @@ static void print_options(FILE *file, const char *parent, const struct ub_value 
 	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
 		_cleanup_free_ char *text = NULL;
 
-		if (opt->transient || opt->hidden ||
+		if (opt->transient ||
 		    (value->defaults && ub_opt_is_same(opt, value->values, value->defaults)))
 			continue;
 		text = ub_opt_text(opt, value->values);

@@ -127,7 +127,6 @@ const struct ub_command ub_cmd_del = {
 	.options = options,
 	.args_size = sizeof(struct del_args),
 	.max_operands = SIZE_MAX,
-	.operand = "DEV",
 	.completer = "device",
 	.json = true,
 	.defaults = defaults,

@@ -34,7 +34,6 @@ const struct ub_command ub_cmd_help = {
 	.synopsis = "[COMMAND]",
 	.about = "Explain a command, or list all of them. Needs no driver.\n",
 	.max_operands = 1,
-	.operand = "COMMAND",
 	.completer = "command",
 	.run = run,
 };

@@ -88,7 +88,6 @@ const struct ub_command ub_cmd_show = {
 	.options = options,
 	.args_size = sizeof(struct show_args),
 	.max_operands = SIZE_MAX,
-	.operand = "DEV",
 	.completer = "device",
 	.json = true,
 	.defaults = defaults,

@@ -108,9 +108,6 @@ static int check_operands(const struct ub_call *call, struct ub_error *err)
 {
 	const struct ub_command *command = call->command;
 
-	if (call->nr_operands < command->min_operands)
-		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "%s is missing",
-				    command->operand);
 	if (call->nr_operands > command->max_operands)
 		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unexpected argument '%s'",
 				    call->operands[command->max_operands]);
@@ -222,10 +219,8 @@ int ub_command_unknown(const struct ub_command *const *commands, const char *nam
 	struct ub_guess guess;
 
 	ub_guess_init(&guess, name);
-	for (const struct ub_command *const *command = commands; *command; command++) {
-		if (!(*command)->hidden)
-			ub_guess_offer(&guess, (*command)->name);
-	}
+	for (const struct ub_command *const *command = commands; *command; command++)
+		ub_guess_offer(&guess, (*command)->name);
 	if (guess.best)
 		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
 				    "unknown %s '%s': did you mean '%s'?", what, name, guess.best);

@@ -35,11 +35,9 @@ struct ub_command {
 	const struct ub_opt *options;
 	const struct ub_field *fields; /* whose columns -o takes; NULL: it has no -o */
 	size_t args_size;              /* of the struct that the options fill; zeroed first */
-	size_t min_operands, max_operands;
-	const char *operand;          /* "DEV": what an operand is */
+	size_t max_operands;
 	const char *completer;        /* "device", "command": what completes one */
 	bool json;                    /* takes --json */
-	bool hidden;                  /* works, but is not in the list of commands */
 	void (*defaults)(void *args); /* may be NULL */
 	void (*done)(void *args);     /* frees more than the options' strings; may be NULL */
 	/*

@@ -9,6 +9,7 @@
 
 #include "command.h"
 #include "device/device.h"
+#include "kernel/node.h"
 
 /* What a command's struct has for it, first of all. */
 struct ub_device_args {
@@ -16,11 +17,11 @@ struct ub_device_args {
 	bool all; /* --all, where the command has it */
 };
 
-#define UB_OPT_DEVICE_ID(args_type)                                                               \
-	{                                                                                         \
-		.name = "id", .letter = 'n', .type = UB_OPT_INT,                                  \
-		.offset = offsetof(args_type, devices.id), .metavar = "N", .max = (1U << 20) - 1, \
-		.completer = "device", .help = "the device with this number, in place of DEV"     \
+#define UB_OPT_DEVICE_ID(args_type)                                                              \
+	{                                                                                        \
+		.name = "id", .letter = 'n', .type = UB_OPT_INT,                                 \
+		.offset = offsetof(args_type, devices.id), .metavar = "N", .max = UB_DEV_ID_MAX, \
+		.completer = "device", .help = "the device with this number, in place of DEV"    \
 	}
 
 struct ub_device_job {

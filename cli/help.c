@@ -36,16 +36,12 @@ static void put_set(FILE *file, const struct ub_optset *set)
 {
 	const struct ub_opt *opt = set->options;
 
-	while (opt->name && opt->hidden)
-		opt++;
 	if (!opt->name)
 		return;
 	if (set->title)
 		(void)fprintf(file, "\n%s:\n", set->title);
-	for (; opt->name; opt++) {
-		if (!opt->hidden)
-			put_option(file, opt);
-	}
+	for (; opt->name; opt++)
+		put_option(file, opt);
 }
 
 static void put_column(const struct ub_field *field, void *arg)
@@ -68,10 +64,8 @@ void ub_help_command(FILE *file, const struct ub_command *command, const struct 
 
 static void put_commands(FILE *file, const struct ub_command *const *commands)
 {
-	for (const struct ub_command *const *command = commands; *command; command++) {
-		if (!(*command)->hidden)
-			put_row(file, (*command)->name, (*command)->summary);
-	}
+	for (const struct ub_command *const *command = commands; *command; command++)
+		put_row(file, (*command)->name, (*command)->summary);
 }
 
 void ub_help_program(FILE *file, const struct ub_command *const *commands)

@@ -114,7 +114,7 @@ static json_object *new_options(struct ub_doc *doc, const struct ub_value *value
 	if (value->text)
 		put(doc, object, "type", new_string(value->text));
 	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
-		if (opt->transient || opt->hidden)
+		if (opt->transient)
 			continue;
 		if (ub_opt_is_given(opt, value->values))
 			put(doc, object, ub_opt_key(opt, key), new_option(opt, value->values));

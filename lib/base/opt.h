@@ -36,7 +36,6 @@ struct ub_opt {
 	unsigned transient : 1; /* of this one call: not kept in a device's record */
 	unsigned chosen : 1;    /* where it is left out, serving may fill it in */
 	unsigned elsewhere : 1; /* says nothing of the device itself */
-	unsigned hidden : 1;    /* works, but is not in the help */
 };
 
 #define UB_OPT_END           \

@@ -3,7 +3,6 @@
 
 #include <dirent.h>
 #include <inttypes.h>
-#include <linux/capability.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/clean.h"
 #include "base/parse.h"
 
@@ -31,24 +31,7 @@ static uint64_t rings_of(uint64_t pid)
 	return sum;
 }
 
-/* With CAP_IPC_LOCK nothing is charged. */
-static bool is_exempt(uint64_t pid)
-{
-	_cleanup_fclose_ FILE *file = NULL;
-	_cleanup_free_ char *line = NULL;
-	uint64_t caps = 0;
-	char path[32];
-	size_t size = 0;
-
-	(void)snprintf(path, sizeof(path), "/proc/%" PRIu64 "/status", pid);
-	file = fopen(path, "re");
-	while (file && getline(&line, &size, file) > 0)
-		if (sscanf(line, "CapEff: %" SCNx64, &caps) == 1)
-			break;
-	return caps & (uint64_t)1 << CAP_IPC_LOCK;
-}
-
-/* This process's own are part of the plan. */
+/* This process's own are part of the plan; with CAP_IPC_LOCK nothing is charged. */
 uint64_t ub_charged_rings(void)
 {
 	DIR *dir = opendir("/proc");
@@ -59,7 +42,7 @@ uint64_t ub_charged_rings(void)
 	while (dir && (entry = readdir(dir)))
 		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) == 0 && (pid_t)pid != getpid() &&
 		    fstatat(dirfd(dir), entry->d_name, &st, 0) == 0 && st.st_uid == geteuid() &&
-		    !is_exempt(pid))
+		    !ub_process_has_cap((int32_t)pid, CAP_IPC_LOCK))
 			sum += rings_of(pid);
 	if (dir)
 		(void)closedir(dir);

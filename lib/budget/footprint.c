@@ -7,10 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/caps.h"
 #include "base/clean.h"
 #include "kernel/uapi.h"
-
-#define CAP_IPC_LOCK_BIT 14
 
 /* One line "START-END PERMS OFFSET DEV INODE PATH" of smaps. */
 struct mapping {
@@ -194,8 +193,8 @@ static int read_status(int32_t pid, const struct ub_record_memory *memory, struc
 {
 	_cleanup_fclose_ FILE *file = NULL;
 	_cleanup_free_ char *line = NULL;
-	uint64_t caps = 0, locked = 0, value;
-	bool exempt;
+	bool exempt = ub_process_has_cap(pid, CAP_IPC_LOCK);
+	uint64_t locked = 0, value;
 	char path[32];
 	size_t size = 0;
 
@@ -204,14 +203,11 @@ static int read_status(int32_t pid, const struct ub_record_memory *memory, struc
 	if (!file)
 		return -errno;
 	while (getline(&line, &size, file) > 0) {
-		if (sscanf(line, "CapEff: %" SCNx64, &value) == 1)
-			caps = value;
-		else if (sscanf(line, "VmLck: %" SCNu64, &value) == 1)
+		if (sscanf(line, "VmLck: %" SCNu64, &value) == 1)
 			locked = value << 10;
 		else if (sscanf(line, "VmPin: %" SCNu64, &value) == 1)
 			f->pinned = value << 10;
 	}
-	exempt = caps & (uint64_t)1 << CAP_IPC_LOCK_BIT;
 	if (!exempt)
 		f->charged = locked + f->pinned;
 	if (memory)
