@@ -47,12 +47,15 @@ enum ub_loop_step {
 #define UB_LOOP_TRIES 100U
 
 /*
- * Is the operation to be put on the ring again, since it did nothing and only says so? The last one is
- * of an operation that was to be linked to its commit and was never begun: there was no memory for that.
+ * Is the operation to be put on the ring again, since it did nothing and only says so? The ring has
+ * no memory for one now and then (io_rw_alloc_async()); of a sync ENOMEM may stand for data that are
+ * lost, and of a range it may be done in part.
  */
 static inline bool ub_loop_again(struct ub_io *io, int res)
 {
-	return res < 0 && (res == -EAGAIN || res == -EINTR || res == -ECANCELED) &&
+	bool moves = io->step == STEP_READ || io->step == STEP_WRITE || io->step == STEP_ZEROES;
+
+	return res < 0 && (res == -EAGAIN || res == -EINTR || (res == -ENOMEM && moves)) &&
 	       io->tries++ < UB_LOOP_TRIES;
 }
 

@@ -70,7 +70,7 @@ static void reading_past_the_end_of_a_cut_file_is_an_error(void **state)
 
 static void every_error_reaches_the_client(void **state)
 {
-	static const int errors[] = {-EIO, -ENOSPC, -EDQUOT, -ENOMEM, -EINVAL, -EOPNOTSUPP};
+	static const int errors[] = {-EIO, -ENOSPC, -EDQUOT, -EINVAL, -EOPNOTSUPP, -ECANCELED};
 
 	(void)state;
 	for (size_t i = 0; i < UB_ARRAY_SIZE(errors); i++) {
@@ -95,9 +95,29 @@ static void every_error_reaches_the_client(void **state)
 	assert_int_equal(run(&q, 99, 0, 512, 0), -EOPNOTSUPP);
 }
 
+static void what_the_ring_had_no_memory_for_is_tried_again(void **state)
+{
+	(void)state;
+	q.fates[0] = (struct fate){RETURN, -ENOMEM};
+	assert_int_equal(write_pattern(0, 4096, 5, 0), 0);
+	q.fates[0] = (struct fate){CUT, 512};
+	q.fates[1] = (struct fate){RETURN, -ENOMEM};
+	assert_int_equal(write_pattern(0, 4096, 6, FUA), 0);
+	q.fates[0] = (struct fate){RETURN, -ENOMEM};
+	assert_int_equal(read_back(0, 4096), 0);
+	((struct ub_loop *)o.tgt.state)->can_punch = false;
+	((struct ub_loop *)o.tgt.state)->can_zero_range = false;
+	q.fates[0] = (struct fate){RETURN, -ENOMEM};
+	assert_int_equal(run(&q, UBLK_IO_OP_WRITE_ZEROES, 0, 4096, 0), 0);
+	/* Of a sync it may be what a write-back has lost. */
+	q.fates[0] = (struct fate){RETURN, -ENOMEM};
+	assert_int_equal(run(&q, UBLK_IO_OP_FLUSH, 0, 0, 0), -ENOMEM);
+	assert_int_equal(o.tgt.write_error, -ENOMEM);
+}
+
 static void what_never_ends_to_say_again_is_an_error(void **state)
 {
-	static const int errors[] = {-EAGAIN, -EINTR, -ECANCELED};
+	static const int errors[] = {-EAGAIN, -EINTR, -ENOMEM};
 	static const struct {
 		uint8_t op;
 		uint32_t len, flags;
@@ -110,6 +130,12 @@ static void what_never_ends_to_say_again_is_an_error(void **state)
 	(void)state;
 	for (size_t e = 0; e < UB_ARRAY_SIZE(errors); e++) {
 		for (size_t i = 0; i < UB_ARRAY_SIZE(ios); i++) {
+			/* Of a sync that is no invitation. */
+			if (errors[e] == -ENOMEM && ios[i].op == UBLK_IO_OP_FLUSH)
+				continue;
+			/* Not a hole, but zeroes. */
+			((struct ub_loop *)o.tgt.state)->can_punch = false;
+			((struct ub_loop *)o.tgt.state)->can_zero_range = false;
 			for (unsigned n = 0; n < OPS_MAX; n++)
 				q.fates[n] = (struct fate){RETURN, errors[e]};
 			assert_int_equal(run(&q, ios[i].op, 0, ios[i].len, ios[i].flags),
@@ -134,6 +160,7 @@ int main(void)
 		T(direct_io_is_resumed_where_it_may_be),
 		T(reading_past_the_end_of_a_cut_file_is_an_error),
 		T(every_error_reaches_the_client),
+		T(what_the_ring_had_no_memory_for_is_tried_again),
 		T(what_never_ends_to_say_again_is_an_error),
 	};
 
