@@ -33,18 +33,23 @@ static void begin(struct ub_queue *q, struct ub_io *io)
 }
 
 /* The test build can ask for what the driver refuses. */
-static void has_buffer(struct ub_queue *q, struct ub_io *io)
+static void ask(struct ub_queue *q, struct ub_io *io)
 {
 	uint32_t op = ub_fault_is_wanted("get-data") ? UBLK_U_IO_REGISTER_IO_BUF
 						     : UBLK_U_IO_NEED_GET_DATA;
 
+	ub_queue_data_command(q, io, op, (uintptr_t)io->data);
+}
+
+static void has_buffer(struct ub_queue *q, struct ub_io *io)
+{
 	if (io->op != UBLK_IO_OP_WRITE) {
 		ub_queue_submit(q, io);
 		return;
 	}
 	io->asked = true;
 	q->asked++;
-	ub_queue_data_command(q, io, op, (uintptr_t)io->data);
+	ask(q, io);
 }
 
 /*
@@ -68,10 +73,25 @@ static void forget(struct ub_queue *q, struct ub_io *io)
 /* The command was the tag's fetch. */
 static void fetched(struct ub_queue *q, struct ub_io *io, int res)
 {
-	if (res == UBLK_IO_RES_OK || res == UBLK_IO_RES_NEED_GET_DATA)
+	if (ub_queue_brings(q, res))
 		ub_queue_take(q, io, false);
 	else
 		ub_queue_lose(q, io, res);
+}
+
+/* What was asked for is not there. A write comes without its data first. */
+__attribute__((noinline, cold)) static void not_brought(struct ub_queue *q, struct ub_io *io,
+							int res)
+{
+	if (ub_io_again(io, res)) {
+		q->rounds = 0;
+		ask(q, io);
+		return;
+	}
+	forget(q, io);
+	ub_io_goes(q, io);
+	ub_pooled_put(q, io);
+	fetched(q, io, res);
 }
 
 static void prepared(struct ub_queue *q, struct ub_io *io, int res)
@@ -83,16 +103,13 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 		fetched(q, io, res);
 		return;
 	}
-	forget(q, io);
-	/* A write comes without its data first. */
 	if (__builtin_expect(res != UBLK_IO_RES_OK || !ub_desc_get(&q->desc, io->tag, &desc) ||
 				     !is_same(io, &desc),
 			     0)) {
-		ub_io_goes(q, io);
-		ub_pooled_put(q, io);
-		fetched(q, io, res);
+		not_brought(q, io, res);
 		return;
 	}
+	forget(q, io);
 	if (!error && (uint64_t)desc.nr_sectors << 9 != io->len)
 		error = -EIO;
 	if (__builtin_expect(error, 0))

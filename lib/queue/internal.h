@@ -22,7 +22,8 @@ enum {
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
 	DATA_TIMER,
 	/* What is fetched and committed with: */
-	DATA_FETCH,       /* a tag's fetch, or its commit that is also a fetch */
+	DATA_FETCH,       /* a tag's first fetch */
+	DATA_COMMIT,      /* a tag's commit, which is also its fetch */
 	DATA_BATCH_FETCH, /* of many tags */
 	DATA_BATCH_COMMIT,
 	DATA_BATCH_LINKED /* a commit that is linked to an operation; comes only if it failed */
@@ -43,7 +44,7 @@ struct ub_path {
 	bool asks;      /* a write's data comes when it is asked for: UBLK_F_NEED_GET_DATA */
 	bool links; /* nothing is left to do but the commit when a read or write has succeeded */
 	/* Puts the I/Os into the state that the first fetch finds; io->where is an address, or with
-	 * @slots a struct ublk_auto_buf_reg. */
+	 * @slots what an SQE says of a buffer to register. */
 	void (*init)(struct ub_queue *q);
 	/* An I/O arrived, is checked, and goes to the target: at once, or when its data is there. One
 	 * that is refused is ended without. */
@@ -226,15 +227,37 @@ static inline uint64_t ub_io_data(const struct ub_queue *q, const struct ub_io *
 
 /* The way of an I/O through the queue: request.c. One has come in a tag that was away. */
 void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone);
+/* Its commit came to nothing, and its data is gone by now: all of it is done once more. */
+void ub_queue_redo(struct ub_queue *q, struct ub_io *io);
 /* Hands it to the target. */
 void ub_queue_submit(struct ub_queue *q, struct ub_io *io);
 /* Commits @result and fetches the tag's next I/O. */
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result);
+/* A tag's fetch, or what has become its fetch, has ended with @res: does it bring an I/O? */
+static inline bool ub_queue_brings(const struct ub_queue *q, int res)
+{
+	return __builtin_expect(res == UBLK_IO_RES_OK, 1) ||
+	       (res == UBLK_IO_RES_NEED_GET_DATA && q->path->asks);
+}
+/* The I/O ends with @error. Return: @error, which is looked up if the commit comes to nothing. */
+static inline int ub_io_fails(struct ub_io *io, int error)
+{
+	io->done = (uint32_t)error;
+	return error;
+}
 /* A tag comes back without an I/O, for good; @res as the driver gave it. */
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);
 /* A command to the driver about the I/O's data: @addr as @op wants it. Its end is DATA_PREPARE, or
  * for UBLK_U_IO_UNREGISTER_IO_BUF nothing. */
 void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr);
+
+/*
+ * What came to nothing for reasons that pass: again.c. Return: it may be tried once more.
+ * @since: when it first came to nothing; 0: it has not yet
+ */
+bool ub_again(uint8_t *since);
+/* A command of the I/O's has ended with @res: is it to be given again? */
+bool ub_io_again(struct ub_io *io, int res);
 
 /* The timer after which memory is given back: timer.c. */
 void ub_timer_set(struct ub_queue *q);

@@ -19,7 +19,7 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
 	/* The test build can have the kernel take no commit like that: by a field that has to be 0. */
 	if (ub_fault_is_wanted("link-refused"))
 		ub_ring_at(&q->ring, ub_ring_queued(&q->ring) - 1)->off |= 1ULL << 32;
-	ub_io_is_left(q, io);
+	ub_io_leaves(q, io);
 }
 
 /*
@@ -36,7 +36,7 @@ void ub_link_cut(struct ub_queue *q)
 	struct io_uring_sqe *sqe = ub_ring_at(&q->ring, 0);
 	uint64_t kind = DATA_KIND(sqe->user_data);
 
-	if ((kind != DATA_FETCH && kind != DATA_BATCH_LINKED) ||
+	if ((kind != DATA_COMMIT && kind != DATA_BATCH_LINKED) ||
 	    !ub_io_is_linked(&q->ios[DATA_INDEX(sqe->user_data)]))
 		return;
 	*sqe = (struct io_uring_sqe){.opcode = IORING_OP_NOP, .flags = IOSQE_CQE_SKIP_SUCCESS};

@@ -139,11 +139,11 @@ void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
 	bool has_data = io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
 
 	if (__builtin_expect(!ub_io_is_busy(io) || io->pending, 0)) {
-		ub_queue_fail(q, -EPROTO, "tag %u was ended %s with %u operations left", io->tag,
-			      ub_io_is_busy(io) ? "once" : "once more", io->pending);
+		ub_queue_fail(q, -EPROTO, "tag %u was ended out of turn, with %u operations left",
+			      io->tag, io->pending);
 		return;
 	}
 	/* Whole or not at all: from Linux 7.3 on a short write counts as success, and a short read
 	 * gives stale bytes. */
-	q->path->end(q, io, error < 0 ? error : has_data ? (int)io->len : 0);
+	q->path->end(q, io, error < 0 ? ub_io_fails(io, error) : has_data ? (int)io->len : 0);
 }

@@ -91,6 +91,15 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)
 		refuse(q, io, sectors, start, ret);
 }
 
+void ub_queue_redo(struct ub_queue *q, struct ub_io *io)
+{
+	ub_io_returns(q, io);
+	io->step = 0;
+	io->done = 0;
+	io->alone = false;
+	q->path->begin(q, io);
+}
+
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 {
 	ub_io_goes(q, io);
@@ -99,7 +108,7 @@ void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)
 {
-	ub_io_is_lost(q, io);
+	ub_io_drops(q, io);
 	if (res == UBLK_IO_RES_ABORT)
 		return;
 	/* What was to be committed never reaches its client: a queue like that can't go on. */

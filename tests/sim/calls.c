@@ -138,11 +138,15 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t pos)
 	return ret < 0 ? fail((int)ret) : ret;
 }
 
-/* Time goes on by itself, as the polling of a ring has it. */
+/* Time goes on by itself, as the polling of a ring has it; or by leaps, if all this takes long. */
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time)
 {
 	(void)clock;
 	sim.clock_ns += 1000 + below(8000);
+	if (chance(sim.config.slow)) {
+		sim.injected++;
+		sim.clock_ns += between(1, 40) * 1000000000ULL;
+	}
 	if (sim.current)
 		pause_here(true);
 	*ret_time = (struct timespec){.tv_sec = (time_t)(sim.clock_ns / 1000000000U),

@@ -84,7 +84,9 @@ void config_make(struct config *c)
 	c->no_register = rate(300);
 	c->no_map = rate(200);
 	c->no_buffers = rate(300);
-	c->refused = chance(150) ? between(1, 20) : 0;
+	c->refused = chance(150) ? between(1, 200) : 0;
+	c->starved = chance(20);
+	c->slow = c->starved || chance(100) ? 200 : 0;
 	c->no_elements = c->batch ? rate(200) : 0;
 	c->shrunk = chance(50);
 	c->stuck = chance(30);
@@ -118,10 +120,11 @@ void config_print(const struct config *c)
 	       c->poll_us);
 	printf("of 1000: short %u, errors %u, again %u, taken in part %u, interrupted %u, no "
 	       "memory %u, "
-	       "not registered %u, not copied %u, no buffers %u, refused %u, no elements %u, "
-	       "write-back errors %u, timer %u; operations linger %u%s%s\n",
+	       "not registered %u, not copied %u, no buffers %u, refused %u, slow %u, no elements "
+	       "%u, "
+	       "write-back errors %u, timer %u; operations linger %u%s%s%s\n",
 	       c->short_results, c->errors, c->again, c->partial, c->interrupted, c->no_memory,
-	       c->no_register, c->no_map, c->no_buffers, c->refused, c->no_elements,
+	       c->no_register, c->no_map, c->no_buffers, c->refused, c->slow, c->no_elements,
 	       c->write_back_errors, c->timer, c->linger, c->shrunk ? ", shrunk" : "",
-	       c->stuck ? ", stuck" : "");
+	       c->stuck ? ", stuck" : "", c->starved ? ", starved" : "");
 }

@@ -210,6 +210,13 @@ int driver_complete_request(struct request *req, struct io *io, int res)
 	return res < 0 ? res : 0;
 }
 
+/* ublk_sqe_addr_to_auto_buf_reg() */
+static struct ublk_auto_buf_reg registration(const struct op *op)
+{
+	return (struct ublk_auto_buf_reg){.index = (uint16_t)op->sqe.addr,
+					  .flags = (uint8_t)(op->sqe.addr >> 16)};
+}
+
 static void commit(struct op *op, struct io *io, const struct ublksrv_io_cmd *cmd)
 {
 	struct request *req = io->request;
@@ -228,7 +235,7 @@ static void commit(struct op *op, struct io *io, const struct ublksrv_io_cmd *cm
 		(void)slot_unregister(r, io->reg.index);
 	io->registered = false;
 	if (sim.config.path == PATH_ZERO_COPY)
-		memcpy(&io->reg, &op->sqe.addr, sizeof(io->reg));
+		io->reg = registration(op);
 	else
 		io->address = cmd->addr;
 	req->result = driver_complete_request(req, io, cmd->result);
@@ -270,7 +277,7 @@ static int fetch(struct op *op, struct hw_queue *hq, struct io *io,
 			  .command = op,
 			  .ring = op->ring,
 			  .address = cmd->addr};
-	memcpy(&io->reg, &op->sqe.addr, sizeof(io->reg));
+	io->reg = registration(op);
 	driver_mark_ready(hq);
 	return QUEUED_COMMAND;
 }
@@ -301,10 +308,8 @@ int driver_command(struct op *op)
 		       io->need_get ? "was not asked for" : "is there");
 	switch (op->sqe.cmd_op) {
 	case UBLK_U_IO_REGISTER_IO_BUF:
-		if (chance(sim.config.no_register)) {
-			sim.injected++;
+		if (chance(sim.config.no_register))
 			return -ENOMEM;
-		}
 		return slot_register(op->ring, (unsigned)cmd->addr, io->request);
 	case UBLK_U_IO_COMMIT_AND_FETCH_REQ:
 		commit(op, io, cmd);

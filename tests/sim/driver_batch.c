@@ -168,10 +168,8 @@ static int attach(struct op *op, struct hw_queue *hq)
 
 	if (hq->canceling)
 		return UBLK_IO_RES_ABORT;
-	if (chance(sim.config.no_elements)) {
-		sim.injected++;
+	if (chance(sim.config.no_elements))
 		return -ENOMEM;
-	}
 	while (*at)
 		at = &(*at)->next;
 	op->next = NULL;
@@ -257,7 +255,6 @@ static int commit_all(struct op *op, const struct ublk_batch_io *head, struct hw
 		/* copy_from_user() in ublk_walk_cmd_buf(), which really takes more at once. */
 		if (chance(sim.config.no_elements)) {
 			trace("  %u of %u elements are taken", i, head->nr_elem);
-			sim.injected++;
 			sim.refusals++;
 			return i ? (int)(i * head->elem_bytes) : -EFAULT;
 		}

@@ -64,7 +64,9 @@ struct config {
 	unsigned partial, interrupted;         /* io_uring_enter() */
 	unsigned no_memory;                    /* it fails, and the server with it */
 	unsigned no_register, no_map, no_buffers;
-	unsigned refused;     /* commands, for want of memory */
+	unsigned refused;     /* commands, for want of memory: no reason to fail */
+	bool starved;         /* no command has memory, until the server ends: in time */
+	unsigned slow;        /* time goes on: then it is */
 	unsigned no_elements; /* of a batch's commit, from the middle on */
 	bool shrunk;          /* the target has become smaller than the device */
 	bool stuck;           /* the backing asks to be asked again, for ever */
@@ -109,7 +111,8 @@ struct op {
 	struct node *node; /* the registered pages that it works on */
 	bool done;         /* an operation on the backing that has had its effect */
 	bool failed;
-	bool late; /* looks up its buffer when a worker comes to it */
+	bool linked; /* to the one before it */
+	bool late;   /* looks up its buffer when a worker comes to it */
 	/* What is to become of it. */
 	int fate; /* 0, a negative errno, or bytes that it does */
 };

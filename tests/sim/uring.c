@@ -167,6 +167,20 @@ bool op_post(struct op *op, int res, uint32_t cflags)
 	return true;
 }
 
+/* io_uring_cmd_prep(): of one that is linked it was done before, and breaks the link: take(). */
+static bool is_refused(const struct op *op)
+{
+	bool starved = sim.config.starved && sim.started && !sim.deaths;
+
+	if (op->linked || !(starved || chance(sim.config.refused)))
+		return false;
+	trace("  ring %u: no memory for command %llx",
+	      (unsigned)(op->ring - op->ring->server->rings),
+	      (unsigned long long)op->sqe.user_data);
+	sim.refusals++;
+	return true;
+}
+
 static void issue(struct op *op)
 {
 	struct ring *r = op->ring;
@@ -190,14 +204,7 @@ static void issue(struct op *op)
 	}
 	if (op->sqe.opcode != IORING_OP_URING_CMD)
 		object("operation %u on the char device", op->sqe.opcode);
-	/* io_uring_cmd_prep() */
-	if (sim.started && chance(sim.config.refused)) {
-		sim.injected++;
-		sim.refusals++;
-		ret = -ENOMEM;
-	} else {
-		ret = driver_command(op);
-	}
+	ret = is_refused(op) ? -ENOMEM : driver_command(op);
 	if (ret != QUEUED_COMMAND)
 		finish(op, ret, 0);
 }
@@ -234,9 +241,9 @@ static void take(struct ring *r, struct chain *c)
 	}
 	c->last->link = op;
 	c->last = op;
+	op->linked = true;
 	/* No memory to keep it until its turn comes: io_submit_fail_init(). */
 	if (chance(sim.config.partial)) {
-		sim.injected++;
 		c->head->failed = true;
 		trace("  ring %u: no memory for what is linked", (unsigned)(r - r->server->rings));
 	}
