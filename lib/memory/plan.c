@@ -70,8 +70,9 @@ static void add_to(struct ub_plan_region *sum, const struct ub_plan_region *regi
 
 /*
  * mlockall() locks what is memory of the process's own (mlock_fixup() passes over the mappings of
- * drivers and over huge pages, which are never swapped), and wants the limit to allow for its whole address space (apply_mlockall_flags() and
- * its caller, Linux 6.12 to 7.3): descriptors, rings and guards count too.
+ * drivers and over huge pages, which are never swapped), and wants the limit to allow for its whole
+ * address space (apply_mlockall_flags() and its caller, Linux 6.12 to 7.3): descriptors, rings and
+ * guards count too.
  */
 static void lock(struct ub_plan_region *region, const struct ub_plan_facts *facts)
 {

@@ -59,8 +59,8 @@ void ub_plan_done(struct ub_plan *plan);
 /* The sum over all queues. */
 struct ub_plan_region ub_plan_of(const struct ub_plan *plan, enum ub_region_kind kind);
 
-/* Entries of a queue's ring: submissions, and completions, which also have the timer's. The kernel
- * rounds both up to powers of two. */
+/* Entries of a queue's ring: submissions, and completions, which have also those of the timer and of
+ * batches. The kernel rounds both up to powers of two. */
 uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io);
 uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io);
 

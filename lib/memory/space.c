@@ -11,9 +11,9 @@
 
 #include "base/fault.h"
 
-/* From Linux 5.17, newer than some headers; Debian's kernels do without it. */
+/* Newer than some headers: from Linux 5.14, and from 5.17, which Debian's kernels do without. */
 #ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23 /* Linux 5.14 */
+#define MADV_POPULATE_WRITE 23
 #endif
 #ifndef PR_SET_VMA
 #define PR_SET_VMA 0x53564d41

@@ -19,8 +19,9 @@
 /*
  * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
  * its failure is found before anything is fetched. A tag has either its fetch on the ring or its
- * target's operations, and there is one timer: the completion queue is as large as all of them, and
- * can't overflow.
+ * target's operations, and there is one timer: the completion queue is as large as all of them. What
+ * an I/O that zero-copy's driver could not register has besides, its unregistering, tells only of a
+ * failure; where that finds no room the kernel keeps it until there is some.
  */
 static int init_ring(struct ub_queue *q, struct ub_error *err)
 {

@@ -44,7 +44,8 @@ struct ub_tgt {
 	bool created;   /* open() made the backing's file: ub_tgt_undo() removes it, */
 	int created_in; /* from this directory: its path may lead elsewhere in a server's namespace */
 	struct ub_backing backing;
-	_Atomic int write_error; /* negative errno of a failed write-back: sticky, see loop.c */
+	_Atomic int
+		write_error; /* negative errno of a failed write-back: sticky, see loop_sync.c */
 };
 
 /* What a target has for each thread that serves a queue, or a part of one: filled by queue_open(). */
