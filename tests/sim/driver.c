@@ -213,6 +213,8 @@ int driver_complete_request(struct request *req, struct io *io, int res)
 /* ublk_sqe_addr_to_auto_buf_reg() */
 static struct ublk_auto_buf_reg registration(const struct op *op)
 {
+	if (sim.config.path == PATH_ZERO_COPY && op->sqe.addr >> 16 != UBLK_AUTO_BUF_REG_FALLBACK)
+		object("a registration as %llx", (unsigned long long)op->sqe.addr);
 	return (struct ublk_auto_buf_reg){.index = (uint16_t)op->sqe.addr,
 					  .flags = (uint8_t)(op->sqe.addr >> 16)};
 }
