@@ -95,12 +95,14 @@ setup()
 # hangs FILE: a bats file whose test waits for a server that does not answer.
 hangs()
 {
+	# Else bats would take it for a test of this file.
+	local at=@
 	cat >"$1" <<-END
 		load $TOP/tests/device/helpers
 		load $TOP/tests/device/servers
 		setup() { device_setup; }
 		teardown() { end_jobs; device_teardown; }
-		@test "hangs" {
+		${at}test "hangs" {
 			dev=\$(ublk add -t null --log-file log)
 			kill -STOP "\$(server_of "\$dev")"
 			dd if="\$dev" of=/dev/null bs=4k count=1 iflag=direct 3>&- &
