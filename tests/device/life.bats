@@ -367,7 +367,7 @@ is_free()
 	kill_server "$dev"
 	"$UBLK" recover --foreground --json "$dev" >device.json &
 	server=$!
-	wait_for 20 jq -e '.devices[0] | .path == "/dev/ublkb0" and .memory.resident > 0' device.json
+	wait_for 20 jq -se '.[0].devices[0] | .path == "/dev/ublkb0" and .memory.resident > 0' device.json
 	ublk recover --json "$dev" | jq -e '.devices[0].memory.resident > 0'
 	[ "$(server_of "$dev")" -eq "$server" ]
 	read_block "$dev"
@@ -379,7 +379,7 @@ is_free()
 @test "--foreground: Ctrl-C ends it in order" {
 	env --default-signal=INT "$UBLK" add --foreground --json -t null >device.json &
 	server=$!
-	wait_for 20 jq -e '.devices[0].path == "/dev/ublkb0"' device.json
+	wait_for 20 jq -se '.[0].devices[0].path == "/dev/ublkb0"' device.json
 	kill -INT "$server"
 	ends_with 0 "$server"
 	nothing_left
