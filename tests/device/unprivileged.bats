@@ -291,13 +291,19 @@ bound()
 	nothing_left
 }
 
-@test "a user without a runtime directory has his records in /tmp" {
+@test "a user without a runtime directory has his records in /tmp, and finds them when he has one" {
 	rm -rf "/run/user/$USER_ID"
 	at_end rm -rf "/tmp/ublk-$USER_ID"
-	run -0 as "$USER_ID" env -u XDG_RUNTIME_DIR "$bin/ublk" add -t null
+	run -0 as "$USER_ID" env -u XDG_RUNTIME_DIR "$bin/ublk" add -t null --name night
 	[ "$(stat -c '%u %a' "/tmp/ublk-$USER_ID")" = "$USER_ID 755" ]
-	run -0 as "$USER_ID" env -u XDG_RUNTIME_DIR "$bin/ublk" del 0
+	install -d -o "$USER_ID" "/run/user/$USER_ID"
+	user_ublk list --json | jq -e '.devices[0] | .managed and .name == "night"'
+	run user_ublk add -t null --name night
+	[ "$status" -eq 5 ]
+	[[ $output == *"ublkb0 has that name"*"hint: see what has it: ublk list" ]]
+	run -0 user_ublk del night
 	nothing_left
+	[ -z "$(ls "/tmp/ublk-$USER_ID")" ]
 }
 
 @test "a node's group has no more than it had" {
