@@ -98,12 +98,12 @@ static int result_of(const struct ub_io *io)
  * A command brought no I/O. One that is linked has had its memory before the operation began. A read's
  * data that a pool's buffer held is gone by now: the buffer went back when all was submitted.
  */
-__attribute__((noinline, cold)) static void failed(struct ub_queue *q, struct ub_io *io, int res,
-						   bool was_commit)
+__attribute__((noinline, cold)) static void failed(struct ub_queue *q, struct ub_io *io,
+						   const struct io_uring_cqe *cqe)
 {
-	if (ub_io_is_linked(io) || !ub_io_again(io, res))
-		ub_queue_lose(q, io, res);
-	else if (!was_commit)
+	if (ub_io_is_linked(io) || !ub_io_again(io, cqe->res))
+		ub_queue_lose(q, io, cqe->res);
+	else if (DATA_KIND(cqe->user_data) == DATA_FETCH)
 		fetch(q, io);
 	else if (q->path->submitted && io->op == UBLK_IO_OP_READ && result_of(io) > 0)
 		ub_queue_redo(q, io);
@@ -123,7 +123,7 @@ static void completed(struct ub_queue *q, struct ub_io *io, const struct io_urin
 	else if (ub_queue_brings(q, res))
 		ub_queue_take(q, io, alone);
 	else
-		failed(q, io, res, DATA_KIND(cqe->user_data) == DATA_COMMIT);
+		failed(q, io, cqe);
 }
 
 const struct ub_commands ub_commands_single = {
