@@ -6,10 +6,7 @@
 
 static bool is_left(const struct ub_dev *dev)
 {
-	bool live = dev->info.state == UBLK_S_DEV_LIVE && dev->server.answer != UB_SERVED_NO;
-
-	return dev->managed && !live && dev->info.state != UBLK_S_DEV_DEAD &&
-	       !ub_dev_is_orphan(dev);
+	return dev->managed && !ub_dev_is_live(dev) && dev->info.state != UBLK_S_DEV_DEAD;
 }
 
 int ub_adopt_find(const struct ub_spec *spec, struct ub_dev *ret_dev, struct ub_error *err)

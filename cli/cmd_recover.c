@@ -43,7 +43,7 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 	(void)call;
 	/* One whose record can't be used may be one of ours: that is told. */
 	return (dev->managed || dev->record_error.code) && !ub_dev_is_live(dev) &&
-	       !ub_dev_is_orphan(dev) && dev->info.state != UBLK_S_DEV_DEAD;
+	       dev->info.state != UBLK_S_DEV_DEAD;
 }
 
 /* Return: 0, or why there is no way back for it. */
@@ -59,7 +59,7 @@ static int check(const struct ub_dev *dev, struct ub_error *err)
 		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
 				    "cannot recover ublkb%u: it was made without recovery",
 				    dev->id);
-	if (ub_dev_is_orphan(dev) || dev->info.state == UBLK_S_DEV_DEAD)
+	if (dev->info.state == UBLK_S_DEV_DEAD)
 		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
 				    "cannot recover ublkb%u: it is dead", dev->id);
 	return 0;

@@ -39,7 +39,7 @@ static const char *find_status(const struct ub_dev *dev)
 
 static bool is_lost(const struct ub_dev *dev)
 {
-	return dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev) || ub_dev_is_orphan(dev);
+	return dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev);
 }
 
 static const char *find_action(const struct ub_dev *dev)

@@ -47,7 +47,8 @@ const char *ub_dev_recovery_name(uint64_t flags)
 
 bool ub_dev_is_live(const struct ub_dev *dev)
 {
-	return dev->info.state == UBLK_S_DEV_LIVE && dev->server.answer != UB_SERVED_NO;
+	return dev->info.state == UBLK_S_DEV_LIVE && dev->server.answer != UB_SERVED_NO &&
+	       !dev->server.ending;
 }
 
 bool ub_dev_is_orphan(const struct ub_dev *dev)

@@ -28,6 +28,7 @@ static bool serves(struct ub_served_by *server, int32_t pid, uint64_t start_time
 	server->answer = UB_SERVED_YES;
 	server->pid = pid;
 	server->start_time = start_time;
+	server->ending = ub_process_is_ending(pid);
 	return true;
 }
 

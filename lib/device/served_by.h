@@ -8,6 +8,7 @@
  */
 #pragma once
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "kernel/uapi.h"
@@ -19,6 +20,7 @@ struct ub_served_by {
 	enum ub_served answer;
 	int32_t pid;         /* if it can be told; 0: none */
 	uint64_t start_time; /* its, which together with the id names the process; 0: not known */
+	bool ending;         /* it will not answer any more */
 	uint64_t rdev;       /* of the char device, that it has open; 0: not known */
 };
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -19,9 +20,13 @@
 /* In proc_pid_stat(5), where the name is field 2. */
 #define FIRST_FIELD 3
 #define PARENT_FIELD 4
+#define FLAGS_FIELD 9
 #define START_TIME_FIELD 22
+#define PENDING_FIELD 31
 /* A name has at most 64 bytes, a number at most 20, and there are about 50 of them. */
 #define STAT_SIZE 2048
+/* PF_EXITING */
+#define FLAG_EXITING 4U
 /* The inode of the machine's own namespace of processes (PROC_PID_INIT_INO). */
 #define FIRST_NAMESPACE 0xEFFFFFFCU
 
@@ -123,6 +128,16 @@ bool ub_process_is_alive(int32_t pid, uint64_t start_time)
 	_cleanup_close_ int fd = ub_process_open(pid, start_time);
 
 	return fd >= 0 && ub_process_wait(fd, 0) == -ETIMEDOUT;
+}
+
+bool ub_process_is_ending(int32_t pid)
+{
+	char text[STAT_SIZE];
+	uint64_t flags, pending;
+
+	return read_stat(pid, text) == 0 && parse_field(text, FLAGS_FIELD, &flags) == 0 &&
+	       parse_field(text, PENDING_FIELD, &pending) == 0 &&
+	       (flags & FLAG_EXITING || pending & 1U << (SIGKILL - 1));
 }
 
 bool ub_process_in_namespace(void)

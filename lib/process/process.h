@@ -26,6 +26,10 @@ int ub_process_open(int32_t pid, uint64_t start_time);
 /* Is it there and not merely waiting to be reaped? */
 bool ub_process_is_alive(int32_t pid, uint64_t start_time);
 
+/* Is there no way back for it? One that is alive may have got SIGKILL, and wait for a thread that the
+ * kernel does not let end yet: it counts as alive until then. */
+bool ub_process_is_ending(int32_t pid);
+
 /* Has this process a number of its own in a namespace of processes, other than the machine's? */
 bool ub_process_in_namespace(void);
 

@@ -27,6 +27,7 @@
 #include "device/unused.h"
 #include "kernel/node.h"
 #include "process/process.h"
+#include "record/store.h"
 #include "server/server.h"
 
 #define REAP_MS 1000
@@ -48,19 +49,26 @@ static int run_check(const struct errand *e)
 {
 	const struct ublksrv_ctrl_dev_info *info = &e->info;
 	struct ub_served_by server;
+	struct ub_record record = {0};
 	struct ublk_params params;
+	bool is_recorded;
 	int ret;
 
-	if (!(info->flags & UBLK_F_USER_RECOVERY) || info->state == UBLK_S_DEV_DEAD)
+	if (!(info->flags & UBLK_F_USER_RECOVERY))
 		return -EINVAL;
+	if (info->state == UBLK_S_DEV_DEAD)
+		return -ENOTRECOVERABLE;
 	if (info->state != UBLK_S_DEV_LIVE)
 		return 0;
 	ret = ub_ctrl_get_params(e->ctrl, info, &params);
 	if (ret)
 		return ret;
-	/* Not by the record, which may name the new server by now or still the old one. */
-	ub_served_by_find(info, &params, NULL, &server);
-	return server.answer == UB_SERVED_NO ? -EBUSY : -EALREADY;
+	/* It names the new server by now, or still the old one, which is dead then. */
+	is_recorded = ub_record_read(info->dev_id, info->ublksrv_flags, &record, NULL) == 0;
+	ub_served_by_find(info, &params, is_recorded ? &record : NULL, &server);
+	if (is_recorded)
+		ub_record_done(&record);
+	return server.answer == UB_SERVED_NO || server.ending ? -EBUSY : -EALREADY;
 }
 
 static int run_start(const struct errand *e)

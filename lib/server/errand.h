@@ -15,7 +15,8 @@
 struct server;
 
 enum server_errand {
-	ERRAND_CHECK,     /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives */
+	ERRAND_CHECK,     /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives,
+			   * -ENOTRECOVERABLE: it is dead, -EINVAL: it never may */
 	ERRAND_START,     /* START_DEV */
 	ERRAND_OPEN,      /* waits until the node is there and opens */
 	ERRAND_SCAN,      /* the same, and looks for partitions */

@@ -55,6 +55,9 @@ static int check_state(struct server *s, struct ub_error *err)
 	case -EALREADY:
 		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
 				    "cannot recover ublkb%u: another recovery was faster", id);
+	case -ENOTRECOVERABLE:
+		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
+				    "cannot recover ublkb%u: it is dead, stopped meanwhile", id);
 	case -EINVAL:
 		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
 				    "cannot recover ublkb%u: it was not made to be recovered", id);

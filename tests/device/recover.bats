@@ -177,6 +177,22 @@ quiesced()
 	ublk del "$dev"
 }
 
+@test "recover waits for a server that was killed, as long as one of its threads does not end" {
+	slow=$(make_slow_disk 3000 16)
+	dev=$(ublk add -t loop -f "$slow" --direct off --recovery requeue)
+	pid=$(server_of "$dev")
+	dd if=/dev/urandom of="$dev" bs=4096 count=1 oflag=direct conv=fsync status=none 2>/dev/null &
+	wait_for 10 in_flight "$slow" 1
+	kill -KILL "$pid"
+	wait_for 10 is_gone "$pid"
+	in_flight "$slow" 1
+	run -0 --separate-stderr ublk recover --all
+	[ "$output" = "$dev" ]
+	[ "$(server_of "$dev")" != "$pid" ]
+	read_block "$dev"
+	ublk del "$dev"
+}
+
 @test "recover gives up in time when the lock does not come, and works later" {
 	slow=$(make_slow_disk 4000 16)
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)

@@ -2,6 +2,7 @@
 /* Who a process is, and the helper that may be left behind. */
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -12,6 +13,7 @@
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -116,6 +118,35 @@ static void a_process_is_known_by_its_start_time(void **state)
 	ub_close(&fd);
 }
 
+static void *wait_for_ever(void *arg)
+{
+	for (;;)
+		(void)pause();
+	return arg;
+}
+
+/* As where a server was killed, and one thread of it can't end yet. */
+static void one_whose_first_thread_has_ended_is_ending(void **state)
+{
+	int64_t deadline = ub_now_ms() + 10000;
+	pid_t pid = fork();
+	pthread_t thread;
+
+	(void)state;
+	if (pid == 0) {
+		(void)pthread_create(&thread, NULL, wait_for_ever, NULL);
+		(void)syscall(SYS_exit, 0);
+	}
+	while (!ub_process_is_ending(pid) && ub_left_ms(deadline) > 0)
+		(void)usleep(1000);
+	assert_true(ub_process_is_ending(pid));
+	assert_true(ub_process_is_alive(pid, 0));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+	assert_false(ub_process_is_ending(pid));
+	assert_false(ub_process_is_ending(getpid()));
+}
+
 static void no_id_is_no_process(void **state)
 {
 	uint64_t ticks;
@@ -216,6 +247,7 @@ int main(void)
 		cmocka_unit_test(the_start_time_is_field_22_whatever_the_name),
 		cmocka_unit_test(what_is_no_stat_line_is_refused),
 		cmocka_unit_test(a_process_is_known_by_its_start_time),
+		cmocka_unit_test(one_whose_first_thread_has_ended_is_ending),
 		cmocka_unit_test(no_id_is_no_process),
 		cmocka_unit_test(an_open_device_shows),
 		cmocka_unit_test(a_helper_has_nothing_open_and_answers),
