@@ -15,6 +15,7 @@
 #include "kernel/node.h"
 #include "spec/data_path.h"
 #include "device/device.h"
+#include "device/same.h"
 #include "kernel/sysfs.h"
 #include "server/server.h"
 
@@ -220,11 +221,14 @@ int server_make_queues(struct server *s, struct ub_error *err)
 
 int server_open_char(struct server *s, struct ub_error *err)
 {
+	struct ublksrv_ctrl_dev_info now;
 	struct ublk_params params;
 	char path[32];
 	int ret = ub_fault("char");
 
 	(void)ub_dev_char_path(s->info->dev_id, path);
+	if (!ret)
+		ret = ub_same_info(s->ctrl, s->info, &now);
 	if (!ret)
 		ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
 	if (!ret) {
@@ -233,6 +237,12 @@ int server_open_char(struct server *s, struct ub_error *err)
 					  O_RDWR | O_CLOEXEC);
 		ret = s->char_fd < 0 ? s->char_fd : 0;
 	}
+	/* Asked before so as not to be in another device's way, and again since nobody else can get the
+	 * number from now on. */
+	if (!ret)
+		ret = ub_same_info(s->ctrl, s->info, &now);
+	if (ret)
+		ub_close(&s->char_fd);
 	if (ret == -ENOTBLK || ret == -ESTALE)
 		return ub_fail_text(err, UB_STAGE_CHAR, ret,
 				    "cannot use %s: that is not the device's node, and was there "

@@ -345,11 +345,11 @@ int server_add(struct server *s, struct ub_error *err)
 	if (!ret)
 		ret = wait_for_char(s, err);
 	if (!ret)
-		ret = set_params(s, err);
-	if (!ret)
 		ret = server_make_queues(s, err);
 	if (!ret)
 		ret = server_open_char(s, err);
+	if (!ret)
+		ret = set_params(s, err);
 	if (!ret)
 		ret = server_map_queues(s, err);
 	if (!ret)

@@ -20,7 +20,7 @@ teardown()
 }
 
 # The steps of the server in their order; those that only a note tells of are not among them.
-ADD_STEPS='ctrl-ring target plan add added params space protect ring thread char attach map record fetch-half
+ADD_STEPS='ctrl-ring target plan add added space protect ring thread char attach params map record fetch-half
 	start started node ready'
 # Errands, the server's helpers, come to `ctrl-ring` too, and would stop themselves.
 STOP_STEPS=${ADD_STEPS#ctrl-ring }
@@ -213,6 +213,20 @@ server_stopped()
 		ends_with 1 "$command" || { echo "at $step"; cat out.log; return 1; }
 		nothing_left || { echo "$step:"; what_is_left; return 1; }
 	done
+}
+
+@test "add: a server whose number another device has got meanwhile leaves that one as it is" {
+	make_image small.img 8M
+	stop_at added add -n 0 -t loop -f small.img
+	late=$server late_command=$command
+	ublk del 0
+	stop_at start add -n 0 -t loop -f a.img
+	kill -CONT "$late"
+	ends_with 4 "$late_command"
+	kill -CONT "$server"
+	ends_with 0 "$command" || { cat out.log; return 1; }
+	[ "$(blockdev --getsize64 /dev/ublkb0)" -eq $((16 << 20)) ]
+	ublk del 0
 }
 
 @test "add: what --create made goes with a failed add" {
