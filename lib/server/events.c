@@ -147,13 +147,18 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 	return res >= 0 || !reason ? res : reason;
 }
 
+bool server_has_undone(const struct server *s)
+{
+	return s->mode == UB_LAUNCH_RECOVER || (!s->added && !s->fetching);
+}
+
 bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text)
 {
 	struct ub_message msg = {
 		.type = type,
 		.id = s->record.id,
-		.undone = !s->added && !s->fetching,
+		.undone = server_has_undone(s),
 	};
 
 	if (s->channel < 0)

@@ -195,12 +195,12 @@ int main(int argc, char **argv)
 		/* In the foreground it is told there. */
 		if (!s.foreground || s.log.kind != UB_LOG_STDERR)
 			ub_log(&s.log, LOG_ERR, "%s", err.msg);
-		if (server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && !s.added && undone)
+		if (server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && server_has_undone(&s))
 			status = end_of_front(front);
 	}
 	/* With threads that use what would be cleaned up. */
 	if (!undone)
-		_exit(1);
+		_exit(status);
 	done(&s);
 	return status;
 }

@@ -104,6 +104,8 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 /* Why a start that is under way makes no sense any more: -EINTR when the parent went away or a
  * SIGTERM came, or the error of a queue that ended. Return: 0 when it does. */
 int server_reason_to_stop(struct server *s);
+/* After server_undo(): is nothing left for the command line to undo? A recovery leaves nothing. */
+bool server_has_undone(const struct server *s);
 /* Tells the command line; does nothing without one. */
 /* Return: has it heard? */
 bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,

@@ -307,6 +307,15 @@ kill_again()
 	ublk del 0
 }
 
+@test "recover --foreground: one that fails at its end has its own exit status" {
+	orphaned_device 1
+	UBLK_FAULT=end-recovery:EBUSY run "$UBLK" recover --foreground 0
+	[[ $status -eq 5 && $output == *"cannot recover ublkb0: Device or resource busy"* ]]
+	wait_for 10 is_state 0 quiesced
+	ublk recover 0
+	ublk del 0
+}
+
 # end_with_server SIGNAL: lets the stopped server see its command's end. The record is written twice:
 # a server that has not seen it by then stops itself again.
 end_with_server()
