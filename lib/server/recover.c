@@ -10,7 +10,6 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -232,25 +231,14 @@ static int end_recovery(struct server *s, struct ub_error *err)
 	return 0;
 }
 
-/* END_USER_RECOVERY would be refused, after the fetches: too late. */
-static int check_kernel(struct server *s, struct ub_error *err)
-{
-	struct utsname name;
-
-	if (uname(&name) == 0 &&
-	    (strncmp(name.release, "6.16", 4) == 0 || strncmp(name.release, "6.17", 4) == 0) &&
-	    ub_process_in_namespace())
-		return server_fail_namespace(s, UB_STAGE_RECOVER, err);
-	return 0;
-}
-
 int server_recover(struct server *s, struct ub_error *err)
 {
 	bool again = s->record.taking_over;
-	int ret = check_kernel(s, err);
+	int ret;
 
-	if (ret)
-		return ret;
+	/* END_USER_RECOVERY would be refused, after the fetches: too late. */
+	if (server_is_namespace_in_the_way())
+		return server_fail_namespace(s, UB_STAGE_RECOVER, err);
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
 	ret = wait_state(s, err);
 	if (!ret)
