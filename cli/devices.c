@@ -119,8 +119,13 @@ static enum ub_exit run_all(struct ub_call *call, struct ub_ctrl *ctrl,
 	if (ub_dev_list(ctrl, &list.devs, &list.count, &err) < 0)
 		return ub_call_fail(call, &err);
 	for (size_t i = 0; i < list.count; i++) {
-		if (!job->wants || job->wants(call, &list.devs[i]))
-			ub_common_add(&common, job->run(call, ctrl, &list.devs[i]));
+		_cleanup_(ub_dev_done)
+		struct ub_dev now = {0};
+
+		/* Those before it may have taken their time. */
+		if (ub_dev_get(ctrl, list.devs[i].id, &now, NULL) == 0 &&
+		    (!job->wants || job->wants(call, &now)))
+			ub_common_add(&common, job->run(call, ctrl, &now));
 	}
 	return common.status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What is kept of the device that is served: the record, written anew whenever it changes. */
+#include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <syslog.h>
@@ -48,4 +49,18 @@ int server_write_record(struct server *s, struct ub_error *err)
 		ub_log(&s->log, LOG_NOTICE, "the record is written again");
 	s->unwritten = ret;
 	return ret;
+}
+
+void server_read_record(struct server *s)
+{
+	struct ub_record *r = &s->record, now = {0};
+
+	if (ub_record_read(r->id, r->token, &now, NULL) != 0)
+		return;
+	r->taking_over = now.taking_over;
+	r->pid = now.pid;
+	r->start_time = now.start_time;
+	r->write_error = now.write_error;
+	atomic_store(&s->target.write_error, now.write_error);
+	ub_record_done(&now);
 }

@@ -77,12 +77,27 @@ static int wait_state(struct server *s, struct ub_error *err)
 	return ret;
 }
 
+static bool is_being_taken_over(const struct ub_record *r)
+{
+	return r->taking_over && r->start_time && ub_process_is_alive(r->pid, r->start_time);
+}
+
+/* @code: what keeps this recovery from beginning, and is told in @err. */
 static int taken_over_half(const struct server *s, int code, struct ub_error *err)
 {
+	const struct ub_record *r = &s->record;
+
+	if (is_being_taken_over(r))
+		return ub_fail_text(err, UB_STAGE_RECOVER, -EBUSY,
+				    "cannot recover ublkb%u: another recovery (process %d) has "
+				    "begun, and does not come to its end",
+				    r->id, r->pid);
+	if (r->flags & UBLK_F_SAFE_STOP_DEV) /* Linux 7.0 */
+		return code;
 	return ub_fail_text(err, UB_STAGE_RECOVER, code,
 			    "cannot recover ublkb%u: an earlier recovery died in the middle, and "
 			    "before Linux 7.0 the driver can't begin again",
-			    s->record.id);
+			    r->id);
 }
 
 /*
@@ -117,9 +132,12 @@ static int open_backing(struct server *s, struct ub_error *err)
 	}
 	if (ret)
 		s->record.notes = old;
-	/* The kernel has not let go of the one that died in the middle. */
-	if (ret == -EBUSY && err->stage == UB_STAGE_LOCK && s->record.taking_over)
-		return taken_over_half(s, ret, err);
+	/* Perhaps the kernel has not let go of one that died in the middle. */
+	if (ret == -EBUSY && err->stage == UB_STAGE_LOCK) {
+		server_read_record(s);
+		if (s->record.taking_over)
+			return taken_over_half(s, ret, err);
+	}
 	return ret;
 }
 
@@ -145,18 +163,26 @@ static int compare(struct server *s, struct ub_error *err)
 	return 0;
 }
 
-/* @again: after a recovery that died between its mapping and the end of its fetches. */
-static int start_recovery(struct server *s, bool again, struct ub_error *err)
+/* Can START_USER_RECOVERY be sent? After a recovery that died between its mapping and the end of its
+ * fetches Linux 6.12 crashes if some queues were fetched and others not (ublk_queue_reinit()), and
+ * else keeps the device for the dead process. */
+static int start_if_possible(struct server *s)
+{
+	bool is_old = !(ub_ctrl_features(s->ctrl) & UBLK_F_USER_RECOVERY_FAIL_IO);
+
+	server_read_record(s);
+	if (s->record.taking_over && is_old)
+		return is_being_taken_over(&s->record) ? -EBUSY : -ENOTRECOVERABLE;
+	return ub_same_command(s->ctrl, s->info, UBLK_U_CMD_START_USER_RECOVERY, 0,
+			       UB_CTRL_NO_TIMEOUT);
+}
+
+static int start_recovery(struct server *s, struct ub_error *err)
 {
 	int ret = ub_fault("start-recovery");
 
-	/* Linux 6.12 crashes if some queues were fetched and others not (ublk_queue_reinit()), and
-	 * else keeps the device for the dead process. */
-	if (again && !(ub_ctrl_features(s->ctrl) & UBLK_F_USER_RECOVERY_FAIL_IO))
-		return taken_over_half(s, -ENOTRECOVERABLE, err);
 	while (!ret) {
-		ret = ub_same_command(s->ctrl, s->info, UBLK_U_CMD_START_USER_RECOVERY, 0,
-				      UB_CTRL_NO_TIMEOUT);
+		ret = start_if_possible(s);
 		/* Linux 6.12 says so when an earlier attempt got as far as here and no further:
 		 * then its reset of the queues has been done already. */
 		if (ret == -EINVAL)
@@ -173,11 +199,11 @@ static int start_recovery(struct server *s, bool again, struct ub_error *err)
 			return ret;
 		ret = 0;
 	}
-	if (ret == -EBUSY && again)
-		return taken_over_half(s, ret, err);
 	if (ret)
-		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
-	return 0;
+		(void)ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
+	if (ret == -ENOTRECOVERABLE || (ret == -EBUSY && s->record.taking_over))
+		return taken_over_half(s, ret, err);
+	return ret;
 }
 
 /*
@@ -233,7 +259,6 @@ static int end_recovery(struct server *s, struct ub_error *err)
 
 int server_recover(struct server *s, struct ub_error *err)
 {
-	bool again = s->record.taking_over;
 	int ret;
 
 	/* END_USER_RECOVERY would be refused, after the fetches: too late. */
@@ -252,9 +277,12 @@ int server_recover(struct server *s, struct ub_error *err)
 	if (!ret)
 		ret = server_make_queues(s, err);
 	if (!ret)
-		ret = start_recovery(s, again, err);
+		ret = start_recovery(s, err);
 	if (!ret)
 		ret = server_open_char(s, err);
+	/* From here on nobody else serves it. */
+	if (!ret)
+		server_read_record(s);
 	if (!ret)
 		ret = wait_a_moment(s, 0, err);
 	if (ret)

@@ -93,6 +93,9 @@ void server_fill_params(const struct server *s, struct ublk_params *params);
 /* keep.c: what is kept of the device. */
 /* One that can't be written is tried again as long as the device lives. */
 int server_write_record(struct server *s, struct ub_error *err);
+/* A recovery's: takes over what other servers of the device have written since the command line read the
+ * record: one may have had its turn meanwhile, and have died. */
+void server_read_record(struct server *s);
 
 /* events.c: what the main thread waits for. */
 

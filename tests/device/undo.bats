@@ -351,11 +351,15 @@ has_ended_after_all()
 
 @test "recover: of two at once, wherever the slower one stands, the record names the one that serves" {
 	run -0 ublk add -n 0 -t null
-	for step in start-recovery char record; do
+	for step in start-recovery char record map; do
 		kill_again
 		stop_at "$step" recover --timeout 20 0
-		"$UBLK" recover --timeout 5 0 >second.log 2>&1 || true
-		[ "$step" = record ] || is_state 0 live
+		patience=5
+		[[ $step != record && $step != map ]] || patience=1
+		"$UBLK" recover --timeout "$patience" 0 >second.log 2>&1 || true
+		[ "$patience" -eq 1 ] || is_state 0 live
+		[ "$step" != map ] || grep "another recovery (process $server) has begun" second.log ||
+			{ cat second.log; return 1; }
 		wait_for 60 has_ended_after_all
 		wait "$command" || { echo "at $step"; cat out.log second.log; return 1; }
 		wait_for 10 one_server
@@ -363,6 +367,51 @@ has_ended_after_all()
 		[ "$(server_of 0)" = "$(servers)" ]
 	done
 	ublk del 0
+}
+
+@test "recover: one that stood while others served the device knows what they have left" {
+	ram=$(make_ram_disk 32)
+	map_disk bad "0 65536 linear $ram 0"
+	run -0 ublk add -n 0 -t loop -f /dev/mapper/bad --direct off
+	kill_again
+	stop_at target recover 0
+	ublk recover 0
+	change_map bad '0 65536 error'
+	run ! dd if=/dev/urandom of=/dev/ublkb0 bs=4096 count=1 conv=fsync status=none
+	change_map bad "0 65536 linear $ram 0"
+	kill_again
+	kill -CONT "$server"
+	ends_with 0 "$command" || { cat out.log; return 1; }
+	run ! dd if=/dev/urandom of=/dev/ublkb0 bs=4096 count=1 conv=fsync status=none
+	ublk del 0
+}
+
+@test "recover: before Linux 6.13 one that died after the mapping keeps those from beginning that stood" {
+	only_before_kernel 6.13 "recovery after a death between mapping and fetches"
+	run -0 ublk add -n 0 -t null
+	kill_again
+	stop_at start-recovery recover 0
+	run recover map:kill 0
+	[ "$status" -eq 1 ]
+	kill -CONT "$server"
+	ends_with 1 "$command"
+	grep 'an earlier recovery died in the middle' out.log || { cat out.log; return 1; }
+	ublk del 0
+}
+
+@test "recover --all looks at each device when its turn comes" {
+	ublk add -n 0 -t null
+	ublk add -n 1 -t null
+	for id in 0 1; do
+		kill_server "$id"
+		wait_for 10 is_state "$id" quiesced
+	done
+	stop_at target recover --all
+	ublk recover 1
+	kill -CONT "$server"
+	ends_with 0 "$command"
+	[ "$(cat out.log)" = /dev/ublkb0 ]
+	ublk del --all
 }
 
 one_server()
