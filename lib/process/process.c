@@ -22,7 +22,7 @@
 #define PARENT_FIELD 4
 #define FLAGS_FIELD 9
 #define START_TIME_FIELD 22
-#define PENDING_FIELD 31
+#define EXIT_CODE_FIELD 52
 /* A name has at most 64 bytes, a number at most 20, and there are about 50 of them. */
 #define STAT_SIZE 2048
 /* PF_EXITING */
@@ -133,11 +133,16 @@ bool ub_process_is_alive(int32_t pid, uint64_t start_time)
 bool ub_process_is_ending(int32_t pid)
 {
 	char text[STAT_SIZE];
-	uint64_t flags, pending;
+	uint64_t flags, code;
 
-	return read_stat(pid, text) == 0 && parse_field(text, FLAGS_FIELD, &flags) == 0 &&
-	       parse_field(text, PENDING_FIELD, &pending) == 0 &&
-	       (flags & FLAG_EXITING || pending & 1U << (SIGKILL - 1));
+	if (read_stat(pid, text) != 0 || parse_field(text, FLAGS_FIELD, &flags) != 0 ||
+	    parse_field(text, EXIT_CODE_FIELD, &code) != 0)
+		return false;
+	/* The signal that ends it, from kill(2) on, or what it gave to exit, in the second byte: of the
+	 * first thread alone neither a SIGKILL that waits nor its flags tell for as long as io_uring's
+	 * requests are cancelled (do_exit()). Of one that is stopped it is the signal that stopped it. */
+	return flags & FLAG_EXITING || (code != 0 && code != SIGSTOP && code != SIGTSTP &&
+					code != SIGTTIN && code != SIGTTOU);
 }
 
 bool ub_process_in_namespace(void)

@@ -147,6 +147,43 @@ static void one_whose_first_thread_has_ended_is_ending(void **state)
 	assert_false(ub_process_is_ending(getpid()));
 }
 
+static void one_that_was_killed_is_ending_at_once(void **state)
+{
+	pid_t pid;
+
+	(void)state;
+	for (int i = 0; i < 200; i++) {
+		pid = fork();
+		if (pid == 0)
+			for (;;)
+				(void)pause();
+		assert_false(ub_process_is_ending(pid));
+		assert_int_equal(kill(pid, SIGKILL), 0);
+		assert_true(ub_process_is_ending(pid));
+		assert_int_equal(waitpid(pid, NULL, 0), pid);
+	}
+}
+
+static void one_that_is_stopped_is_not_ending(void **state)
+{
+	int status;
+	pid_t pid = fork();
+
+	(void)state;
+	if (pid == 0)
+		for (;;)
+			(void)pause();
+	assert_int_equal(kill(pid, SIGSTOP), 0);
+	assert_int_equal(waitpid(pid, &status, WUNTRACED), pid);
+	assert_true(WIFSTOPPED(status));
+	assert_false(ub_process_is_ending(pid));
+	assert_int_equal(kill(pid, SIGCONT), 0);
+	assert_false(ub_process_is_ending(pid));
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_true(ub_process_is_ending(pid));
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
 static void no_id_is_no_process(void **state)
 {
 	uint64_t ticks;
@@ -248,6 +285,8 @@ int main(void)
 		cmocka_unit_test(what_is_no_stat_line_is_refused),
 		cmocka_unit_test(a_process_is_known_by_its_start_time),
 		cmocka_unit_test(one_whose_first_thread_has_ended_is_ending),
+		cmocka_unit_test(one_that_was_killed_is_ending_at_once),
+		cmocka_unit_test(one_that_is_stopped_is_not_ending),
 		cmocka_unit_test(no_id_is_no_process),
 		cmocka_unit_test(an_open_device_shows),
 		cmocka_unit_test(a_helper_has_nothing_open_and_answers),
