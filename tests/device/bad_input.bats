@@ -11,16 +11,6 @@ load backings
 
 PYTHON=/usr/bin/python3
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # fails STATUS PATTERN ARGS...: `ublk ARGS`, with one error line that the pattern is in; no device,
 # server or record is there afterwards.
 fails()

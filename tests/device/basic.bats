@@ -4,16 +4,6 @@
 
 load helpers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # ids_of_all: the numbers of all devices, in a line.
 ids_of_all()
 {

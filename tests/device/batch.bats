@@ -8,17 +8,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 PATHS=(copy user-copy zero-copy)
 
 load_and_verify()

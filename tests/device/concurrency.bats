@@ -5,22 +5,6 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
-read_block()
-{
-	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
-}
-
 # at_once CMD1 CMD2: runs both shell commands at once. Leaves their statuses in $one and $two, their
 # words in one.log and two.log.
 at_once()
@@ -95,8 +79,7 @@ one_wins()
 		read_block /dev/ublkb1
 		run -0 ublk del /dev/ublkb1
 	done
-	kill -TERM "$load"
-	wait "$load" || true
+	end_job "$load"
 	run ! grep -q 'err=[^ 0]' fio.log
 	ublk del "$busy"
 }

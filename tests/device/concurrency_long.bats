@@ -6,17 +6,6 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 @test "50 devices are made and removed in a row under load, and nothing is left of them" {
 	make_image a.img 16M
 	busy=$(ublk add -t null)
@@ -32,8 +21,7 @@ teardown()
 		[ "$(pgrep -cx ublk-server)" -eq 1 ]
 		[ "$(find /run/ublk -name '*.json' | wc -l)" -eq 1 ]
 	done
-	kill -TERM "$load"
-	wait "$load" || true
+	end_job "$load"
 	run ! grep -q 'err=[^ 0]' fio.log
 	ublk del "$busy"
 }

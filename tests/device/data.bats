@@ -6,16 +6,6 @@
 load helpers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # write_and_verify DEV OPTIONS...: fio writes, with a checksum in each block, then reads all of it
 # from the device itself, whatever the page cache holds, and compares.
 write_and_verify()

@@ -5,22 +5,12 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
 teardown()
 {
 	exec 7<&-
 	[[ -z ${stopped-} ]] || kill -CONT "$stopped" 2>/dev/null || true
 	end_jobs
 	device_teardown
-}
-
-read_block()
-{
-	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
 }
 
 # refused DEV WORDS: del is refused with exit status 5, names the user, and changes nothing.
@@ -45,8 +35,7 @@ refused()
 	sleep 1000 7<"$dev" &
 	sleeper=$!
 	refused "$dev" "open by sleep ($sleeper)"
-	kill "$sleeper"
-	wait "$sleeper" || true
+	end_job "$sleeper"
 	ublk del "$dev"
 }
 
@@ -95,8 +84,7 @@ swapoff_if_on()
 	[ "$status" -eq 5 ]
 	[[ $output == *"in use"* ]]
 	[ "$(state_of "$dev")" = live ]
-	kill "$holder"
-	wait "$holder" || true
+	end_job "$holder"
 	ublk del "$dev"
 }
 
@@ -123,14 +111,12 @@ claimed()
 	dev=$(ublk add -t loop -f a.img)
 	mounted_elsewhere "$dev"
 	sync
-	kill_server "$dev"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	claimed "$dev"
 	is_state "$dev" quiesced
 	ublk recover "$dev"
 	nsenter -t "$holder" -m sh -c 'echo hello >"$0" && sync -f "$0"' "$PWD/m/f"
-	kill "$holder"
-	wait "$holder" || true
+	end_job "$holder"
 	wait_for 10 ublk del "$dev"
 	e2fsck -fp a.img
 }
@@ -151,8 +137,7 @@ pod()
 	mounted_elsewhere "$dev"
 	claimed "$dev" pod
 	is_state "$dev" live
-	kill "$holder"
-	wait "$holder" || true
+	end_job "$holder"
 	wait_for 10 ublk del "$dev"
 }
 
@@ -171,8 +156,7 @@ pod()
 	make_image a.img 16M
 	a=$(ublk add -t loop -f a.img)
 	b=$(ublk add -t null)
-	kill_server "$a"
-	wait_for 10 is_state "$a" quiesced
+	park "$a"
 	run -0 pod "$UBLK" del --all
 	[[ $output == *"${a#/dev/} is left alone"*"${b#/dev/} is left alone"* ]]
 	is_state "$a" quiesced
@@ -247,8 +231,7 @@ is_named()
 	in_time 10 ublk del --timeout 2 "$dev"
 	[ "$status" -eq 5 ]
 	[[ $output == *"open by (udev-worker) ($worker)"* ]]
-	kill "$worker"
-	wait "$worker" || true
+	end_job "$worker"
 	ublk del "$dev"
 }
 
@@ -408,8 +391,7 @@ hang()
 @test "a parked device that nobody uses is deleted at once, and its file is free" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
-	kill_server "$dev"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	ublk del "$dev"
 	nothing_left
 	dev=$(ublk add -t loop -f a.img)

@@ -8,16 +8,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 MIB=1048576
 
 # limit DEV NAME: a queue limit, as the kernel has it.

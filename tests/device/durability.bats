@@ -6,17 +6,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 TRACE=/sys/kernel/tracing/instances/durability
 
 # trace EVENT...: from now on; read by traced.
@@ -147,11 +136,6 @@ mend_disk()
 	change_map failing "0 $size linear $disk 0"
 }
 
-write_block()
-{
-	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="$2" oflag=direct status=none
-}
-
 # flush_fails DEV: an fsync with nothing new to write is only a flush.
 flush_fails()
 {
@@ -186,8 +170,7 @@ flush_fails()
 	write_block "$dev" 2
 	flush_fails "$dev"
 	mend_disk
-	kill_server "$dev"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	ublk recover "$dev"
 	flush_fails "$dev"
 	dd if="$dev" of=/dev/null bs=1M iflag=direct status=none

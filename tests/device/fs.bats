@@ -5,16 +5,6 @@
 load helpers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # make_tree DIR: files of many sizes, links and a sparse file.
 make_tree()
 {

@@ -8,17 +8,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 load_and_verify()
 {
 	fio_verify "$1" --ioengine=libaio --bsrange=512-512k --iodepth=128 --size=32M "${@:2}"

@@ -7,17 +7,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # has_given_back DEV
 has_given_back()
 {

@@ -8,17 +8,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # dies_of_an_overrun ARGS...: a buffer's end is the guard page's beginning; the client's I/O waits for
 # the next server, which finds all as it was.
 dies_of_an_overrun()

@@ -6,17 +6,6 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # add_with_stuck_write: a device over a disk that takes 4 s for each request, and a write to it that
 # has begun. Sets dev, server, writer.
 add_with_stuck_write()

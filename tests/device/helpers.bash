@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What every device test shares: a clean start, an end that leaves nothing, and the things that
-# tests make. A test file loads this and calls device_setup and device_teardown.
+# tests make. A test file loads this; one that has a setup or teardown of its own, after that, calls
+# device_setup and device_teardown.
 # shellcheck shell=bash
 
 bats_require_minimum_version 1.5.0
@@ -60,13 +61,14 @@ device_setup()
 # or a sanitizer complained. Whatever it finds, the next test starts from nothing.
 device_teardown()
 {
-	local result=0 i
+	local result=0 i again=()
 	# Of a deadline, or of whatever else ended the test with devices still there.
 	[[ -n ${BATS_TEST_COMPLETED-} ]] || nothing_left || keep_evidence 'the test failed'
+	end_jobs
 	# Out of the way of umount.
 	cd /
 	for ((i = ${#undo[@]} - 1; i >= 0; i--)); do
-		eval "${undo[i]}" || result=1
+		eval "${undo[i]}" || { result=1; again+=("${undo[i]}"); }
 	done
 	if ! wait_for 5 nothing_left; then
 		what_is_left
@@ -74,12 +76,36 @@ device_teardown()
 		remove_what_is_left
 		result=1
 	fi
+	# What a device that was left was in the way of.
+	for i in "${again[@]}"; do
+		eval "$i" || true
+	done
 	remove_ram_disks || result=1
 	check_klog || result=1
 	check_sanitizer || result=1
 	[[ -n ${BATS_TEST_COMPLETED-} ]] || klog_since_setup | tail -n 20
 	[[ ! -e $BATS_TEST_TMPDIR/evidence.txt ]] || cat "$BATS_TEST_TMPDIR/evidence.txt"
 	return "$result"
+}
+
+setup()
+{
+	device_setup
+}
+
+teardown()
+{
+	device_teardown
+}
+
+# end_jobs: of the test's own, and lets go what it has open as 7, so that nobody holds a device.
+end_jobs()
+{
+	local pid
+	exec 7<&-
+	for pid in $(jobs -p); do
+		kill -KILL "$pid" 2>/dev/null || true
+	done
 }
 
 # at_end CMD...: run by the teardown, the last one first, before it looks for devices.

@@ -18,12 +18,6 @@ setup()
 	[ "$all" -eq 40 ]
 }
 
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # Of 2 MiB each, those that are promised left out.
 free_huge()
 {
@@ -136,8 +130,7 @@ served_in_huge_pages()
 		wait_for 5 all_are_free
 	done
 	dev=$(ublk add -t loop -f a.img --huge-pages)
-	kill_server "$dev"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	ublk recover "$dev"
 	[ "$(buffers_of "$dev" resident)" -eq $((64 << 20)) ]
 	holds_data "$dev"

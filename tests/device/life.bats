@@ -5,29 +5,7 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	exec 7<&-
-	end_jobs
-	device_teardown
-}
-
 PYTHON=/usr/bin/python3
-
-read_block()
-{
-	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
-}
-
-write_block()
-{
-	dd if=/dev/urandom of="$1" bs=4096 count=1 oflag=direct conv=notrunc status=none
-}
 
 # stat_field PID[/task/TID] N: of /proc/PID/stat, counted as proc_pid_stat(5) does.
 stat_field()
@@ -253,8 +231,7 @@ nasty()
 @test "a recovery is as indifferent to its caller" {
 	make_image a.img 32M
 	dev=$(ublk add -t loop -f a.img)
-	kill_server "$dev"
-	wait_for 20 is_state "$dev" quiesced
+	park "$dev"
 	nasty "$UBLK" recover "$dev"
 	dd if=/dev/urandom of="$dev" bs=1M seek=16 count=1 oflag=direct status=none
 	nasty "$UBLK" del "$dev"

@@ -8,16 +8,6 @@
 
 load helpers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # works_or_fails CMD...: an add under a limit. Either the device works, or there is one error line
 # and nothing.
 works_or_fails()

@@ -8,16 +8,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # refused ARGS...: no second device is made, and the error tells what is wrong.
 refused()
 {
@@ -73,10 +63,8 @@ refused()
 		dd if="data$n" of="/dev/ublkb$n" bs=64K oflag=direct conv=fsync status=none &
 	done
 	wait
-	kill_server 0
-	kill_server 1
-	wait_for 10 is_state 0 quiesced
-	wait_for 10 is_state 1 quiesced
+	park 0
+	park 1
 	refused -t loop -f a.img --offset 4M --size 1M
 	[[ $stderr == *'ublkb0 has it'* ]]
 	refused -t loop -f a.img --offset 7M
@@ -98,8 +86,7 @@ refused()
 	make_image a.img 16M
 	ln a.img hard
 	dev=$(ublk add -t loop -f a.img)
-	kill_server "$dev"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	refused -t loop -f hard
 	[[ $stderr == *'ublkb0 has it'* ]]
 	refused -t loop -f a.img --read-only
@@ -113,8 +100,7 @@ refused()
 	dev=$(ublk add -t loop -f "$disk")
 	mknod node b $((0x$(stat -c %t "$disk"))) $((0x$(stat -c %T "$disk")))
 	refused -t loop -f "$PWD/node"
-	kill_server "$dev"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	refused -t loop -f "$PWD/node"
 	[[ $stderr == *'ublkb0 has it'* ]]
 	ublk del "$dev"
@@ -141,8 +127,7 @@ refused()
 	ublk add -t loop -f a.img
 	dev=$(ublk add -t loop -f a.img --no-lock)
 	[ "$(detail "$dev" .recovery)" = '"requeue"' ]
-	kill_server /dev/ublkb0
-	wait_for 10 is_state /dev/ublkb0 quiesced
+	park /dev/ublkb0
 	ublk add -t loop -f a.img --no-lock --recovery none
 	run ublk add -t loop -f a.img --no-lock --recovery reissue
 	[ "$status" -eq 2 ]

@@ -7,16 +7,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # rollup PID KEY: bytes, as the kernel sums them up.
 rollup()
 {
@@ -136,8 +126,7 @@ sum_agrees()
 	dd if=/dev/urandom of=/dev/ublkb0 bs=1M count=2 oflag=direct status=none
 	ublk add -t null
 	ublk add -t null
-	kill_server /dev/ublkb2
-	wait_for 10 is_state 2 quiesced
+	park /dev/ublkb2
 	ublk memory --json >memory.json
 	run -0 jq -c '[("mapped", "resident", "dirty", "swapped", "locked", "pinned", "charged") as $key |
 			([.devices[].memory[$key] // 0] | add) == .total[$key]],

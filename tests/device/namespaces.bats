@@ -6,18 +6,6 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	exec 7<&-
-	end_jobs
-	device_teardown
-}
-
 # container CMD: a mount namespace of its own, which what is mounted outside comes to, and with peers
 # inside, as systemd in a container makes it.
 container()

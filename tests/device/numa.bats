@@ -10,16 +10,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # read_nodes DEV QUEUES: sets `nodes` and `policies` of QUEUE,PART for each part of each queue that is there:
 # where its pages are, as "N0 N1", and what was asked for.
 read_nodes()

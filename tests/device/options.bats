@@ -13,11 +13,6 @@ setup()
 	options_setup
 }
 
-teardown()
-{
-	device_teardown
-}
-
 @test "locked, in huge pages, capped, limited and on a node, every path serves" {
 	while read -r path; do
 		pooled=() huge=(--huge-pages)

@@ -15,11 +15,6 @@ setup()
 	options_setup
 }
 
-teardown()
-{
-	device_teardown
-}
-
 @test "each option of memory alone is followed by every path, or refused" {
 	while read -r path; do
 		for option in --mlock --huge-pages '--buffer-memory 8M' '--memory-limit 48M' '--numa-node 0'; do

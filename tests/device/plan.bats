@@ -11,16 +11,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # What differs between plan.json and show.json, by all that a test states. One program for all of it,
 # since jq takes long to start on an emulated processor.
 DIFFERENCES='
@@ -197,8 +187,7 @@ charged_as_planned()
 	ublk del 0
 	# But where requests wait for a server, the kernel has the last word.
 	ublk add -t null
-	kill_server 0
-	wait_for 10 is_state 0 quiesced
+	park 0
 	run -0 --separate-stderr in_group "$UBLK" recover 0
 	[[ $stderr == "ublk: note: it may not get what it needs: "*" bytes of memory of the control group (memory.max), and 33554432 are allowed" ]]
 	ublk del 0

@@ -6,16 +6,6 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	device_teardown
-}
-
 # cpus_in LIST: "0-2,5" or "0, 1" as one number a line, sorted.
 cpus_in()
 {

@@ -6,33 +6,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
-write_block()
-{
-	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="${2:-0}" oflag=direct conv=notrunc status=none
-}
-
-read_block()
-{
-	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
-}
-
-# quiesced DEV: it has no server, and waits for one.
-quiesced()
-{
-	is_state "$1" quiesced
-}
-
 @test "reissue: a client sees nothing of two servers killed in the middle of its writes" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img --recovery reissue)
@@ -41,7 +14,7 @@ quiesced()
 		pid=$(server_of "$dev")
 		writes_on "$dev"
 		kill -KILL "$pid"
-		wait_for 10 quiesced "$dev"
+		wait_for 10 is_state "$dev" quiesced
 		run -0 ublk recover "$dev"
 		[ "$output" = "$dev" ]
 		[ "$(state_of "$dev")" = live ]
@@ -76,7 +49,7 @@ quiesced()
 	kill -KILL "$pid"
 	ends_with 1 "$writer"
 	grep -q 'Input/output error' dd.err
-	wait_for 10 quiesced "$dev"
+	wait_for 10 is_state "$dev" quiesced
 	dd if=/dev/urandom of="$dev" bs=4096 count=1 seek=4 oflag=direct status=none &
 	writer=$!
 	wait_for 10 is_waiting "$writer"
@@ -214,8 +187,7 @@ quiesced()
 	make_image fs/a.img 16M
 	dev=$(ublk add -t loop -f fs/a.img)
 	cp /run/ublk/0.json before.json
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	umount fs
 	run ublk recover "$dev"
 	[ "$status" -eq 1 ]
@@ -270,8 +242,7 @@ inode_again()
 	make_image fs/a.img 16M
 	dev=$(ublk add -t loop -f fs/a.img)
 	inode=$(stat -c %i fs/a.img)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	rm fs/a.img
 	sync -f fs
 	inode_again fs/a.img "$inode"
@@ -288,19 +259,16 @@ inode_again()
 	ln -s a.img link
 	write_block a.img 7
 	dev=$(ublk add -t loop -f link)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	ln -sfn other.img link
 	recovers "*link is another file now: * is served, $PWD/a.img*"
 	cmp "$dev" a.img
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	ln -sfn sub/b.img link
 	mv a.img sub/b.img
 	mv other.img a.img
 	recovers ''
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	rm link
 	mv sub/b.img c.img
 	recovers "*link is not there any more: * is served, $PWD/c.img*"
@@ -313,8 +281,7 @@ inode_again()
 @test "recover of a file that has grown serves what was served; one that is too short is refused" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	truncate -s 8M a.img
 	refuses '*the device has 16777216 bytes of it, from 0 on, and it ends at 8388608 now*'
 	truncate -s 32M a.img
@@ -328,8 +295,7 @@ inode_again()
 	map_disk lv "0 32768 linear $ram 0"
 	dmsetup rename lv --setuuid LVM-of-a-test
 	dev=$(ublk add -t loop -f /dev/mapper/lv)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	dmsetup remove lv
 	dmsetup create lv --uuid LVM-of-a-test --table "0 65536 linear $ram 0"
 	recovers ''
@@ -340,11 +306,9 @@ inode_again()
 	map_disk plain "0 32768 linear $ram 0"
 	dev=$(ublk add -t loop -f /dev/mapper/plain)
 	change_map plain "0 65536 linear $ram 0"
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	recovers ''
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	number=$(dmsetup info -c --noheadings -o major,minor plain)
 	dmsetup remove plain
 	dmsetup create plain --table "0 32768 linear $ram 0"
@@ -363,15 +327,13 @@ inode_again()
 	make_image fs/a.img 16M
 	dev=$(ublk add -t loop -f fs/a.img)
 	inode=$(stat -c %i fs/a.img)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	umount fs
 	mount "$disk" fs
 	make_image fs/b.img 16M
 	[ "$(stat -c %i fs/a.img)" != "$inode" ]
 	recovers ''
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	mv fs/b.img fs/a.img
 	refuses '*another one has taken its place*'
 	ublk del "$dev"
@@ -386,8 +348,7 @@ inode_again()
 	[ "$status" -eq 0 ]
 	[[ $stderr == *'nothing firm is known of '*'/remote/a.img'* ]]
 	inode=$(stat -c %i remote/a.img)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	echo 2 >/proc/sys/vm/drop_caches
 	make_image remote/b.img 16M
 	wait_for 10 test "$(stat -c %i remote/a.img)" != "$inode"
@@ -433,9 +394,8 @@ container()
 	[ "$(jq -r '.devices[0].server | .pid, .alive' <<<"$output" | xargs)" = "null null" ]
 	run -0 --separate-stderr unshare --pid --fork --mount-proc "$UBLK" recover 0
 	[[ $stderr == *"nothing to recover"* ]]
-	kill -KILL "$box"
-	wait "$box" || true
-	wait_for 10 quiesced 0
+	end_job "$box" KILL
+	wait_for 10 is_state 0 quiesced
 	ublk recover 0
 	read_block /dev/ublkb0
 	ublk del 0
@@ -478,8 +438,8 @@ container()
 	kill_server "$a"
 	kill_server "$b"
 	kill_server "$d"
-	wait_for 10 quiesced "$a"
-	wait_for 10 quiesced "$b"
+	wait_for 10 is_state "$a" quiesced
+	wait_for 10 is_state "$b" quiesced
 	wait_for 10 is_state "$d" dead
 	run -0 --separate-stderr ublk recover --all
 	[ "$output" = "$a"$'\n'"$b" ]
@@ -492,8 +452,7 @@ container()
 @test "recover of a device whose record is lost is refused; del removes it" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	rm /run/ublk/0.json
 	run ublk recover "$dev"
 	[ "$status" -eq 1 ]
@@ -505,8 +464,7 @@ container()
 
 @test "a record that cannot be used says why, and one of another version is used all the same" {
 	dev=$(ublk add -t null)
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	chmod g+w /run/ublk
 	at_end chmod g-w /run/ublk
 	run ublk recover "$dev"
@@ -526,8 +484,7 @@ container()
 	cp new.json /run/ublk/0.json
 	run -0 ublk recover "$dev"
 	read_block "$dev"
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	jq '.target.type = "qcow9"' /run/ublk/0.json >new.json
 	cp new.json /run/ublk/0.json
 	run ublk recover "$dev"
@@ -546,16 +503,14 @@ is_recorded()
 	small_records
 	dev=$(ublk add -t null --name disk)
 	fill_records
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	run -0 --separate-stderr ublk recover "$dev"
 	[ -z "$stderr" ]
 	is_recorded "$dev"
 	# As an older version left it: without room for another record.
 	rm /run/ublk/.0.spare
 	fill_records
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	run -0 --separate-stderr ublk recover "$dev"
 	[[ $stderr == "ublk: note: its record could not be written, and will be later: "* ]]
 	[ "$(state_of "$dev")" = live ]
@@ -564,8 +519,7 @@ is_recorded()
 	run -0 ublk recover "$dev"
 	rm /run/ublk/full
 	wait_for 20 is_recorded "$dev"
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	ublk recover "$dev"
 	ublk del disk
 }
@@ -574,8 +528,7 @@ is_recorded()
 	mkdir logs
 	dev=$(ublk add -t null --log-file logs/server.log)
 	rm -r logs
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	run -0 --separate-stderr ublk recover "$dev"
 	[[ $stderr == "ublk: note: the log goes to the journal, since $PWD/logs/server.log cannot be opened: "* ]]
 	mkdir logs
@@ -591,8 +544,7 @@ is_recorded()
 	fs_on "$dev" ext4 m
 	touch m/server.log
 	sync -f m
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	# Whoever opens it now has to read the disk.
 	for ((round = 0; round < 3; round++)); do
 		timeout 5 tee /proc/sys/vm/drop_caches <<<3 >/dev/null
@@ -612,8 +564,7 @@ is_recorded()
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
 	old=$(server_of "$dev")
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	ublk recover "$dev"
 	new=$(server_of "$dev")
 	[ "$new" != "$old" ]
@@ -630,8 +581,7 @@ is_recorded()
 	run dd if=/dev/urandom of="$dev" bs=4096 count=1 conv=fsync status=none
 	[ "$status" -eq 1 ]
 	change_map bad "0 65536 linear $ram 0"
-	kill_server "$dev"
-	wait_for 10 quiesced "$dev"
+	park "$dev"
 	ublk recover "$dev"
 	run dd if=/dev/urandom of="$dev" bs=4096 count=1 conv=fsync status=none
 	[ "$status" -eq 1 ]

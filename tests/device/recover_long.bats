@@ -6,17 +6,6 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 KILLS=20
 
 # kill_and_recover DEV: the server dies in the middle of the client's writes, another one follows.

@@ -58,6 +58,30 @@ kill_server()
 	wait_for 5 has_ended "$pid" || true
 }
 
+# park DEV: its server is killed, and it waits for another one.
+park()
+{
+	kill_server "$1" && wait_for 20 is_state "$1" quiesced
+}
+
+# end_job PID [SIGNAL]: one of the test's own.
+end_job()
+{
+	kill "-${2-TERM}" "$1"
+	wait "$1" || true
+}
+
+read_block()
+{
+	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
+}
+
+# write_block DEV [BLOCK]
+write_block()
+{
+	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="${2:-0}" oflag=direct conv=notrunc status=none
+}
+
 # outlives_its_servers DEV [FIO OPTION...]: a client that writes and verifies sees nothing of five
 # servers that die under it.
 outlives_its_servers()
@@ -210,13 +234,4 @@ unmap_disk()
 change_map()
 {
 	dmsetup suspend --noflush "$1" && dmsetup load "$1" --table "$2" && dmsetup resume "$1"
-}
-
-# end_jobs: of the test's own; for teardown, so that none holds a device.
-end_jobs()
-{
-	local pid
-	for pid in $(jobs -p); do
-		kill -KILL "$pid" 2>/dev/null || true
-	done
 }

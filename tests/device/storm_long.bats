@@ -16,12 +16,6 @@ setup()
 	storm_setup
 }
 
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 @test "copy: no request is lost" {
 	storm "$KILLS" -q 2 --data-path copy
 }

@@ -9,17 +9,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 has_threads()
 {
 	only_on_kernel 6.16 'several threads to a queue'

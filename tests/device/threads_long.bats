@@ -21,12 +21,6 @@ setup()
 	at_end sh -c "echo $bits >/proc/sys/vm/mmap_rnd_bits"
 }
 
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # several_queues ARGS...: a whole life with four queues.
 several_queues()
 {

@@ -27,12 +27,6 @@ setup()
 	map_disk moody "0 $sectors delay $disk 0 0"
 }
 
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # stall MILLISECONDS: each request that comes from now on takes so long.
 stall()
 {

@@ -5,25 +5,13 @@
 load helpers
 load servers
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	untrace
-	end_jobs
-	[[ ! -d ${cgroup-} ]] || move_out_of_cgroup
-	device_teardown
-}
-
 TRACING=/sys/kernel/tracing
 
 # trace: from here on the driver's commands are noted. In struct io_uring_cmd the second pointer is
 # the SQE; in that, cmd_op is at 8, and struct ublksrv_ctrl_cmd at 48: dev_id, addr at 8, data at 16.
 trace()
 {
+	at_end untrace
 	echo >"$TRACING/trace"
 	echo 'p:ublk_test ublk_drv:ublk_ctrl_uring_cmd op=+8(+8(%di)):u8 id=+48(+8(%di)):s32 data=+64(+8(%di)):u64 state=+u4(+56(+8(%di))):u16 pid=+u16(+56(+8(%di))):s32 flags=+u24(+56(+8(%di))):x64 r1=+u48(+56(+8(%di))):u64 r2=+u56(+56(+8(%di))):u64' \
 		>"$TRACING/kprobe_events"
@@ -49,18 +37,10 @@ commands()
 # The numbers of the commands.
 ADD=4 DEL=5 START=6 STOP=7 END_RECOVERY=17 UPDATE_SIZE=21 TRY_STOP=23
 
-read_block()
-{
-	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none
-}
-
 # kill_and_recover DEV
 kill_and_recover()
 {
-	local pid
-	pid=$(server_of "$1")
-	kill -KILL "$pid"
-	wait_for 10 is_state "$1" quiesced
+	park "$1"
 	ublk recover "$1"
 }
 
@@ -175,6 +155,7 @@ move_out_of_cgroup()
 	cgroup=/sys/fs/cgroup/ublk-test
 	echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 	mkdir "$cgroup"
+	at_end move_out_of_cgroup
 	dd if=/dev/urandom of=data bs=1M count=32 status=none
 	dev=$(ublk add -t loop -f "$disk" -b 1M -d 16 --no-partition-scan --data-path copy)
 	server=$(server_of "$dev")

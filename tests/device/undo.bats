@@ -13,12 +13,6 @@ setup()
 	make_image a.img 16M
 }
 
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # The steps of the server in their order; those that only a note tells of are not among them.
 ADD_STEPS='ctrl-ring target plan add added space protect ring thread char attach params map record fetch-half
 	start started node ready'
@@ -241,18 +235,14 @@ server_stopped()
 # orphaned_device QUEUES: number 0, on a.img, without a server.
 orphaned_device()
 {
-	local pid
 	run -0 ublk add -n 0 -t loop -f a.img -q "$1" -d 16
-	pid=$(server_of /dev/ublkb0)
-	kill -KILL "$pid"
-	wait_for 10 is_state 0 quiesced
+	park 0
 }
 
 # kill_again: the device of orphaned_device, when it has been recovered.
 kill_again()
 {
-	kill_server /dev/ublkb0
-	wait_for 10 is_state 0 quiesced
+	park /dev/ublkb0
 }
 
 @test "recover: whatever step fails, the error is told and the device can be recovered" {

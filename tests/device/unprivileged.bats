@@ -63,12 +63,6 @@ forget_rules()
 	udevadm control --reload
 }
 
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # as USER CMD...: as this ordinary user, who may lock 64 KiB, in his folder.
 as()
 {

@@ -7,17 +7,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 # load_and_verify DEV OPTIONS...: requests of every size, many at once, read back and compared.
 load_and_verify()
 {

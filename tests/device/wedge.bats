@@ -10,9 +10,9 @@
 load helpers
 load servers
 
-setup()
+teardown()
 {
-	device_setup
+	end_jobs
 }
 
 # half_fetched QUEUES: a device, number 0, whose recovering server died when half of the last queue's
@@ -21,8 +21,7 @@ half_fetched()
 {
 	make_image a.img 16M
 	run -0 ublk add -n 0 -t loop -f a.img -q "$1" -d 16
-	kill_server /dev/ublkb0
-	wait_for 10 is_state 0 quiesced
+	park /dev/ublkb0
 	UBLK_FAULT=fetch-half:stop "$UBLK" recover 0 >/dev/null 2>&1 &
 	command=$!
 	wait_for 20 server_stopped

@@ -7,17 +7,6 @@ load helpers
 load servers
 load backings
 
-setup()
-{
-	device_setup
-}
-
-teardown()
-{
-	end_jobs
-	device_teardown
-}
-
 has_zero_copy()
 {
 	only_on_kernel 6.16 'automatic registration of buffers'
@@ -173,8 +162,7 @@ one_by_one()
 	make_image e/a.img 64M
 	for batch in $(batches); do
 		dev=$(ublk add -t loop -f e/a.img --batch "$batch")
-		kill_server "$dev"
-		wait_for 20 is_state "$dev" quiesced
+		park "$dev"
 		# Nobody looks for partitions then.
 		UBLK_FAULT=link-cut ublk recover "$dev"
 		fio --name=verified --filename="$dev" --size=2M --rw=randwrite --bs=4k --direct=1 \
