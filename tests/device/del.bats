@@ -5,14 +5,6 @@
 load helpers
 load servers
 
-teardown()
-{
-	exec 7<&-
-	[[ -z ${stopped-} ]] || kill -CONT "$stopped" 2>/dev/null || true
-	end_jobs
-	device_teardown
-}
-
 # refused DEV WORDS: del is refused with exit status 5, names the user, and changes nothing.
 refused()
 {
@@ -306,12 +298,24 @@ in_time()
 	! is_over "$start" "$seconds" || { printf 'took %s us: %s\n' $((now_us - start)) "$output"; return 1; }
 }
 
-# hang DEV: its server is stopped, with a request under way that it has seen.
-hang()
+# stop_server DEV: it hangs. Sets `stopped`.
+stop_server()
 {
 	stopped=$(server_of "$1")
 	kill -STOP "$stopped"
+	at_end let_go_on "$stopped"
 	wait_for 5 is_stopped "$stopped"
+}
+
+let_go_on()
+{
+	kill -CONT "$1" 2>/dev/null || true
+}
+
+# hang DEV: with a request under way that its server has seen.
+hang()
+{
+	stop_server "$1"
 	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null &
 	reader=$!
 	wait_for 10 in_flight "$1" 1
@@ -328,9 +332,7 @@ hang()
 
 @test "a hung server without requests: del without force ends in time with status 7, and can be repeated" {
 	dev=$(ublk add -t null)
-	stopped=$(server_of "$dev")
-	kill -STOP "$stopped"
-	wait_for 5 is_stopped "$stopped"
+	stop_server "$dev"
 	in_time 15 ublk del --timeout 3 "$dev"
 	[ "$status" -eq 7 ] || { echo "$output"; false; }
 	[[ $output == *"$stopped"* && $output == *"--force"* ]]
@@ -375,9 +377,7 @@ hang()
 @test "a parked device: del answers the requests that wait with an error" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
-	pid=$(server_of "$dev")
-	kill -KILL "$pid"
-	wait_for 10 is_state "$dev" quiesced
+	park "$dev"
 	dd if=/dev/zero of="$dev" bs=4096 count=1 oflag=direct status=none 2>dd.err &
 	writer=$!
 	wait_for 10 is_waiting "$writer"

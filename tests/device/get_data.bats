@@ -56,8 +56,8 @@ has_no_buffers_in_memory()
 		--buffer-memory 512K --recovery none)
 	change_map bad "0 32768 error"
 	for ((try = 0; try < 20; try++)); do
-		! dd if=/dev/zero of="$dev" bs=512K count=1 oflag=direct status=none
-		! dd if="$dev" of=/dev/null bs=512K count=1 iflag=direct status=none
+		run -1 dd if=/dev/zero of="$dev" bs=512K count=1 oflag=direct status=none
+		run -1 dd if="$dev" of=/dev/null bs=512K count=1 iflag=direct status=none
 	done
 	change_map bad "0 32768 linear $disk 0"
 	load_and_verify "$dev" --size=8M

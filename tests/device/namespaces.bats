@@ -41,8 +41,7 @@ mounted_device()
 
 @test "a server that is killed after that leaves a device that can be recovered" {
 	mounted_device
-	kill_server /dev/ublkb0
-	[ "$(state_of 0)" = quiesced ]
+	park 0
 	run -0 ublk recover 0
 	ublk del 0
 	e2fsck -fp a.img

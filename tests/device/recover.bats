@@ -435,11 +435,9 @@ container()
 	c=$(ublk add -t null)
 	d=$(ublk add -t mem --size 16M)
 	keep=$(server_of "$c")
-	kill_server "$a"
-	kill_server "$b"
+	park "$a"
+	park "$b"
 	kill_server "$d"
-	wait_for 10 is_state "$a" quiesced
-	wait_for 10 is_state "$b" quiesced
 	wait_for 10 is_state "$d" dead
 	run -0 --separate-stderr ublk recover --all
 	[ "$output" = "$a"$'\n'"$b" ]
@@ -522,6 +520,18 @@ is_recorded()
 	park "$dev"
 	ublk recover "$dev"
 	ublk del disk
+}
+
+@test "the log of a recovered device goes on in the same file" {
+	dev=$(ublk add -t null --log-file server.log)
+	wait_for 10 grep -q serving server.log
+	park "$dev"
+	cp server.log before.log
+	ublk recover "$dev"
+	wait_for 10 grep -q recovered server.log
+	cmp -n "$(stat -c %s before.log)" server.log before.log
+	ublk del "$dev"
+	wait_for 10 grep -q stopped server.log
 }
 
 @test "a log that cannot be opened keeps no request waiting" {

@@ -63,8 +63,8 @@ has_no_buffers_in_memory()
 	dev=$(ublk add -t loop -f /dev/mapper/bad --direct on --buffer-memory 512K --recovery none)
 	change_map bad "0 16384 error"
 	for ((try = 0; try < 20; try++)); do
-		! dd if=/dev/zero of="$dev" bs=512K count=1 oflag=direct status=none
-		! dd if="$dev" of=/dev/null bs=512K count=1 iflag=direct status=none
+		run -1 dd if=/dev/zero of="$dev" bs=512K count=1 oflag=direct status=none
+		run -1 dd if="$dev" of=/dev/null bs=512K count=1 iflag=direct status=none
 	done
 	change_map bad "0 16384 linear $disk 0"
 	dd if=/dev/zero of="$dev" bs=512K count=4 oflag=direct status=none

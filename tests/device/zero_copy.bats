@@ -225,7 +225,8 @@ one_by_one()
 
 @test "auto takes it where clients see no difference, and only there" {
 	has_zero_copy
-	make_image a.img 16M
+	tmpfs_on t 32
+	make_image t/a.img 16M
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 16M
 	path_of()
@@ -250,15 +251,15 @@ one_by_one()
 	[ "$(batch_of --batch off)" = false ]
 	[ "$(batch_of --threads 2)" = false ]
 	# This one asks for memory that lies at whole pages.
-	[ "$(stat -f -c %T .)" = tmpfs ]
-	[ "$(path_of -t loop -f a.img)" = '"copy"' ]
+	[ "$(path_of -t loop -f t/a.img)" = '"copy"' ]
 }
 
 @test "show says why a device has no faster path" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 64)" ext4 e
 	make_image e/a.img 16M
-	make_image a.img 16M
+	tmpfs_on t 32
+	make_image t/a.img 16M
 	# reason WANTED ADD OPTION...
 	reason()
 	{
@@ -274,8 +275,8 @@ one_by_one()
 	grep -q 'data path: *copy (as asked for)$' shown
 	reason target -t null
 	reason buffers -t loop -f e/a.img --buffer-memory 8M
-	reason limit -t loop -f a.img --memory-limit 8M
-	reason alignment -t loop -f a.img
+	reason limit -t loop -f t/a.img --memory-limit 8M
+	reason alignment -t loop -f t/a.img
 	grep -q 'data path: *copy (with zero-copy clients had to align' shown
 }
 
@@ -326,7 +327,8 @@ remove_zram_disk()
 
 @test "asked for where memory has to lie at whole pages, it takes what a client with its blocks gives" {
 	has_zero_copy
-	[ "$(stat -f -c %T .)" = tmpfs ]
+	tmpfs_on t 32
+	cd t
 	make_image a.img 16M
 	mkfs.ext4 -qF -b 4096 a.img
 	mkdir mnt

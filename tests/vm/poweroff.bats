@@ -58,7 +58,7 @@ setup()
 		# A clean file system needs no repair, and its journal is empty.
 		e2fsck -fn /dev/vda
 		dumpe2fs -h /dev/vda 2>/dev/null | grep '^Filesystem state: *clean$'
-		! dumpe2fs -h /dev/vda 2>/dev/null | grep needs_recovery
+		if dumpe2fs -h /dev/vda 2>/dev/null | grep needs_recovery; then exit 1; fi
 		mount -o ro /dev/vda m
 		sha256sum <m/data | cmp - m/sum
 	END
