@@ -40,22 +40,10 @@ is_waiting()
 	[[ ${stat##*) } == D* ]]
 }
 
-# has_ended PID: with all of its threads.
-has_ended()
-{
-	local stat tasks=("/proc/$1/task"/*)
-	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
-	[[ ${stat##*) } == Z* && ${#tasks[@]} -eq 1 ]]
-}
-
-# kill_server DEV: as the out-of-memory killer would. Until it has ended it serves, and there would be
-# nothing to recover; one that is at a disk that hangs takes its time.
+# kill_server DEV: as the out-of-memory killer would.
 kill_server()
 {
-	local pid
-	pid=$(server_of "$1")
-	kill -KILL "$pid"
-	wait_for 5 has_ended "$pid" || true
+	kill -KILL "$(server_of "$1")"
 }
 
 # park DEV: its server is killed, and it waits for another one.
