@@ -164,14 +164,10 @@ static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err
  * ends it: its backing hangs in the kernel. */
 static bool wait_gone(struct ub_launch *launch)
 {
-	int ret = ub_process_wait(launch->pidfd, UNDO_MS);
+	int ret = ub_process_end(launch->pid, launch->pidfd, UNDO_MS, UNDO_MS);
 
-	if (ret != 0) {
-		(void)kill(launch->pid, SIGKILL);
-		ret = ub_process_wait(launch->pidfd, UNDO_MS);
-	}
-	(void)waitpid(launch->pid, NULL, WNOHANG);
-	return ret == 0;
+	/* In the foreground it is no child. */
+	return ret == -ECHILD ? ub_process_wait(launch->pidfd, 0) == 0 : ret != -ETIMEDOUT;
 }
 
 /* The server is gone: if it left a device that it had added, remove it. */

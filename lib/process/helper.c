@@ -5,9 +5,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -34,12 +34,16 @@ static int detach(int channel)
 	return chdir("/") == 0 ? 0 : -errno;
 }
 
-static _Noreturn void child(int channel, int (*fn)(const void *arg), const void *arg)
+static _Noreturn void child(pid_t parent, int channel, int (*fn)(const void *arg), const void *arg)
 {
 	sigset_t none;
 	char byte;
 	int result;
 
+	/* What nobody waits for any more is not to be done later. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(0);
 	(void)sigemptyset(&none);
 	(void)sigprocmask(SIG_SETMASK, &none, NULL);
 	result = detach(channel);
@@ -52,6 +56,7 @@ static _Noreturn void child(int channel, int (*fn)(const void *arg), const void 
 
 int ub_helper_start(struct ub_helper *helper, int (*fn)(const void *arg), const void *arg)
 {
+	pid_t parent = getpid();
 	int pair[2];
 
 	*helper = (struct ub_helper)UB_HELPER_INIT;
@@ -59,7 +64,7 @@ int ub_helper_start(struct ub_helper *helper, int (*fn)(const void *arg), const 
 		return -errno;
 	helper->pid = fork();
 	if (helper->pid == 0)
-		child(pair[1], fn, arg);
+		child(parent, pair[1], fn, arg);
 	ub_close(&pair[1]);
 	helper->fd = pair[0];
 	if (helper->pid < 0) {
@@ -98,8 +103,6 @@ void ub_helper_end(struct ub_helper *helper)
 		return;
 	ub_close(&helper->fd);
 	/* Without an answer it hangs; with one it only has to close what it has open. */
-	if (ub_process_wait(helper->pidfd, helper->answered ? END_MS : 0) != 0)
-		(void)ub_process_signal(helper->pidfd, SIGKILL);
-	(void)waitpid(helper->pid, NULL, WNOHANG);
+	(void)ub_process_end(helper->pid, helper->pidfd, helper->answered ? END_MS : 0, 0);
 	ub_close(&helper->pidfd);
 }

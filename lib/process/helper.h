@@ -4,6 +4,7 @@
  * block device whose server does not answer, or stopping it. Its caller waits for the result with a
  * deadline and can leave it behind; a thread, or io_uring's own workers, would hold up the caller's
  * exit. Not for a process with threads, nor for a server: the child would hold what it has open.
+ * It does not outlive its caller: what the kernel has begun goes on, but nothing new is begun.
  */
 #pragma once
 

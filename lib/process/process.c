@@ -11,11 +11,13 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/parse.h"
+#include "base/retry.h"
 
 /* In proc_pid_stat(5), where the name is field 2. */
 #define FIRST_FIELD 3
@@ -145,11 +147,19 @@ bool ub_process_is_ending(int32_t pid)
 					code != SIGTTIN && code != SIGTTOU);
 }
 
-bool ub_process_in_namespace(void)
+/* Of processes; 0: cannot be told. */
+static ino_t own_namespace(void)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/pid", &st) == 0 && st.st_ino != FIRST_NAMESPACE;
+	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+}
+
+bool ub_process_in_namespace(void)
+{
+	ino_t own = own_namespace();
+
+	return own && own != FIRST_NAMESPACE;
 }
 
 int ub_process_signal(int pidfd, int sig)
@@ -171,16 +181,37 @@ int ub_process_wait(int pidfd, int timeout_ms)
 	return ret == 0 ? -ETIMEDOUT : 0;
 }
 
+int ub_process_end(int32_t child, int pidfd, int patience_ms, int kill_ms)
+{
+	struct ub_retry retry;
+	int status;
+	pid_t ret;
+
+	if (pidfd < 0) {
+		(void)kill(child, SIGKILL);
+	} else if (ub_process_wait(pidfd, patience_ms) != 0) {
+		(void)ub_process_signal(pidfd, SIGKILL);
+		(void)ub_process_wait(pidfd, kill_ms);
+	}
+	/* Without a pidfd there is no event that is this child's alone. */
+	ub_retry_init(&retry, pidfd < 0 ? (unsigned)kill_ms : 0);
+	do
+		ret = waitpid(child, &status, WNOHANG);
+	while (ret == 0 && ub_retry_wait(&retry));
+	if (ret <= 0)
+		return ret == 0 ? -ETIMEDOUT : -errno;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
+}
+
 bool ub_process_sees_all(void)
 {
 	char self[16];
 	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
-	struct stat st;
 	uint64_t pid;
 
 	self[len < 0 ? 0 : len] = '\0';
 	return ub_parse_u64(self, INT32_MAX, &pid) == 0 && (pid_t)pid == getpid() &&
-	       stat("/proc/self/ns/pid", &st) == 0 && st.st_ino == FIRST_NAMESPACE;
+	       own_namespace() == FIRST_NAMESPACE;
 }
 
 bool ub_process_hides_others(void)

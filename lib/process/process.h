@@ -39,6 +39,14 @@ int ub_process_signal(int pidfd, int sig);
 /* Waits for the process's end. @timeout_ms: negative for ever. Return: 0 or -ETIMEDOUT. */
 int ub_process_wait(int pidfd, int timeout_ms);
 
+/*
+ * Waits for a child's end; kills it when @patience_ms are over, or at once if its @pidfd could not be
+ * had (-1), and waits @kill_ms more. Reaps it.
+ * Return: its exit status; -EINTR: a signal ended it; -ETIMEDOUT: the kernel holds it, so it is left
+ * behind; -ECHILD: it is none.
+ */
+int ub_process_end(int32_t child, int pidfd, int patience_ms, int kill_ms);
+
 /* Does /proc have the machine's processes, not only those of a namespace, by the numbers that they
  * have for this one? */
 bool ub_process_sees_all(void);

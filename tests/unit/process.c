@@ -278,6 +278,71 @@ static void a_helper_that_dies_is_noticed(void **state)
 	(void)wait(NULL);
 }
 
+static void a_helper_ends_with_its_caller(void **state)
+{
+	struct ub_helper helper;
+	int pair[2], fd, result;
+	pid_t caller;
+
+	(void)state;
+	/* Orphans come to this process. */
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+	assert_int_equal(pipe2(pair, O_CLOEXEC), 0);
+	caller = fork();
+	assert_true(caller >= 0);
+	if (caller == 0) {
+		if (ub_helper_start(&helper, hang, NULL) != 0)
+			_exit(1);
+		(void)!write(pair[1], &helper.pid, sizeof(helper.pid));
+		(void)pause();
+	}
+	assert_int_equal(read(pair[0], &helper.pid, sizeof(helper.pid)), sizeof(helper.pid));
+	fd = ub_process_open(helper.pid, 0);
+	assert_true(fd >= 0);
+	assert_int_equal(ub_process_wait(fd, 50), -ETIMEDOUT);
+	assert_int_equal(kill(caller, SIGKILL), 0);
+	result = ub_process_wait(fd, 10000);
+	(void)ub_process_signal(fd, SIGKILL);
+	assert_int_equal(result, 0);
+	while (wait(NULL) > 0)
+		;
+	ub_close(&fd);
+	ub_close(&pair[0]);
+	ub_close(&pair[1]);
+	assert_int_equal(prctl(PR_SET_CHILD_SUBREAPER, 0), 0);
+}
+
+static pid_t start_exit(int status)
+{
+	pid_t pid = fork();
+
+	if (pid == 0)
+		_exit(status);
+	return pid;
+}
+
+static void a_child_is_ended_and_reaped(void **state)
+{
+	int64_t start = ub_now_ms();
+	pid_t pid = start_child();
+	int fd = ub_process_open(pid, 0);
+
+	(void)state;
+	assert_int_equal(ub_process_end(pid, fd, 20, 10000), -EINTR);
+	assert_int_equal(ub_process_end(pid, fd, 20, 10000), -ECHILD);
+	ub_close(&fd);
+	/* Without a pidfd, at once. */
+	pid = start_child();
+	assert_int_equal(ub_process_end(pid, -1, 100000, 10000), -EINTR);
+	assert_true(ub_now_ms() - start < 50000);
+	/* How one has ended by itself. */
+	pid = start_exit(7);
+	fd = ub_process_open(pid, 0);
+	assert_int_equal(ub_process_end(pid, fd, 10000, 0), 7);
+	ub_close(&fd);
+	assert_int_equal(waitpid(-1, NULL, WNOHANG), -1);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -292,6 +357,8 @@ int main(void)
 		cmocka_unit_test(a_helper_has_nothing_open_and_answers),
 		cmocka_unit_test(a_helper_that_hangs_is_left_behind),
 		cmocka_unit_test(a_helper_that_dies_is_noticed),
+		cmocka_unit_test(a_helper_ends_with_its_caller),
+		cmocka_unit_test(a_child_is_ended_and_reaped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
