@@ -52,7 +52,7 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 /* Puts the users' names behind "cannot remove ublkb3: Device or resource busy". */
 static void name_users(struct ub_error *err, const struct ub_users *users)
 {
-	char user[320];
+	char user[UB_USER_TEXT_SIZE];
 	size_t len = strlen(err->msg);
 
 	for (size_t i = 0; i < users->count; i++) {
@@ -62,8 +62,10 @@ static void name_users(struct ub_error *err, const struct ub_users *users)
 			continue;
 		len += (size_t)snprintf(err->msg + len, sizeof(err->msg) - len, "%s %s",
 					i ? "," : ":", user);
-		if (len >= sizeof(err->msg))
+		if (len >= sizeof(err->msg)) {
+			(void)strcpy(err->msg + sizeof(err->msg) - sizeof("..."), "...");
 			return;
+		}
 	}
 }
 

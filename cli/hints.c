@@ -85,24 +85,18 @@ static const struct ub_user *find_user(const struct ub_facts *facts, enum ub_use
 	return NULL;
 }
 
-/* A name that fills its room may have been longer: it can't be typed. */
-static bool is_whole(const struct ub_user *user)
-{
-	return strlen(user->what) + 1 < sizeof(user->what);
-}
-
 static bool is_mounted(const struct ub_facts *facts)
 {
 	const struct ub_user *user = find_user(facts, UB_USER_MOUNT);
 
-	return user && is_whole(user);
+	return user && ub_user_is_whole(user);
 }
 
 static bool is_mounted_far_down(const struct ub_facts *facts)
 {
 	const struct ub_user *user = find_user(facts, UB_USER_MOUNT);
 
-	return user && !is_whole(user);
+	return user && !ub_user_is_whole(user);
 }
 
 static bool is_swap(const struct ub_facts *facts)

@@ -15,11 +15,11 @@ static int add_node(struct ub_nodes *nodes, const char *name, const char *dir)
 {
 	struct ub_node node = {0};
 	struct ub_node *list;
+	int ret = ub_sysfs_devt(&node.major, &node.minor, "%s/dev", dir);
 
 	/* What vanishes meanwhile has no users. */
-	if (strlen(name) >= sizeof(node.name) ||
-	    ub_sysfs_devt(&node.major, &node.minor, "%s/dev", dir) != 0)
-		return 0;
+	if (ret)
+		return ub_users_are_none(ret) ? 0 : ret;
 	(void)snprintf(node.name, sizeof(node.name), "%s", name);
 	list = reallocarray(nodes->list, nodes->count + 1, sizeof(*list));
 	if (!list)
@@ -41,9 +41,11 @@ int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes)
 	(void)snprintf(name, sizeof(name), "ublkb%u", id);
 	(void)snprintf(path, sizeof(path), "/sys/block/%s", name);
 	ret = add_node(ret_nodes, name, path);
-	dir = ret ? NULL : opendir(path);
-	if (!dir)
+	if (ret)
 		return ret;
+	dir = opendir(path);
+	if (!dir)
+		return ub_users_are_none(-errno) ? 0 : -errno;
 	len = strlen(name);
 	while (!ret && (entry = readdir(dir))) {
 		/* A partition is named for its disk. */

@@ -2,8 +2,12 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "device/users.h"
+
+/* The end of a name that was longer. */
+#define CUT "..."
 
 int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const char *device,
 		 const char *what, int32_t pid)
@@ -17,8 +21,14 @@ int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const char *dev
 	user = &list[users->count++];
 	*user = (struct ub_user){.kind = kind, .pid = pid};
 	(void)snprintf(user->device, sizeof(user->device), "%s", device);
-	(void)snprintf(user->what, sizeof(user->what), "%s", what);
+	if (snprintf(user->what, sizeof(user->what), "%s", what) >= (int)sizeof(user->what))
+		(void)strcpy(user->what + sizeof(user->what) - sizeof(CUT), CUT);
 	return 0;
+}
+
+bool ub_user_is_whole(const struct ub_user *user)
+{
+	return strlen(user->what) + 1 < sizeof(user->what);
 }
 
 void ub_users_done(struct ub_users *users)

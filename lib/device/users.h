@@ -18,9 +18,10 @@ enum ub_user_kind {
 struct ub_user {
 	enum ub_user_kind kind;
 	char device[32]; /* "ublkb0" or "ublkb0p1" */
-	char what[256];  /* mount point, holder's name, or command name; bytes as they are */
-	int32_t pid;     /* of an opener */
-	bool is_udev;    /* an opener, which looks at every device after each change */
+	/* Mount point, holder's name, or command name; bytes as they are; with "..." where it was cut. */
+	char what[256];
+	int32_t pid;  /* of an opener */
+	bool is_udev; /* an opener, which looks at every device after each change */
 };
 
 struct ub_users {
@@ -42,5 +43,10 @@ int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const char *dev
 		 const char *what, int32_t pid);
 void ub_users_done(struct ub_users *users);
 
-/* "mounted on /mnt (ublkb0p1)", "open by fio (812)": one line, not escaped. */
+/* Is its name all there? One that has been cut can't be typed. */
+bool ub_user_is_whole(const struct ub_user *user);
+
+/* "mounted on /mnt (ublkb0p1)", "open by fio (812)": one line, not escaped; UB_USER_TEXT_SIZE is room
+ * for all of it. */
+#define UB_USER_TEXT_SIZE 400
 const char *ub_user_describe(const struct ub_user *user, char *buf, size_t size);

@@ -27,24 +27,29 @@ static const struct tree trees[] = {
 	{"target/core", ".", "udev_path", "LIO"},
 };
 
-static DIR *open_dir(int at, const char *path)
+/* Return: 0 (NULL: there is none) or a negative errno. */
+static int open_dir(int at, const char *path, DIR **ret_dir)
 {
 	_cleanup_close_ int fd = openat(at, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (dir)
-		(void)UB_TAKE_FD(fd);
-	return dir;
+	*ret_dir = fd < 0 ? NULL : fdopendir(fd);
+	if (!*ret_dir)
+		return ub_users_are_none(-errno) || errno == ENOTDIR ? 0 : -errno;
+	(void)UB_TAKE_FD(fd);
+	return 0;
 }
 
-static bool read_line(int at, const char *path, char *buf, size_t size)
+/* Return: its length (0: there is none) or a negative errno. */
+static int read_line(int at, const char *path, char *buf, size_t size)
 {
 	_cleanup_close_ int fd = openat(at, path, O_RDONLY | O_CLOEXEC);
 	ssize_t n = fd < 0 ? -1 : read(fd, buf, size - 1);
 
-	buf[n < 0 ? 0 : n] = '\0';
+	if (n < 0)
+		return ub_users_are_none(-errno) || errno == ENOTDIR ? 0 : -errno;
+	buf[n] = '\0';
 	buf[strcspn(buf, "\n")] = '\0';
-	return n > 0;
+	return (int)strlen(buf);
 }
 
 static int add_item(int at, const struct tree *tree, const char *group, const char *item,
@@ -52,13 +57,16 @@ static int add_item(int at, const struct tree *tree, const char *group, const ch
 {
 	char path[NAME_MAX + 32], text[PATH_MAX], what[2 * NAME_MAX];
 	const struct ub_node *node;
+	int ret;
 
 	(void)snprintf(path, sizeof(path), "%s/enable", item);
-	if (!read_line(at, path, text, sizeof(text)) || strcmp(text, "1") != 0)
-		return 0;
+	ret = read_line(at, path, text, sizeof(text));
+	if (ret <= 0 || strcmp(text, "1") != 0)
+		return ret < 0 ? ret : 0;
 	(void)snprintf(path, sizeof(path), "%s/%s", item, tree->path);
-	if (!read_line(at, path, text, sizeof(text)))
-		return 0;
+	ret = read_line(at, path, text, sizeof(text));
+	if (ret <= 0)
+		return ret;
 	node = ub_nodes_by_path(nodes, text);
 	if (!node)
 		return 0;
@@ -71,11 +79,11 @@ static int add_group(int at, const struct tree *tree, const char *group,
 {
 	char path[NAME_MAX + 32];
 	struct dirent *entry;
-	int ret = 0;
 	DIR *dir;
+	int ret;
 
 	(void)snprintf(path, sizeof(path), "%s/%s", group, tree->middle);
-	dir = open_dir(at, path);
+	ret = open_dir(at, path, &dir);
 	while (dir && !ret && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			ret = add_item(dirfd(dir), tree, group, entry->d_name, nodes, users);
@@ -87,16 +95,24 @@ static int add_group(int at, const struct tree *tree, const char *group,
 /* It may be mounted nowhere that this process sees. The folder is there if the kernel has it. */
 static int open_configfs(void)
 {
-	int fd = open(CONFIGFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	_cleanup_close_ int fs = -1;
+	_cleanup_close_ int fd = open(CONFIGFS, O_RDONLY | O_DIRECTORY | O_CLOEXEC), fs = -1;
+	int mount;
 
-	if (fd < 0 || faccessat(fd, "nvmet", F_OK, 0) == 0 || faccessat(fd, "target", F_OK, 0) == 0)
-		return fd;
-	ub_close(&fd);
+	if (fd < 0)
+		return -errno;
+	if (faccessat(fd, "nvmet", F_OK, 0) == 0 || faccessat(fd, "target", F_OK, 0) == 0)
+		return UB_TAKE_FD(fd);
 	fs = fsopen("configfs", FSOPEN_CLOEXEC);
-	return fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0
-		       ? -1
-		       : fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	if (fs < 0 || fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) != 0)
+		return -errno;
+	mount = fsmount(fs, FSMOUNT_CLOEXEC, 0);
+	return mount < 0 ? -errno : mount;
+}
+
+/* An ordinary user may not mount it, and his disks nobody exports for him. */
+static bool can_be_none(int error)
+{
+	return ub_users_are_none(error) || error == -EPERM;
 }
 
 int ub_users_find_exports(const struct ub_nodes *nodes, struct ub_users *users)
@@ -105,9 +121,12 @@ int ub_users_find_exports(const struct ub_nodes *nodes, struct ub_users *users)
 	struct dirent *entry;
 	int ret = 0;
 
-	for (size_t i = 0; i < UB_ARRAY_SIZE(trees) && configfs >= 0; i++) {
-		DIR *dir = open_dir(configfs, trees[i].dir);
+	if (configfs < 0)
+		return can_be_none(configfs) ? 0 : configfs;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(trees) && !ret; i++) {
+		DIR *dir;
 
+		ret = open_dir(configfs, trees[i].dir, &dir);
 		while (dir && !ret && (entry = readdir(dir)))
 			if (entry->d_name[0] != '.')
 				ret = add_group(dirfd(dir), &trees[i], entry->d_name, nodes, users);

@@ -3,6 +3,8 @@
  * their unit test. */
 #pragma once
 
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 
 #include "device/users.h"
@@ -18,7 +20,13 @@ struct ub_nodes {
 	size_t count;
 };
 
-/* The nodes of /dev/ublkbN. Return: 0 (count 0: there is no disk) or -ENOMEM. */
+/* Is that the error of what is not there, or not any more? All others mean that users may be there. */
+static inline bool ub_users_are_none(int error)
+{
+	return error == -ENOENT || error == -ENODEV;
+}
+
+/* The nodes of /dev/ublkbN. Return: 0 (count 0: there is no disk) or a negative errno. */
 int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes);
 void ub_nodes_done(struct ub_nodes *nodes);
 
@@ -28,8 +36,8 @@ const struct ub_node *ub_nodes_by_devt(const struct ub_nodes *nodes, uint32_t ma
 /* The same for the block device at @path. Only paths in /dev are looked at: others may hang. */
 const struct ub_node *ub_nodes_by_path(const struct ub_nodes *nodes, const char *path);
 
-/* From /proc/self/mountinfo, /proc/swaps, /sys/block, configfs, and /proc/PID/fd. Return: 0 or
- * -ENOMEM. */
+/* From /proc/self/mountinfo, /proc/swaps, /sys/block, configfs, and /proc/PID. Return: 0 or a
+ * negative errno: there may be users. */
 int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_holders(const struct ub_nodes *nodes, struct ub_users *users);

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Users that are processes: those whose descriptors lead to the device. */
+/*
+ * Users that are processes: those whose descriptors or, as root sees it, mappings lead to the device.
+ * What shows nowhere: a descriptor that is registered with io_uring or on its way through a socket, and
+ * closed; and one of a thread that does not share its process's.
+ */
 #include "device/users_internal.h"
 
 #include <dirent.h>
@@ -10,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/clean.h"
 #include "base/parse.h"
 #include "kernel/sysfs.h"
@@ -70,57 +75,77 @@ static int add_opener(const struct ub_nodes *nodes, const struct statx *stx, int
 	return ret;
 }
 
-static int scan_process(int procfd, const char *pid_name, int32_t pid, const struct ub_nodes *nodes,
-			struct ub_users *users)
+/* One of a process's folders of what it has open. Return: 0 or a negative errno. */
+static int scan_links(int procfd, const char *path, int32_t pid, const struct ub_nodes *nodes,
+		      struct ub_users *users)
 {
-	char path[32];
+	int fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
-	int fd, ret = 0;
-	DIR *dir;
+	int ret = 0;
 
-	(void)snprintf(path, sizeof(path), "%.20s/fd", pid_name);
-	fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (fd < 0) {
-		/* Or it is gone. */
-		if (errno != ENOENT && errno != ESRCH)
-			users->forbidden = true;
-		return 0;
-	}
-	dir = fdopendir(fd);
 	if (!dir) {
+		ret = -errno;
 		ub_close(&fd);
-		return -ENOMEM;
+		return ret;
 	}
-	while (!ret && (entry = readdir(dir))) {
+	while (!ret && (errno = 0, entry = readdir(dir))) {
 		struct statx stx;
 
-		/* Follows the descriptor without opening anything; and as no file system is asked
-		 * for news, one that hangs can't hold this up. */
-		if (entry->d_name[0] != '.' &&
-		    statx(fd, entry->d_name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) == 0)
+		/* Follows the link without opening anything; and as no file system is asked for news,
+		 * one that hangs can't hold this up. What does not let root look at it, as a user's own
+		 * may, is no device. */
+		if (entry->d_name[0] == '.')
+			continue;
+		if (statx(fd, entry->d_name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) == 0)
 			ret = add_opener(nodes, &stx, pid, users);
+		else if (errno == ENOMEM)
+			ret = -errno;
 	}
+	if (!ret && !entry)
+		ret = -errno;
 	(void)closedir(dir);
 	return ret;
 }
 
-int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users)
+/* Looks through @folder of all processes. Return: 0 or a negative errno. */
+static int scan_processes(DIR *proc, const char *folder, const struct ub_nodes *nodes,
+			  int32_t except, struct ub_users *users)
 {
-	DIR *dir = opendir("/proc");
 	struct dirent *entry;
+	char path[64];
+	uint64_t pid;
 	int ret = 0;
 
-	if (!dir)
-		return errno == ENOMEM ? -ENOMEM : 0;
-	users->forbidden = ub_process_hides_others();
-	while (!ret && (entry = readdir(dir))) {
-		uint64_t pid;
-
+	rewinddir(proc);
+	while (!ret && (errno = 0, entry = readdir(proc))) {
 		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) != 0 || (int32_t)pid == except ||
 		    (int32_t)pid == getpid())
 			continue;
-		ret = scan_process(dirfd(dir), entry->d_name, (int32_t)pid, nodes, users);
+		(void)snprintf(path, sizeof(path), "%.20s/%s", entry->d_name, folder);
+		ret = scan_links(dirfd(proc), path, (int32_t)pid, nodes, users);
+		if (ret == -EACCES || ret == -EPERM) {
+			users->forbidden = true;
+			ret = 0;
+		} else if (ret == -ENOENT || ret == -ESRCH) {
+			ret = 0; /* it is gone */
+		}
 	}
-	(void)closedir(dir);
+	return ret || entry ? ret : -errno;
+}
+
+int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users)
+{
+	DIR *proc = opendir("/proc");
+	int ret;
+
+	if (!proc)
+		return ub_users_are_none(-errno) ? 0 : -errno;
+	users->forbidden = ub_process_hides_others();
+	ret = scan_processes(proc, "fd", nodes, except, users);
+	/* There are many, and who has mapped a device mostly has it open as well. */
+	if (!ret && !users->count && ub_has_cap(CAP_SYS_ADMIN))
+		ret = scan_processes(proc, "map_files", nodes, except, users);
+	(void)closedir(proc);
 	return ret;
 }

@@ -63,7 +63,7 @@ int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_use
 		ub_unescape_octal(fields[4]);
 		ret = ub_users_add(users, UB_USER_MOUNT, node->name, fields[4], 0);
 	}
-	return ret;
+	return ret || feof(file) ? ret : -EIO;
 }
 
 int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_users *users)
@@ -84,7 +84,7 @@ int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_user
 		if (node)
 			ret = ub_users_add(users, UB_USER_SWAP, node->name, "", 0);
 	}
-	return ret;
+	return ret || feof(file) ? ret : -EIO;
 }
 
 /* A device mapper's number says little: its name is added. */
@@ -110,7 +110,7 @@ static int add_holders(const struct ub_node *node, struct ub_users *users)
 	(void)snprintf(path, sizeof(path), "/sys/class/block/%s/holders", node->name);
 	dir = opendir(path);
 	if (!dir)
-		return 0;
+		return ub_users_are_none(-errno) ? 0 : -errno;
 	while (!ret && (entry = readdir(dir)))
 		if (entry->d_name[0] != '.')
 			ret = add_holder(node, entry->d_name, users);
@@ -127,15 +127,18 @@ static int add_loops(const struct ub_nodes *nodes, struct ub_users *users)
 	DIR *dir = opendir("/sys/block");
 
 	if (!dir)
-		return 0;
+		return ub_users_are_none(-errno) ? 0 : -errno;
 	while (!ret && (entry = readdir(dir))) {
 		const struct ub_node *node;
 
-		if (strncmp(entry->d_name, "loop", 4) != 0 ||
-		    ub_sysfs_line(file, sizeof(file), "/sys/block/%s/loop/backing_file",
-				  entry->d_name) <= 0)
+		if (strncmp(entry->d_name, "loop", 4) != 0)
 			continue;
-		node = ub_nodes_by_path(nodes, file);
+		ret = ub_sysfs_line(file, sizeof(file), "/sys/block/%s/loop/backing_file",
+				    entry->d_name);
+		if (ret < 0 && !ub_users_are_none(ret))
+			break;
+		node = ret > 0 ? ub_nodes_by_path(nodes, file) : NULL;
+		ret = 0;
 		if (node)
 			ret = ub_users_add(users, UB_USER_HOLDER, node->name, entry->d_name, 0);
 	}

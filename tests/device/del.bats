@@ -443,3 +443,50 @@ hang()
 	[[ $b -eq 0 || $b -eq 4 ]]
 	nothing_left
 }
+
+# waits_for_users PID: its helper does; left in $helper.
+waits_for_users()
+{
+	helper=$(<"/proc/$1/task/$1/children")
+	helper=${helper%% *}
+	[[ -n $helper && -n $(find "/proc/$helper/fd" -lname anon_inode:inotify 2>/dev/null) ]]
+}
+
+@test "a del that is killed while it waits for udev leaves nobody who stops the device later" {
+	dev=$(ublk add -t null)
+	udev_has "$dev" 1000
+	ublk_in_background del "$dev"
+	wait_for 10 waits_for_users "$del"
+	kill -KILL "$del"
+	wait_for 10 is_gone "$helper"
+	kill "$worker"
+	wait "$worker" || true
+	is_state "$dev" live
+	read_block "$dev"
+	ublk del "$dev"
+}
+
+# mapped DEV: by a process that has closed it. Leaves that in $holder.
+mapped()
+{
+	/usr/bin/python3 -c '
+import ctypes, os, sys, time
+libc = ctypes.CDLL(None)
+libc.mmap.restype = ctypes.c_void_p
+fd = os.open(sys.argv[1], os.O_RDONLY)
+assert libc.mmap(None, ctypes.c_size_t(4096), 1, 1, fd, ctypes.c_long(0)) != ctypes.c_void_p(-1).value
+os.close(fd)
+open("mapped", "w")
+time.sleep(1000)' "$1" &
+	holder=$!
+	wait_for 20 test -e mapped
+}
+
+@test "a device that a process has only mapped is refused, with the process that does" {
+	dev=$(ublk add -t null)
+	mapped "$dev"
+	refused "$dev" "open by python3 ($holder)"
+	kill "$holder"
+	wait "$holder" || true
+	ublk del "$dev"
+}

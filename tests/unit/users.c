@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -102,7 +103,7 @@ static void odd_lines_are_passed_over(void **state)
 
 static void a_long_mount_point_is_cut(void **state)
 {
-	char text[1024], point[600];
+	char text[1024], point[600], said[UB_USER_TEXT_SIZE];
 
 	(void)state;
 	memset(point, 'p', sizeof(point) - 1);
@@ -111,6 +112,44 @@ static void a_long_mount_point_is_cut(void **state)
 	(void)snprintf(text, sizeof(text), "40 22 259:0 / %s rw - ext4 /dev/x rw\n", point);
 	read_text(ub_users_read_mounts, text);
 	assert_int_equal(strlen(users.list[0].what), sizeof(users.list[0].what) - 1);
+	assert_false(ub_user_is_whole(&users.list[0]));
+	(void)ub_user_describe(&users.list[0], said, sizeof(said));
+	assert_non_null(strstr(said, "ppp... (ublkb0)"));
+	assert_int_equal(ub_users_add(&users, UB_USER_MOUNT, "ublkb0", "/mnt", 0), 0);
+	assert_true(ub_user_is_whole(&users.list[1]));
+}
+
+static void limit_descriptors(int count)
+{
+	struct rlimit limit;
+
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &limit), 0);
+	limit.rlim_cur = (rlim_t)count;
+	assert_int_equal(setrlimit(RLIMIT_NOFILE, &limit), 0);
+}
+
+static void what_cannot_be_asked_is_no_answer(void **state)
+{
+	struct ub_node none = {.name = "loop0", .major = 4000, .minor = 9};
+	const struct ub_nodes others = {.list = &none, .count = 1};
+	struct ub_nodes found = {0};
+	struct rlimit before;
+	int results[5], first = dup(0);
+
+	(void)state;
+	(void)close(first);
+	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
+	limit_descriptors(first);
+	results[0] = ub_users_find(1048575, 0, &users);
+	results[1] = ub_nodes_find(1048575, &found);
+	results[2] = ub_users_find_holders(&others, &users);
+	results[3] = ub_users_find_openers(&others, 0, &users);
+	limit_descriptors(first + 1);
+	results[4] = ub_users_find_openers(&others, 0, &users);
+	(void)setrlimit(RLIMIT_NOFILE, &before);
+	for (size_t i = 0; i < UB_ARRAY_SIZE(results); i++)
+		assert_int_equal(results[i], -EMFILE);
+	assert_int_equal(users.count, 0);
 }
 
 static void swap_is_found_by_name(void **state)
@@ -202,6 +241,7 @@ int main(void)
 		TEST(a_device_that_is_not_there_has_no_users),
 		TEST(only_the_right_node_is_opened),
 		TEST(what_processes_have_open_is_looked_through),
+		TEST(what_cannot_be_asked_is_no_answer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
