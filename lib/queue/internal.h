@@ -140,6 +140,7 @@ struct ub_queue {
 	int gate;
 	char fault[120];
 	unsigned faults;
+	bool told_fault; /* of whoever watches */
 	atomic_int error;
 	atomic_int tid;
 	atomic_bool fetched;

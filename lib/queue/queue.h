@@ -71,6 +71,9 @@ struct ub_queue_status {
 };
 void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status);
 
+/* Is there a fault? Says so once. */
+bool ub_queue_has_news(struct ub_queue *q);
+
 /*
  * Ends and frees. A thread that waits for ub_queue_go() is sent home; one that serves has to have
  * ended. Takes NULL and half-built queues. Its memory may go then.

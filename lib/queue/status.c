@@ -19,6 +19,17 @@ void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
 	(void)pthread_mutex_unlock(&q->lock);
 }
 
+bool ub_queue_has_news(struct ub_queue *q)
+{
+	bool news;
+
+	(void)pthread_mutex_lock(&q->lock);
+	news = q->faults && !q->told_fault;
+	q->told_fault |= news;
+	(void)pthread_mutex_unlock(&q->lock);
+	return news;
+}
+
 void ub_queue_tell(struct ub_queue *q)
 {
 	(void)eventfd_write(q->event_fd, 1);

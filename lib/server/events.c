@@ -68,22 +68,21 @@ static void die_of_queue(struct server *s, unsigned id, const struct ub_queue_st
 static void take_queues(struct server *s)
 {
 	struct ub_queue_status status;
-	uint32_t faults = 0;
 	unsigned ended = 0;
 	eventfd_t count;
 
 	(void)eventfd_read(s->event_fd, &count);
 	for (unsigned i = 0; i < s->nr_queues; i++) {
+		bool news = ub_queue_has_news(s->queues[i]);
+
 		ub_queue_get_status(s->queues[i], &status);
 		ended += status.ended;
-		faults += status.faults;
-		if (status.faults && !s->told_faults)
+		if (news)
 			ub_log(&s->log, LOG_ERR, "queue %u: %s", ub_queue_id(s->queues[i]),
 			       status.fault);
 		if (s->live && status.ended && status.error)
 			die_of_queue(s, ub_queue_id(s->queues[i]), &status);
 	}
-	s->told_faults = faults;
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;
 	take_write_error(s);
 }

@@ -57,7 +57,6 @@ struct server {
 	bool committed;
 	bool parent_gone;
 	bool queues_ended;
-	uint32_t told_faults;
 	bool told_in_use; /* asked to stop: and serves until nobody uses it */
 	bool told_stop_error;
 	bool unwritten; /* the record is not as it should be */

@@ -44,12 +44,23 @@ static void why_a_queue_ends_is_kept_whatever_was_before_and_comes_after(void **
 	assert_int_equal(q.refused, -EIO);
 }
 
+static void that_there_is_a_fault_is_said_once(void **state)
+{
+	(void)state;
+	assert_false(ub_queue_has_news(&q));
+	ub_queue_fault(&q, "one");
+	assert_true(ub_queue_has_news(&q));
+	ub_queue_fault(&q, "two");
+	assert_false(ub_queue_has_news(&q));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(of_faults_the_first_is_kept, setup),
 		cmocka_unit_test_setup(why_a_queue_ends_is_kept_whatever_was_before_and_comes_after,
 				       setup),
+		cmocka_unit_test_setup(that_there_is_a_fault_is_said_once, setup),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
