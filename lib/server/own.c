@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "server/own.h"
 
+#include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/posix_acl.h>
@@ -31,10 +32,20 @@ static uint16_t group_of(const char *path, mode_t mode)
 			       : ((size_t)size - sizeof(acl.head)) / sizeof(acl.entries[0]);
 
 	for (size_t i = 0; i < count; i++)
-		if (acl.entries[i].e_tag == ACL_GROUP_OBJ)
-			return acl.entries[i].e_perm;
+		if (acl.entries[i].e_tag == htole16(ACL_GROUP_OBJ))
+			return le16toh(acl.entries[i].e_perm);
 	/* Of a list that can't be read, nothing. */
 	return size < 0 && errno == ENODATA ? (mode >> 3) & (ACL_READ | ACL_WRITE) : 0;
+}
+
+/* In the byte order of the list. */
+static struct posix_acl_xattr_entry entry(uint16_t tag, uint16_t perm, uint32_t id)
+{
+	return (struct posix_acl_xattr_entry){
+		.e_tag = htole16(tag),
+		.e_perm = htole16(perm),
+		.e_id = htole32(id),
+	};
 }
 
 /* The owner beside root, and the group with what it has; ordered as the kernel wants it
@@ -46,20 +57,16 @@ static int let_in(int node, mode_t mode, uint32_t uid)
 		struct posix_acl_xattr_header head;
 		struct posix_acl_xattr_entry entries[5];
 	} acl = {
-		.head = {.a_version = POSIX_ACL_XATTR_VERSION},
-		.entries =
-			{
-				{ACL_USER_OBJ, READ_WRITE, ACL_UNDEFINED_ID},
-				{ACL_USER, READ_WRITE, uid},
-				{ACL_GROUP_OBJ, 0, ACL_UNDEFINED_ID},
-				{ACL_MASK, READ_WRITE, ACL_UNDEFINED_ID},
-				{ACL_OTHER, 0, ACL_UNDEFINED_ID},
-			},
+		.head = {.a_version = htole32(POSIX_ACL_XATTR_VERSION)},
 	};
 	char path[32];
 
 	(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", node);
-	acl.entries[2].e_perm = group_of(path, mode);
+	acl.entries[0] = entry(ACL_USER_OBJ, READ_WRITE, ACL_UNDEFINED_ID);
+	acl.entries[1] = entry(ACL_USER, READ_WRITE, uid);
+	acl.entries[2] = entry(ACL_GROUP_OBJ, group_of(path, mode), ACL_UNDEFINED_ID);
+	acl.entries[3] = entry(ACL_MASK, READ_WRITE, ACL_UNDEFINED_ID);
+	acl.entries[4] = entry(ACL_OTHER, 0, ACL_UNDEFINED_ID);
 	return setxattr(path, ACL_NAME, &acl, sizeof(acl), 0) == 0 ? 0 : -errno;
 }
 
