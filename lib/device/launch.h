@@ -27,7 +27,8 @@ struct ub_launch; /* a started server that is not committed yet */
 /*
  * Starts a server for @record (in add mode only its spec is used) and waits until it serves.
  * A signal out of @interrupt_fd (a signalfd, or -1) ends the wait: everything is undone and -EINTR
- * returned. On failure everything has been undone.
+ * returned. On failure everything has been undone, but for a recovery that has begun to fetch, which
+ * goes on by itself, and for what the kernel does not let a server end of.
  * Return: 0 with the device's id in @ret_id, or a negative errno.
  */
 int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int interrupt_fd,

@@ -52,7 +52,7 @@ static bool find_said(struct ub_served_by *server, int32_t said)
 	return serves(server, said, has > 0 ? start_time : 0);
 }
 
-/* Has nobody the char device open in these states? */
+/* Has it no server that the driver knows of? One may be about to take it over. */
 static bool is_parked(const struct ublksrv_ctrl_dev_info *info)
 {
 	return info->state == UBLK_S_DEV_QUIESCED || info->state == UBLK_S_DEV_FAIL_IO;

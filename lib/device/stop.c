@@ -18,8 +18,8 @@
 #include "process/process.h"
 #include "record/store.h"
 
-/* How long a device that is open may stay so before that counts: udev and its helpers look at
- * every new device for a moment. */
+/* How long a device that is open may stay so before that counts: many a program looks at every new
+ * device for a moment. udev, which is known, has the whole time. */
 #define TRANSIENT_MS 1000
 /* What a server that got SIGKILL, and the driver after it, have at the least. */
 #define KILL_MS 5000
@@ -82,6 +82,12 @@ static int patience(const struct del *d)
 	if (!d->opt->force)
 		return ms;
 	return ms / 2 < PATIENCE_MS ? ms / 2 : PATIENCE_MS;
+}
+
+/* What is left to be done about a server. */
+static const char *force_kills(const struct del *d)
+{
+	return d->opt->force ? "" : " (--force kills it)";
 }
 
 static int say_hung(struct del *d)
@@ -181,8 +187,8 @@ static int wait_server(struct del *d)
 		return 0;
 	return ub_fail_text(d->err, UB_STAGE_DEL, ret,
 			    "cannot remove %s: it is stopped, but its server (process %d) does not "
-			    "end (--force kills it)",
-			    d->name, d->dev->server.pid);
+			    "end%s",
+			    d->name, d->dev->server.pid, force_kills(d));
 }
 
 static int delete_now(struct del *d, const struct ublksrv_ctrl_dev_info *info)
@@ -227,9 +233,8 @@ static int still_open(struct del *d)
 				    d->name);
 	return ub_fail_text(d->err, UB_STAGE_DEL, -ETIMEDOUT,
 			    "cannot remove %s to the end: it is stopped and its nodes are gone, "
-			    "but its number stays taken until its server (process %d) closes it "
-			    "(--force kills that)",
-			    d->name, pid);
+			    "but its number stays taken until its server (process %d) closes it%s",
+			    d->name, pid, force_kills(d));
 }
 
 static int delete_stopped(struct del *d)

@@ -18,7 +18,8 @@ struct ub_del_options {
 /*
  * Stops and removes a device, and its record. Without force:
  * - one that is in use is refused (-EBUSY; @ret_users tells by whom; empty if that can't be seen);
- *   whoever only has it open gets a second to close it, as udev does after every change;
+ *   whoever only has it open gets a second to close it, and udev, which looks at it after every
+ *   change, the whole time;
  * - a server that hangs is an error (-ETIMEDOUT) that names it.
  * With force nobody is asked: users find the device gone (success; @ret_users tells who still has it
  * open, which keeps its number taken), and a server that hangs gets SIGKILL after half of the time

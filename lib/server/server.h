@@ -108,8 +108,7 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 int server_reason_to_stop(struct server *s);
 /* After server_undo(): is nothing left for the command line to undo? A recovery leaves nothing. */
 bool server_has_undone(const struct server *s);
-/* Tells the command line; does nothing without one. */
-/* Return: has it heard? */
+/* Tells the command line; does nothing without one. Return: has it heard? */
 bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text);
 
