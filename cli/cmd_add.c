@@ -206,11 +206,11 @@ static enum ub_exit run(struct ub_call *call)
 	spec->unprivileged = ub_ctrl_is_unprivileged();
 	ret = resolve_target(spec, &err);
 	if (ret == 0)
+		ret = resolve_log_file(spec, &err);
+	if (ret == 0)
 		ret = ub_spec_check(spec, &err);
 	if (ret == 0 && args->dry_run)
 		return ub_dry_run(call, spec);
-	if (ret == 0)
-		ret = resolve_log_file(spec, &err);
 	if (ret < 0)
 		return ub_call_fail(call, &err);
 	ret = ub_interrupt_open(&args->interrupt);

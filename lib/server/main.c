@@ -90,9 +90,11 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 
 static int open_log(struct server *s, struct ub_error *err)
 {
-	char *path = s->record.spec.log_file;
-	int ret = path ? ub_log_open(&s->log, server_reach_log(s)) : 0;
+	char *path = s->record.spec.log_file, *reached;
+	int ret = path ? server_reach_log(s, &reached) : 0;
 
+	if (path && !ret)
+		ret = ub_log_open(&s->log, reached);
 	if (ret && s->mode == UB_LAUNCH_RECOVER)
 		ub_note(&s->record.notes,
 			"the log goes to the journal, since %s cannot be opened: %s", path,

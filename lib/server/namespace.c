@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
-#include <signal.h>
 #include <spawn.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -21,7 +20,6 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -32,8 +30,9 @@
 #include "server/server.h"
 
 #define LOG_DIR "/log"
-/* How long it may take to reach it, and what the process that does finds open. */
+/* How long it may take to reach it, to kill who does, and what that process finds open. */
 #define LOG_MS 5000
+#define KILL_MS 1000
 enum { CALLER_NS = 100, CALLER_ROOT };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -199,14 +198,19 @@ static int leave(struct server *s, const char *records)
 static int attach_log(const char *dir)
 {
 	_cleanup_close_ int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), tree = -1;
+	int ret;
 
 	if (home < 0 || setns(CALLER_NS, CLONE_NEWNS) != 0 || fchdir(CALLER_ROOT) != 0 ||
 	    chroot(".") != 0)
 		return -errno;
 	tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
 	if (tree < 0 || setns(home, CLONE_NEWNS) != 0 ||
-	    (mkdir(LOG_DIR, 0755) != 0 && errno != EEXIST) ||
-	    move_mount(tree, "", AT_FDCWD, LOG_DIR, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
+	    (mkdir(LOG_DIR, 0755) != 0 && errno != EEXIST))
+		return -errno;
+	ret = ub_fault("log-dir");
+	if (ret)
+		return ret;
+	if (move_mount(tree, "", AT_FDCWD, LOG_DIR, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
 	    mount(NULL, LOG_DIR, NULL, MS_PRIVATE, NULL) != 0)
 		return -errno;
 	return 0;
@@ -233,27 +237,39 @@ static int spawn_log_dir(const struct server *s, const char *dir, pid_t *ret_pid
 	return -ret;
 }
 
-char *server_reach_log(struct server *s)
+/* Return: 0 or a negative errno. */
+static int run_log_dir(const struct server *s, const char *dir)
+{
+	_cleanup_close_ int pidfd = -1;
+	pid_t pid;
+	int ret = spawn_log_dir(s, dir, &pid);
+
+	if (ret)
+		return ret;
+	pidfd = ub_process_open(pid, 0);
+	ret = ub_process_end(pid, pidfd, LOG_MS, KILL_MS);
+	return ret > 0 ? -ret : ret;
+}
+
+int server_reach_log(struct server *s, char **ret_path)
 {
 	char *path = s->record.spec.log_file;
-	_cleanup_free_ char *dir = path && s->caller_ns >= 0 ? strdup(path) : NULL;
-	int pidfd, status;
-	pid_t pid;
+	_cleanup_free_ char *dir = s->caller_ns >= 0 ? strdup(path) : NULL;
+	int ret = 0;
 
+	*ret_path = path;
 	if (!dir)
-		return path;
+		return 0;
 	strrchr(dir, '/')[strrchr(dir, '/') == dir] = '\0';
-	if (spawn_log_dir(s, dir, &pid) == 0) {
-		pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
-		if (ub_process_wait(pidfd, LOG_MS) != 0)
-			(void)ub_process_signal(pidfd, SIGKILL);
-		ub_close(&pidfd);
-		(void)waitpid(pid, &status, WNOHANG);
-		ub_log_move(&s->log, path, LOG_DIR);
-	}
+	ret = run_log_dir(s, dir);
+	ub_log_move(&s->log, path, LOG_DIR);
+	*ret_path = s->log.path;
+	/* A file made there now would be seen by nobody. */
+	if (ret)
+		(void)rmdir(LOG_DIR);
 	ub_close(&s->caller_ns);
 	ub_close(&s->caller_root);
-	return s->log.path;
+	return ret;
 }
 
 /* systemd's readiness protocol: the socket that it names. */

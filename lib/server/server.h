@@ -81,8 +81,8 @@ void server_look_around(struct server *s);
  * record could be written. */
 int server_leave_namespace(struct server *s, struct ub_error *err);
 /* Makes the log file reachable whose directory could not be asked for while the device had no server:
- * it may lie there. Return: its path from now on. */
-char *server_reach_log(struct server *s);
+ * it may lie there. Return: 0 with its path from now on, or a negative errno. */
+int server_reach_log(struct server *s, char **ret_path);
 /* ublk-server log-dir DIR, with the caller's namespace and root open. Return: the exit status. */
 int server_log_dir_main(const char *dir);
 

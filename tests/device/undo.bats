@@ -503,3 +503,13 @@ del_has_ended()
 	[ "$status" -eq 1 ]
 	[[ $stderr == *'cannot ask the ublk driver for its features: Input/output error'* ]]
 }
+
+@test "recover: a log that cannot be reached goes to the journal, not where nobody sees it" {
+	ublk add -t loop -f a.img --log-file server.log
+	kill_server 0
+	wait_for 10 is_state 0 quiesced
+	UBLK_FAULT=log-dir:ENOMEM run -0 "$UBLK" recover 0
+	[[ $output == *"the log goes to the journal, since $PWD/server.log cannot be opened: Cannot allocate memory"* ]]
+	[ ! -e "/proc/$(server_of 0)/root/log" ]
+	ublk del 0
+}

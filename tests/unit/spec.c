@@ -118,6 +118,16 @@ static void block_sizes_are_powers_of_two_that_fit(void **state)
 	assert_int_equal(ub_spec_check(&spec, NULL), 0);
 }
 
+static void a_log_file_has_a_whole_path(void **state)
+{
+	(void)state;
+	spec.log_file = strdup("server.log");
+	refused("--log-file server.log");
+	free(spec.log_file);
+	spec.log_file = strdup("/server.log");
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+}
+
 static void a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one(void **state)
 {
 	(void)state;
@@ -267,6 +277,7 @@ int main(void)
 		TEST(without_a_lock_nothing_is_sent_again),
 		TEST(names_are_plain_and_no_numbers),
 		TEST(block_sizes_are_powers_of_two_that_fit),
+		TEST(a_log_file_has_a_whole_path),
 		TEST(a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one),
 		TEST(threads_are_as_many_for_each_queue),
 		TEST(cpus_are_a_list),
