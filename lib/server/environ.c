@@ -63,10 +63,13 @@ int server_init_signals(struct server *s, struct ub_error *err)
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);
 	(void)sigaddset(&set, SIGHUP);
+	(void)sigaddset(&set, SIGCHLD);
 	(void)sigaddset(&set, SIGPIPE);
 	(void)sigaddset(&set, SIGUSR1);
 	(void)sigaddset(&set, SIGUSR2);
-	(void)sigaddset(&set, SIGTSTP); /* in the foreground: ^Z would stop a disk */
+	/* In the foreground, ^Z and a line for the terminal (stty tostop) would stop a disk. */
+	(void)sigaddset(&set, SIGTSTP);
+	(void)sigaddset(&set, SIGTTOU);
 	(void)sigprocmask(SIG_SETMASK, &set, NULL);
 	s->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 	s->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

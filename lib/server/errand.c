@@ -13,9 +13,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -163,6 +161,8 @@ static int run(size_t errand, uint32_t id, uint64_t token, int32_t pid)
 
 	/* Without its server there is nothing to bring up or to stop. */
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != pid)
+		return ESRCH;
 	if (!ret)
 		ret = ub_ctrl_open(&e.ctrl, NULL);
 	if (!ret)
@@ -212,7 +212,9 @@ static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_p
 		return -ret;
 	(void)sigemptyset(&none);
 	(void)posix_spawnattr_setsigmask(&attr, &none);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK);
+	/* What is typed at a server in the foreground is for the server, which knows what it means. */
+	(void)posix_spawnattr_setpgroup(&attr, 0);
+	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	ret = posix_spawn_file_actions_init(&files);
 	if (!ret && s->dev_fd >= 0)
 		ret = posix_spawn_file_actions_adddup2(&files, s->dev_fd, DEV_FD);
@@ -237,15 +239,6 @@ static int reason_to_end(struct server *s, enum server_errand errand, unsigned t
 	}
 }
 
-static int collect(pid_t pid)
-{
-	int status;
-
-	if (waitpid(pid, &status, WNOHANG) != pid)
-		return -ECHILD;
-	return WIFEXITED(status) ? -WEXITSTATUS(status) : -EINTR;
-}
-
 int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
 {
 	int64_t deadline = ub_now_ms() + timeout_ms;
@@ -256,19 +249,20 @@ int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
 	ret = reason ? reason : spawn(s, errand, &pid);
 	if (ret)
 		return ret;
-	s->errand_fd = (int)syscall(SYS_pidfd_open, pid, 0);
+	ret = ub_fault("errand-pidfd");
+	s->errand_fd = ret ? -1 : ub_process_open(pid, 0);
+	if (s->errand_fd < 0) {
+		(void)ub_process_end(pid, -1, 0, REAP_MS);
+		return ret ? ret : s->errand_fd;
+	}
 	while (!reason && ub_process_wait(s->errand_fd, 0) != 0) {
 		server_wait(s, timeout_ms < 0 ? -1 : ub_left_ms(deadline));
 		reason = reason_to_end(s, errand, terms);
 		if (!reason && timeout_ms >= 0 && ub_left_ms(deadline) == 0)
 			reason = -ETIMEDOUT;
 	}
-	/* One that has ended in the meantime has done what it was to do. */
-	if (ub_process_wait(s->errand_fd, 0) != 0) {
-		(void)ub_process_signal(s->errand_fd, SIGKILL);
-		(void)ub_process_wait(s->errand_fd, REAP_MS);
-	}
-	ret = collect(pid);
+	ret = ub_process_end(pid, s->errand_fd, 0, REAP_MS);
 	ub_close(&s->errand_fd);
-	return ret == -ECHILD || (ret == -EINTR && reason) ? reason : ret;
+	/* One that has ended in the meantime has done what it was to do. */
+	return ret > 0 ? -ret : ret < 0 && reason ? reason : ret;
 }

@@ -7,12 +7,23 @@
 #include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "server/server.h"
+
+/* How often what is to be known of the device is written again, where it could not be. */
+#define RECORD_RETRY_MS 2000
+
+/* What was left behind has ended. One that is under way is waited for where it was begun. */
+static void reap(const struct server *s)
+{
+	while (s->errand_fd < 0 && waitpid(-1, NULL, WNOHANG) > 0)
+		;
+}
 
 static void take_signals(struct server *s)
 {
@@ -23,6 +34,8 @@ static void take_signals(struct server *s)
 			s->terms++;
 		else if (info.ssi_signo == SIGHUP)
 			ub_log_reopen(&s->log);
+		else if (info.ssi_signo == SIGCHLD)
+			reap(s);
 	}
 }
 
@@ -96,9 +109,15 @@ void server_wait(struct server *s, int timeout_ms)
 		{.fd = s->ctrl ? ub_ctrl_fd(s->ctrl) : -1, .events = POLLIN},
 		{.fd = s->errand_fd, .events = POLLIN},
 	};
-	int res;
+	bool retries = s->unwritten && s->recorded;
+	int res, count;
 
-	if (poll(fds, UB_ARRAY_SIZE(fds), timeout_ms) <= 0)
+	if (retries && (timeout_ms < 0 || timeout_ms > RECORD_RETRY_MS))
+		timeout_ms = RECORD_RETRY_MS;
+	count = poll(fds, UB_ARRAY_SIZE(fds), timeout_ms);
+	if (retries)
+		(void)server_write_record(s, NULL);
+	if (count <= 0)
 		return;
 	if (fds[0].revents)
 		take_signals(s);

@@ -14,8 +14,6 @@
 
 /* How soon a stop that has failed is tried again. */
 #define STOP_RETRY_MS 500
-/* How often what is to be known of the device is written again, where it could not be. */
-#define RECORD_RETRY_MS 2000
 /* How long an undo waits for the driver before it leaves the rest to the command line. */
 #define UNDO_MS 8000
 
@@ -23,7 +21,7 @@ static void log_users(struct server *s)
 {
 	_cleanup_(ub_users_done)
 	struct ub_users users = {0};
-	char text[400];
+	char text[UB_USER_TEXT_SIZE];
 
 	(void)ub_users_find(s->record.id, getpid(), &users);
 	ub_log(&s->log, LOG_NOTICE,
@@ -119,10 +117,8 @@ int server_live(struct server *s)
 			return ended_by_driver(s);
 		if (s->terms && try_stop(s))
 			return ended_by_us(s);
-		if (s->unwritten)
-			(void)server_write_record(s, NULL);
 		if (!s->terms)
-			server_wait(s, s->unwritten ? RECORD_RETRY_MS : -1);
+			server_wait(s, -1);
 	}
 }
 

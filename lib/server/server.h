@@ -90,7 +90,7 @@ int server_log_dir_main(const char *dir);
 void server_fill_params(const struct server *s, struct ublk_params *params);
 
 /* keep.c: what is kept of the device. */
-/* One that can't be written is tried again as long as the device lives. */
+/* One that can't be written is tried again as long as the device lives: server_wait(). */
 int server_write_record(struct server *s, struct ub_error *err);
 /* A recovery's: takes over what other servers of the device have written since the command line read the
  * record: one may have had its turn meanwhile, and have died. */
@@ -98,7 +98,8 @@ void server_read_record(struct server *s);
 
 /* events.c: what the main thread waits for. */
 
-/* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. */
+/* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. Comes
+ * back earlier while there is a record to be written again. */
 void server_wait(struct server *s, int timeout_ms);
 /* Runs a command while everything else goes on; one that may wait for I/O on the device is an
  * errand. Return: its result, -ETIMEDOUT, or server_reason_to_stop(). */

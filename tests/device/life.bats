@@ -432,3 +432,56 @@ END
 	read_block /dev/ublkb0
 	ublk del 0
 }
+
+@test "SIGTERM: a server that waits for its users still writes the record that it could not write" {
+	small_records
+	dev=$(ublk add -t null)
+	# As an older version left it: without room for another record.
+	rm /run/ublk/.0.spare
+	fill_records
+	kill_server "$dev"
+	wait_for 10 is_state "$dev" quiesced
+	run -0 ublk recover "$dev"
+	[[ $output == *"its record could not be written"* ]]
+	exec 7<"$dev"
+	kill -TERM "$(server_of "$dev")"
+	wait_for 10 is_waiting_for_users
+	run ! is_recorded "$dev"
+	rm /run/ublk/full
+	wait_for 20 is_recorded "$dev"
+	exec 7<&-
+	wait_for 10 nothing_left
+}
+
+# is_recorded DEV: its record names the server that it has.
+is_recorded()
+{
+	[[ $(jq .server.pid /run/ublk/0.json) == "$(server_of "$1")" ]]
+}
+
+@test "--foreground: what a terminal sends stops neither the server nor who waits for its users" {
+	# In a group of its own, as a shell with job control makes it.
+	perl -e 'setpgrp; exec @ARGV' "$UBLK" add --foreground -t null >path.txt &
+	server=$!
+	wait_for 20 test -s path.txt
+	exec 7</dev/ublkb0
+	kill -TSTP "-$server"
+	kill -TTOU "-$server"
+	read_block /dev/ublkb0
+	run ! is_stopped "$server"
+	kill -INT "-$server"
+	wait_for 10 is_waiting_for_users
+	errand=$(pgrep -fx 'ublk-server errand wait-stop .*')
+	[ "$(stat_field "$errand" 5)" -eq "$errand" ]
+	kill -TSTP "-$server"
+	exec 7<&-
+	ends_with 0 "$server"
+	nothing_left
+}
+
+@test "an errand without its server does nothing" {
+	dev=$(ublk add -t null)
+	run -3 "${UBLK%/*}/ublk-server" errand stop 0 "$(jq -r .token /run/ublk/0.json)" 1
+	[ "$(state_of "$dev")" = live ]
+	ublk del "$dev"
+}

@@ -86,7 +86,7 @@ fails_at()
 }
 
 @test "add: whatever mapping, registration or ring fails, of the second queue too, nothing is left" {
-	fails_at 'launch handover errand-ring ring@2 protect@2 attach@2 enable@2' --data-path copy
+	fails_at 'launch handover errand-ring errand-pidfd@1 ring@2 protect@2 attach@2 enable@2' --data-path copy
 	fails_at 'mbind@2 mlock' --data-path copy --numa-node 0 --mlock
 	fails_at 'ring@2 map@2' --data-path user-copy
 	fails_at 'map@2 enable' --data-path get-data
