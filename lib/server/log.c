@@ -94,12 +94,11 @@ char *ub_log_dir(struct ub_log *log)
 	return UB_TAKE_PTR(path);
 }
 
-void ub_log_move(struct ub_log *log, const char *path, const char *dir)
+void ub_log_move(struct ub_log *log, const char *tail, const char *dir)
 {
-	const char *slash = path ? strrchr(path, '/') : NULL;
 	char *moved;
 
-	if (slash && asprintf(&moved, "%s%s", dir, slash) >= 0)
+	if (asprintf(&moved, "%s%s", dir, tail) >= 0)
 		set_path(log, moved);
 }
 

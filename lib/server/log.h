@@ -29,8 +29,8 @@ void ub_log_reopen(struct ub_log *log);
 /* The directory that is needed to open it again: the file's, or that of the journal's socket where
  * this is not in /dev itself. Return: a path to be freed, or NULL: none. */
 char *ub_log_dir(struct ub_log *log);
-/* From now on the file @path is one in @dir. */
-void ub_log_move(struct ub_log *log, const char *path, const char *dir);
+/* From now on the file is that in @dir; @tail: the rest of its path, from a slash on. */
+void ub_log_move(struct ub_log *log, const char *tail, const char *dir);
 void ub_log_close(struct ub_log *log);
 
 /* @priority: LOG_ERR, LOG_WARNING, LOG_NOTICE, LOG_INFO of syslog.h. */

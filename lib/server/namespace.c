@@ -182,7 +182,7 @@ static int leave(struct server *s, const char *records)
 		if (ret)
 			move_back(old, root);
 		else if (!journal && log_dir)
-			ub_log_move(&s->log, s->log.path, LOG_DIR);
+			ub_log_move(&s->log, strrchr(s->log.path, '/'), LOG_DIR);
 	}
 	if (!ret && s->mode == UB_LAUNCH_RECOVER && s->record.spec.log_file) {
 		s->caller_ns = UB_TAKE_FD(old);
@@ -251,6 +251,14 @@ static int run_log_dir(const struct server *s, const char *dir)
 	return ret > 0 ? -ret : ret;
 }
 
+/* Makes the path of a directory that of the one above. */
+static void go_up(char *dir)
+{
+	char *slash = strrchr(dir, '/');
+
+	slash[slash == dir] = '\0';
+}
+
 int server_reach_log(struct server *s, char **ret_path)
 {
 	char *path = s->record.spec.log_file;
@@ -260,9 +268,12 @@ int server_reach_log(struct server *s, char **ret_path)
 	*ret_path = path;
 	if (!dir)
 		return 0;
-	strrchr(dir, '/')[strrchr(dir, '/') == dir] = '\0';
-	ret = run_log_dir(s, dir);
-	ub_log_move(&s->log, path, LOG_DIR);
+	/* The next one that is there: the others may be again when the log is opened anew. */
+	do {
+		go_up(dir);
+		ret = run_log_dir(s, dir);
+	} while (ret == -ENOENT && dir[1]);
+	ub_log_move(&s->log, path + (dir[1] ? strlen(dir) : 0), LOG_DIR);
 	*ret_path = s->log.path;
 	/* A file made there now would be seen by nobody. */
 	if (ret)

@@ -535,15 +535,15 @@ is_recorded()
 }
 
 @test "a log that cannot be opened keeps no request waiting" {
-	mkdir logs
-	dev=$(ublk add -t null --log-file logs/server.log)
+	mkdir -p logs/deep
+	dev=$(ublk add -t null --log-file logs/deep/server.log)
 	rm -r logs
 	park "$dev"
 	run -0 --separate-stderr ublk recover "$dev"
-	[[ $stderr == "ublk: note: the log goes to the journal, since $PWD/logs/server.log cannot be opened: "* ]]
-	mkdir logs
+	[[ $stderr == "ublk: note: the log goes to the journal, since $PWD/logs/deep/server.log cannot be opened: "* ]]
+	mkdir -p logs/deep
 	kill -HUP "$(server_of "$dev")"
-	wait_for 10 grep -qs 'opened again' logs/server.log
+	wait_for 10 grep -qs 'opened again' logs/deep/server.log
 	ublk del "$dev"
 }
 
