@@ -132,19 +132,32 @@ bool ub_process_is_alive(int32_t pid, uint64_t start_time)
 	return fd >= 0 && ub_process_wait(fd, 0) == -ETIMEDOUT;
 }
 
+/* The signal that ends it, or what it gave to exit, in the second byte; or, as one that was stopped or is
+ * traced, the signal that did that. */
+static bool is_of_an_end(uint64_t exit_code)
+{
+	switch (exit_code & 0x7f) {
+	case SIGSTOP:
+	case SIGTSTP:
+	case SIGTTIN:
+	case SIGTTOU:
+	case SIGTRAP:
+		return false;
+	default:
+		return exit_code != 0;
+	}
+}
+
 bool ub_process_is_ending(int32_t pid)
 {
 	char text[STAT_SIZE];
-	uint64_t flags, code;
+	uint64_t flags, exit_code;
 
-	if (read_stat(pid, text) != 0 || parse_field(text, FLAGS_FIELD, &flags) != 0 ||
-	    parse_field(text, EXIT_CODE_FIELD, &code) != 0)
-		return false;
-	/* The signal that ends it, from kill(2) on, or what it gave to exit, in the second byte: of the
-	 * first thread alone neither a SIGKILL that waits nor its flags tell for as long as io_uring's
-	 * requests are cancelled (do_exit()). Of one that is stopped it is the signal that stopped it. */
-	return flags & FLAG_EXITING || (code != 0 && code != SIGSTOP && code != SIGTSTP &&
-					code != SIGTTIN && code != SIGTTOU);
+	/* The code is there from kill(2) on. That the first thread has a SIGKILL to come, or is exiting,
+	 * does not show while it cancels io_uring's requests (do_exit()). */
+	return read_stat(pid, text) == 0 && parse_field(text, FLAGS_FIELD, &flags) == 0 &&
+	       parse_field(text, EXIT_CODE_FIELD, &exit_code) == 0 &&
+	       (flags & FLAG_EXITING || is_of_an_end(exit_code));
 }
 
 /* Of processes; 0: cannot be told. */
