@@ -6,16 +6,22 @@
 load helpers
 load servers
 
-# add_with_stuck_write: a device over a disk that takes 4 s for each request, and a write to it that
-# has begun. Sets dev, server, writer.
+# add_with_stuck_write: a device over a disk that does not answer, and a write to it that has begun.
+# Sets dev, server, writer.
 add_with_stuck_write()
 {
-	disk=$(make_slow_disk 4000 32)
-	dev=$(ublk add -t loop -f "$disk" --direct on --log-file log)
+	make_slow_disk 32
+	dev=$(ublk add -t loop -f "$slow" --direct on --log-file log)
+	slow_down 60000
 	server=$(server_of "$dev")
 	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct status=none 3>&- &
 	writer=$!
-	wait_for 10 in_flight "$disk" 1
+	wait_for 10 is_delayed
+}
+
+is_being_stopped()
+{
+	pgrep -fx 'ublk-server errand stop .*' >/dev/null
 }
 
 @test "a server that stops its device while the backing hangs can be killed" {
@@ -23,7 +29,10 @@ add_with_stuck_write()
 	kill -TERM "$server"
 	wait_for 10 grep -q 'asked to stop, but in use' log
 	kill -TERM "$server"
+	wait_for 10 is_being_stopped
 	kill -KILL "$server"
+	# No process ends before what it has given to a disk.
+	speed_up
 	wait_for 15 is_gone "$server"
 	ublk del --force --timeout 60 --if-exists "$dev"
 	wait "$writer" || true
@@ -37,15 +46,18 @@ add_with_stuck_write()
 	mv log log.1
 	kill -HUP "$server"
 	wait_for 5 test -s log
+	speed_up
 	wait_for 20 is_gone "$server"
 	grep -q 'stopped and removed' log
 	[ "$(state_of "$dev")" = gone ]
 }
 
 @test "an add whose backing hangs gives up in time and leaves nothing" {
-	disk=$(make_slow_disk 4000 32)
+	make_slow_disk 32
+	slow_down 60000
 	# The partition table is what hangs here.
-	run ublk add -t loop -f "$disk" --direct on --timeout 2
+	run ublk add -t loop -f "$slow" --direct on --timeout 2
 	[ "$status" -eq 7 ]
+	speed_up
 	wait_for 30 nothing_left
 }

@@ -22,11 +22,16 @@ mounted_device()
 	container "'$UBLK' add -t loop -f a.img && mount /dev/ublkb0 m && echo hello >m/f && sync"
 }
 
+# mounts_of PID: where it has any.
+mounts_of()
+{
+	cut -d' ' -f5 "/proc/$1/mountinfo" | sort | xargs
+}
+
 @test "where a server lives there is nothing but the kernel's own, its records' and its log's directory" {
 	dev=$(ublk add -t null --log-file log.txt)
 	server=$(server_of "$dev")
-	run cut -d' ' -f5 "/proc/$server/mountinfo"
-	[ "$(sort <<<"$output" | xargs)" = "/ /dev /log /proc /run/ublk /sys" ]
+	[ "$(mounts_of "$server")" = "/ /dev /log /proc /run/ublk /sys" ]
 	# Of no peer group, and nobody's slave.
 	run -1 grep -E ' (shared|master):' "/proc/$server/mountinfo"
 	[ "$(readlink "/proc/$server/root")" = / ]
@@ -74,9 +79,12 @@ mounted_device()
 	mkdir m
 	unshare --mount --propagation private bash -c "
 		mount -t tmpfs none m && '$UBLK' add -t null --log-file m/log && mv m/log m/old &&
-		kill -HUP \$('$UBLK' list -o PID --no-header 2>/dev/null || '$UBLK' list -o PID | tail -n 1) &&
-		for i in {1..100}; do grep -q 'opened again' m/log 2>/dev/null && exit; sleep 0.1; done
-		exit 1"
+		touch added && exec sleep 1000" &
+	box=$!
+	wait_for 20 test -e added
+	kill -HUP "$(server_of 0)"
+	wait_for 10 grep -qs 'opened again' "/proc/$box/root$PWD/m/log"
+	end_job "$box"
 	ublk del 0
 }
 
@@ -100,7 +108,7 @@ bind()
 	at_end umount -l "$PWD/root/proc"
 	run -0 chroot root /build/ublk add -t loop -f /tmp/a.img
 	[ "$output" = /dev/ublkb0 ]
-	run -1 grep -q "$BATS_TEST_TMPDIR" "/proc/$(servers)/mountinfo"
+	[ "$(mounts_of "$(servers)")" = "/ /dev /proc /run/ublk /sys" ]
 	run -0 chroot root /build/ublk del 0
 }
 

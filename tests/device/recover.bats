@@ -24,14 +24,16 @@ load backings
 }
 
 @test "reissue: what was under way when the server died is written by the next one" {
-	slow=$(make_slow_disk 3000 16)
+	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery reissue)
+	slow_down 60000
 	pid=$(server_of "$dev")
 	dd if=/dev/urandom of=block bs=4096 count=1 status=none
 	dd if=block of="$dev" bs=4096 seek=3 oflag=direct status=none &
 	writer=$!
-	wait_for 10 in_flight "$slow" 1
+	wait_for 10 is_delayed
 	kill -KILL "$pid"
+	speed_up
 	wait_for 20 is_gone "$pid"
 	ublk recover "$dev"
 	ends_with 0 "$writer"
@@ -40,13 +42,15 @@ load backings
 }
 
 @test "requeue: what was under way when the server died fails, and later I/O works after recovery" {
-	slow=$(make_slow_disk 3000 16)
+	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)
+	slow_down 60000
 	pid=$(server_of "$dev")
 	write_block "$dev" 3 2>dd.err &
 	writer=$!
-	wait_for 10 in_flight "$slow" 1
+	wait_for 10 is_delayed
 	kill -KILL "$pid"
+	speed_up
 	ends_with 1 "$writer"
 	grep -q 'Input/output error' dd.err
 	wait_for 10 is_state "$dev" quiesced
@@ -98,55 +102,55 @@ load backings
 }
 
 @test "none: what was under way fails" {
-	slow=$(make_slow_disk 3000 16)
+	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery none)
+	slow_down 60000
 	pid=$(server_of "$dev")
 	write_block "$dev" 2>/dev/null &
 	writer=$!
-	wait_for 10 in_flight "$slow" 1
+	wait_for 10 is_delayed
 	kill -KILL "$pid"
+	speed_up
 	ends_with 1 "$writer"
 	wait_for 10 is_state "$dev" dead
 	ublk del "$dev"
 }
 
 @test "recover waits until the dead server's last write is over: file on a slow disk" {
-	ram=$(make_ram_disk 64)
-	mkfs.ext4 -q -O ^has_journal "$ram"
+	make_slow_disk 64
+	mkfs.ext4 -q -O ^has_journal "$slow"
 	mkdir m
-	mount "$ram" m
-	dd if=/dev/zero of=m/a.img bs=1M count=4 conv=fsync status=none
-	umount m
-	modprobe dm_delay
-	longer 3000
-	map_disk slow "0 131072 delay $ram 0 0 $ram 0 $longer"
-	mount /dev/mapper/slow m
+	mount "$slow" m
 	at_end umount "$PWD/m"
+	dd if=/dev/zero of=m/a.img bs=1M count=4 conv=fsync status=none
 	dev=$(ublk add -t loop -f m/a.img --direct on --recovery requeue)
 	pid=$(server_of "$dev")
 	dd if=/dev/urandom of=block bs=4096 count=1 status=none
 	# The file system's own writes first: the next one is the device's.
 	sync -f m
-	wait_for 20 is_not_delayed slow
+	slow_down 3000
 	dd if=block of="$dev" oflag=direct bs=4096 status=none 2>/dev/null &
-	wait_for 20 is_delayed slow
+	wait_for 20 is_delayed
 	kill -KILL "$pid"
-	dd if=m/a.img iflag=direct bs=4096 count=1 status=none | cmp -n 4096 - /dev/zero
-	ublk recover "$dev"
+	is_delayed
+	run -0 ublk recover "$dev"
+	is_not_delayed
+	speed_up
 	dd if=m/a.img iflag=direct bs=4096 count=1 status=none | cmp - block
 	ublk del "$dev"
 }
 
 @test "recover waits until the dead server's last write is over: a slow disk itself" {
-	slow=$(make_slow_disk 3000 16)
+	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)
+	slow_down 3000
 	pid=$(server_of "$dev")
 	write_block "$dev" 2>/dev/null &
-	wait_for 10 in_flight "$slow" 1
+	wait_for 10 is_delayed
 	kill -KILL "$pid"
-	in_flight "$slow" 1
+	is_delayed
 	run -0 ublk recover "$dev"
-	none_in_flight "$slow"
+	is_not_delayed
 	ublk del "$dev"
 }
 
@@ -167,17 +171,18 @@ load backings
 }
 
 @test "recover gives up in time when the lock does not come, and works later" {
-	slow=$(make_slow_disk 4000 16)
+	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)
+	slow_down 60000
 	pid=$(server_of "$dev")
 	write_block "$dev" 2>/dev/null &
-	wait_for 10 in_flight "$slow" 1
+	wait_for 10 is_delayed
 	kill -KILL "$pid"
 	run ublk recover --timeout 1 "$dev"
 	[ "$status" -eq 5 ] || [ "$status" -eq 7 ]
-	in_flight "$slow" 1
+	is_delayed
+	speed_up
 	ublk recover "$dev"
-	none_in_flight "$slow"
 	ublk del "$dev"
 }
 

@@ -32,8 +32,9 @@ kill_and_recover()
 }
 
 @test "reissue: $KILLS kills with writes that outlive their server, and no byte is lost" {
-	disk=$(make_slow_disk 300 64)
-	dev=$(ublk add -t loop -f "$disk" --recovery reissue --no-partition-scan)
+	make_slow_disk 64
+	slow_down 300
+	dev=$(ublk add -t loop -f "$slow" --recovery reissue --no-partition-scan)
 	# Every block is written again and again: a write of a dead server that lands late shows.
 	start_verified "$dev" 512
 	for ((i = 0; i < KILLS; i++)); do

@@ -70,21 +70,19 @@ write_block()
 	dd if=/dev/urandom of="$1" bs=4096 count=1 seek="${2:-0}" oflag=direct conv=notrunc status=none
 }
 
-# outlives_its_servers DEV [FIO OPTION...]: a client that writes and verifies sees nothing of five
-# servers that die under it.
-outlives_its_servers()
+# requests DEV: sets `requests` to how many have been done since the device was made.
+requests()
 {
-	local fio round
-	fio --name=verified --filename="$1" --size=32M --direct=1 --ioengine=libaio --iodepth=32 \
-		--rw=randwrite --bsrange=4k-64k --loops=3 --verify=crc32c --verify_fatal=1 "${@:2}" \
-		>fio.log 2>&1 3>&- &
-	fio=$!
-	for ((round = 0; round < 5; round++)); do
-		sleep 0.5
-		kill_server "$1"
-		ublk recover "$1"
-	done
-	ends_with 0 "$fio" || { cat fio.log; return 1; }
+	local stat
+	read -ra stat <"/sys/block/${1#/dev/}/stat"
+	requests=$((stat[0] + stat[4]))
+}
+
+# has_done DEV N
+has_done()
+{
+	requests "$1"
+	((requests >= $2))
 }
 
 # start_verified DEV KILOBYTES [FIO OPTION...]: a client that writes, then verifies so much, again and
@@ -106,6 +104,21 @@ end_verified()
 	kill -TERM "$fio"
 	# What fio says to a signal; an error would add to it.
 	ends_with 128 "$fio" || { cat fio.log; return 1; }
+}
+
+# outlives_its_servers DEV [FIO OPTION...]: a client that writes and verifies sees nothing of five
+# servers that die under it.
+outlives_its_servers()
+{
+	local round requests
+	start_verified "$1" 8192 --bsrange=4k-64k --iodepth=32 "${@:2}"
+	for ((round = 0; round < 5; round++)); do
+		requests "$1"
+		wait_for 60 has_done "$1" $((requests + 40))
+		kill_server "$1"
+		ublk recover "$1"
+	done
+	end_verified "$1" 8192
 }
 
 # writes_on DEV: until it is in the middle of its client's writes.
@@ -171,33 +184,11 @@ longer()
 	longer=$(($1 * slowness / 100))
 }
 
-# make_slow_disk MILLISECONDS MEGABYTES: prints a disk each of whose requests takes so long, or longer;
-# not the 5 s after which null_blk gives a request up.
-make_slow_disk()
-{
-	longer "$1"
-	((longer < 4000)) || longer=4000
-	make_ram_disk "$2" 512 irqmode=2 "completion_nsec=$((longer * 1000000))"
-}
-
 # map_disk NAME TABLE: /dev/mapper/NAME; goes at the teardown.
 map_disk()
 {
 	requires dmsetup && modprobe dm_mod && dmsetup create "$1" --table "$2" &&
 		at_end unmap_disk "$1"
-}
-
-# is_delayed NAME: a write waits in a mapped disk of dm-delay.
-is_delayed()
-{
-	local status
-	read -ra status < <(dmsetup status "$1")
-	((status[4] > 0))
-}
-
-is_not_delayed()
-{
-	! is_delayed "$1"
 }
 
 # small_records: the records get a file system of their own, which fill_records fills to the last page.
@@ -218,8 +209,50 @@ unmap_disk()
 	[[ ! -e /dev/mapper/$1 ]] || dmsetup remove "$1"
 }
 
-# change_map NAME TABLE
+# change_map NAME TABLE: what is delayed goes on by the new one at once.
 change_map()
 {
 	dmsetup suspend --noflush "$1" && dmsetup load "$1" --table "$2" && dmsetup resume "$1"
+}
+
+# make_slow_disk MEGABYTES: sets `slow` to a disk that answers at once until it is slowed down.
+make_slow_disk()
+{
+	local ram
+	ram=$(make_ram_disk "$1")
+	map_disk slow "0 $(($1 * 2048)) linear $ram 0"
+	at_end speed_up
+	# shellcheck disable=SC2034 # for the test
+	slow=/dev/$(dmsetup info -c --noheadings -o blkdevname slow)
+}
+
+# slow_down MILLISECONDS: from here on each request takes it so long, or longer.
+slow_down()
+{
+	local sectors ram
+	longer "$1"
+	read -r _ sectors _ ram _ < <(dmsetup table slow)
+	change_map slow "0 $sectors delay $ram 0 $longer"
+}
+
+# is_delayed: a request waits in the slow disk. (Those that the kernel counts do not wait any more.)
+is_delayed()
+{
+	local status
+	read -ra status < <(dmsetup status slow)
+	[[ ${status[2]} == delay ]] && ((status[3] + status[4] + status[5] > 0))
+}
+
+is_not_delayed()
+{
+	! is_delayed
+}
+
+# speed_up: also what is under way.
+speed_up()
+{
+	local sectors ram
+	[[ -e /dev/mapper/slow ]] || return 0
+	read -r _ sectors _ ram _ < <(dmsetup table slow)
+	change_map slow "0 $sectors linear $ram 0"
 }

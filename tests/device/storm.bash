@@ -66,21 +66,6 @@ break_recovery()
 	wait "$command" || true
 }
 
-# requests DEV: sets `requests` to how many have been done since the device was made.
-requests()
-{
-	local stat
-	read -ra stat <"/sys/block/${1#/dev/}/stat"
-	requests=$((stat[0] + stat[4]))
-}
-
-# has_done DEV N
-has_done()
-{
-	requests "$1"
-	((requests >= $2))
-}
-
 # storm KILLS ARGS...: of `add`. After each recovery the client's requests go on being answered, and
 # at the end every block is what it wrote.
 storm()

@@ -38,7 +38,7 @@ server_stopped()
 @test "Linux 6.12 is not brought to its knees: a device with one queue fetched and one not is refused, and can go" {
 	only_before_kernel 6.13 "a driver that resets its queues by itself"
 	half_fetched 2
-	run ublk recover --timeout 5 0
+	run ublk recover --timeout 2 0
 	[ "$status" -ne 0 ]
 	[[ $output == *"an earlier recovery died in the middle"* ]]
 	ublk del 0
@@ -47,7 +47,7 @@ server_stopped()
 @test "a device whose recovery died half-fetched: recover and del end in time and say what is the matter" {
 	half_fetched 1
 	dev=/dev/ublkb0
-	run ublk recover --timeout 5 "$dev"
+	run ublk recover --timeout 2 "$dev"
 	echo "recover: $status $output"
 	[ "$status" -ne 0 ]
 	[[ $output == *"cannot recover ublkb0: an earlier recovery died in the middle"* ]]

@@ -84,15 +84,17 @@ batches()
 
 @test "a server that dies while its disk works leaves no request's pages to it" {
 	has_zero_copy
-	disk=$(make_slow_disk 1000 64)
-	dev=$(ublk add -t loop -f "$disk" --recovery reissue --no-partition-scan)
+	make_slow_disk 64
+	dev=$(ublk add -t loop -f "$slow" --recovery reissue)
+	slow_down 1000
 	[ "$(detail "$dev" .data_path)" = '"zero-copy"' ]
 	dd if=/dev/urandom of=want bs=64K count=1 status=none
 	dd if=want of="$dev" bs=64K oflag=direct status=none 3>&- &
 	writer=$!
-	wait_for 10 in_flight "$disk" 1
+	wait_for 10 is_delayed
 	kill_server "$dev"
 	ublk recover "$dev"
+	speed_up
 	ends_with 0 "$writer"
 	cmp -n 65536 "$dev" want
 	ublk del "$dev"
