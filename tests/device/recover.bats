@@ -155,17 +155,18 @@ load backings
 }
 
 @test "recover waits for a server that was killed, as long as one of its threads does not end" {
-	slow=$(make_slow_disk 3000 16)
+	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --direct off --recovery requeue)
+	slow_down 3000
 	pid=$(server_of "$dev")
 	dd if=/dev/urandom of="$dev" bs=4096 count=1 oflag=direct conv=fsync status=none 2>/dev/null &
-	wait_for 10 in_flight "$slow" 1
+	wait_for 10 is_delayed
 	kill -KILL "$pid"
-	wait_for 10 is_gone "$pid"
-	in_flight "$slow" 1
+	is_delayed
 	run -0 --separate-stderr ublk recover --all
 	[ "$output" = "$dev" ]
 	[ "$(server_of "$dev")" != "$pid" ]
+	speed_up
 	read_block "$dev"
 	ublk del "$dev"
 }

@@ -160,14 +160,16 @@ fails_at()
 # Leaves the command's pid in $command, the server's in $server.
 stop_at()
 {
+	before=${server-}
 	UBLK_FAULT=$1:stop env --default-signal=INT "$UBLK" "${@:2}" >out.log 2>&1 &
 	command=$!
 	wait_for 20 server_stopped || { echo "does not come to $1"; cat out.log; return 1; }
 }
 
+# Not the one before, which may stand yet.
 server_stopped()
 {
-	server=$(pgrep -nx ublk-server) && is_stopped "$server"
+	server=$(pgrep -nx ublk-server) && [[ $server != "$before" ]] && is_stopped "$server"
 }
 
 @test "add: the command killed at any step, the server undoes everything" {
