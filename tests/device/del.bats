@@ -220,8 +220,8 @@ is_named()
 	nothing_left
 	dev=$(ublk add -t null)
 	udev_has "$dev" 1000
-	in_time 10 ublk del --timeout 2 "$dev"
-	[ "$status" -eq 5 ]
+	in_time 15 ublk del --timeout 5 "$dev"
+	[ "$status" -eq 5 ] || { echo "$status $output"; false; }
 	[[ $output == *"open by (udev-worker) ($worker)"* ]]
 	end_job "$worker"
 	ublk del "$dev"
