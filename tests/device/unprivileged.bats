@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Devices of ordinary users: installed as by an administrator, with the real udev.
-# kernels: 6.12 newest
-# long kernels: 6.18
+# kernels: newest
+# long kernels: 6.12 6.18
 # build: faults
 # no sanitizers
 
