@@ -83,7 +83,7 @@ int ub_json_get_string(const struct ub_json_in *p, struct json_object *obj, cons
 int ub_json_to_hex(const struct ub_json_in *p, const char *key, struct json_object *value,
 		   uint64_t *ret_number)
 {
-	const char *text;
+	const char *text = "";
 	int ret = ub_json_to_string(p, key, value, &text);
 
 	if (ret)
