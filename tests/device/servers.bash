@@ -137,11 +137,6 @@ in_flight()
 	((reads + writes >= $2))
 }
 
-none_in_flight()
-{
-	! in_flight "$1" 1
-}
-
 # has_written DISK N: at least N writes have been done since it was made.
 has_written()
 {
