@@ -10,13 +10,15 @@ storm_setup()
 	seed=${UBLK_STORM_SEED:-$EPOCHSECONDS}
 	echo "seed $seed"
 	RANDOM=$seed
+	exec {nothing}<> <(:)
 }
 
-# nap FROM TO: milliseconds.
+# nap FROM TO: milliseconds. Without a process: under this load that takes as long as the nap.
 nap()
 {
 	local ms=$(($1 + RANDOM % ($2 - $1 + 1)))
-	sleep "$((ms / 1000)).$(printf '%03d' $((ms % 1000)))"
+	printf -v ms '%d.%03d' $((ms / 1000)) $((ms % 1000))
+	read -rt "$ms" -u "$nothing" || true
 }
 
 # may_die PID: before Linux 7.0 a server that dies with some of its tags fetched takes the device with
@@ -70,15 +72,17 @@ break_recovery()
 # at the end every block is what it wrote.
 storm()
 {
-	local want=$1 kills=0 broken=0 recoveries=0 requests disk dev
+	local want=$1 kills=0 broken=0 recoveries=0 requests told=0 disk dev
 	shift
 	# A disk that takes its time: there is always something under way.
-	disk=$(make_ram_disk 32 512 irqmode=2 completion_nsec=2000000)
+	disk=$(make_ram_disk 32 512 irqmode=2 completion_nsec=10000000)
 	dev=$(ublk add -n 0 -t loop -f "$disk" --no-partition-scan --recovery reissue --log-file server.log "$@")
-	start_verified "$dev" 8192 --bsrange=4k-64k --iodepth=32
+	# A sum that an emulated processor is quick at.
+	start_verified "$dev" 8192 --bsrange=4k-64k --iodepth=32 --verify=xxhash
 	while ((kills < want)); do
 		nap 10 500
 		kill_servers
+		((kills / 100 == told)) || { told=$((kills / 100)) && echo "# $kills kills" >&3; }
 		((RANDOM % 3)) || break_recovery "$dev"
 		ublk recover "$dev" >/dev/null
 		recoveries=$((recoveries + 1))
