@@ -57,6 +57,19 @@ int ub_fail_text(struct ub_error *err, enum ub_stage stage, int code, const char
 	return code;
 }
 
+void ub_error_add(struct ub_error *err, const char *fmt, ...)
+{
+	size_t len;
+	va_list ap;
+
+	if (!err || !err->code)
+		return;
+	len = strlen(err->msg);
+	va_start(ap, fmt);
+	(void)vsnprintf(err->msg + len, sizeof(err->msg) - len, fmt, ap);
+	va_end(ap);
+}
+
 void ub_error_prefix(struct ub_error *err, const char *fmt, ...)
 {
 	char old[sizeof(err->msg)];

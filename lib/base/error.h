@@ -65,6 +65,9 @@ int ub_fail_text(struct ub_error *err, enum ub_stage stage, int code, const char
 /* What the user asked for can't be. Return: -EINVAL. */
 #define ub_fail_usage(err, ...) ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, __VA_ARGS__)
 
+/* Adds to the message that is there. Does nothing without an error. */
+void ub_error_add(struct ub_error *err, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
 /* Put context before the message that is there: "CONTEXT: MSG". Does nothing without an error. */
 void ub_error_prefix(struct ub_error *err, const char *fmt, ...)
 	__attribute__((format(printf, 2, 3)));

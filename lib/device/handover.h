@@ -20,6 +20,13 @@ struct ub_handover {
 	uint32_t text_len;
 	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */
 	/*
+	 * The server, whose start has failed, waits for its backing to give up requests, and then
+	 * undoes the rest by itself: it is not to be killed. It could not end before anyway, and up to
+	 * Linux 6.17, where START_DEV reads the partition table under the device's lock, one that dies
+	 * meanwhile leaves a device that nothing can stop any more.
+	 */
+	_Atomic uint32_t stays;
+	/*
 	 * ADD_DEV's argument and result: the kernel writes it, so that the other side knows of the
 	 * device even if this one dies in the next instruction. The driver always sets
 	 * UBLK_F_CMD_IOCTL_ENCODE, the server never asks for it: with it, the device was added.

@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -24,12 +25,15 @@
 #include "process/inherit.h"
 #include "process/process.h"
 #include "kernel/ctrl.h"
+#include "process/helper.h"
 #include "process/program.h"
 #include "record/json.h"
 #include "record/store.h"
 
-/* How long a server may take to undo its work before it is killed and its device removed. */
-#define UNDO_MS 10000
+/* How long a server may take to undo its work before it is killed and its device removed, and how often
+ * to look whether it says that it can't yet. */
+#define UNDO_MS 15000
+#define LOOK_MS 100
 #define GRACE_MS 2000
 #define LET_GO_MS 2000
 
@@ -160,30 +164,55 @@ static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err
 	return 0;
 }
 
-/* Waits for the server to be gone; kills it when the time is over. Return: false if not even that
- * ends it: its backing hangs in the kernel. */
+static bool stays(const struct ub_launch *launch)
+{
+	return launch->handover && atomic_load(&launch->handover->stays);
+}
+
+/* Waits for the server to be gone; kills it when the time is over, unless it stays. Return: false if it
+ * is still there: its backing hangs in the kernel. */
 static bool wait_gone(struct ub_launch *launch)
 {
-	int ret = ub_process_end(launch->pid, launch->pidfd, UNDO_MS, UNDO_MS);
+	int64_t deadline = ub_now_ms() + UNDO_MS;
+	int ret = -ETIMEDOUT;
 
+	while (ret && !stays(launch) && ub_left_ms(deadline) > 0)
+		ret = ub_process_wait(launch->pidfd, LOOK_MS);
+	if (ret && stays(launch))
+		return false;
+	ret = ub_process_end(launch->pid, launch->pidfd, 0, UNDO_MS);
 	/* In the foreground it is no child. */
 	return ret == -ECHILD ? ub_process_wait(launch->pidfd, 0) == 0 : ret != -ETIMEDOUT;
+}
+
+/* In a helper: the driver lets go of a dead server's requests when its backing has. */
+static int call_remove(const void *arg)
+{
+	const struct ublksrv_ctrl_dev_info *info = arg;
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
+	int ret = ub_ctrl_open(&ctrl, NULL);
+
+	if (ret)
+		return ret;
+	(void)ub_same_command(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+	return ub_same_command(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UB_CTRL_NO_TIMEOUT);
 }
 
 /* The server is gone: if it left a device that it had added, remove it. */
 static void remove_left_device(struct ub_launch *launch)
 {
 	const struct ublksrv_ctrl_dev_info *info = &launch->handover->info;
-	_cleanup_(ub_ctrl_closep)
-	struct ub_ctrl *ctrl = NULL;
+	struct ub_helper helper;
+	int result;
 
-	if (!(info->flags & UBLK_F_CMD_IOCTL_ENCODE))
+	if (!(info->flags & UBLK_F_CMD_IOCTL_ENCODE) ||
+	    ub_helper_start(&helper, call_remove, info) != 0)
 		return;
-	if (ub_ctrl_open(&ctrl, NULL) != 0)
-		return;
-	(void)ub_same_command(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UNDO_MS);
-	(void)ub_same_command(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UNDO_MS);
-	(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
+	/* What can't be deleted yet is listed, with its record. */
+	if (ub_helper_wait(&helper, UNDO_MS, &result) == 0)
+		(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
+	ub_helper_end(&helper);
 }
 
 static void undo(struct ub_launch *launch)
@@ -198,7 +227,6 @@ static void undo(struct ub_launch *launch)
 		(void)waitpid(launch->pid, NULL, WNOHANG);
 		return;
 	}
-	/* While its server hangs, stopping the device would hang this process as well. */
 	if (wait_gone(launch))
 		remove_left_device(launch);
 }
@@ -294,6 +322,9 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 			 ret_id, notes, err);
 	if (ret) {
 		undo(launch);
+		if (stays(launch))
+			ub_error_add(err, "; process %d removes it as soon as its backing answers",
+				     launch->pid);
 		return ret;
 	}
 	*ret_launch = UB_TAKE_PTR(launch);

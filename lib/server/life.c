@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "device/same.h"
 #include "device/users.h"
 #include "record/store.h"
@@ -14,8 +15,8 @@
 
 /* How soon a stop that has failed is tried again. */
 #define STOP_RETRY_MS 500
-/* How long an undo waits for the driver before it leaves the rest to the command line. */
-#define UNDO_MS 8000
+/* How long it may take to delete what is stopped. */
+#define DELETE_MS 8000
 
 static void log_users(struct server *s)
 {
@@ -73,7 +74,7 @@ static void remove_device(struct server *s)
 		server_free_queues(s);
 		del = UBLK_U_CMD_DEL_DEV;
 	}
-	ret = ub_same_command(s->ctrl, s->info, del, 0, UNDO_MS);
+	ret = ub_same_command(s->ctrl, s->info, del, 0, DELETE_MS);
 	if (ret != 0 && ret != -ENODEV)
 		ub_log(&s->log, LOG_ERR, "cannot remove the device: %s", strerror(-ret));
 	else
@@ -122,15 +123,17 @@ int server_live(struct server *s)
 	}
 }
 
-bool server_undo(struct server *s)
+bool server_undo(struct server *s, int timeout_ms)
 {
+	int64_t deadline = ub_now_ms() + timeout_ms;
+
 	/* Half-way into a recovery: the kernel takes back what this process holds when it ends. */
 	if (s->mode == UB_LAUNCH_RECOVER && s->fetching)
 		return false;
 	if (s->fetching) {
-		(void)server_errand(s, ERRAND_STOP, UNDO_MS);
-		if (server_join_queues(s, UNDO_MS) != 0)
-			return false; /* the command line removes the rest, when this process is gone */
+		(void)server_errand(s, ERRAND_STOP, timeout_ms);
+		if (server_join_queues(s, timeout_ms < 0 ? -1 : ub_left_ms(deadline)) != 0)
+			return false;
 	}
 	if (s->mode == UB_LAUNCH_ADD && s->added)
 		remove_device(s);

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -29,6 +30,8 @@
 
 /* How long it may take to print what was told to it. */
 #define FRONT_MS 2000
+/* How long an undo waits for requests that are with the backing, before it says that it stays for them. */
+#define UNDO_MS 8000
 
 static int parse_number(const char *text, int *ret_number)
 {
@@ -193,12 +196,18 @@ int main(int argc, char **argv)
 		(void)end_of_front(front);
 		status = server_live(&s) ? 1 : 0;
 	} else {
-		undone = server_undo(&s);
+		undone = server_undo(&s, UNDO_MS);
 		/* In the foreground it is told there. */
 		if (!s.foreground || s.log.kind != UB_LOG_STDERR)
 			ub_log(&s.log, LOG_ERR, "%s", err.msg);
 		if (server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && server_has_undone(&s))
 			status = end_of_front(front);
+		if (!undone && s.mode == UB_LAUNCH_ADD) {
+			ub_log(&s.log, LOG_NOTICE, "waiting for the backing, to remove the device");
+			atomic_store(&s.handover->stays, 1);
+			status = end_of_front(front);
+			undone = server_undo(&s, -1);
+		}
 	}
 	/* With threads that use what would be cleaned up. */
 	if (!undone)

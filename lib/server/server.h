@@ -142,6 +142,7 @@ int server_ready(struct server *s, struct ub_error *err);
 
 /* life.c: serving, stopping, undoing. */
 int server_live(struct server *s);
-/* Takes back what a failed start has done. Return: false when queues still run, which go with the
- * process. */
-bool server_undo(struct server *s);
+/* Takes back what a failed start has done. @timeout_ms: for requests that are with the backing; negative
+ * for ever. Return: false when queues still run: then it may be called again, or, of a recovery, they
+ * go with the process. */
+bool server_undo(struct server *s, int timeout_ms);

@@ -52,10 +52,54 @@ is_being_stopped()
 	[ "$(state_of "$dev")" = gone ]
 }
 
-@test "an add whose backing hangs gives up in time and leaves nothing" {
-	disk=$(make_ram_disk 32 512 irqmode=2 completion_nsec=4000000000)
-	# The partition table is what hangs here.
-	run ublk add -t loop -f "$disk" --direct on --timeout 2
+# make_hanging_disk: the partition table of what is added is what hangs.
+make_hanging_disk()
+{
+	make_slow_disk 32
+	slow_down 300000
+}
+
+@test "an add whose backing hangs gives up in time, and leaves nothing when that answers" {
+	make_hanging_disk
+	run ublk add -t loop -f "$slow" --direct on --timeout 2 --log-file log
 	[ "$status" -eq 7 ]
+	[[ $output == *"process $(servers) removes it as soon as its backing answers"* ]]
+	is_delayed
+	grep -q 'waiting for the backing' log
+	# In a hurry, too.
+	kill -TERM "$(servers)"
+	speed_up
 	wait_for 30 nothing_left
+}
+
+@test "an add in the foreground whose backing hangs tells it in time, and ends when that answers" {
+	make_hanging_disk
+	"$UBLK" add -t loop -f "$slow" --direct on --timeout 2 --foreground >out.log 2>&1 3>&- &
+	command=$!
+	wait_for 60 grep -q "process $command removes it as soon as its backing answers" out.log
+	[ -e "/proc/$command" ]
+	is_delayed
+	speed_up
+	ends_with 7 "$command"
+	nothing_left
+}
+
+@test "an add whose server is killed while its backing hangs ends in time" {
+	only_on_kernel 6.18 "a driver that does not read the partition table under a lock"
+	make_hanging_disk
+	"$UBLK" add -n 0 -t loop -f "$slow" --direct on >out.log 2>&1 3>&- &
+	command=$!
+	wait_for 20 is_delayed
+	kill -KILL "$(servers)"
+	ends_with 1 "$command"
+	grep -q 'its server died without a word' out.log
+	is_delayed
+	speed_up
+	wait_for 20 del_if_exists
+	nothing_left
+}
+
+del_if_exists()
+{
+	ublk del --if-exists 0
 }
