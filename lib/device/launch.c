@@ -30,10 +30,8 @@
 #include "record/json.h"
 #include "record/store.h"
 
-/* How long a server may take to undo its work before it is killed and its device removed, and how often
- * to look whether it says that it can't yet. */
-#define UNDO_MS 15000
-#define LOOK_MS 100
+/* How long a server may take to undo its work before it is killed and its device removed. */
+#define UNDO_MS 10000
 #define GRACE_MS 2000
 #define LET_GO_MS 2000
 
@@ -173,12 +171,9 @@ static bool stays(const struct ub_launch *launch)
  * is still there: its backing hangs in the kernel. */
 static bool wait_gone(struct ub_launch *launch)
 {
-	int64_t deadline = ub_now_ms() + UNDO_MS;
-	int ret = -ETIMEDOUT;
+	int ret;
 
-	while (ret && !stays(launch) && ub_left_ms(deadline) > 0)
-		ret = ub_process_wait(launch->pidfd, LOOK_MS);
-	if (ret && stays(launch))
+	if (ub_process_wait(launch->pidfd, UNDO_MS) != 0 && stays(launch))
 		return false;
 	ret = ub_process_end(launch->pid, launch->pidfd, 0, UNDO_MS);
 	/* In the foreground it is no child. */

@@ -19,10 +19,14 @@
 #define RECORD_RETRY_MS 2000
 
 /* What was left behind has ended. One that is under way is waited for where it was begun. */
-static void reap(const struct server *s)
+static void reap(struct server *s)
 {
-	while (s->errand_fd < 0 && waitpid(-1, NULL, WNOHANG) > 0)
-		;
+	int status;
+	pid_t pid;
+
+	while (s->errand_fd < 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0)
+		if (pid == s->front)
+			server_take_front(s, status);
 }
 
 static void take_signals(struct server *s)

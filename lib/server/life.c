@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* A device's life after its start, and its end: by us, by the driver, or by a fault. */
 #include <errno.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <syslog.h>
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "base/clock.h"
 #include "device/same.h"
 #include "device/users.h"
 #include "record/store.h"
@@ -15,7 +15,7 @@
 
 /* How soon a stop that has failed is tried again. */
 #define STOP_RETRY_MS 500
-/* How long it may take to delete what is stopped. */
+/* How long the deletion of what is stopped may take, before the rest is left to the command line. */
 #define DELETE_MS 8000
 
 static void log_users(struct server *s)
@@ -100,7 +100,7 @@ static int ended_by_driver(struct server *s)
 
 static int ended_by_us(struct server *s)
 {
-	(void)server_join_queues(s, -1);
+	server_join_queues(s);
 	remove_device(s);
 	server_free_queues(s);
 	ub_tgt_close(&s->target);
@@ -123,18 +123,28 @@ int server_live(struct server *s)
 	}
 }
 
-bool server_undo(struct server *s, int timeout_ms)
+/* Return: 0, or why the driver could not even be asked to. */
+static int stop_queues(struct server *s)
 {
-	int64_t deadline = ub_now_ms() + timeout_ms;
+	int ret;
 
+	atomic_store(&s->handover->stays, 1);
+	ret = server_errand(s, ERRAND_STOP, -1);
+	if (ret == 0 || ret == -ENODEV) {
+		server_join_queues(s);
+		return 0;
+	}
+	atomic_store(&s->handover->stays, 0);
+	return ret;
+}
+
+bool server_undo(struct server *s)
+{
 	/* Half-way into a recovery: the kernel takes back what this process holds when it ends. */
 	if (s->mode == UB_LAUNCH_RECOVER && s->fetching)
 		return false;
-	if (s->fetching) {
-		(void)server_errand(s, ERRAND_STOP, timeout_ms);
-		if (server_join_queues(s, timeout_ms < 0 ? -1 : ub_left_ms(deadline)) != 0)
-			return false;
-	}
+	if (s->fetching && stop_queues(s) != 0)
+		return false; /* the command line removes the rest, when this process is gone */
 	if (s->mode == UB_LAUNCH_ADD && s->added)
 		remove_device(s);
 	server_free_queues(s);

@@ -5,7 +5,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,8 +29,6 @@
 
 /* How long it may take to print what was told to it. */
 #define FRONT_MS 2000
-/* How long an undo waits for requests that are with the backing, before it says that it stays for them. */
-#define UNDO_MS 8000
 
 static int parse_number(const char *text, int *ret_number)
 {
@@ -147,16 +144,23 @@ static void done(struct server *s)
 	ub_close(&s->event_fd);
 }
 
-/* The process that speaks for a server in the foreground has told everything when it ends. Return: its
- * exit status. */
-static int end_of_front(pid_t pid)
+void server_take_front(struct server *s, int status)
 {
-	_cleanup_close_ int fd = pid ? (int)syscall(SYS_pidfd_open, pid, 0) : -1;
+	s->front = 0;
+	s->front_status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
+/* The process that speaks for a server in the foreground has told everything when it ends. Return: its
+ * exit status, or 1. */
+static int end_of_front(struct server *s, int timeout_ms)
+{
+	_cleanup_close_ int fd = s->front ? (int)syscall(SYS_pidfd_open, s->front, 0) : -1;
 	int status;
 
-	if (fd < 0 || ub_process_wait(fd, FRONT_MS) != 0 || waitpid(pid, &status, WNOHANG) != pid)
-		return 1;
-	return WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+	if (fd >= 0 && ub_process_wait(fd, timeout_ms) == 0 &&
+	    waitpid(s->front, &status, WNOHANG) == s->front)
+		server_take_front(s, status);
+	return s->foreground && !s->front ? s->front_status : 1;
 }
 
 int main(int argc, char **argv)
@@ -172,9 +176,9 @@ int main(int argc, char **argv)
 			   .caller_ns = -1,
 			   .caller_root = -1};
 	struct ub_error err = {0};
-	bool undone = true;
+	bool undone = true, told;
 	int status = 1;
-	int handover_fd, front = 0, ret;
+	int handover_fd, ret;
 
 	if (argc == 6 && strcmp(argv[1], "errand") == 0)
 		return server_errand_main(argv + 2);
@@ -185,7 +189,7 @@ int main(int argc, char **argv)
 	s.log.fd = -1;
 	if (argc < 3 || argc > 4 || parse_number(argv[1], &handover_fd) != 0 ||
 	    parse_number(argv[2], &s.channel) != 0 ||
-	    (argc == 4 && parse_number(argv[3], &front) != 0)) {
+	    (argc == 4 && parse_number(argv[3], &s.front) != 0)) {
 		(void)fprintf(stderr, "ublk-server: error: not for people: use ublk add\n");
 		return 2;
 	}
@@ -193,21 +197,15 @@ int main(int argc, char **argv)
 	(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
 	ret = start(&s, handover_fd, &err);
 	if (ret == 0) {
-		(void)end_of_front(front);
+		(void)end_of_front(&s, FRONT_MS);
 		status = server_live(&s) ? 1 : 0;
 	} else {
-		undone = server_undo(&s, UNDO_MS);
 		/* In the foreground it is told there. */
 		if (!s.foreground || s.log.kind != UB_LOG_STDERR)
 			ub_log(&s.log, LOG_ERR, "%s", err.msg);
-		if (server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && server_has_undone(&s))
-			status = end_of_front(front);
-		if (!undone && s.mode == UB_LAUNCH_ADD) {
-			ub_log(&s.log, LOG_NOTICE, "waiting for the backing, to remove the device");
-			atomic_store(&s.handover->stays, 1);
-			status = end_of_front(front);
-			undone = server_undo(&s, -1);
-		}
+		undone = server_undo(&s);
+		told = server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && server_has_undone(&s);
+		status = end_of_front(&s, told ? FRONT_MS : 0);
 	}
 	/* With threads that use what would be cleaned up. */
 	if (!undone)

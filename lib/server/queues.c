@@ -308,16 +308,10 @@ int server_fetch(struct server *s, struct ub_error *err)
 	return 0;
 }
 
-int server_join_queues(struct server *s, int timeout_ms)
+void server_join_queues(struct server *s)
 {
-	int64_t deadline = ub_now_ms() + timeout_ms;
-
-	while (s->fetching && !s->queues_ended) {
-		if (timeout_ms >= 0 && ub_left_ms(deadline) == 0)
-			return -ETIMEDOUT;
-		server_wait(s, timeout_ms < 0 ? -1 : ub_left_ms(deadline));
-	}
-	return 0;
+	while (s->fetching && !s->queues_ended)
+		server_wait(s, -1);
 }
 
 void server_free_queues(struct server *s)

@@ -22,6 +22,8 @@
 struct server {
 	enum ub_launch_mode mode;
 	bool foreground;
+	pid_t front;      /* in the foreground: the child that speaks for it, until it was reaped */
+	int front_status; /* then */
 	struct ub_handover *handover;
 	struct ublksrv_ctrl_dev_info *info; /* in the handover: asked, then granted */
 	struct ub_record record;
@@ -96,6 +98,9 @@ int server_write_record(struct server *s, struct ub_error *err);
  * record: one may have had its turn meanwhile, and have died. */
 void server_read_record(struct server *s);
 
+/* main.c: the process that speaks for it, in the foreground. @status: as waitpid() tells it. */
+void server_take_front(struct server *s, int status);
+
 /* events.c: what the main thread waits for. */
 
 /* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. Comes
@@ -124,8 +129,8 @@ int server_map_queues(struct server *s, struct ub_error *err);
 /* Fetches every tag of every queue. Return: 0 when the driver has them all, the error of a queue,
  * or -ETIMEDOUT. */
 int server_fetch(struct server *s, struct ub_error *err);
-/* Waits until every queue has ended. Return: 0 or -ETIMEDOUT. */
-int server_join_queues(struct server *s, int timeout_ms);
+/* Waits until every queue has ended. */
+void server_join_queues(struct server *s);
 void server_free_queues(struct server *s);
 
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
@@ -142,7 +147,6 @@ int server_ready(struct server *s, struct ub_error *err);
 
 /* life.c: serving, stopping, undoing. */
 int server_live(struct server *s);
-/* Takes back what a failed start has done. @timeout_ms: for requests that are with the backing; negative
- * for ever. Return: false when queues still run: then it may be called again, or, of a recovery, they
- * go with the process. */
-bool server_undo(struct server *s, int timeout_ms);
+/* Takes back what a failed start has done, once the backing has given up what it has of the device's.
+ * Return: false when queues still run, which go with the process. */
+bool server_undo(struct server *s);

@@ -65,9 +65,7 @@ make_hanging_disk()
 	[ "$status" -eq 7 ]
 	[[ $output == *"process $(servers) removes it as soon as its backing answers"* ]]
 	is_delayed
-	grep -q 'waiting for the backing' log
-	# In a hurry, too.
-	kill -TERM "$(servers)"
+	grep -q 'cannot \(start\|open\)' log
 	speed_up
 	wait_for 30 nothing_left
 }
