@@ -18,6 +18,12 @@
 /* How often what is to be known of the device is written again, where it could not be. */
 #define RECORD_RETRY_MS 2000
 
+void server_take_front(struct server *s, int status)
+{
+	s->front = 0;
+	s->front_status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
+}
+
 /* What was left behind has ended. One that is under way is waited for where it was begun. */
 static void reap(struct server *s)
 {

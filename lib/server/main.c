@@ -144,12 +144,6 @@ static void done(struct server *s)
 	ub_close(&s->event_fd);
 }
 
-void server_take_front(struct server *s, int status)
-{
-	s->front = 0;
-	s->front_status = WIFEXITED(status) ? WEXITSTATUS(status) : 1;
-}
-
 /* The process that speaks for a server in the foreground has told everything when it ends. Return: its
  * exit status, or 1. */
 static int end_of_front(struct server *s, int timeout_ms)

@@ -98,11 +98,10 @@ int server_write_record(struct server *s, struct ub_error *err);
  * record: one may have had its turn meanwhile, and have died. */
 void server_read_record(struct server *s);
 
-/* main.c: the process that speaks for it, in the foreground. @status: as waitpid() tells it. */
-void server_take_front(struct server *s, int status);
-
 /* events.c: what the main thread waits for. */
 
+/* Of the process that speaks for the server in the foreground: how it ended, as waitpid() tells it. */
+void server_take_front(struct server *s, int status);
 /* Waits for anything to happen, at most @timeout_ms (-1: for ever), and takes note of it in @s. Comes
  * back earlier while there is a record to be written again. */
 void server_wait(struct server *s, int timeout_ms);
