@@ -132,7 +132,7 @@ static int stop_queues(struct server *s)
 	ret = server_errand(s, ERRAND_STOP, -1);
 	if (ret == 0 || ret == -ENODEV) {
 		server_join_queues(s);
-		return 0;
+		ret = 0;
 	}
 	atomic_store(&s->handover->stays, 0);
 	return ret;

@@ -188,7 +188,7 @@ server_stopped()
 		kill -INT "$command"
 		kill -CONT "$server"
 		ends_with 130 "$command" || { echo "at $step"; return 1; }
-		[ ! -s out.log ] || grep -q interrupted out.log || { cat out.log; return 1; }
+		[ ! -s out.log ] || grep -qx 'ublk: error: interrupted' out.log || { cat out.log; return 1; }
 		nothing_left || { echo "$step:"; what_is_left; return 1; }
 	done
 	add_again all
