@@ -21,9 +21,9 @@ struct ub_handover {
 	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */
 	/*
 	 * The server, whose start has failed, undoes it as soon as its backing has given up the requests
-	 * that it has: it is not to be killed. It could not end before anyway, and up to
-	 * Linux 6.17, where START_DEV reads the partition table under the device's lock, one that dies
-	 * meanwhile leaves a device that nothing can stop any more.
+	 * that it has: it is not to be killed. The command line could not remove the device before
+	 * either; and up to Linux 6.17, where START_DEV reads the partition table under the device's
+	 * lock, a server that dies meanwhile leaves a device that nothing can stop any more.
 	 */
 	_Atomic uint32_t stays;
 	/*

@@ -164,7 +164,7 @@ static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err
 
 static bool stays(const struct ub_launch *launch)
 {
-	return launch->handover && atomic_load(&launch->handover->stays);
+	return atomic_load(&launch->handover->stays);
 }
 
 /* Waits for the server to be gone; kills it when the time is over, unless it stays. Return: false if it
