@@ -117,9 +117,8 @@ struct ub_queue {
 	bool keeps; /* its buffers stay in memory */
 	bool timer_over;
 	bool told_write_error;
-	bool binds_workers; /* the kernel's run where the thread may: --cpus */
-	int refused;        /* negative errno: why the queue can't go on */
-	char *buffers;      /* of this queue */
+	int refused;   /* negative errno: why the queue can't go on */
+	char *buffers; /* of this queue */
 	uint64_t buffers_size;
 	uint64_t buffer_cap; /* bytes of them that may be in memory at once */
 	int char_fd;         /* borrowed */

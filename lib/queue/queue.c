@@ -146,7 +146,6 @@ int ub_queue_spawn(struct ub_queue *q, const void *cpus, size_t cpus_size, bool 
 	if (ret)
 		return ub_fail(err, UB_STAGE_THREAD, -ret, "cannot start the thread of queue %u",
 			       q->id);
-	q->binds_workers = must_be_there;
 	(void)pthread_attr_setstack(&attr, q->stack, UB_STACK_SIZE);
 	ret = pthread_create(&q->thread, &attr, queue_thread, q);
 	(void)pthread_attr_destroy(&attr);

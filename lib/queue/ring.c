@@ -2,7 +2,6 @@
 #include "queue/ring.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -12,8 +11,6 @@
  * is idle: without this the machine would seem to wait for I/O all the time. */
 #define IORING_FEAT_NO_IOWAIT (1U << 17)
 #define IORING_ENTER_NO_IOWAIT (1U << 7)
-
-#define CPUS_MAX 8192 /* of the kernel (CONFIG_NR_CPUS) */
 
 int ub_ring_init(struct ub_ring *ring, unsigned submissions, unsigned completions)
 {
@@ -66,14 +63,6 @@ int ub_ring_enter(struct ub_ring *ring, unsigned wait, unsigned hold)
 		       ring->enter_flags | IORING_ENTER_GETEVENTS, NULL, 0) < 0
 		       ? -errno
 		       : 0;
-}
-
-void ub_ring_bind_workers(struct ub_ring *ring)
-{
-	cpu_set_t cpus[CPU_ALLOC_SIZE(CPUS_MAX) / sizeof(cpu_set_t)];
-
-	if (sched_getaffinity(0, sizeof(cpus), cpus) == 0)
-		(void)io_uring_register_iowq_aff(&ring->uring, sizeof(cpus), cpus);
 }
 
 void ub_ring_done(struct ub_ring *ring)

@@ -26,10 +26,6 @@ int ub_ring_init(struct ub_ring *ring, unsigned submissions, unsigned completion
 /* Makes the ring the calling thread's. Return: 0 or a negative errno. */
 int ub_ring_enable(struct ub_ring *ring);
 
-/* The kernel's workers of the calling thread run where it may run itself, as far as the kernel can:
- * otherwise anywhere. Once it has submitted something: before, there are none to be told. */
-void ub_ring_bind_workers(struct ub_ring *ring);
-
 /* Takes a ring that was never made, too. */
 void ub_ring_done(struct ub_ring *ring);
 

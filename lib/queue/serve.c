@@ -154,8 +154,6 @@ int ub_queue_serve(struct ub_queue *q)
 	ret = q->commands->fetch_all(q);
 	if (ret)
 		return ret;
-	if (q->binds_workers)
-		ub_ring_bind_workers(&q->ring);
 	ub_eager_begin(q);
 	atomic_store(&q->fetched, true);
 	ub_queue_tell(q);

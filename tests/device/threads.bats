@@ -118,28 +118,6 @@ threads_of()
 	ublk del "$dev"
 }
 
-# workers_run_on CPUS SERVER: the kernel's, of a queue's thread; there is one. (The main thread, which
-# gives commands to the driver, has some too.)
-workers_run_on()
-{
-	local task found=
-	for task in "/proc/$2/task"/*; do
-		[[ $(<"$task/comm") == iou-wrk-* && $(<"$task/comm") != "iou-wrk-$2" ]] || continue
-		found=1
-		grep -qP "^Cpus_allowed_list:\t$1\$" "$task/status" ||
-			{ grep Cpus_allowed_list "$task/status"; return 1; }
-	done
-	[[ -n $found ]]
-}
-
-@test "what the kernel does for a thread it does on the thread's CPUs" {
-	make_image a.img 16M
-	dev=$(ublk add -t loop -f a.img --cpus 3)
-	dd if=/dev/zero of="$dev" bs=4k count=16 oflag=direct,dsync status=none
-	workers_run_on 3 "$(server_of "$dev")"
-	ublk del "$dev"
-}
-
 # switch_cpu N 0|1
 switch_cpu()
 {
