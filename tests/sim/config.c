@@ -90,8 +90,12 @@ void config_make(struct config *c)
 	c->no_elements = c->batch ? rate(200) : 0;
 	c->shrunk = chance(50);
 	c->stuck = chance(30);
-	if (c->stuck)
+	if (c->stuck) {
 		c->requests = between(1, 8);
+		/* A server that dies at every other hundred of its steps comes to the end of no request
+		 * that is tried a hundred times. */
+		c->no_memory = 0;
+	}
 	c->write_back_errors = chance(200) ? between(1, 100) : 0;
 	c->timer = rate(80);
 	c->linger = chance(500) ? 0 : between(1, 3);
