@@ -36,8 +36,9 @@
 enum { CALLER_NS = 100, CALLER_ROOT };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-/* Opens the file of reports, while that can be reached. */
-#define REPORTS
+/* A test build: its reports' file is opened while that can be reached, and errands are started by the
+ * dynamic loader. */
+#define SANITIZED
 extern const char *__sanitizer_get_report_path(void);
 #endif
 
@@ -50,7 +51,19 @@ struct part {
 	int mount;
 };
 
-enum { PART_ROOT, PART_DEV, PART_PROC, PART_SYS, PART_RECORDS, PART_LOG, PART_COUNT };
+enum {
+	PART_ROOT,
+	PART_DEV,
+	PART_PROC,
+	PART_SYS,
+	PART_RECORDS,
+	PART_LOG,
+#ifdef SANITIZED
+	PART_LIB,
+	PART_LIB64,
+#endif
+	PART_COUNT
+};
 
 #define HARMLESS (MOUNT_ATTR_NOSUID | MOUNT_ATTR_NOEXEC)
 
@@ -144,6 +157,10 @@ static int move_in(const struct part parts[static PART_COUNT])
 		ret = change_root(parts[PART_ROOT].mount);
 	for (unsigned i = PART_ROOT + 1; i < PART_COUNT && !ret; i++)
 		ret = attach(&parts[i]);
+#ifdef SANITIZED
+	if (!ret && (symlink("usr/lib", "/lib") != 0 || symlink("usr/lib64", "/lib64") != 0))
+		ret = -errno;
+#endif
 	/* What is a copy of a shared mount is shared itself. */
 	if (!ret && mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
 		ret = -errno;
@@ -171,6 +188,10 @@ static int leave(struct server *s, const char *records)
 		[PART_RECORDS] = {.at = records, .from = records},
 		/* A link in /dev leads to the journal's socket, by its path. */
 		[PART_LOG] = {.at = journal ? log_dir : LOG_DIR, .from = log_dir},
+#ifdef SANITIZED
+		[PART_LIB] = {.at = "/usr/lib", .from = "/usr/lib"},
+		[PART_LIB64] = {.at = "/usr/lib64", .from = "/usr/lib64"},
+#endif
 	};
 	int ret;
 
@@ -305,7 +326,7 @@ static int connect_supervisor(void)
 
 void server_look_around(struct server *s)
 {
-#ifdef REPORTS
+#ifdef SANITIZED
 	(void)__sanitizer_get_report_path();
 #endif
 	s->cgroup_max = ub_cgroup_memory_max();
