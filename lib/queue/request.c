@@ -56,6 +56,8 @@ __attribute__((noinline, cold)) static void refuse(struct ub_queue *q, struct ub
 	ub_queue_fault(q, "refused %s of %llu sectors at %llu: %s",
 		       name ? name : "an unknown operation", (unsigned long long)sectors,
 		       (unsigned long long)start, strerror(-error));
+	/* Nothing was begun with: there is no data to be taken out of a slot again. */
+	io->flags &= ~UBLK_IO_F_NEED_REG_BUF;
 	ub_io_end(q, io, error);
 }
 
