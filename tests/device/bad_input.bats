@@ -114,13 +114,17 @@ fails()
 }
 
 # as_user ARGS...: `ublk ARGS` by nobody, who has no runtime directory, and who may not enter the
-# folder of a clone in root's home: the programs are copied to where anyone may run them.
+# folder of a clone in root's home: the programs are copied to where anyone may run them, and a
+# sanitizer's reports are there.
 as_user()
 {
+	local reports=log_path=/tmp/programs/sanitizer
 	mkdir -p /tmp/programs
+	chmod 1777 /tmp/programs
 	cp -u "$(dirname "$UBLK")"/{ublk,ublk-server} /tmp/programs
 	setpriv --reuid=65534 --regid=65534 --clear-groups --inh-caps=-all \
-		env -u XDG_RUNTIME_DIR /tmp/programs/ublk "$@"
+		env -u XDG_RUNTIME_DIR ASAN_OPTIONS=$reports UBSAN_OPTIONS=$reports \
+		/tmp/programs/ublk "$@"
 }
 
 @test "an ordinary user is told so, by one line, and changes nothing" {
@@ -134,6 +138,7 @@ as_user()
 		[ "$(grep -c '^ublk: error: ' <<<"$output")" -eq 1 ]
 		[[ $output == *'hint: '* ]]
 	done
+	[ -z "$(find /tmp/programs -name 'sanitizer.*' -size +0)" ]
 	[ "$(state_of 0)" = live ]
 	ublk del 0
 }
