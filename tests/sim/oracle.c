@@ -222,11 +222,14 @@ void oracle_lost(unsigned sector)
 	uint64_t words[2];
 
 	backing_durable(sector, words);
-	*add_version(sector) = (struct version){.stamp = words[0],
-						.issued = sim.now,
-						.ended = sim.now,
-						.gone = NEVER,
-						.fallen_back = true};
+	/* Its two halves may have been written back at different times. */
+	words[1] = words[1] ? ~words[1] : 0;
+	for (unsigned i = 0; i < (words[0] == words[1] ? 1 : 2); i++)
+		*add_version(sector) = (struct version){.stamp = words[i],
+							.issued = sim.now,
+							.ended = sim.now,
+							.gone = NEVER,
+							.fallen_back = true};
 }
 
 /* The schedule is over: what is there is what was answered. */
