@@ -68,19 +68,20 @@ static bool is_alone(const struct ub_queue *q)
 
 static void drain(struct ub_queue *q)
 {
-	struct io_uring_cqe *cqe;
-	unsigned head, n = 0;
+	struct io_uring_cq *cq = &q->ring.uring.cq;
+	unsigned left = io_uring_cq_ready(&q->ring.uring);
 	bool alone;
 
 	if (q->path->submitted && ub_ring_queued(&q->ring) == 0)
 		q->path->submitted(q);
 	alone = is_alone(q);
-	io_uring_for_each_cqe(&q->ring.uring, head, cqe)
-	{
-		completed(q, cqe, alone);
-		n++;
+	/* Each gives its place back before it is worked on: that may enter the kernel, which posts more. */
+	for (; left; left--) {
+		const struct io_uring_cqe cqe = cq->cqes[*cq->khead & cq->ring_mask];
+
+		io_uring_cq_advance(&q->ring.uring, 1);
+		completed(q, &cqe, alone);
 	}
-	io_uring_cq_advance(&q->ring.uring, n);
 	if (__builtin_expect(q->timer_over, 0)) {
 		q->timer_over = false;
 		ub_timer_over(q);
