@@ -5,6 +5,7 @@
 
 #include "base/clean.h"
 #include "commands.h"
+#include "device/scheduler.h"
 #include "device_fields.h"
 #include "devices.h"
 #include "table.h"
@@ -47,7 +48,12 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	ret = ub_users_find(dev->id, dev->server.pid, &detail.users);
 	if (ret < 0)
 		ub_out_note("cannot find out who uses ublkb%u: %s", dev->id, strerror(-ret));
-	(void)ub_placement_find(dev, &detail.queues, &detail.queue_count);
+	/* Whatever else its queue were asked for would hang, too. */
+	if (ub_scheduler_ask(dev->id, detail.scheduler) == -ETIMEDOUT)
+		ub_out_note("ublkb%u does not tell how it is queued: somebody waits for its I/O",
+			    dev->id);
+	else
+		(void)ub_placement_find(dev, &detail.queues, &detail.queue_count);
 	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
 			 sizeof(detail.action));
 	ret = print(call, &detail);

@@ -21,6 +21,7 @@
 #include "base/fault.h"
 #include "base/parse.h"
 #include "device/same.h"
+#include "device/scheduler.h"
 #include "device/served_by.h"
 #include "device/unused.h"
 #include "kernel/node.h"
@@ -36,6 +37,7 @@ struct errand {
 	struct ub_ctrl *ctrl;
 	struct ublksrv_ctrl_dev_info info;
 	int32_t pid; /* the server's */
+	const char *scheduler;
 };
 
 static int command(const struct errand *e, uint32_t op, uint64_t data)
@@ -69,9 +71,16 @@ static int run_check(const struct errand *e)
 	return server.answer == UB_SERVED_NO || server.ending ? -EBUSY : -EALREADY;
 }
 
+/* The scheduler at once, before many have opened the disk. A device that keeps another one serves. */
 static int run_start(const struct errand *e)
 {
-	return command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
+	struct ub_error err = {0};
+	int ret = command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
+
+	if (!ret && strcmp(e->scheduler, UB_SCHEDULER_KEEP) != 0 &&
+	    ub_scheduler_set(e->info.dev_id, e->scheduler, &err) != 0)
+		(void)printf("%s\n", err.msg);
+	return ret;
 }
 
 /* Waits for the node without a deadline: the server has one. Return: a descriptor, -ENOTBLK (what
@@ -154,9 +163,9 @@ static const struct {
 	[ERRAND_STOP] = {"stop", run_stop},
 };
 
-static int run(size_t errand, uint32_t id, uint64_t token, int32_t pid)
+static int run(size_t errand, uint32_t id, uint64_t token, int32_t pid, const char *scheduler)
 {
-	struct errand e = {.pid = pid};
+	struct errand e = {.pid = pid, .scheduler = scheduler};
 	int ret = ub_fault("errand-ring");
 
 	/* Without its server there is nothing to bring up or to stop. */
@@ -172,6 +181,7 @@ static int run(size_t errand, uint32_t id, uint64_t token, int32_t pid)
 	if (!ret)
 		ret = errands[errand].run(&e);
 	ub_ctrl_close(e.ctrl);
+	(void)fflush(stdout);
 	return ret < 0 ? -ret : 0;
 }
 
@@ -185,12 +195,14 @@ int server_errand_main(char **argv)
 		return EINVAL;
 	for (size_t i = 0; i < UB_ARRAY_SIZE(errands); i++)
 		if (strcmp(argv[0], errands[i].name) == 0)
-			return run(i, (uint32_t)id, token, (int32_t)pid);
+			return run(i, (uint32_t)id, token, (int32_t)pid, argv[4]);
 	return EINVAL;
 }
 
-static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_pid)
+/* @notes: a pipe's end; what the errand prints comes out of the other one. */
+static int spawn(const struct server *s, enum server_errand errand, int notes, pid_t *ret_pid)
 {
+	const char *scheduler = s->record.spec.scheduler;
 	posix_spawn_file_actions_t files;
 	char id[12], token[24], pid[12];
 	char *argv[] = {(char *)"ublk-server",
@@ -199,6 +211,7 @@ static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_p
 			id,
 			token,
 			pid,
+			(char *)(scheduler ? scheduler : UB_SCHEDULER_NONE),
 			NULL};
 	posix_spawnattr_t attr;
 	sigset_t none;
@@ -216,6 +229,8 @@ static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_p
 	(void)posix_spawnattr_setpgroup(&attr, 0);
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	ret = posix_spawn_file_actions_init(&files);
+	if (!ret)
+		ret = posix_spawn_file_actions_adddup2(&files, notes, STDOUT_FILENO);
 	if (!ret && s->dev_fd >= 0)
 		ret = posix_spawn_file_actions_adddup2(&files, s->dev_fd, DEV_FD);
 	if (!ret)
@@ -223,6 +238,19 @@ static int spawn(const struct server *s, enum server_errand errand, pid_t *ret_p
 	(void)posix_spawn_file_actions_destroy(&files);
 	(void)posix_spawnattr_destroy(&attr);
 	return -ret;
+}
+
+/* What an errand has to tell of what it could not do, though it came to its end: a line each. */
+static void take_notes(struct server *s, int pipe)
+{
+	char text[1024], *save = NULL;
+	ssize_t n = read(pipe, text, sizeof(text) - 1);
+
+	if (n <= 0)
+		return;
+	text[n] = '\0';
+	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
+		ub_note(&s->record.notes, "%s", line);
 }
 
 /* Why this errand makes no sense any more; 0: it does. @terms: as they were when it began. */
@@ -243,10 +271,17 @@ int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
 {
 	int64_t deadline = ub_now_ms() + timeout_ms;
 	unsigned terms = s->terms;
-	int ret, reason = reason_to_end(s, errand, terms);
+	int ret, reason = reason_to_end(s, errand, terms), notes[2];
+	_cleanup_close_ int from = -1;
 	pid_t pid;
 
-	ret = reason ? reason : spawn(s, errand, &pid);
+	if (reason)
+		return reason;
+	if (pipe2(notes, O_CLOEXEC | O_NONBLOCK) != 0)
+		return -errno;
+	from = notes[0];
+	ret = spawn(s, errand, notes[1], &pid);
+	ub_close(&notes[1]);
 	if (ret)
 		return ret;
 	ret = ub_fault("errand-pidfd");
@@ -263,6 +298,7 @@ int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
 	}
 	ret = ub_process_end(pid, s->errand_fd, 0, REAP_MS);
 	ub_close(&s->errand_fd);
+	take_notes(s, from);
 	/* One that has ended in the meantime has done what it was to do. */
 	return ret > 0 ? -ret : ret < 0 && reason ? reason : ret;
 }

@@ -17,7 +17,7 @@ struct server;
 enum server_errand {
 	ERRAND_CHECK,     /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives,
 			   * -ENOTRECOVERABLE: it is dead, -EINVAL: it never may */
-	ERRAND_START,     /* START_DEV */
+	ERRAND_START,     /* START_DEV, and the I/O scheduler */
 	ERRAND_OPEN,      /* waits until the node is there and opens */
 	ERRAND_SCAN,      /* the same, and looks for partitions */
 	ERRAND_TRY_STOP,  /* stops the device unless somebody uses it: -EBUSY */
@@ -34,5 +34,5 @@ enum server_errand {
  */
 int server_errand(struct server *s, enum server_errand errand, int timeout_ms);
 
-/* The other side: ublk-server errand NAME ID TOKEN PID. Return: the exit status, an errno. */
+/* The other side: ublk-server errand NAME ID TOKEN PID SCHEDULER. Return: the exit status, an errno. */
 int server_errand_main(char **argv);

@@ -174,7 +174,7 @@ int main(int argc, char **argv)
 	int status = 1;
 	int handover_fd, ret;
 
-	if (argc == 6 && strcmp(argv[1], "errand") == 0)
+	if (argc == 7 && strcmp(argv[1], "errand") == 0)
 		return server_errand_main(argv + 2);
 	if (argc == 3 && strcmp(argv[1], "own") == 0)
 		return server_own_main(argv[2]);

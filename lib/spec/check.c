@@ -29,6 +29,17 @@ static int check_name(const char *name, struct ub_error *err)
 	return 0;
 }
 
+static int check_scheduler(const char *name, struct ub_error *err)
+{
+	static const char good[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+	size_t len = strlen(name);
+
+	if (len == 0 || len > UB_SCHEDULER_MAX || strspn(name, good) != len)
+		return ub_fail_usage(err, "--scheduler takes 1 to %d of a-z, 0-9, _ and -",
+				     UB_SCHEDULER_MAX);
+	return 0;
+}
+
 static int check_threads(const struct ub_spec *spec, struct ub_error *err)
 {
 	cpu_set_t cpus[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
@@ -172,6 +183,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 	r = check_ranges(spec, err);
 	if (r == 0 && spec->name)
 		r = check_name(spec->name, err);
+	if (r == 0 && spec->scheduler)
+		r = check_scheduler(spec->scheduler, err);
 	/* The server is somewhere else than its caller. */
 	if (r == 0 && spec->log_file && spec->log_file[0] != '/')
 		r = ub_fail_usage(err, "--log-file %s is no absolute path", spec->log_file);

@@ -51,6 +51,10 @@ enum ub_recovery {
 #define UB_CPUS_MAX 8192U
 #define UB_NODE_MAX 1023 /* of NUMA nodes, the largest */
 
+#define UB_SCHEDULER_NONE "none"
+#define UB_SCHEDULER_KEEP "keep" /* the one that is there; no scheduler's name */
+#define UB_SCHEDULER_MAX 15      /* characters of a name (ELV_NAME_MAX of the kernel) */
+
 struct ub_spec {
 	int id; /* -1: the kernel chooses */
 	char *name;
@@ -68,7 +72,8 @@ struct ub_spec {
 	char *cpus;       /* that threads run on, as ub_parse_cpus() takes it; NULL: the queue's */
 	int numa_node;    /* that buffers and state come from; -1: that of each queue's CPUs */
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock, huge_pages;
-	char *log_file; /* absolute; NULL: the journal */
+	char *log_file;  /* absolute; NULL: the journal */
+	char *scheduler; /* the disk's, for I/O, or "keep"; NULL: none */
 	/* Of one call, not of the device: */
 	bool foreground, adopt, no_wait, strict;
 	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */

@@ -52,6 +52,8 @@ device_setup()
 	export ASAN_OPTIONS=log_path=$PWD/sanitizer UBSAN_OPTIONS=log_path=$PWD/sanitizer
 	export TSAN_OPTIONS=log_path=$PWD/sanitizer
 	[[ -e /dev/ublk-control ]] || modprobe ublk_drv
+	# As on any machine whose system disk has it.
+	modprobe mq-deadline
 	nothing_left || { what_is_left; return 1; }
 	klog_marker="test $BATS_TEST_NUMBER of ${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION"
 	printf '%s\n' "$klog_marker" >/dev/kmsg
