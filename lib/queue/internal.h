@@ -5,6 +5,7 @@
 #include <liburing.h>
 #include <pthread.h>
 #include <stdatomic.h>
+#include <time.h>
 
 #include "memory/desc.h"
 #include "memory/layout.h"
@@ -17,6 +18,8 @@
  * ended. */
 enum {
 	DATA_TARGET,     /* an operation of the target's */
+	DATA_TIMED,      /* one whose time is taken: brief.c */
+	DATA_PROBE,      /* of a file system that could be frozen: brief.c */
 	DATA_LINKED,     /* one that a commit is linked to; comes only if it failed */
 	DATA_PREPARE,    /* a command that was to make the I/O's data ready */
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
@@ -93,6 +96,23 @@ struct ub_commands {
 /* A command for each tag: single.c. One for many: batch.c. */
 extern const struct ub_commands ub_commands_single, ub_commands_batch;
 
+/* What blocks: a sync; or a change of a range, such as a hole. */
+enum ub_brief_kind { UB_BRIEF_SYNC, UB_BRIEF_RANGE, UB_BRIEF_KINDS };
+
+/* How long the last ones took. */
+struct ub_brief {
+	uint64_t ended_ns; /* 0: there was none */
+	uint64_t average_ns;
+};
+
+/* One of them, to be called. */
+struct ub_range {
+	uint64_t offset, len; /* bytes */
+	int mode;             /* of fallocate(); or UB_RANGE_DISCARD */
+	unsigned file;
+};
+#define UB_RANGE_DISCARD (-1)
+
 enum { GATE_SHUT, GATE_GO, GATE_HOME };
 
 struct ub_queue {
@@ -109,6 +129,8 @@ struct ub_queue {
 	uint16_t id, depth;     /* of the I/Os that this thread serves */
 	uint16_t threads, part; /* that share the queue, and which of them it is */
 	uint16_t idle, busy;    /* I/Os that are: state.h */
+	uint16_t expected;      /* completions, if only one of those that came is none of a commit */
+	uint16_t linked;        /* with the kernel, which is to end them: state.h */
 	uint16_t commits;       /* completions to come of commits alone: they bring no I/O */
 	uint16_t lone;          /* so many I/Os came alone, one after the other: eager.c */
 	uint64_t poll_ns;       /* to look for completions before sleeping */
@@ -129,6 +151,12 @@ struct ub_queue {
 	bool serving_waiting;
 	uint16_t asked;  /* I/Os whose data is asked for: get_data.c */
 	uint16_t rounds; /* of waiting for nothing but these */
+
+	/* Operations that block: brief.c. */
+	struct ub_brief brief[UB_BRIEF_KINDS];
+	uint64_t began_ns;     /* one whose time is taken; 0: there is none */
+	uint8_t began_kind;
+	struct ub_range range; /* that is changed when it is known that nobody waits for that */
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
@@ -259,6 +287,32 @@ void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, ui
 bool ub_again(uint8_t *since);
 /* A command of the I/O's has ended with @res: is it to be given again? */
 bool ub_io_again(struct ub_io *io, int res);
+
+/*
+ * What blocks, called by the thread itself where that is cheaper: brief.c.
+ * Syncs all of a file, or changes a range of it. Return: false: it is for the ring; else complete() was
+ * called, or will be.
+ */
+bool ub_brief_sync(struct ub_queue *q, struct ub_io *io, unsigned file);
+bool ub_brief_range(struct ub_queue *q, struct ub_io *io, const struct ub_range *range);
+/* Such an operation goes to the ring. Return: its time is taken, and it is to be DATA_TIMED. */
+bool ub_brief_time(struct ub_queue *q, const struct ub_io *io, enum ub_brief_kind kind);
+/* That has ended. */
+void ub_brief_timed(struct ub_queue *q);
+/* A DATA_PROBE of the I/O's. */
+void ub_brief_probed(struct ub_queue *q, struct ub_io *io, int res);
+/* Puts the change on the ring: ops.c. */
+void ub_range_queue(struct ub_queue *q, struct ub_io *io, const struct ub_range *range);
+/* Writes nothing to a file: ops.c. */
+void ub_probe_queue(struct ub_queue *q, struct ub_io *io, unsigned file);
+
+static inline uint64_t ub_now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
 
 /* The timer after which memory is given back: timer.c. */
 void ub_timer_set(struct ub_queue *q);

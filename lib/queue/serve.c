@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/fault.h"
 #include "queue/internal.h"
@@ -44,6 +43,15 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 	case DATA_LINKED:
 		ub_link_broken(q, io, cqe->res);
 		break;
+	case DATA_TIMED:
+		io->pending--;
+		ub_brief_timed(q);
+		q->target->type->complete(q, io, cqe->res);
+		break;
+	case DATA_PROBE:
+		io->pending--;
+		ub_brief_probed(q, io, cqe->res);
+		break;
 	case DATA_PREPARE:
 		io->pending--;
 		q->path->prepared(q, io, cqe->res);
@@ -62,7 +70,7 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 /* Is there one completion, and nobody busy? Those of commits come besides, and count for none. */
 static bool is_alone(const struct ub_queue *q)
 {
-	return !ub_queue_is_busy(q) && io_uring_cq_ready(&q->ring.uring) == 1U + q->commits &&
+	return !ub_queue_is_busy(q) && io_uring_cq_ready(&q->ring.uring) == q->expected &&
 	       !ub_ring_has_more(&q->ring);
 }
 
@@ -74,6 +82,7 @@ static void drain(struct ub_queue *q)
 
 	if (q->path->submitted && ub_ring_queued(&q->ring) == 0)
 		q->path->submitted(q);
+	q->expected = (uint16_t)(1 + q->commits);
 	alone = is_alone(q);
 	/* Each gives its place back before it is worked on: that may enter the kernel, which posts more. */
 	for (; left; left--) {
@@ -113,14 +122,6 @@ static void relax(void)
 #endif
 }
 
-static uint64_t now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
-
 /*
  * Looks for completions, without entering the kernel, until there are as many as are @wanted or the
  * time is over: then nobody needs to wake this thread. Until it enters the kernel again nothing is
@@ -129,12 +130,12 @@ static uint64_t now_ns(void)
  */
 static void poll_ring(struct ub_queue *q, unsigned wanted)
 {
-	uint64_t end = now_ns() + q->poll_ns;
+	uint64_t end = ub_now_ns() + q->poll_ns;
 
 	if (ub_ring_queued(&q->ring) > 0)
 		(void)ub_queue_enter(q, 0);
 	while (io_uring_cq_ready(&q->ring.uring) < wanted && !ub_ring_has_more(&q->ring) &&
-	       now_ns() < end)
+	       ub_now_ns() < end)
 		for (unsigned i = 0; i < POLL_SPINS && !ub_ring_has_more(&q->ring); i++)
 			relax();
 }

@@ -35,6 +35,19 @@ static inline bool ub_queue_is_busy(const struct ub_queue *q)
 	return q->busy != 0;
 }
 
+/* Is this I/O, which is busy, the only one that is? */
+static inline bool ub_io_is_only(const struct ub_queue *q, const struct ub_io *io)
+{
+	return io->alone && q->busy == 1;
+}
+
+/* Can an operation that was linked to its commit be under way? One that has ended counts until its tag's
+ * next request comes. */
+static inline bool ub_queue_has_linked(const struct ub_queue *q)
+{
+	return q->linked != 0;
+}
+
 /* Has the driver given back every tag? */
 static inline bool ub_queue_is_idle(const struct ub_queue *q)
 {
@@ -51,6 +64,7 @@ static inline void ub_io_fetches(struct ub_queue *q, struct ub_io *io)
 /* An I/O has come in it. */
 static inline void ub_io_arrives(struct ub_queue *q, struct ub_io *io)
 {
+	q->linked -= io->state == IO_LINKED;
 	io->state = IO_BUSY;
 	q->busy++;
 }
@@ -67,12 +81,13 @@ static inline void ub_io_leaves(struct ub_queue *q, struct ub_io *io)
 {
 	io->state = IO_LINKED;
 	q->busy--;
+	q->linked++;
 }
 
 /* It has done all but the commit, which is ours again. */
 static inline void ub_io_unlinks(struct ub_queue *q, struct ub_io *io)
 {
-	(void)q;
+	q->linked--;
 	io->state = IO_PARKED;
 }
 
@@ -80,6 +95,7 @@ static inline void ub_io_unlinks(struct ub_queue *q, struct ub_io *io)
 static inline void ub_io_returns(struct ub_queue *q, struct ub_io *io)
 {
 	q->idle -= io->state == IO_IDLE;
+	q->linked -= io->state == IO_LINKED;
 	io->state = IO_BUSY;
 	q->busy++;
 }
@@ -88,6 +104,7 @@ static inline void ub_io_returns(struct ub_queue *q, struct ub_io *io)
 static inline void ub_io_drops(struct ub_queue *q, struct ub_io *io)
 {
 	q->busy -= io->state == IO_BUSY;
+	q->linked -= io->state == IO_LINKED;
 	q->idle += io->state != IO_IDLE;
 	io->state = IO_IDLE;
 }

@@ -48,6 +48,7 @@ int server_write_record(struct server *s, struct ub_error *err)
 	else if (!ret && s->unwritten)
 		ub_log(&s->log, LOG_NOTICE, "the record is written again");
 	s->unwritten = ret;
+	s->noted = s->record.notes.count;
 	return ret;
 }
 

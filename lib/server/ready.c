@@ -43,6 +43,9 @@ int server_ready(struct server *s, struct ub_error *err)
 		return ub_fail(err, UB_STAGE_NODE, ret, "cannot tell that ublkb%u is ready",
 			       s->record.id);
 	server_forget_start();
+	/* What came to be noted after the record was written: no reason to fail, it is written later. */
+	if (s->record.notes.count > s->noted)
+		(void)server_write_record(s, NULL);
 	for (unsigned i = 0; i < s->record.notes.count; i++)
 		server_send(s, UB_MESSAGE_NOTE, NULL, s->record.notes.text[i]);
 	server_send(s, UB_MESSAGE_READY, NULL, NULL);

@@ -141,6 +141,20 @@ static int open_backing(struct server *s, struct ub_error *err)
 	return ret;
 }
 
+/* A client that was told that there is no cache never flushes. */
+static void compare_cache(struct server *s, const struct ublk_params *params)
+{
+	struct ub_tgt *t = &s->target;
+
+	if (!t->volatile_cache || params->basic.attrs & UBLK_ATTR_VOLATILE_CACHE)
+		return;
+	t->durable_writes = true;
+	ub_note(&s->record.notes,
+		"each write is made durable: %s has a volatile cache by now, and clients were told "
+		"that there is none",
+		t->backing.path);
+}
+
 /* What the driver keeps of the device has to be what is about to be served. */
 static int compare(struct server *s, struct ub_error *err)
 {
@@ -160,6 +174,7 @@ static int compare(struct server *s, struct ub_error *err)
 	    (t->read_only && !(params.basic.attrs & UBLK_ATTR_READ_ONLY)))
 		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
 				    "cannot recover ublkb%u: what it serves has changed", id);
+	compare_cache(s, &params);
 	return 0;
 }
 

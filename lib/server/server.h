@@ -62,6 +62,7 @@ struct server {
 	bool told_in_use; /* asked to stop: and serves until nobody uses it */
 	bool told_stop_error;
 	bool unwritten; /* the record is not as it should be */
+	unsigned noted; /* notes that the record has */
 };
 
 /* environ.c: the process itself. */

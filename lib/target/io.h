@@ -49,7 +49,8 @@ _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
 /*
  * Operations on the ring. Each takes one of the I/O's slots (struct ub_tgt.ops_per_io at a time)
  * and ends in one call of the target's complete() with the operation's result: bytes or 0, or a
- * negative errno.
+ * negative errno. That call may come before this one is over, if the thread itself did what else blocks
+ * (a sync, a range; with struct ub_tgt.brief).
  * @file: index into struct ub_tgt.files, and behind these into the thread's own, struct ub_tgt_queue
  * @data: offset into the I/O's data, bytes
  * @how: of a write, UB_WRITE_*

@@ -244,7 +244,8 @@ static void describe(struct ub_tgt *tgt, const struct loop_args *a,
 	if (p->io_opt && a->offset % p->io_opt == 0)
 		tgt->io_opt = p->io_opt;
 	tgt->rotational = p->rotational;
-	tgt->volatile_cache = !tgt->read_only;
+	/* The client sends no flush then, and none of its writes is to be durable more than the others. */
+	tgt->volatile_cache = !tgt->read_only && !(a->direct == 1 && p->block && p->write_through);
 	tgt->write_zeroes = !tgt->read_only;
 	/* A block device does not discard parts of its blocks. */
 	if (p->granularity && !req->no_discard && !splits)
@@ -283,10 +284,13 @@ static int make_state(struct ub_tgt *tgt, const struct loop_args *a, const struc
 	loop->resume = direct ? memory_align(p) : 1;
 	loop->durable = direct && p->block;
 	loop->pushes = p->own_cache;
+	loop->direct = direct;
 	atomic_init(&loop->can_zero_range, true);
 	atomic_init(&loop->can_punch, p->block || p->granularity);
 	atomic_init(&loop->can_discard, p->block);
 	tgt->state = loop;
+	tgt->brief = p->local;
+	tgt->freezable = p->freezable;
 	tgt->memory_align = direct ? memory_align(p) : 0;
 	/* Into the page cache it is copied at once. */
 	tgt->stable_data = direct && p->stable_data;

@@ -102,12 +102,15 @@ void ub_loop_submit(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_tgt *tgt = ub_queue_target(q);
 	struct ub_loop *loop = tgt->state;
-	bool durable = io->op == UBLK_IO_OP_FLUSH || io->flags & UBLK_IO_F_FUA;
+	bool durable;
 
 	if (io->op == UBLK_IO_OP_READ) {
 		go(q, io, STEP_READ);
 		return;
 	}
+	if (tgt->durable_writes)
+		io->flags |= UBLK_IO_F_FUA;
+	durable = io->op == UBLK_IO_OP_FLUSH || io->flags & UBLK_IO_F_FUA;
 	if (durable && ub_loop_write_error(q)) {
 		ub_io_end(q, io, ub_loop_write_error(q));
 		return;

@@ -47,7 +47,8 @@ static void issue(struct ub_queue *q, struct ub_io *io)
 		from = i->offset < from ? i->offset : from;
 		to = i->offset + i->len > to ? i->offset + i->len : to;
 	}
-	if (all || to - from > UINT32_MAX)
+	/* With direct I/O there is nothing to be written back, of whatever range: the rest is the same. */
+	if (all || loop->direct || to - from > UINT32_MAX)
 		ub_io_fsync(q, io, file, 0, 0);
 	else
 		ub_io_fsync(q, io, file, loop->offset + from, (uint32_t)(to - from));

@@ -29,11 +29,11 @@ static bool is_power_of_two(uint64_t n)
 }
 
 /* From the queue's folder of the disk that @dev is or lies on. Return: false: it is not known. */
-static bool find_number(uint64_t dev, const char *name, uint64_t *ret_value)
+static bool find_text(uint64_t dev, const char *name, char text[static 32])
 {
 	/* A partition's queue is its disk's: the kernel resolves the link before the "..". */
 	static const char *const where[] = {"", "../"};
-	char path[96], text[32];
+	char path[96];
 
 	for (size_t i = 0; i < UB_ARRAY_SIZE(where); i++) {
 		_cleanup_fclose_ FILE *f = NULL;
@@ -41,13 +41,19 @@ static bool find_number(uint64_t dev, const char *name, uint64_t *ret_value)
 		(void)snprintf(path, sizeof(path), "/sys/dev/block/%u:%u/%squeue/%s", major(dev),
 			       minor(dev), where[i], name);
 		f = fopen(path, "re");
-		if (!f || !fgets(text, sizeof(text), f))
+		if (!f || !fgets(text, 32, f))
 			continue;
 		text[strcspn(text, "\n")] = '\0';
-		if (ub_parse_u64(text, UINT64_MAX, ret_value) == 0)
-			return true;
+		return true;
 	}
 	return false;
+}
+
+static bool find_number(uint64_t dev, const char *name, uint64_t *ret_value)
+{
+	char text[32];
+
+	return find_text(dev, name, text) && ub_parse_u64(text, UINT64_MAX, ret_value) == 0;
 }
 
 /* Return: 0 if it is not known. */
@@ -73,6 +79,30 @@ static bool wants_stable_data(uint64_t dev, uint64_t fs_type)
 	if (major(dev) == 0)
 		return fs_type != TMPFS_MAGIC && fs_type != RAMFS_MAGIC;
 	return !find_number(dev, "stable_writes", &value) || value != 0;
+}
+
+/* As the block layer goes by it when it is asked to flush. */
+static bool is_write_through(uint64_t dev)
+{
+	char text[32];
+
+	return find_text(dev, "write_cache", text) && strcmp(text, "write through") == 0;
+}
+
+/* Neither another machine nor another program is asked. */
+static bool is_local(uint64_t fs_type)
+{
+	switch (fs_type) {
+	case EXT4_SUPER_MAGIC: /* ext2 and ext3 too */
+	case XFS_SUPER_MAGIC:
+	case BTRFS_SUPER_MAGIC:
+	case F2FS_SUPER_MAGIC:
+	case TMPFS_MAGIC:
+	case RAMFS_MAGIC:
+		return true;
+	default:
+		return false;
+	}
 }
 
 int ub_set_direct(int fd, bool on)
@@ -159,6 +189,8 @@ static int probe_file(int fd, const struct ub_backing *b, struct ub_probe *p, st
 	/* A server of files may keep what came through one of its handles until that one is synced. */
 	p->own_cache = fs.f_type == FUSE_SUPER_MAGIC;
 	p->stable_data = wants_stable_data(b->dev, (uint64_t)fs.f_type);
+	p->local = is_local((uint64_t)fs.f_type);
+	p->freezable = fs.f_type != TMPFS_MAGIC && fs.f_type != RAMFS_MAGIC;
 	p->rotational = queue_number(b->dev, "rotational") == 1;
 	return b->writable ? probe_holes(fd, b, p, err) : 0;
 }
@@ -196,6 +228,8 @@ static int probe_block(int fd, const struct ub_backing *b, struct ub_probe *p, s
 	p->io_opt = is_power_of_two(io_opt) ? io_opt : 0;
 	p->rotational = queue_number(b->rdev, "rotational") == 1;
 	p->stable_data = wants_stable_data(b->rdev, 0);
+	p->write_through = is_write_through(b->rdev);
+	p->local = true;
 	probe_discard(b, p);
 	return 0;
 }

@@ -105,6 +105,40 @@ ext4_on_cached_disk()
 	ublk del "$dev"
 }
 
+@test "a disk without a volatile cache gives none to the device, unless its page cache is in between" {
+	disk=$(make_ram_disk 32)
+	for direct in on off; do
+		dev=$(ublk add -t loop -f "$disk" --direct $direct)
+		[ "$(cat "/sys/block/${dev#/dev/}/queue/write_cache")" = \
+			"$([[ $direct == on ]] && echo 'write through' || echo 'write back')" ]
+		ublk del "$dev"
+	done
+	# A file has what leads to its blocks, too.
+	fs_on "$disk" ext4 fs
+	make_image fs/a.img 16M
+	dev=$(ublk add -t loop -f fs/a.img)
+	[ "$(cat "/sys/block/${dev#/dev/}/queue/write_cache")" = 'write back' ]
+	ublk del "$dev"
+}
+
+@test "a disk that has a volatile cache when its device is recovered, and had none before" {
+	disk=$(make_ram_disk 32)
+	dev=$(ublk add -t loop -f "$disk")
+	park "$dev"
+	echo 'write back' >"/sys/block/${disk#/dev/}/queue/write_cache"
+	run --separate-stderr ublk recover "$dev"
+	[ "$status" -eq 0 ]
+	[[ $stderr == *"each write is made durable: $disk has a volatile cache by now"* ]]
+	[ "$(cat "/sys/block/${dev#/dev/}/queue/write_cache")" = 'write through' ]
+	trace block/block_rq_issue
+	for i in 1 2 3; do
+		write_block "$dev" $i
+	done
+	# Durable by itself, or with a flush behind it.
+	[ "$(issued "$disk" '(WF[A-Z]*|F[A-Z]*)')" -ge 3 ]
+	ublk del "$dev"
+}
+
 @test "mem and null have no cache, and say so: no flush is sent" {
 	for target in 'mem --size 8M' 'null --size 8M'; do
 		# Several words.

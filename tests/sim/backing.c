@@ -94,6 +94,12 @@ static bool is_write(const struct op *op)
 	return op->sqe.opcode == IORING_OP_WRITE || op->sqe.opcode == IORING_OP_WRITE_FIXED;
 }
 
+/* Only to see whether writes are kept waiting. */
+static bool is_probe(const struct op *op)
+{
+	return op->sqe.opcode == IORING_OP_WRITE && op->sqe.len == 0 && sim.config.freezable;
+}
+
 static bool is_fixed(const struct op *op)
 {
 	return op->sqe.opcode == IORING_OP_READ_FIXED || op->sqe.opcode == IORING_OP_WRITE_FIXED;
@@ -273,7 +279,8 @@ static void check_place(const struct op *op)
 	uint64_t end = end_of_file();
 
 	if ((is_read(op) || is_write(op)) && (op->sqe.off < sim.config.offset * SECTOR ||
-					      op->sqe.off + op->sqe.len > end || op->sqe.len == 0))
+					      op->sqe.off + op->sqe.len > end || op->sqe.len == 0) &&
+	    !is_probe(op))
 		object("%u bytes at %llu of the backing", op->sqe.len,
 		       (unsigned long long)op->sqe.off);
 	if ((is_read(op) || is_write(op)) && !is_fixed(op))
@@ -299,6 +306,36 @@ void backing_issue(struct op *op)
 	op->next = sim.operations;
 	sim.operations = op;
 	sim.nr_operations++;
+}
+
+/* What a change of a range waits for (inode_dio_wait()), and needs its thread to end. */
+static bool has_direct_write(const struct ring *r)
+{
+	for (const struct op *op = sim.operations; op; op = op->next)
+		if (op->ring == r && is_write(op) && op->sqe.len && sim.config.direct)
+			return true;
+	return false;
+}
+
+int backing_call(int fd, const struct io_uring_sqe *sqe)
+{
+	struct ring *r = sim.current->ring;
+	struct op op = {.ring = r, .sqe = *sqe};
+	int ret;
+
+	for (op.sqe.fd = 0; r->files[op.sqe.fd] != fd; op.sqe.fd++)
+		if ((unsigned)op.sqe.fd + 1 >= r->nr_files)
+			object("a call on descriptor %d", fd);
+	if (!sim.config.brief)
+		object("a thread calls what may never end");
+	if (sqe->opcode != IORING_OP_FSYNC && has_direct_write(r))
+		object("a thread waits for a write that waits for it");
+	pause_here(true);
+	choose_fate(&op);
+	ret = perform(&op);
+	trace("call %u at %llu: %d", op.sqe.opcode, (unsigned long long)op.sqe.off, ret);
+	pause_here(true);
+	return ret;
 }
 
 /* One of those that are under way, whichever: has its effect, or ends. */

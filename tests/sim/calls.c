@@ -4,6 +4,7 @@
  * system calls, which the linker leads here (--wrap). What is not a queue's goes on to the real one.
  */
 #include <errno.h>
+#include <linux/fs.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +22,9 @@ ssize_t __wrap_pread64(int fd, void *buf, size_t len, off_t pos);
 ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t pos);
 int __wrap_clock_gettime(clockid_t clock, struct timespec *ret_time);
 int __wrap_eventfd_write(int fd, eventfd_t value);
+int __wrap_fdatasync(int fd);
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len);
+int __wrap_ioctl(int fd, unsigned long request, ...);
 int __real_madvise(void *addr, size_t len, int advice);
 
 int io_uring_queue_init_params(unsigned entries, struct io_uring *uring, struct io_uring_params *p)
@@ -136,6 +140,46 @@ ssize_t __wrap_pwrite64(int fd, const void *buf, size_t len, off_t pos)
 			      : -EBADF;
 
 	return ret < 0 ? fail((int)ret) : ret;
+}
+
+/* An operation on the backing that the thread does not give to its ring. */
+static int call(int fd, const struct io_uring_sqe *sqe)
+{
+	int ret = backing_call(fd, sqe);
+
+	return ret < 0 ? (int)fail(ret) : ret;
+}
+
+int __wrap_fdatasync(int fd)
+{
+	return call(fd, &(struct io_uring_sqe){.opcode = IORING_OP_FSYNC});
+}
+
+int __wrap_fallocate64(int fd, int mode, off_t offset, off_t len)
+{
+	return call(fd, &(struct io_uring_sqe){
+				.opcode = IORING_OP_FALLOCATE,
+				.off = (uint64_t)offset,
+				.addr = (uint64_t)len,
+				.len = (unsigned)mode,
+			});
+}
+
+int __wrap_ioctl(int fd, unsigned long request, ...)
+{
+	const uint64_t *range;
+	va_list ap;
+
+	va_start(ap, request);
+	range = va_arg(ap, const uint64_t *);
+	va_end(ap);
+	if (request != BLKDISCARD)
+		object("an ioctl %lx", request);
+	return call(fd, &(struct io_uring_sqe){
+				.opcode = IORING_OP_URING_CMD,
+				.addr = range[0],
+				.addr3 = range[1],
+			});
 }
 
 /* Time goes on by itself, as the polling of a ring has it; or by leaps, if all this takes long. */

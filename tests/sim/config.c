@@ -62,6 +62,8 @@ static void choose_device(struct config *c)
 	c->keep = chance(100);
 	c->poll_us = chance(100) ? 20 : 0;
 	c->pushes = !c->block && chance(100);
+	c->brief = !c->pushes && chance(700);
+	c->freezable = !c->block && chance(500);
 }
 
 void config_make(struct config *c)

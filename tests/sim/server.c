@@ -46,6 +46,7 @@ static void open_target(struct server *s)
 		.offset = c->offset * SECTOR,
 		.resume = c->direct ? SECTOR : 1,
 		.durable = c->direct && c->block,
+		.direct = c->direct,
 		.pushes = c->pushes,
 		.can_zero_range = true,
 		.can_punch = true,
@@ -62,6 +63,8 @@ static void open_target(struct server *s)
 		.volatile_cache = true,
 		.ops_per_io = 1,
 		.write_error = sim.recorded_error,
+		.brief = c->brief,
+		.freezable = c->freezable,
 	};
 	s->target.files[0] = backing_open();
 	s->target.nr_files = 1;

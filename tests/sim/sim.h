@@ -54,6 +54,7 @@ struct config {
 	bool elevator;                   /* a requeued request gives its tag away */
 	bool recovery, reissue, fail_io; /* UBLK_F_USER_RECOVERY and what goes with it */
 	bool direct, pushes, block;      /* the backing */
+	bool brief, freezable;           /* threads may call what blocks; after a probe */
 	bool cached;                     /* operations are often done at once */
 	bool keep;
 	uint32_t poll_us;
@@ -348,6 +349,8 @@ int backing_open(void);
 bool backing_has_told(void);
 void backing_issue(struct op *op);
 void backing_progress(void);
+/* The running thread itself calls an operation, which takes its time. Return: as its CQE would have it. */
+int backing_call(int fd, const struct io_uring_sqe *sqe);
 void backing_write_back(void);
 /* A sector's first and last word. */
 void backing_durable(unsigned sector, uint64_t ret_words[2]);
