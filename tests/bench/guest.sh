@@ -26,8 +26,11 @@ CELLS_full=(
 )
 CELLS_quick=(
 	'read-4k-1 randread 4k 1' 'read-4k-32 randread 4k 32' 'write-4k-32 randwrite 4k 32'
-	'read-128k-8 read 128k 8'
+	'read-128k-8 read 128k 8' 'sync-4k-1 sync 4k 1' 'trim-4k-1 trim 4k 1'
 )
+
+# shellcheck disable=SC2034
+CELLS_plain=("${CELLS_quick[@]:0:4}" 'write-128k-8 write 128k 8')
 
 say()
 {
@@ -46,6 +49,8 @@ make_backing()
 	modprobe null_blk nr_devices=2 memory_backed=1 gb=1 bs=512 submit_queues=1 queue_mode=2 irqmode=0
 	modprobe loop
 	modprobe ublk_drv
+	# As on any machine whose system disk has it: what has one hardware queue gets it.
+	modprobe mq-deadline
 	echo 16 >/proc/sys/vm/nr_hugepages
 	scheduler_none /dev/nullb0
 	scheduler_none /dev/nullb1
@@ -70,10 +75,10 @@ fill()
 		--ioengine=io_uring --output=/dev/null
 }
 
-# row NAME DEVICE [AUTO]: takes part. Kept in the arrays of the group.
+# row NAME DEVICE [AUTO]: takes part, with the scheduler that it was left. Kept in the arrays of the
+# group.
 row()
 {
-	[[ $2 == "$file" ]] || scheduler_none "$2"
 	names+=("$1")
 	device[$1]=$2
 	say --arg part "$part" --arg group "$group" --arg name "$1" --argjson auto "${3-false}" \
@@ -153,6 +158,8 @@ peer()
 	fi
 	if [[ -b $dev ]]; then
 		undo+=("DEV=$dev bash -c $(printf '%q' "$del")")
+		# Its server is what is measured.
+		scheduler_none "$dev"
 		row "$name" "$dev"
 	else
 		missing "$name" 'its ADD COMMAND printed no block device, and made not exactly one'
@@ -296,6 +303,7 @@ run_rounds()
 	done
 }
 
+[[ $part $set != 'plain full' ]] || set=plain
 declare -n all_cells=CELLS_$set
 cells=("${all_cells[@]}")
 if [[ $part == exact ]]; then
@@ -304,7 +312,6 @@ elif [[ $set == quick ]]; then
 	seconds=500ms rounds=2
 else
 	seconds=1s rounds=3
-	cells=("${CELLS_quick[@]}" 'write-128k-8 write 128k 8')
 fi
 
 make_backing

@@ -51,6 +51,8 @@ def bar_table: [
 	["loop", "write-4k-32", "kernel loop", 1,             null],
 	["loop", "read-4k-1",   "kernel loop", 31000 / 28500, 1],
 	["loop", "read-128k-8", "kernel loop", 1,             null],
+	["loop", "sync-4k-1",   "kernel loop", 1.1,           1.05],
+	["loop", "trim-4k-1",   "kernel loop", 1.1,           1.05],
 	["null", "read-4k-32",  "kernel loop", 14000 / 16600, null],
 	["null", "read-4k-1",   "kernel loop", 23000 / 28500, null],
 	["mem",  "read-4k-32",  "null",        1.4,           null]];
