@@ -69,29 +69,31 @@ static void name_users(struct ub_error *err, const struct ub_users *users)
 	}
 }
 
-static enum ub_exit del_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
+static void del_one(const void *call_args, struct ub_ctrl *ctrl, struct ub_dev *dev,
+		    struct ub_work_result *ret_result)
 {
-	const struct del_args *args = call->args;
+	const struct del_args *args = call_args;
 	const struct ub_del_options opt = {
 		.force = args->force,
 		.async = args->async,
 		.timeout_ms = (int)args->timeout_s * 1000,
 	};
-	struct ub_users users = {0};
-	struct ub_error err = {0};
-	enum ub_exit status = UB_EXIT_DONE;
-	int ret = ub_device_del(ctrl, dev, &opt, &users, &err);
 
-	if (ret == -ENODEV && args->if_exists)
-		ret = 0;
-	if (ret == -EBUSY)
-		name_users(&err, &users);
-	if (ret < 0)
-		status = ub_device_fail(call, dev->id, &users, &err);
-	else if (call->out.json)
+	ret_result->code = ub_device_del(ctrl, dev, &opt, &ret_result->users, &ret_result->err);
+	if (ret_result->code == -ENODEV && args->if_exists)
+		ret_result->code = 0;
+}
+
+static enum ub_exit tell(struct ub_call *call, const struct ub_dev *dev,
+			 struct ub_work_result *result)
+{
+	if (result->code == -EBUSY)
+		name_users(&result->err, &result->users);
+	if (result->code < 0)
+		return ub_device_fail(call, dev->id, &result->users, &result->err);
+	if (call->out.json)
 		ub_doc_add(call->out.doc, ub_deleted_fields, dev);
-	ub_users_done(&users);
-	return status;
+	return UB_EXIT_DONE;
 }
 
 static enum ub_exit run(struct ub_call *call)
@@ -99,7 +101,8 @@ static enum ub_exit run(struct ub_call *call)
 	const struct del_args *args = call->args;
 	const struct ub_device_job job = {
 		.wants = is_wanted,
-		.run = del_one,
+		.work = del_one,
+		.tell = tell,
 		.missing_is_done = args->if_exists,
 	};
 	struct ub_error err = {0};

@@ -2,12 +2,14 @@
 /*
  * The order is: users, stop, the server's end, the record, the deletion. Each step has what is left
  * of one deadline, and each waits for what could make the next one hang: STOP_DEV for the I/O that
- * the server has in hand, DEL_DEV (under a lock of the whole driver) for the last close.
+ * the server has in hand. DEL_DEV waits for the last close, up to Linux 6.18 under a lock of the whole
+ * driver: so the device is deleted without waiting (DEL_DEV_ASYNC), and its number looked for.
  */
 #include "device/stop.h"
 
 #include <errno.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
@@ -27,6 +29,9 @@
 #define PATIENCE_MS 10000
 /* What the deletion of a stopped device has at the least, and one that nobody waits for. */
 #define DELETE_MS 1000
+/* How often it is looked whether a deleted device has gone: a grace period takes some milliseconds. */
+#define FIRST_PAUSE_US 1000
+#define LAST_PAUSE_US 50000
 /* What the helper has, of the deadline, to say that it is still in use. */
 #define ANSWER_MS 500
 
@@ -191,30 +196,66 @@ static int wait_server(struct del *d)
 			    d->name, d->dev->server.pid, force_kills(d));
 }
 
+/* Waits until the device that was deleted is gone, with its number. Return: 0, -ETIMEDOUT, or another
+ * negative errno. */
+static int wait_gone(struct del *d, const struct ublksrv_ctrl_dev_info *info, int timeout_ms)
+{
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	struct ublksrv_ctrl_dev_info now;
+	int pause_us = FIRST_PAUSE_US;
+
+	for (;;) {
+		int ret = ub_same_info(d->ctrl, info, &now);
+
+		if (ret == -ENODEV)
+			return 0;
+		if (ret)
+			return ret;
+		if (ub_left_ms(deadline) == 0)
+			return -ETIMEDOUT;
+		(void)usleep((unsigned)pause_us);
+		pause_us = 2 * pause_us < LAST_PAUSE_US ? 2 * pause_us : LAST_PAUSE_US;
+	}
+}
+
+static int delete_privileged(struct del *d, const struct ublksrv_ctrl_dev_info *info,
+			     int timeout_ms)
+{
+	int ret = ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV_ASYNC, 0, timeout_ms);
+
+	/* Given up, it is deleted all the same. */
+	return ret && ret != -ETIMEDOUT ? ret : wait_gone(d, info, timeout_ms);
+}
+
+/* The driver has DEL_DEV_ASYNC for privileged devices only. */
+static int delete_for(struct del *d, const struct ublksrv_ctrl_dev_info *info, int timeout_ms)
+{
+	if (info->flags & UBLK_F_UNPRIVILEGED_DEV)
+		return ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV, 0, timeout_ms);
+	return delete_privileged(d, info, timeout_ms);
+}
+
 static int delete_now(struct del *d, const struct ublksrv_ctrl_dev_info *info)
 {
 	int ms = patience(d);
-	int ret = ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV, 0,
-				  ms < DELETE_MS ? DELETE_MS : ms);
+	int ret = delete_for(d, info, ms < DELETE_MS ? DELETE_MS : ms);
 
 	if (ret != -ETIMEDOUT)
 		return ret;
 	/* It is deleted; what remains is the number, as long as somebody has a node open. */
 	if (d->opt->force && ub_served_by_kill(&d->dev->server, d->server_fd, KILL_MS) == 0)
-		ret = ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV, 0, KILL_MS);
+		ret = wait_gone(d, info, KILL_MS);
 	return ret;
 }
 
 static int delete_without_waiting(struct del *d, const struct ublksrv_ctrl_dev_info *info)
 {
-	int ret;
+	int ret = info->flags & UBLK_F_UNPRIVILEGED_DEV
+			  ? ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV, 0, DELETE_MS)
+			  : ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV_ASYNC, 0,
+					    left(d, DELETE_MS));
 
-	/* The driver has DEL_DEV_ASYNC for privileged devices only; the other one, given up, has
-	 * done the same. */
-	if (!(info->flags & UBLK_F_UNPRIVILEGED_DEV))
-		return ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV_ASYNC, 0,
-				       left(d, DELETE_MS));
-	ret = ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV, 0, DELETE_MS);
+	/* Given up, DEL_DEV has done the same. */
 	return ret == -ETIMEDOUT ? 0 : ret;
 }
 

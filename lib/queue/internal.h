@@ -19,7 +19,7 @@
 enum {
 	DATA_TARGET,     /* an operation of the target's */
 	DATA_TIMED,      /* one whose time is taken: brief.c */
-	DATA_PROBE,      /* of a file system that could be frozen: brief.c */
+	DATA_PROBE,      /* of a file system that could be frozen: blocking.c */
 	DATA_LINKED,     /* one that a commit is linked to; comes only if it failed */
 	DATA_PREPARE,    /* a command that was to make the I/O's data ready */
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
@@ -96,7 +96,7 @@ struct ub_commands {
 /* A command for each tag: single.c. One for many: batch.c. */
 extern const struct ub_commands ub_commands_single, ub_commands_batch;
 
-/* What blocks: a sync; or a change of a range, such as a hole. */
+/* What blocks: a sync, or a change of a range, such as a hole. */
 enum ub_brief_kind { UB_BRIEF_SYNC, UB_BRIEF_RANGE, UB_BRIEF_KINDS };
 
 /* How long the last ones took. */
@@ -129,12 +129,11 @@ struct ub_queue {
 	uint16_t id, depth;     /* of the I/Os that this thread serves */
 	uint16_t threads, part; /* that share the queue, and which of them it is */
 	uint16_t idle, busy;    /* I/Os that are: state.h */
-	uint16_t expected;      /* completions, if only one of those that came is none of a commit */
-	uint16_t linked;        /* with the kernel, which is to end them: state.h */
-	uint16_t commits;       /* completions to come of commits alone: they bring no I/O */
-	uint16_t lone;          /* so many I/Os came alone, one after the other: eager.c */
-	uint64_t poll_ns;       /* to look for completions before sleeping */
-	bool active;            /* an I/O has come since the timer was set */
+	uint16_t linked;   /* with the kernel, which is to end them: state.h */
+	uint16_t commits;  /* completions to come of commits alone: they bring no I/O */
+	uint16_t lone;     /* so many I/Os came alone, one after the other: eager.c */
+	uint64_t poll_ns;  /* to look for completions before sleeping */
+	bool active;       /* an I/O has come since the timer was set */
 	bool has_timer;
 	bool keeps; /* its buffers stay in memory */
 	bool timer_over;
@@ -152,9 +151,9 @@ struct ub_queue {
 	uint16_t asked;  /* I/Os whose data is asked for: get_data.c */
 	uint16_t rounds; /* of waiting for nothing but these */
 
-	/* Operations that block: brief.c. */
+	/* Operations that block: brief.c, blocking.c. */
 	struct ub_brief brief[UB_BRIEF_KINDS];
-	uint64_t began_ns;     /* one whose time is taken; 0: there is none */
+	uint64_t began_ns; /* one whose time is taken; 0: there is none */
 	uint8_t began_kind;
 	struct ub_range range; /* that is changed when it is known that nobody waits for that */
 
@@ -254,6 +253,20 @@ static inline uint64_t ub_io_data(const struct ub_queue *q, const struct ub_io *
 	return DATA(kind, (uint64_t)(io - q->ios));
 }
 
+/* An operation of the I/O's, for the target's files. */
+static inline struct io_uring_sqe *ub_op_sqe(struct ub_queue *q, struct ub_io *io)
+{
+	io->pending++;
+	return ub_queue_sqe(q);
+}
+
+static inline void ub_op_finish(const struct ub_queue *q, struct io_uring_sqe *sqe,
+				const struct ub_io *io, int kind)
+{
+	sqe->flags |= IOSQE_FIXED_FILE;
+	sqe->user_data = ub_io_data(q, io, kind);
+}
+
 /* The way of an I/O through the queue: request.c. One has come in a tag that was away. */
 void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone);
 /* Its commit came to nothing, and its data is gone by now: all of it is done once more. */
@@ -289,22 +302,19 @@ bool ub_again(uint8_t *since);
 bool ub_io_again(struct ub_io *io, int res);
 
 /*
- * What blocks, called by the thread itself where that is cheaper: brief.c.
- * Syncs all of a file, or changes a range of it. Return: false: it is for the ring; else complete() was
- * called, or will be.
+ * Will an operation that blocks be over soon, and keep nobody waiting? brief.c. @now: ub_now_ns()
  */
-bool ub_brief_sync(struct ub_queue *q, struct ub_io *io, unsigned file);
-bool ub_brief_range(struct ub_queue *q, struct ub_io *io, const struct ub_range *range);
-/* Such an operation goes to the ring. Return: its time is taken, and it is to be DATA_TIMED. */
+bool ub_brief_is_only(struct ub_queue *q, const struct ub_io *io);
+bool ub_brief_is_short(const struct ub_queue *q, enum ub_brief_kind kind, uint64_t now);
+/* One is over that began at @began. */
+void ub_brief_note(struct ub_queue *q, enum ub_brief_kind kind, uint64_t began);
+/* One goes to the ring. Return: its time is taken, and it is to be DATA_TIMED. */
 bool ub_brief_time(struct ub_queue *q, const struct ub_io *io, enum ub_brief_kind kind);
 /* That has ended. */
 void ub_brief_timed(struct ub_queue *q);
-/* A DATA_PROBE of the I/O's. */
-void ub_brief_probed(struct ub_queue *q, struct ub_io *io, int res);
-/* Puts the change on the ring: ops.c. */
-void ub_range_queue(struct ub_queue *q, struct ub_io *io, const struct ub_range *range);
-/* Writes nothing to a file: ops.c. */
-void ub_probe_queue(struct ub_queue *q, struct ub_io *io, unsigned file);
+
+/* A DATA_PROBE of the I/O's has ended: blocking.c. */
+void ub_blocking_probed(struct ub_queue *q, struct ub_io *io, int res);
 
 static inline uint64_t ub_now_ns(void)
 {

@@ -1,40 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* What targets do with an I/O: target/io.h, on the ring. */
+/* What targets do with an I/O, target/io.h: moving data, and ending it. */
 #include <errno.h>
-#include <fcntl.h>
 #include <string.h>
 #include <sys/mman.h>
 
 #include "queue/internal.h"
 #include "queue/state.h"
 
-/* From Linux 6.12's block device interface, newer than the headers that we build with: the range
- * is in addr and addr3 (blkdev_uring_cmd()). */
-#define BLOCK_URING_CMD_DISCARD _IO(0x12, 0)
-
 /* Never written, and not const only to lie in .bss: reading it maps the kernel's page of zeroes,
  * and it takes no room in the program's file. */
 static char zeroes[UB_ZEROES_MAX] __attribute__((aligned(4096)));
-
-static struct io_uring_sqe *op_sqe(struct ub_queue *q, struct ub_io *io)
-{
-	io->pending++;
-	return ub_queue_sqe(q);
-}
-
-static void finish_sqe(const struct ub_queue *q, struct io_uring_sqe *sqe, const struct ub_io *io,
-		       int kind)
-{
-	sqe->flags |= IOSQE_FIXED_FILE;
-	sqe->user_data = ub_io_data(q, io, kind);
-}
-
-static struct io_uring_sqe *blocking_sqe(struct ub_queue *q, struct ub_io *io,
-					 enum ub_brief_kind kind, int *ret_kind)
-{
-	*ret_kind = ub_brief_time(q, io, kind) ? DATA_TIMED : DATA_TARGET;
-	return op_sqe(q, io);
-}
 
 /*
  * A piece of the I/O's data, in its buffer or, with slots, in the ring's table under the I/O's index,
@@ -65,7 +40,7 @@ static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, ui
 		ub_queue_link(q, io, sqe);
 	} else {
 		io->pending++;
-		finish_sqe(q, sqe, io, DATA_TARGET);
+		ub_op_finish(q, sqe, io, DATA_TARGET);
 	}
 	return sqe;
 }
@@ -90,78 +65,10 @@ void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t d
 void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
 			uint64_t offset)
 {
-	struct io_uring_sqe *sqe = op_sqe(q, io);
+	struct io_uring_sqe *sqe = ub_op_sqe(q, io);
 
 	io_uring_prep_write(sqe, (int)(FILE_TARGET + file), zeroes, len, offset);
-	finish_sqe(q, sqe, io, DATA_TARGET);
-}
-
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset, uint32_t len)
-{
-	struct io_uring_sqe *sqe;
-	int kind;
-
-	if (len == 0 && ub_brief_sync(q, io, file))
-		return;
-	sqe = blocking_sqe(q, io, UB_BRIEF_SYNC, &kind);
-	io_uring_prep_fsync(sqe, (int)(FILE_TARGET + file), IORING_FSYNC_DATASYNC);
-	sqe->off = len ? offset : 0;
-	sqe->len = len;
-	finish_sqe(q, sqe, io, kind);
-}
-
-static void discard(struct io_uring_sqe *sqe, const struct ub_range *range)
-{
-	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = (int)(FILE_TARGET + range->file);
-	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
-	sqe->addr = range->offset;
-	sqe->addr3 = range->len;
-	/* A worker submits it, so that it may block: without blocking, a stacked device that does
-	 * not offer that fails it with EOPNOTSUPP (submit_bio_noacct()), and nobody tries again. */
-	sqe->flags |= IOSQE_ASYNC;
-}
-
-void ub_range_queue(struct ub_queue *q, struct ub_io *io, const struct ub_range *range)
-{
-	int kind;
-	struct io_uring_sqe *sqe = blocking_sqe(q, io, UB_BRIEF_RANGE, &kind);
-
-	if (range->mode == UB_RANGE_DISCARD)
-		discard(sqe, range);
-	else
-		io_uring_prep_fallocate(sqe, (int)(FILE_TARGET + range->file), range->mode,
-					(off_t)range->offset, (off_t)range->len);
-	finish_sqe(q, sqe, io, kind);
-}
-
-static void change(struct ub_queue *q, struct ub_io *io, const struct ub_range *range)
-{
-	if (!ub_brief_range(q, io, range))
-		ub_range_queue(q, io, range);
-}
-
-void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
-		     uint64_t len)
-{
-	change(q, io,
-	       &(struct ub_range){.offset = offset, .len = len, .mode = mode, .file = file});
-}
-
-void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
-		   uint64_t len)
-{
-	change(q, io,
-	       &(struct ub_range){
-		       .offset = offset, .len = len, .mode = UB_RANGE_DISCARD, .file = file});
-}
-
-void ub_probe_queue(struct ub_queue *q, struct ub_io *io, unsigned file)
-{
-	struct io_uring_sqe *sqe = op_sqe(q, io);
-
-	io_uring_prep_write(sqe, (int)(FILE_TARGET + file), zeroes, 0, 0);
-	finish_sqe(q, sqe, io, DATA_PROBE);
+	ub_op_finish(q, sqe, io, DATA_TARGET);
 }
 
 int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,

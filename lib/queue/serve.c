@@ -50,7 +50,7 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 		break;
 	case DATA_PROBE:
 		io->pending--;
-		ub_brief_probed(q, io, cqe->res);
+		ub_blocking_probed(q, io, cqe->res);
 		break;
 	case DATA_PREPARE:
 		io->pending--;
@@ -70,7 +70,7 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 /* Is there one completion, and nobody busy? Those of commits come besides, and count for none. */
 static bool is_alone(const struct ub_queue *q)
 {
-	return !ub_queue_is_busy(q) && io_uring_cq_ready(&q->ring.uring) == q->expected &&
+	return !ub_queue_is_busy(q) && io_uring_cq_ready(&q->ring.uring) == 1U + q->commits &&
 	       !ub_ring_has_more(&q->ring);
 }
 
@@ -82,7 +82,6 @@ static void drain(struct ub_queue *q)
 
 	if (q->path->submitted && ub_ring_queued(&q->ring) == 0)
 		q->path->submitted(q);
-	q->expected = (uint16_t)(1 + q->commits);
 	alone = is_alone(q);
 	/* Each gives its place back before it is worked on: that may enter the kernel, which posts more. */
 	for (; left; left--) {

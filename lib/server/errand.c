@@ -32,6 +32,8 @@
 #define REAP_MS 1000
 /* What an errand finds open: the /dev of whoever started the server. */
 #define DEV_FD 3
+/* The line on its standard output that says so of the device. The others are notes. */
+#define LIVE "live"
 
 struct errand {
 	struct ub_ctrl *ctrl;
@@ -71,38 +73,47 @@ static int run_check(const struct errand *e)
 	return server.answer == UB_SERVED_NO || server.ending ? -EBUSY : -EALREADY;
 }
 
-/* The scheduler at once, before many have opened the disk. A device that keeps another one serves. */
-static int run_start(const struct errand *e)
+/* Opens the disk's node, if it is there. Return: a descriptor or a negative errno. */
+static int try_node(const struct errand *e, dev_t disk)
 {
-	struct ub_error err = {0};
-	int ret = command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
+	char name[32];
 
-	if (!ret && strcmp(e->scheduler, UB_SCHEDULER_KEEP) != 0 &&
-	    ub_scheduler_set(e->info.dev_id, e->scheduler, &err) != 0)
-		(void)printf("%s\n", err.msg);
-	return ret;
+	(void)snprintf(name, sizeof(name), "ublkb%u", e->info.dev_id);
+	return ub_node_open(DEV_FD, name, S_IFBLK, disk, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
-/* Waits for the node without a deadline: the server has one. Return: a descriptor, -ENOTBLK (what
- * lies there is no node, so none will come), or another negative errno. */
+static bool may_come(int error)
+{
+	return error == -ENOENT || error == -EACCES || error == -EPERM || error == -ENXIO ||
+	       error == -ESTALE;
+}
+
+/*
+ * Waits for the node without a deadline: the server has one. What watches for it stays open until this
+ * process ends, and is not there at all where the node is: to close it takes a grace period.
+ * Return: a descriptor, -ENOTBLK (what lies there is no node, so none will come), or another negative
+ * errno.
+ */
 static int open_node(const struct errand *e)
 {
-	_cleanup_close_ int watch = inotify_init1(IN_CLOEXEC);
 	struct ublk_params params;
-	char name[32], events[4096];
-	int fd = ub_ctrl_get_params(e->ctrl, &e->info, &params);
+	char events[4096];
+	int fd = ub_ctrl_get_params(e->ctrl, &e->info, &params), watch;
 	dev_t disk;
 
 	if (fd)
 		return fd;
 	disk = makedev(params.devt.disk_major, params.devt.disk_minor);
+	fd = try_node(e, disk);
+	if (!may_come(fd))
+		return fd;
+	watch = inotify_init1(IN_CLOEXEC);
 	if (fchdir(DEV_FD) != 0 || watch < 0 ||
 	    inotify_add_watch(watch, ".", IN_CREATE | IN_ATTRIB | IN_MOVED_TO) < 0)
 		return -errno;
-	(void)snprintf(name, sizeof(name), "ublkb%u", e->info.dev_id);
 	for (;;) {
-		fd = ub_node_open(DEV_FD, name, S_IFBLK, disk, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
-		if (fd != -ENOENT && fd != -EACCES && fd != -EPERM && fd != -ENXIO && fd != -ESTALE)
+		fd = try_node(e, disk);
+		if (!may_come(fd))
 			return fd;
 		if (read(watch, events, sizeof(events)) < 0)
 			return -errno;
@@ -116,7 +127,7 @@ static int run_open(const struct errand *e)
 	return fd < 0 ? fd : 0;
 }
 
-static int run_scan(const struct errand *e)
+static int scan(const struct errand *e)
 {
 	_cleanup_close_ int fd = open_node(e);
 
@@ -125,6 +136,36 @@ static int run_scan(const struct errand *e)
 	/* A disk without a partition table has nothing to scan: that is no failure. */
 	(void)ioctl(fd, BLKRRPART);
 	return 0;
+}
+
+/* The scheduler at once, before many have opened the disk. A device that keeps another one serves. */
+static int run_start(const struct errand *e)
+{
+	struct ub_error err = {0};
+	int ret = command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
+
+	if (ret)
+		return ret;
+	(void)printf(LIVE "\n");
+	(void)fflush(stdout);
+	if (strcmp(e->scheduler, UB_SCHEDULER_KEEP) != 0 &&
+	    ub_scheduler_set(e->info.dev_id, e->scheduler, &err) != 0)
+		(void)printf("%s\n", err.msg);
+	return 0;
+}
+
+static int run_start_open(const struct errand *e)
+{
+	int ret = run_start(e);
+
+	return ret ? ret : run_open(e);
+}
+
+static int run_start_scan(const struct errand *e)
+{
+	int ret = run_start(e);
+
+	return ret ? ret : scan(e);
 }
 
 static int stop_unused(const struct errand *e, int64_t until_ms)
@@ -156,8 +197,9 @@ static const struct {
 } errands[] = {
 	[ERRAND_CHECK] = {"check", run_check},
 	[ERRAND_START] = {"start", run_start},
+	[ERRAND_START_OPEN] = {"start-open", run_start_open},
+	[ERRAND_START_SCAN] = {"start-scan", run_start_scan},
 	[ERRAND_OPEN] = {"open", run_open},
-	[ERRAND_SCAN] = {"scan", run_scan},
 	[ERRAND_TRY_STOP] = {"try-stop", run_try_stop},
 	[ERRAND_WAIT_STOP] = {"wait-stop", run_wait_stop},
 	[ERRAND_STOP] = {"stop", run_stop},
@@ -199,8 +241,8 @@ int server_errand_main(char **argv)
 	return EINVAL;
 }
 
-/* @notes: a pipe's end; what the errand prints comes out of the other one. */
-static int spawn(const struct server *s, enum server_errand errand, int notes, pid_t *ret_pid)
+/* @out: a pipe's end; what the errand prints comes out of the other one. */
+static int spawn(const struct server *s, enum server_errand errand, int out, pid_t *ret_pid)
 {
 	const char *scheduler = s->record.spec.scheduler;
 	posix_spawn_file_actions_t files;
@@ -230,7 +272,7 @@ static int spawn(const struct server *s, enum server_errand errand, int notes, p
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
 	ret = posix_spawn_file_actions_init(&files);
 	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&files, notes, STDOUT_FILENO);
+		ret = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
 	if (!ret && s->dev_fd >= 0)
 		ret = posix_spawn_file_actions_adddup2(&files, s->dev_fd, DEV_FD);
 	if (!ret)
@@ -240,8 +282,8 @@ static int spawn(const struct server *s, enum server_errand errand, int notes, p
 	return -ret;
 }
 
-/* What an errand has to tell of what it could not do, though it came to its end: a line each. */
-static void take_notes(struct server *s, int pipe)
+/* What an errand had to tell: a line each. */
+static void take_lines(struct server *s, int pipe)
 {
 	char text[1024], *save = NULL;
 	ssize_t n = read(pipe, text, sizeof(text) - 1);
@@ -250,7 +292,10 @@ static void take_notes(struct server *s, int pipe)
 		return;
 	text[n] = '\0';
 	for (char *line = strtok_r(text, "\n", &save); line; line = strtok_r(NULL, "\n", &save))
-		ub_note(&s->record.notes, "%s", line);
+		if (strcmp(line, LIVE) == 0)
+			s->live = true;
+		else
+			ub_note(&s->record.notes, "%s", line);
 }
 
 /* Why this errand makes no sense any more; 0: it does. @terms: as they were when it began. */
@@ -271,17 +316,17 @@ int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
 {
 	int64_t deadline = ub_now_ms() + timeout_ms;
 	unsigned terms = s->terms;
-	int ret, reason = reason_to_end(s, errand, terms), notes[2];
+	int ret, reason = reason_to_end(s, errand, terms), ends[2];
 	_cleanup_close_ int from = -1;
 	pid_t pid;
 
 	if (reason)
 		return reason;
-	if (pipe2(notes, O_CLOEXEC | O_NONBLOCK) != 0)
+	if (pipe2(ends, O_CLOEXEC | O_NONBLOCK) != 0)
 		return -errno;
-	from = notes[0];
-	ret = spawn(s, errand, notes[1], &pid);
-	ub_close(&notes[1]);
+	from = ends[0];
+	ret = spawn(s, errand, ends[1], &pid);
+	ub_close(&ends[1]);
 	if (ret)
 		return ret;
 	ret = ub_fault("errand-pidfd");
@@ -298,7 +343,7 @@ int server_errand(struct server *s, enum server_errand errand, int timeout_ms)
 	}
 	ret = ub_process_end(pid, s->errand_fd, 0, REAP_MS);
 	ub_close(&s->errand_fd);
-	take_notes(s, from);
+	take_lines(s, from);
 	/* One that has ended in the meantime has done what it was to do. */
 	return ret > 0 ? -ret : ret < 0 && reason ? reason : ret;
 }

@@ -15,13 +15,14 @@
 struct server;
 
 enum server_errand {
-	ERRAND_CHECK,     /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives,
+	ERRAND_CHECK,      /* may the device be recovered? -EBUSY: not yet, -EALREADY: it lives,
 			   * -ENOTRECOVERABLE: it is dead, -EINVAL: it never may */
-	ERRAND_START,     /* START_DEV, and the I/O scheduler */
-	ERRAND_OPEN,      /* waits until the node is there and opens */
-	ERRAND_SCAN,      /* the same, and looks for partitions */
-	ERRAND_TRY_STOP,  /* stops the device unless somebody uses it: -EBUSY */
-	ERRAND_WAIT_STOP, /* the same, when nobody uses it any more */
+	ERRAND_START,      /* START_DEV, and the I/O scheduler */
+	ERRAND_START_OPEN, /* the same, and waits until the node is there and opens */
+	ERRAND_START_SCAN, /* the same, and looks for partitions */
+	ERRAND_OPEN,       /* waits until the node is there and opens */
+	ERRAND_TRY_STOP,   /* stops the device unless somebody uses it: -EBUSY */
+	ERRAND_WAIT_STOP,  /* the same, when nobody uses it any more */
 	ERRAND_STOP,
 };
 
@@ -29,6 +30,7 @@ enum server_errand {
  * Runs an errand while the server's events are taken care of. One that is to bring the device up
  * ends early with -EINTR when the command line went away or a SIGTERM came, or with the error of a
  * queue that died; one that is to stop the device if it is unused ends with -EINTR at the next SIGTERM.
+ * Once the device is live the server's `live` is set, whatever else the errand comes to.
  * @timeout_ms: negative for ever. What does not end by a SIGKILL is left behind.
  * Return: 0, a negative errno, -ETIMEDOUT.
  */

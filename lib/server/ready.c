@@ -11,37 +11,51 @@
 #include "kernel/node.h"
 #include "server/server.h"
 
-static int wait_node(struct server *s, struct ub_error *err)
+int server_fail_node(struct server *s, int code, struct ub_error *err)
 {
-	bool scan = s->mode == UB_LAUNCH_ADD && (s->info->flags & UBLK_F_NO_AUTO_PART_SCAN) &&
-		    !s->record.spec.no_partition_scan;
 	char path[32];
-	int ret = ub_fault("node");
 
-	if (!ret)
-		ret = server_errand(s, scan ? ERRAND_SCAN : ERRAND_OPEN, ub_left_ms(s->deadline));
 	(void)ub_dev_block_path(s->record.id, path);
-	if (ret == -ENOTBLK)
-		return ub_fail_text(err, UB_STAGE_NODE, ret,
+	if (code == -ENOTBLK)
+		return ub_fail_text(err, UB_STAGE_NODE, code,
 				    "cannot use %s: that is no block device, and was there before",
 				    path);
-	return ret ? ub_fail(err, UB_STAGE_NODE, ret, "cannot open %s", path) : 0;
+	return ub_fail(err, UB_STAGE_NODE, code, "cannot open %s", path);
+}
+
+/* That of a new device was opened when it was started. A recovered one is live whatever becomes of it. */
+static void open_node(struct server *s)
+{
+	struct ub_error err = {0};
+	int ret = server_errand(s, ERRAND_OPEN, ub_left_ms(s->deadline));
+
+	if (ret) {
+		(void)server_fail_node(s, ret, &err);
+		ub_note(&s->record.notes, "%s", err.msg);
+	}
+}
+
+/* A recovered device serves, whoever hears of it; a new one only if its user does. */
+static bool is_interrupted(const struct server *s)
+{
+	return s->mode == UB_LAUNCH_ADD && (s->parent_gone || s->terms);
 }
 
 int server_ready(struct server *s, struct ub_error *err)
 {
-	int ret = s->record.spec.no_wait ? 0 : wait_node(s, err);
+	int ret;
 
+	if (s->mode == UB_LAUNCH_RECOVER && !s->record.spec.no_wait)
+		open_node(s);
 	ub_close(&s->dev_fd);
-	/* A recovered device is live whatever became of its node. */
-	if (ret && s->mode == UB_LAUNCH_ADD)
-		return ret;
-	if (ret)
-		ub_note(&s->record.notes, "%s", err->msg);
 	ret = ub_fault("ready");
 	if (ret)
 		return ub_fail(err, UB_STAGE_NODE, ret, "cannot tell that ublkb%u is ready",
 			       s->record.id);
+	/* What came while the device was started: afterwards it is for a device that serves. */
+	server_wait(s, 0);
+	if (is_interrupted(s))
+		return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
 	server_forget_start();
 	/* What came to be noted after the record was written: no reason to fail, it is written later. */
 	if (s->record.notes.count > s->noted)
@@ -49,9 +63,8 @@ int server_ready(struct server *s, struct ub_error *err)
 	for (unsigned i = 0; i < s->record.notes.count; i++)
 		server_send(s, UB_MESSAGE_NOTE, NULL, s->record.notes.text[i]);
 	server_send(s, UB_MESSAGE_READY, NULL, NULL);
-	/* A recovered device serves, whoever hears of it; a new one only if its user does. */
 	while (s->mode == UB_LAUNCH_ADD && !s->committed) {
-		if (s->parent_gone || s->terms)
+		if (is_interrupted(s))
 			return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
 		server_wait(s, -1);
 	}

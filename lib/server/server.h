@@ -144,6 +144,8 @@ int server_recover(struct server *s, struct ub_error *err);
 
 /* ready.c: the node is there, and everybody is told. */
 int server_ready(struct server *s, struct ub_error *err);
+/* Its disk's node does not open, for the reason @code. Return: @code. */
+int server_fail_node(struct server *s, int code, struct ub_error *err);
 
 /* life.c: serving, stopping, undoing. */
 int server_live(struct server *s);

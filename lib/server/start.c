@@ -304,21 +304,33 @@ int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error
 			    stage == UB_STAGE_START ? "start" : "recover", s->record.id);
 }
 
+static enum server_errand start_errand(const struct server *s)
+{
+	const struct ub_spec *spec = &s->record.spec;
+
+	if (spec->no_wait)
+		return ERRAND_START;
+	return (s->info->flags & UBLK_F_NO_AUTO_PART_SCAN) && !spec->no_partition_scan
+		       ? ERRAND_START_SCAN
+		       : ERRAND_START_OPEN;
+}
+
+/* All in one errand: a program's start costs more than what it has to do. */
 static int start_device(struct server *s, struct ub_error *err)
 {
 	int ret = ub_fault("start");
 
 	if (!ret)
-		ret = server_errand(s, ERRAND_START, ub_left_ms(s->deadline));
-	if (ret == -EINVAL && server_is_namespace_in_the_way())
+		ret = server_errand(s, start_errand(s), ub_left_ms(s->deadline));
+	if (ret == -EINVAL && !s->live && server_is_namespace_in_the_way())
 		return server_fail_namespace(s, UB_STAGE_START, err);
-	if (ret < 0)
+	if (!s->live && ret)
 		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
-	s->live = true;
-	ret = ub_fault("started");
-	if (ret)
+	if (!ret && (ret = ub_fault("started")) != 0)
 		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
-	return 0;
+	if (!ret && !s->record.spec.no_wait)
+		ret = ub_fault("node");
+	return ret ? server_fail_node(s, ret, err) : 0;
 }
 
 int server_add(struct server *s, struct ub_error *err)

@@ -100,7 +100,7 @@ const struct ub_opt ub_spec_options[] = {
 	{ .name = "rotational", .type = UB_OPT_FLAG, AT(rotational),
 	  .help = "say that seeking takes time" },
 	{ .name = "scheduler", .type = UB_OPT_STRING, AT(scheduler), .metavar = "NAME|keep",
-	  .help = "I/O scheduler of the disk, or the one that it has (default: none)" },
+	  .help = "scheduler of its I/O, or keep the kernel's (default: none)" },
 	{ .name = "no-partition-scan", .type = UB_OPT_FLAG, AT(no_partition_scan),
 	  .help = "do not look for partitions" },
 	{ .name = "no-discard", .type = UB_OPT_FLAG, AT(no_discard),

@@ -20,11 +20,11 @@ struct ub_probe {
 	uint32_t direct_alignment; /* of offsets and lengths of direct I/O; 0: there is none */
 	uint32_t direct_memory;    /* of addresses */
 	bool rotational;
-	bool stable_data; /* that of a direct write must not change until it has ended */
-	bool local;       /* what is done to it depends on nobody but this machine's disks */
-	bool freezable;   /* the file system that it lies in can be frozen */
+	bool stable_data;   /* that of a direct write must not change until it has ended */
+	bool local;         /* what is done to it depends on nobody but this machine's disks */
+	bool freezable;     /* the file system that it lies in can be frozen */
 	bool write_through; /* what a write to the block device has done is durable */
-	bool own_cache;   /* of each description, which others do not sync */
+	bool own_cache;     /* of each description, which others do not sync */
 };
 
 /*

@@ -32,11 +32,11 @@ struct ub_tgt {
 	uint32_t discard_granularity; /* bytes; 0: discard is not advertised */
 	bool write_zeroes;            /* advertised */
 	bool volatile_cache;          /* the client is told to send flushes, and FUA works */
-	bool durable_writes;          /* all are to be: the client was told that there is no cache */
+	bool durable_writes; /* all are to be: the client was told that there is no cache */
 	bool read_only;
 	bool rotational;
 	uint32_t memory_align; /* of data in memory, for operations on its files; bytes; 0: none */
-	bool brief; /* its files lie on this machine: a sync is over when the disk is done */
+	bool brief;       /* its files lie on this machine: a sync is over when the disk is done */
 	bool freezable;   /* what they lie in can be frozen, which keeps changes waiting */
 	bool stable_data; /* of a write: it must not change while operations on files work on it */
 	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */

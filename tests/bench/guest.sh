@@ -303,7 +303,7 @@ run_rounds()
 	done
 }
 
-[[ $part $set != 'plain full' ]] || set=plain
+[[ "$part $set" != 'plain full' ]] || set=plain
 declare -n all_cells=CELLS_$set
 cells=("${all_cells[@]}")
 if [[ $part == exact ]]; then

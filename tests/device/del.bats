@@ -420,6 +420,48 @@ hang()
 	wait_for 5 nothing_left
 }
 
+@test "many at once: those in use are refused in their order, with who uses them, and the others go" {
+	for ((i = 0; i < 40; i++)); do
+		ublk add -n "$i" -t mem --size 16M >/dev/null
+	done
+	mkfs.ext4 -q /dev/ublkb35
+	mkdir m
+	mount /dev/ublkb35 m
+	at_end unmount "$PWD/m"
+	sleep 1000 7</dev/ublkb2 &
+	sleeper=$!
+	run --separate-stderr ublk del --all --json
+	[ "$status" -eq 1 ]
+	[ "$(jq -c '[.deleted[].id] == [range(40)] - [2, 35]' <<<"$output")" = true ]
+	[[ $(jq -r '.errors[0].message' <<<"$output") == *"ublkb2: it is in use: open by sleep ($sleeper)" ]]
+	[[ $(jq -r '.errors[1].message' <<<"$output") == *"ublkb35: it is in use: mounted on $PWD/m" ]]
+	[ "$(ublk list --json | jq -c '[.devices[].id]')" = '[2,35]' ]
+	end_job "$sleeper"
+	umount m
+	# One that is not there is told in its turn.
+	run ublk del 2 7 35
+	[ "$status" -eq 1 ]
+	[[ $output == *'cannot find ublkb7'* ]]
+	nothing_left
+}
+
+@test "a del of many that is killed leaves nobody who stops the others later" {
+	for i in 0 1 2 3; do
+		ublk add -n "$i" -t null --size 16M >/dev/null
+		kill -STOP "$(server_of "$i")"
+	done
+	"$UBLK" del --all &
+	deleter=$!
+	wait_for 20 eval '[[ $(pgrep -cx ublk) -ge 5 ]]'
+	kill -KILL "$deleter"
+	wait_for 10 eval '! pgrep -x ublk'
+	for i in 0 1 2 3; do
+		kill -CONT "$(server_of "$i")"
+	done
+	ublk del --all
+	nothing_left
+}
+
 @test "a record of another device under its number is not believed, and goes with neither" {
 	dev=$(ublk add -t null)
 	jq '.token = "0x3039"' /run/ublk/0.json >other.json

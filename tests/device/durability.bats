@@ -122,8 +122,10 @@ ext4_on_cached_disk()
 }
 
 @test "a disk that has a volatile cache when its device is recovered, and had none before" {
-	disk=$(make_ram_disk 32)
+	disk=$(make_ram_disk 32 512 cache_size=8)
+	echo 'write through' >"/sys/block/${disk#/dev/}/queue/write_cache"
 	dev=$(ublk add -t loop -f "$disk")
+	[ "$(cat "/sys/block/${dev#/dev/}/queue/write_cache")" = 'write through' ]
 	park "$dev"
 	echo 'write back' >"/sys/block/${disk#/dev/}/queue/write_cache"
 	run --separate-stderr ublk recover "$dev"
@@ -150,10 +152,10 @@ ext4_on_cached_disk()
 	done
 }
 
-# A disk whose writes can be made to fail, and a device of buffered I/O on it.
+# A disk with a cache whose writes can be made to fail, and a device on it.
 on_failing_disk()
 {
-	disk=$(make_ram_disk 16)
+	disk=$(make_ram_disk 16 512 cache_size=8)
 	size=$(blockdev --getsz "$disk")
 	modprobe dm_flakey
 	map_disk failing "0 $size linear $disk 0"

@@ -481,7 +481,7 @@ is_recorded()
 
 @test "an errand without its server does nothing" {
 	dev=$(ublk add -t null)
-	run -3 "${UBLK%/*}/ublk-server" errand stop 0 "$(jq -r .token /run/ublk/0.json)" 1
+	run -3 "${UBLK%/*}/ublk-server" errand stop 0 "$(jq -r .token /run/ublk/0.json)" 1 none
 	[ "$(state_of "$dev")" = live ]
 	ublk del "$dev"
 }

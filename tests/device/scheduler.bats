@@ -60,7 +60,7 @@ shown_scheduler()
 	read_block /dev/ublkb0
 	ublk show /dev/ublkb0 --json | jq -e '.devices[0].notes | any(contains("has no cfq"))'
 	ublk del /dev/ublkb0
-	for name in '' a/b none,bfq 0123456789abcdef; do
+	for name in a/b none,bfq NONE 0123456789abcdef; do
 		run ublk add -t null --size 1G --scheduler "$name"
 		[ "$status" -eq 2 ]
 		[[ $output == *'--scheduler takes'* ]]

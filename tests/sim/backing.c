@@ -278,8 +278,9 @@ static void check_place(const struct op *op)
 {
 	uint64_t end = end_of_file();
 
-	if ((is_read(op) || is_write(op)) && (op->sqe.off < sim.config.offset * SECTOR ||
-					      op->sqe.off + op->sqe.len > end || op->sqe.len == 0) &&
+	if ((is_read(op) || is_write(op)) &&
+	    (op->sqe.off < sim.config.offset * SECTOR || op->sqe.off + op->sqe.len > end ||
+	     op->sqe.len == 0) &&
 	    !is_probe(op))
 		object("%u bytes at %llu of the backing", op->sqe.len,
 		       (unsigned long long)op->sqe.off);

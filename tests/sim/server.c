@@ -280,6 +280,8 @@ void server_check(const struct server *s)
 			object("a queue has something to tell: %s", status.fault);
 		if (q->busy || q->waiting || q->pool.spent)
 			object("queue %u ends with %u I/Os left", i, q->busy);
+		if (q->linked)
+			object("queue %u ends with %u I/Os linked", i, q->linked);
 		if (q->pool.base && q->pool.free != q->pool.count)
 			object("queue %u ends with %u buffers of %u", i, q->pool.free,
 			       q->pool.count);
