@@ -130,20 +130,13 @@ static uint64_t program_size(uint64_t page)
 	return size;
 }
 
-/* Requests of one of the threads that share a queue. */
-static uint32_t share_of(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info)
-{
-	uint32_t threads = ub_spec_threads_per_queue(spec, info->queue_depth);
-
-	return (info->queue_depth + threads - 1) / threads;
-}
-
 /* Addresses for the buffers of a thread: one for each request. Locked, or in huge pages, what is
  * mapped is in memory: then a capped pool has no more than it may. */
 static uint64_t buffer_space(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
 			     int path, uint64_t page)
 {
-	uint64_t all = (uint64_t)share_of(spec, info) * info->max_io_buf_bytes;
+	uint64_t all = (uint64_t)ub_spec_ios(spec, info->nr_hw_queues, info->queue_depth) *
+		       info->max_io_buf_bytes;
 	uint64_t cap = ub_budget_buffers(spec, info) / page * page;
 
 	if (!ub_path_has_pool(path) || !spec->buffer_memory || !(spec->mlock || spec->huge_pages) ||
@@ -179,7 +172,7 @@ static int32_t node_of_cpus(const struct ub_spec *spec, const struct ub_layout *
 {
 	cpu_set_t cpus[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
 
-	if (ub_spec_deal_cpus(spec, (uint32_t)queue * layout->threads,
+	if (ub_spec_deal_cpus(spec, (uint32_t)queue / layout->share * layout->threads,
 			      (unsigned)ub_layout_stretches(layout), cpus, sizeof(cpus)) <= 0)
 		return -1;
 	return ub_sysfs_cpus_node(cpus, sizeof(cpus));
@@ -232,6 +225,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.queues = info->nr_hw_queues;
 	facts.depth = info->queue_depth;
 	facts.threads = ub_spec_threads_per_queue(spec, facts.depth);
+	facts.share = ub_spec_queues_per_thread(spec, facts.queues);
 	facts.ops_per_io = tgt->ops_per_io;
 	facts.desc_size = ub_desc_size(info);
 	if (info->flags & UBLK_F_BATCH_IO)
@@ -272,11 +266,11 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 uint64_t ub_budget_buffers(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info)
 {
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
-
-	uint32_t threads = info->nr_hw_queues * ub_spec_threads_per_queue(spec, info->queue_depth);
+	uint32_t threads = ub_spec_threads(spec, info->nr_hw_queues, info->queue_depth);
 
 	if (!spec->buffer_memory)
-		return (uint64_t)share_of(spec, info) * info->max_io_buf_bytes;
+		return (uint64_t)ub_spec_ios(spec, info->nr_hw_queues, info->queue_depth) *
+		       info->max_io_buf_bytes;
 	return spec->buffer_memory / threads / page * page;
 }
 

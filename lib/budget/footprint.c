@@ -62,7 +62,7 @@ static bool find_part(const struct mapping *m, const struct ub_record_memory *me
 			   layout->size[i]))
 			continue;
 		region->kind = kinds[i];
-		region->queue = (int32_t)(stretch / layout->threads);
+		region->queue = (int32_t)ub_layout_queue(layout, stretch);
 		return true;
 	}
 	return false;

@@ -76,7 +76,7 @@ static int by_tid(const void *a, const void *b)
 	return x->tid < y->tid ? -1 : x->tid > y->tid;
 }
 
-static int add_thread(struct ub_placement *p, int32_t tid, const char *status)
+static int copy_thread(struct ub_placement *p, const struct ub_placed_thread *thread)
 {
 	struct ub_placed_thread *more =
 		reallocarray(p->threads, p->thread_count + 1, sizeof(*more));
@@ -84,10 +84,16 @@ static int add_thread(struct ub_placement *p, int32_t tid, const char *status)
 	if (!more)
 		return -ENOMEM;
 	p->threads = more;
-	more += p->thread_count++;
-	*more = (struct ub_placed_thread){.tid = tid};
-	find_allowed(status, more);
+	more[p->thread_count++] = *thread;
 	return 0;
+}
+
+static int add_thread(struct ub_placement *p, int32_t tid, const char *status)
+{
+	struct ub_placed_thread thread = {.tid = tid};
+
+	find_allowed(status, &thread);
+	return copy_thread(p, &thread);
 }
 
 /* Which queue a thread of that name serves (queue/queue.c gives it). Return: false: none. */
@@ -99,6 +105,17 @@ static bool is_named_for(const char *comm, uint32_t dev, size_t *ret_queue)
 		return false;
 	*ret_queue = queue;
 	return true;
+}
+
+/* A thread that serves several queues has the first one's name. */
+static int spread(struct ub_placement *list, size_t count, uint32_t share)
+{
+	int ret = 0;
+
+	for (size_t i = 0; i < count && !ret; i++)
+		if (i % share && list[i - i % share].thread_count)
+			ret = copy_thread(&list[i], &list[i - i % share].threads[0]);
+	return ret;
 }
 
 /* They are started in their order. */
@@ -127,7 +144,7 @@ static int find_threads(const struct ub_dev *dev, struct ub_placement *list, siz
 		if (list[i].thread_count)
 			qsort(list[i].threads, list[i].thread_count, sizeof(*list[i].threads),
 			      by_tid);
-	return ret;
+	return ret ? ret : spread(list, count, dev->record.memory.layout.share);
 }
 
 int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, size_t *ret_count)

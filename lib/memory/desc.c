@@ -33,35 +33,47 @@ uint64_t ub_desc_map_offset(const struct ublksrv_ctrl_dev_info *info, unsigned q
 	return UBLKSRV_CMD_BUF_OFFSET + (uint64_t)queue * stride;
 }
 
+/* Of one queue, over what holds its place at @at. */
+static int map_queue(int fd, const struct ublksrv_ctrl_dev_info *info, unsigned queue, void *at)
+{
+	int ret = ub_fault("map");
+
+	if (!ret &&
+	    mmap(at, ub_desc_map_size(info), PROT_READ, MAP_SHARED | MAP_POPULATE | MAP_FIXED, fd,
+		 (off_t)ub_desc_map_offset(info, queue)) == MAP_FAILED)
+		ret = -errno;
+	return ret;
+}
+
 int ub_desc_map(struct ub_desc_map *map, int fd, const struct ublksrv_ctrl_dev_info *info,
-		unsigned queue, struct ub_error *err)
+		unsigned queue, unsigned queues, struct ub_error *err)
 {
 	size_t size = ub_desc_map_size(info);
-	void *base = MAP_FAILED;
-	int ret;
+	char *base = MAP_FAILED;
+	int ret = -EINVAL;
 
-	if (queue >= info->nr_hw_queues)
-		return ub_fail(err, UB_STAGE_MAP, -EINVAL, "cannot map descriptors of queue %u",
-			       queue);
-	ret = ub_fault("map");
-	if (!ret) {
-		base = mmap(NULL, size, PROT_READ, MAP_SHARED | MAP_POPULATE, fd,
-			    (off_t)ub_desc_map_offset(info, queue));
+	if (queue + queues <= info->nr_hw_queues) {
+		base = mmap(NULL, size * queues, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 		ret = base == MAP_FAILED ? -errno : 0;
 	}
+	for (unsigned i = 0; i < queues && !ret; i++)
+		ret = map_queue(fd, info, queue + i, base + i * size);
+	if (ret && base != MAP_FAILED)
+		(void)munmap(base, size * queues);
 	if (ret)
 		return ub_fail(err, UB_STAGE_MAP, ret, "cannot map descriptors of queue %u", queue);
 	map->base = base;
-	map->size = size;
+	map->stride = size;
 	map->desc_size = ub_desc_size(info);
 	map->depth = info->queue_depth;
+	map->queues = queues;
 	return 0;
 }
 
 void ub_desc_unmap(struct ub_desc_map *map)
 {
 	if (map->base)
-		(void)munmap((void *)(uintptr_t)map->base, map->size);
+		(void)munmap((void *)(uintptr_t)map->base, map->stride * map->queues);
 	*map = (struct ub_desc_map){0};
 }
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One queue's I/O descriptors: an array that the kernel writes and the server maps, read-only. Owns
- * the mapping. Knows the kernel's layout and nothing of queues or devices' lives.
+ * The I/O descriptors of the queues that a thread serves: of each an array that the kernel writes and
+ * the server maps, read-only. Owns the mapping. Knows the kernel's layout and nothing of queues or
+ * devices' lives.
  *
- * The mapping starts at UBLKSRV_CMD_BUF_OFFSET + q * stride, where stride is room for the deepest
+ * A queue's mapping starts at UBLKSRV_CMD_BUF_OFFSET + q * stride, where stride is room for the deepest
  * possible queue, and is exactly as long as the granted depth needs (ublk_ch_mmap() answers EINVAL
  * to any other length, and EPERM to a writable one).
  */
@@ -18,9 +19,10 @@
 
 struct ub_desc_map {
 	const char *base;
-	size_t size;        /* bytes mapped */
+	size_t stride;      /* bytes from one queue's to the next one's */
 	uint32_t desc_size; /* bytes from one descriptor to the next */
 	uint32_t depth;
+	unsigned queues;
 };
 
 /* The size of one descriptor on this device: 24 bytes, or what UBLK_F_IO_DESC_SIZE granted. */
@@ -31,27 +33,28 @@ size_t ub_desc_map_size(const struct ublksrv_ctrl_dev_info *info);
 uint64_t ub_desc_map_offset(const struct ublksrv_ctrl_dev_info *info, unsigned queue);
 
 /*
- * Maps queue @queue of the open char device @fd. @info holds what the kernel granted.
- * Return: 0, -EINVAL (no such queue), or mmap's errno.
+ * Maps @queues queues from @queue on of the open char device @fd. @info holds what the kernel granted.
+ * Return: 0, -EINVAL (no such queues), or mmap's errno.
  */
 int ub_desc_map(struct ub_desc_map *map, int fd, const struct ublksrv_ctrl_dev_info *info,
-		unsigned queue, struct ub_error *err);
+		unsigned queue, unsigned queues, struct ub_error *err);
 void ub_desc_unmap(struct ub_desc_map *map);
 
 /*
- * Reads descriptor @tag, once, into @ret_desc: the kernel may write it again as soon as the I/O is
+ * Reads descriptor @tag of the map's queue @queue, once, into @ret_desc: the kernel may write it again as soon as the I/O is
  * committed, and what was checked has to be what is used.
- * Return: false when @tag is out of range.
+ * Return: false when they are out of range.
  */
-static inline bool ub_desc_get(const struct ub_desc_map *map, unsigned tag,
+static inline bool ub_desc_get(const struct ub_desc_map *map, unsigned queue, unsigned tag,
 			       struct ublksrv_io_desc *ret_desc)
 {
 	const volatile struct ublksrv_io_desc *desc;
 
-	if (__builtin_expect(tag >= map->depth, 0))
+	if (__builtin_expect(tag >= map->depth || queue >= map->queues, 0))
 		return false;
 	desc = (const volatile struct ublksrv_io_desc
-			*)(const volatile void *)(map->base + (size_t)tag * map->desc_size);
+			*)(const volatile void *)(map->base + queue * map->stride +
+						  (size_t)tag * map->desc_size);
 	ret_desc->op_flags = desc->op_flags;
 	ret_desc->nr_sectors = desc->nr_sectors;
 	ret_desc->start_sector = desc->start_sector;

@@ -23,6 +23,7 @@ int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *f
 	};
 	struct ub_layout layout = {.queues = facts->queues,
 				   .threads = facts->threads,
+				   .share = facts->share,
 				   .buffer_page = facts->buffer_page};
 	uint64_t total;
 

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How the memory of a device's queues lies: one stretch of addresses for each thread that serves one
- * (a queue has one thread, or several that share its requests), all alike, and in it one part after
- * the other with a page between that nobody may touch. Arithmetic alone, from numbers to numbers:
- * what is planned, what is mapped and what is found in a running server come from here.
+ * How the memory of a device's queues lies: one stretch of addresses for each thread that serves them
+ * (a queue has one thread, or several that share its requests, or a thread has several queues), all
+ * alike, and in it one part after the other with a page between that nobody may touch. Arithmetic
+ * alone, from numbers to numbers: what is planned, what is mapped and what is found in a running server
+ * come from here.
  */
 #pragma once
 
@@ -35,8 +36,9 @@ extern const char *const ub_part_names[UB_PART_COUNT];
 #endif
 
 struct ub_layout {
-	uint32_t queues, threads;       /* and threads of each queue */
-	uint64_t stride;                /* from one stretch to the next one, bytes */
+	uint32_t queues, threads; /* and threads of each queue */
+	uint32_t share;           /* queues of a thread: 1 where a queue has several threads */
+	uint64_t stride;          /* from one stretch to the next one, bytes */
 	uint64_t offset[UB_PART_COUNT]; /* of a part in the stretch */
 	uint64_t size[UB_PART_COUNT];   /* whole pages; 0: the queue has no such part */
 	uint64_t buffer_page;           /* bytes; larger than the others in huge pages */
@@ -44,7 +46,8 @@ struct ub_layout {
 
 struct ub_layout_facts {
 	uint32_t queues, threads;   /* and threads of each queue */
-	uint32_t depth;             /* I/Os of a thread */
+	uint32_t share;             /* queues of a thread */
+	uint32_t depth;             /* I/Os of a thread, of all its queues */
 	uint32_t target;            /* bytes that the target keeps for a thread */
 	uint32_t batch_element;     /* bytes of each in batches; 0: they come and go one by one */
 	uint64_t buffers;           /* bytes that a thread has of them; rounded up to pages */
@@ -56,7 +59,13 @@ int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *f
 
 static inline uint64_t ub_layout_stretches(const struct ub_layout *layout)
 {
-	return (uint64_t)layout->queues * layout->threads;
+	return ((uint64_t)layout->queues + layout->share - 1) / layout->share * layout->threads;
+}
+
+/* The queue that a stretch is for; where that is several, the first of them. */
+static inline uint32_t ub_layout_queue(const struct ub_layout *layout, uint64_t stretch)
+{
+	return (uint32_t)(stretch / layout->threads * layout->share);
 }
 
 /* Bytes of addresses that all of it takes, from an address that @buffer_page divides on, the

@@ -105,15 +105,16 @@ static void add(struct ub_plan *plan, const struct ub_plan_facts *facts,
 	add_to(&plan->total, region);
 }
 
-/* I/Os of each of the threads that share a queue. */
-static uint32_t share(const struct ub_plan_facts *facts)
+/* I/Os of a thread: of a part of its queue's, or of all of @queues queues'. */
+static uint32_t ios_of(const struct ub_plan_facts *facts, uint32_t queues)
 {
-	return (facts->depth + facts->threads - 1) / facts->threads;
+	return (facts->depth + facts->threads - 1) / facts->threads * queues;
 }
 
-/* One kind of memory of one thread. */
+/* One kind of memory of one thread, which serves @ios I/Os. */
 static struct ub_plan_region region_of(const struct ub_plan *plan,
-				       const struct ub_plan_facts *facts, enum ub_region_kind kind)
+				       const struct ub_plan_facts *facts, enum ub_region_kind kind,
+				       uint32_t ios)
 {
 	const struct ub_layout *layout = &plan->layout;
 	struct ub_plan_region r = {.kind = kind, .node = -1, .page_size = facts->page};
@@ -125,9 +126,9 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		break;
 	case UB_REGION_RINGS:
 		/* The kernel's pages, all of them mapped at once. */
-		r.mapped = ub_ring_size(ub_ring_submissions(share(facts), facts->ops_per_io),
-					ub_ring_completions(share(facts), facts->ops_per_io),
-					SQE_SIZE, facts->page);
+		r.mapped = ub_ring_size(ub_ring_submissions(ios, facts->ops_per_io),
+					ub_ring_completions(ios, facts->ops_per_io), SQE_SIZE,
+					facts->page);
 		r.start = r.most = r.mapped;
 		r.charged = facts->rings_charged ? r.mapped : 0;
 		break;
@@ -135,15 +136,15 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		/* No address of ours leads there. */
 		if (!facts->slots)
 			break;
-		r.start = (uint64_t)share(facts) * SLOT_SIZE;
-		r.most = r.start + (uint64_t)share(facts) *
-					   (SLOT_USED + (uint64_t)facts->slot_pages * SLOT_PAGE);
+		r.start = (uint64_t)ios * SLOT_SIZE;
+		r.most = r.start +
+			 (uint64_t)ios * (SLOT_USED + (uint64_t)facts->slot_pages * SLOT_PAGE);
 		break;
 	case UB_REGION_STATE:
 		/* The pool's slots are touched where there is a pool. */
 		r.mapped = r.most = layout->size[UB_PART_STATE] + layout->size[UB_PART_BATCH];
 		r.start = ub_round_page(ub_layout_before_ios(facts->target_queue) +
-						(uint64_t)share(facts) * UB_IO_STATE_SIZE,
+						(uint64_t)ios * UB_IO_STATE_SIZE,
 					facts->page) +
 			  layout->size[UB_PART_BATCH];
 		/* The ring of provided buffers is at its start, and is the kernel's too. */
@@ -223,7 +224,8 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 	const struct ub_layout_facts wanted = {
 		.queues = facts->queues,
 		.threads = facts->threads,
-		.depth = share(facts),
+		.share = facts->share,
+		.depth = ios_of(facts, facts->share),
 		.target = facts->target_queue,
 		.batch_element = facts->batch_element,
 		.buffers = facts->buffers,
@@ -240,8 +242,12 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 	for (unsigned kind = 0; kind < UB_REGION_TARGET; kind++) {
 		if (kind == UB_REGION_RINGS)
 			add_control_ring(&plan, facts);
-		for (uint32_t queue = 0; queue < facts->queues; queue++) {
-			struct ub_plan_region region = region_of(&plan, facts, kind);
+		uint32_t step = kind == UB_REGION_DESCRIPTORS ? 1 : facts->share;
+
+		for (uint32_t queue = 0; queue < facts->queues; queue += step) {
+			uint32_t left = facts->queues - queue;
+			struct ub_plan_region region = region_of(
+				&plan, facts, kind, ios_of(facts, left < step ? left : step));
 
 			multiply(&region, facts->threads);
 			region.queue = (int32_t)queue;

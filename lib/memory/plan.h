@@ -17,6 +17,7 @@
 struct ub_plan_facts {
 	uint32_t queues, depth;
 	uint32_t threads;         /* that share a queue's requests */
+	uint32_t share;           /* queues that a thread serves */
 	uint32_t ops_per_io;      /* operations that one I/O has on the ring at once */
 	uint32_t desc_size;       /* bytes of one descriptor */
 	uint32_t control_entries; /* of the control commands' ring */

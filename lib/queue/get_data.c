@@ -103,7 +103,8 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 		fetched(q, io, res);
 		return;
 	}
-	if (__builtin_expect(res != UBLK_IO_RES_OK || !ub_desc_get(&q->desc, io->tag, &desc) ||
+	if (__builtin_expect(res != UBLK_IO_RES_OK ||
+				     !ub_desc_get(&q->desc, io->queue, io->tag, &desc) ||
 				     !is_same(io, &desc),
 			     0)) {
 		not_brought(q, io, res);

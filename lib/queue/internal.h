@@ -126,14 +126,15 @@ struct ub_queue {
 	struct ub_tgt_queue own; /* the target's, of this thread */
 	struct ub_desc_map desc;
 	uint32_t max_io;        /* bytes */
-	uint16_t id, depth;     /* of the I/Os that this thread serves */
+	uint16_t id, queues;    /* the first one, and how many this thread serves */
+	uint16_t depth;         /* I/Os of all of them */
 	uint16_t threads, part; /* that share the queue, and which of them it is */
 	uint16_t idle, busy;    /* I/Os that are: state.h */
-	uint16_t linked;   /* with the kernel, which is to end them: state.h */
-	uint16_t commits;  /* completions to come of commits alone: they bring no I/O */
-	uint16_t lone;     /* so many I/Os came alone, one after the other: eager.c */
-	uint64_t poll_ns;  /* to look for completions before sleeping */
-	bool active;       /* an I/O has come since the timer was set */
+	uint16_t linked;        /* with the kernel, which is to end them: state.h */
+	uint16_t commits;       /* completions to come of commits alone: they bring no I/O */
+	uint16_t lone;          /* so many I/Os came alone, one after the other: eager.c */
+	uint64_t poll_ns;       /* to look for completions before sleeping */
+	bool active;            /* an I/O has come since the timer was set */
 	bool has_timer;
 	bool keeps; /* its buffers stay in memory */
 	bool timer_over;
@@ -246,6 +247,12 @@ static inline struct io_uring_sqe *ub_queue_sqe(struct ub_queue *q)
 	sqe = ub_ring_get(&q->ring);
 	*sqe = (struct io_uring_sqe){0};
 	return sqe;
+}
+
+/* The queue that an I/O came in, as the driver counts them. */
+static inline uint16_t ub_io_queue(const struct ub_queue *q, const struct ub_io *io)
+{
+	return (uint16_t)(q->id + io->queue);
 }
 
 static inline uint64_t ub_io_data(const struct ub_queue *q, const struct ub_io *io, int kind)

@@ -47,10 +47,28 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 		   : 0;
 }
 
+/* Which I/Os are this thread's: every so many-th of a queue's tags, so that a few requests at once go to
+ * different threads, or all of several queues. */
+static void find_ios(struct ub_queue *q, const struct ub_layout *layout, unsigned stretch)
+{
+	unsigned depth = q->info.queue_depth;
+
+	q->id = (uint16_t)ub_layout_queue(layout, stretch);
+	q->queues = (uint16_t)(q->id + layout->share > layout->queues ? layout->queues - q->id
+								      : layout->share);
+	q->threads = (uint16_t)layout->threads;
+	q->part = (uint16_t)(stretch % layout->threads);
+	for (unsigned queue = 0; queue < q->queues; queue++)
+		for (unsigned tag = q->part; tag < depth; tag += q->threads) {
+			q->ios[q->depth].queue = (uint8_t)queue;
+			q->ios[q->depth++].tag = (uint16_t)tag;
+		}
+}
+
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
 		 struct ub_error *err)
 {
-	unsigned stretch = config->id * config->threads + config->thread;
+	unsigned stretch = config->stretch;
 	struct ub_queue *q = ub_space_part(config->space, stretch, UB_PART_STATE);
 	int ret;
 
@@ -58,13 +76,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->ios = (void *)((char *)q + ub_layout_before_ios(config->target->type->queue_size));
 	q->stack = ub_space_part(config->space, stretch, UB_PART_STACK);
 	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
-	q->id = (uint16_t)config->id;
 	q->info = *config->info;
-	/* Every so many-th tag, so that a few requests at once go to different threads. */
-	q->depth = (uint16_t)((q->info.queue_depth - config->thread + config->threads - 1) /
-			      config->threads);
-	q->threads = (uint16_t)config->threads;
-	q->part = (uint16_t)config->thread;
+	find_ios(q, &config->space->layout, stretch);
 	q->poll_ns = config->poll_us * 1000ULL;
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;
@@ -75,8 +88,6 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->event_fd = config->event_fd;
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
-	for (unsigned i = 0; i < q->depth; i++)
-		q->ios[i].tag = (uint16_t)(i * q->threads + q->part);
 	q->path->init(q);
 	q->batch = ub_space_part(config->space, stretch, UB_PART_BATCH);
 	q->commands = q->info.flags & UBLK_F_BATCH_IO ? &ub_commands_batch : &ub_commands_single;
@@ -197,7 +208,7 @@ int ub_queue_attach(struct ub_queue *q, int char_fd, struct ub_error *err)
 
 int ub_queue_map(struct ub_queue *q, int char_fd, struct ub_error *err)
 {
-	return ub_desc_map(&q->desc, char_fd, &q->info, q->id, err);
+	return ub_desc_map(&q->desc, char_fd, &q->info, q->id, q->queues, err);
 }
 
 void ub_queue_go(struct ub_queue *q)

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One queue of a device, or one thread's part of it: a ring, descriptors, I/Os, buffers and the
- * thread that serves them. Several threads share a queue by its tags, each of which is served by the
- * one that fetched it (UBLK_F_PER_IO_DAEMON, Linux 6.16); they have nothing else in common. All of it
+ * One queue of a device, or one thread's part of it, or several queues that one thread serves: a ring,
+ * descriptors, I/Os, buffers and the thread. Several threads share a queue by its tags, each of which
+ * is served by the one that fetched it (UBLK_F_PER_IO_DAEMON, Linux 6.16); they have nothing else in
+ * common. A thread with several queues has all their tags on its ring, as if they were one's. All of it
  * belongs to its thread once that runs, so nothing is locked. The making is cut into the steps of the
  * server's start, each of which can fail and be undone by ub_queue_free(), and all of which come
  * before the first fetch. Knows the kernel's interface and the target's, not the device's life.
@@ -23,8 +24,7 @@ struct ub_path;
 extern const struct ub_path ub_path_copy, ub_path_user_copy, ub_path_get_data, ub_path_zero_copy;
 
 struct ub_queue_config {
-	unsigned id;
-	unsigned thread, threads; /* which of those that share the queue, and how many */
+	unsigned stretch; /* of @space, by which it is known which queues are its own */
 	const struct ublksrv_ctrl_dev_info *info; /* as granted; copied */
 	struct ub_tgt *target;                    /* borrowed; shared by all queues */
 	const struct ub_path *path;
@@ -43,7 +43,7 @@ struct ub_queue_config {
 int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *config,
 		 struct ub_error *err);
 
-/* Which queue it is of. */
+/* Which queue it is of; of several, the first. */
 unsigned ub_queue_id(const struct ub_queue *q);
 
 /* Starts the thread, which waits for ub_queue_go(). @cpus: where it may run, or NULL.

@@ -67,7 +67,7 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)
 	uint64_t sectors, start;
 	int ret;
 
-	if (!ub_desc_get(&q->desc, io->tag, &desc)) {
+	if (!ub_desc_get(&q->desc, io->queue, io->tag, &desc)) {
 		ub_queue_fail(q, -EPROTO, "tag %u has no descriptor", io->tag);
 		return;
 	}
@@ -121,7 +121,8 @@ void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)
 void ub_queue_data_command(struct ub_queue *q, struct ub_io *io, uint32_t op, uint64_t addr)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
-	const struct ublksrv_io_cmd cmd = {.q_id = q->id, .tag = io->tag, .addr = addr};
+	const struct ublksrv_io_cmd cmd = {
+		.q_id = ub_io_queue(q, io), .tag = io->tag, .addr = addr};
 	bool out = op == UBLK_U_IO_UNREGISTER_IO_BUF;
 
 	sqe->opcode = IORING_OP_URING_CMD;

@@ -15,7 +15,7 @@ command(struct ub_queue *q, const struct ub_io *io, int kind, uint32_t op, int r
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 	struct ublksrv_io_cmd cmd = {
-		.q_id = q->id,
+		.q_id = ub_io_queue(q, io),
 		.tag = io->tag,
 		.result = result,
 	};
@@ -56,7 +56,7 @@ static int fetch_all(struct ub_queue *q)
 		fetch(q, &q->ios[i]);
 		ub_io_fetches(q, &q->ios[i]);
 		/* The worst moment to die: the driver has half of the last queue's tags. */
-		if (i == q->depth / 2 && q->id + 1 == q->info.nr_hw_queues &&
+		if (i == q->depth / 2 && q->id + q->queues == q->info.nr_hw_queues &&
 		    ub_fault_is_wanted("fetch-half")) {
 			(void)ub_queue_enter(q, 0);
 			ret = ub_fault("fetch-half");

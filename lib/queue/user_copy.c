@@ -16,7 +16,7 @@
  * has bits above the tag's, and the sum carries into them. */
 static off_t position(const struct ub_queue *q, const struct ub_io *io, uint32_t data)
 {
-	return (off_t)(UBLKSRV_IO_BUF_OFFSET + ((uint64_t)q->id << UBLK_QID_OFF) +
+	return (off_t)(UBLKSRV_IO_BUF_OFFSET + ((uint64_t)ub_io_queue(q, io) << UBLK_QID_OFF) +
 		       ((uint64_t)io->tag << UBLK_TAG_OFF) + data);
 }
 

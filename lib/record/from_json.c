@@ -90,6 +90,9 @@ static int read_memory(struct json_object *obj, struct ub_record *r)
 
 	m->layout.queues = r->queues;
 	m->layout.threads = r->queues && r->threads >= r->queues ? r->threads / r->queues : 1;
+	m->layout.share = r->threads && r->threads < r->queues
+				  ? (r->queues + r->threads - 1) / r->threads
+				  : 1;
 	if (ret || !json_object_object_get_ex(obj, "memory", &part) ||
 	    !json_object_is_type(part, json_type_object))
 		return ret;

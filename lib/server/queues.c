@@ -54,7 +54,7 @@ static int bind_memory(struct server *s, unsigned stretch, int node, struct ub_e
 
 	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret,
 			     "cannot take the memory of queue %u from node %d",
-			     stretch / s->space.layout.threads, node)
+			     ub_layout_queue(&s->space.layout, stretch), node)
 		   : 0;
 }
 
@@ -70,7 +70,7 @@ static int touch_huge(struct server *s, unsigned stretch, struct ub_error *err)
 	int ret = ub_space_touch_huge(&s->space, stretch);
 
 	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot take the huge pages of queue %u",
-			     stretch / s->space.layout.threads)
+			     ub_layout_queue(&s->space.layout, stretch))
 		   : 0;
 }
 
@@ -103,28 +103,35 @@ static bool find_asked_cpus(struct server *s, unsigned thread, unsigned threads,
 }
 
 /*
- * Where a thread may run: where the queue's memory is best, that is on the CPUs whose I/O comes to
- * it, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it.
+ * Where a thread may run: where its queues' memory is best, that is on the CPUs whose I/O comes to
+ * them, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it.
  * Return: false: anywhere.
  */
-static bool find_cpus(struct server *s, unsigned queue, unsigned thread, unsigned threads,
-		      cpu_set_t *cpus, size_t size)
+static bool find_cpus(struct server *s, unsigned thread, cpu_set_t *cpus, size_t size)
 {
+	cpu_set_t one[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
+	const struct ub_layout *layout = &s->space.layout;
+	uint32_t queue = ub_layout_queue(layout, thread);
+	int ret = 0;
+
 	CPU_ZERO_S(size, cpus);
 	if (s->record.spec.cpus)
-		return find_asked_cpus(s, thread, threads, cpus, size);
-	return ub_ctrl_get_affinity(s->ctrl, s->info, queue, cpus, (uint16_t)size) == 0 &&
-	       CPU_COUNT_S(size, cpus) > 0;
+		return find_asked_cpus(s, thread, (unsigned)ub_layout_stretches(layout), cpus,
+				       size);
+	for (uint32_t end = queue + layout->share; !ret && queue < end && queue < layout->queues;
+	     queue++) {
+		CPU_ZERO_S(sizeof(one), one);
+		ret = ub_ctrl_get_affinity(s->ctrl, s->info, queue, one, sizeof(one));
+		CPU_OR_S(size, cpus, cpus, one);
+	}
+	return ret == 0 && CPU_COUNT_S(size, cpus) > 0;
 }
 
 /* One thread's, with all that belongs to it. */
 static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struct ub_error *err)
 {
-	unsigned threads = s->space.layout.threads;
 	struct ub_queue_config config = {
-		.id = stretch / threads,
-		.thread = stretch % threads,
-		.threads = threads,
+		.stretch = stretch,
 		.poll_us = s->record.spec.poll_us,
 		.info = s->info,
 		.target = &s->target,
@@ -137,8 +144,7 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 	size_t size = CPU_ALLOC_SIZE(UB_CPUS_MAX);
 	int ret, node;
 
-	if (!find_cpus(s, config.id, stretch, (unsigned)ub_layout_stretches(&s->space.layout), cpus,
-		       size))
+	if (!find_cpus(s, stretch, cpus, size))
 		cpus = NULL;
 	node = choose_node(s, cpus, size);
 	/* Before the queue touches its memory. */

@@ -163,9 +163,11 @@ static int check_granted(struct server *s, uint64_t flags, struct ub_error *err)
 	if (info->nr_hw_queues != spec->queues)
 		ub_note(notes, "%u queues asked for, %u granted: not more than the machine's CPUs",
 			spec->queues, info->nr_hw_queues);
-	threads = info->nr_hw_queues * ub_spec_threads_per_queue(spec, info->queue_depth);
+	threads = ub_spec_threads(spec, info->nr_hw_queues, info->queue_depth);
 	if (spec->threads > threads)
-		ub_note(notes, "%u threads asked for, %u serve: as many for each queue",
+		ub_note(notes,
+			"%u threads asked for, %u serve: as many for each queue, or queues for "
+			"each of them",
 			spec->threads, threads);
 	if (info->queue_depth != spec->depth)
 		ub_note(notes, "depth %u asked for, %u granted", spec->depth, info->queue_depth);

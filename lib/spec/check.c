@@ -42,6 +42,8 @@ static int check_scheduler(const char *name, struct ub_error *err)
 
 static int check_threads(const struct ub_spec *spec, struct ub_error *err)
 {
+	uint32_t share = ub_spec_queues_per_thread(spec, spec->queues);
+	uint32_t ios = ub_spec_ios(spec, spec->queues, spec->depth);
 	cpu_set_t cpus[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
 
 	if (ub_spec_deal_cpus(spec, 0, 1, cpus, sizeof(cpus)) < 0)
@@ -49,9 +51,14 @@ static int check_threads(const struct ub_spec *spec, struct ub_error *err)
 			err,
 			"--cpus takes numbers and ranges up to %u, as 0-3,8, each once; not %s",
 			UB_CPUS_MAX - 1, spec->cpus);
-	if (spec->threads % spec->queues)
+	if (spec->threads > spec->queues && spec->threads % spec->queues)
 		return ub_fail_usage(err, "--threads %u is no multiple of --queues %u",
 				     spec->threads, spec->queues);
+	if (ios > UB_IOS_MAX || share > UB_SHARE_MAX)
+		return ub_fail_usage(err,
+				     "--threads %u is too few: one would serve %u requests of %u "
+				     "queues, and can %u of %u",
+				     spec->threads, ios, share, UB_IOS_MAX, UB_SHARE_MAX);
 	return 0;
 }
 

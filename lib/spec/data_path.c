@@ -34,7 +34,7 @@ int ub_spec_needs_root(struct ub_error *err, const char *option, const char *val
 
 int ub_spec_check_path(const struct ub_spec *spec, struct ub_error *err)
 {
-	uint32_t threads = spec->queues * ub_spec_threads_per_queue(spec, spec->depth);
+	uint32_t threads = ub_spec_threads(spec, spec->queues, spec->depth);
 	uint64_t least = (uint64_t)threads * spec->max_io;
 	int path = ub_spec_path(spec);
 
@@ -55,10 +55,10 @@ int ub_spec_check_path(const struct ub_spec *spec, struct ub_error *err)
 		return ub_fail_usage(
 			err, "--batch on is not for --data-path get-data: a write's data is "
 			     "asked for one by one there");
-	if (spec->threads > spec->queues && spec->batch == UB_BATCH_ON)
+	if (threads != spec->queues && spec->batch == UB_BATCH_ON)
 		return ub_fail_usage(
-			err, "--batch on is for one thread to a queue: --threads %u is more",
-			spec->threads);
+			err, "--batch on is for one thread to a queue, not --threads %u for %u",
+			spec->threads, spec->queues);
 	if (!spec->buffer_memory)
 		return 0;
 	if (!ub_path_has_pool(path))

@@ -174,6 +174,27 @@ uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth)
 	return threads ? threads : 1;
 }
 
+uint32_t ub_spec_queues_per_thread(const struct ub_spec *spec, uint32_t queues)
+{
+	if (spec->threads == 0 || spec->threads >= queues)
+		return 1;
+	return (queues + spec->threads - 1) / spec->threads;
+}
+
+uint32_t ub_spec_threads(const struct ub_spec *spec, uint32_t queues, uint32_t depth)
+{
+	uint32_t share = ub_spec_queues_per_thread(spec, queues);
+
+	return (queues + share - 1) / share * ub_spec_threads_per_queue(spec, depth);
+}
+
+uint32_t ub_spec_ios(const struct ub_spec *spec, uint32_t queues, uint32_t depth)
+{
+	uint32_t threads = ub_spec_threads_per_queue(spec, depth);
+
+	return (depth + threads - 1) / threads * ub_spec_queues_per_thread(spec, queues);
+}
+
 int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned threads,
 		      cpu_set_t *ret_cpus, size_t size)
 {

@@ -49,7 +49,9 @@ enum ub_recovery {
 
 /* CPUs that a machine may have (the driver wants room for every one that could be plugged in). */
 #define UB_CPUS_MAX 8192U
-#define UB_NODE_MAX 1023 /* of NUMA nodes, the largest */
+#define UB_IOS_MAX 16384U /* of a thread: slots of a ring (IORING_MAX_REG_BUFFERS of the kernel) */
+#define UB_SHARE_MAX 256U /* queues of a thread (struct ub_io) */
+#define UB_NODE_MAX 1023  /* of NUMA nodes, the largest */
 
 #define UB_SCHEDULER_NONE "none"
 #define UB_SCHEDULER_KEEP "keep" /* the one that is there; no scheduler's name */
@@ -100,6 +102,12 @@ int ub_spec_set_target(struct ub_spec *spec, const struct ub_target *target);
 /* Threads that serve each queue of @depth requests: at the most one for each request. They do not
  * get more when the driver grants fewer queues than were asked for. */
 uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
+/* Queues that a thread serves, of @queues in all: more than one where there are fewer threads. */
+uint32_t ub_spec_queues_per_thread(const struct ub_spec *spec, uint32_t queues);
+/* Threads that serve a device with @queues of @depth requests. */
+uint32_t ub_spec_threads(const struct ub_spec *spec, uint32_t queues, uint32_t depth);
+/* Requests that a thread of it serves, at the most. */
+uint32_t ub_spec_ios(const struct ub_spec *spec, uint32_t queues, uint32_t depth);
 
 /*
  * The CPUs of --cpus that thread @thread of all @threads gets: they are dealt out, one after the

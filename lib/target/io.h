@@ -29,7 +29,8 @@ struct ub_io {
 	/* The queue's own. */
 	uint8_t state;
 	bool alone;         /* it came by itself, and no other was busy */
-	uint16_t pending;   /* operations on the ring */
+	uint8_t queue;      /* which of those that the thread serves */
+	uint8_t pending;    /* operations on the ring */
 	uint32_t tries;     /* the target's own too, which sets it before it looks at it */
 	void *data;         /* the buffer, on data paths that have one */
 	struct ub_io *next; /* that waits too: for a buffer, or for what the target decides */

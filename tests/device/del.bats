@@ -434,7 +434,7 @@ hang()
 	[ "$status" -eq 1 ]
 	[ "$(jq -c '[.deleted[].id] == [range(40)] - [2, 35]' <<<"$output")" = true ]
 	[[ $(jq -r '.errors[0].message' <<<"$output") == *"ublkb2: it is in use: open by sleep ($sleeper)" ]]
-	[[ $(jq -r '.errors[1].message' <<<"$output") == *"ublkb35: it is in use: mounted on $PWD/m" ]]
+	[[ $(jq -r '.errors[1].message' <<<"$output") == *"ublkb35: it is in use: mounted on $PWD/m ("* ]]
 	[ "$(ublk list --json | jq -c '[.devices[].id]')" = '[2,35]' ]
 	end_job "$sleeper"
 	umount m

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-# Several threads for one queue, CPUs dealt out to threads, and threads that look for requests before
-# they sleep.
+# Several threads for one queue, one thread for several queues, CPUs dealt out to threads, and threads
+# that look for requests before they sleep.
 # kernels: 6.12 6.18 newest
 # cpus: 4
 # build: faults
@@ -50,6 +50,42 @@ threads_of()
 	done
 }
 
+# verify_on_all DEV: writes and reads back on each CPU, whose I/O comes in another queue, at once.
+verify_on_all()
+{
+	fio_verify "$1" --ioengine=libaio --bsrange=512-512k --iodepth=16 --size=8M --offset_increment=8M \
+		--numjobs=4 --cpus_allowed=0-3 --cpus_allowed_policy=split
+}
+
+@test "every block is kept, on every path, when a thread serves several queues" {
+	fs_on "$(make_ram_disk 128)" ext4 e
+	make_image e/a.img 64M
+	for path in copy user-copy get-data $(kernel_at_least 6.16 && echo zero-copy); do
+		# One for four; two for three and one; two for two each.
+		for shape in 4/1/1 3/2/2 4/3/2; do
+			IFS=/ read -r queues threads serve <<<"$shape"
+			dev=$(ublk add -t loop -f e/a.img -q "$queues" -d 7 --threads "$threads" \
+				--data-path "$path" 2>/dev/null)
+			[ "$(detail "$dev" .data_path)" = "\"$path\"" ]
+			[ "$(threads_of "$dev" 'map(.tid) | unique | length')" -eq "$serve" ]
+			[ "$(threads_of "$dev" length)" -eq "$queues" ]
+			[ "$(ublk list --json | jq '.devices[0].server.threads')" -eq "$serve" ]
+			verify_on_all "$dev"
+			ublk del "$dev"
+		done
+	done
+}
+
+@test "a thread that serves several queues runs where any of them is served" {
+	dev=$(ublk add -t null -q 4 --threads 2)
+	expected=$(ublk show --json "$dev" | jq -c '[.devices[0].queues_detail | (.[0:2], .[2:4]) |
+		map(.cpus | split(",") | map(tonumber)) | add | sort]')
+	found=$(threads_of "$dev" '[.[0], .[2]] | map(.cpus | split(",") |
+		map(split("-") | map(tonumber) | [range(.[0]; .[-1] + 1)]) | add | sort)')
+	[ "$found" = "$expected" ] || { echo "$found, not $expected"; return 1; }
+	ublk del "$dev"
+}
+
 @test "a capped pool and buffers that go back work for threads, too" {
 	has_threads
 	make_image a.img 64M
@@ -65,17 +101,18 @@ threads_of()
 }
 
 @test "plan and device agree, threads and all" {
-	has_threads
 	make_image a.img 16M
-	for path in copy zero-copy; do
-		args=(-t loop -f a.img -q 2 --threads 6 -d 100 --data-path "$path")
+	for shape in copy/2/6 zero-copy/2/6 copy/4/1 user-copy/4/3 zero-copy/3/2; do
+		IFS=/ read -r path queues threads <<<"$shape"
+		kernel_at_least 6.16 || [[ $path != zero-copy && $threads -lt $queues ]] || continue
+		args=(-t loop -f a.img -q "$queues" --threads "$threads" -d 100 --data-path "$path")
 		ublk add "${args[@]}" --dry-run --json >plan.json
 		dev=$(ublk add "${args[@]}")
 		ublk show --json "$dev" >device.json
 		for kind in descriptors rings state stacks buffers; do
 			planned=$(jq "[.regions[] | select(.name == \"$kind\") | .mapped] | add" plan.json)
 			found=$(jq "[.devices[0].regions[] | select(.name == \"$kind\") | .mapped] | add" device.json)
-			[ "$planned" = "$found" ] || { echo "$path $kind: $planned, $found"; return 1; }
+			[ "$planned" = "$found" ] || { echo "$shape $kind: $planned, $found"; return 1; }
 		done
 		ublk del "$dev"
 	done
@@ -87,6 +124,14 @@ threads_of()
 	dev=$(ublk add -t loop -f a.img --direct off --threads 4 --recovery reissue)
 	outlives_its_servers "$dev"
 	[ "$(threads_of "$dev" length)" -eq 4 ]
+	ublk del "$dev"
+}
+
+@test "a killed server's requests are served whole by the next one's thread for all queues" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img --direct off -q 4 --threads 1 --recovery reissue)
+	outlives_its_servers "$dev"
+	[ "$(threads_of "$dev" 'map(.tid) | unique | length')" -eq 1 ]
 	ublk del "$dev"
 }
 
@@ -168,6 +213,12 @@ switch_cpu()
 	run --separate-stderr ublk add -t null --threads 2 --batch on
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"--batch on is for one thread to a queue"* ]]
+	run --separate-stderr ublk add -t null -q 4 --threads 2 --batch on
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"--batch on is for one thread to a queue"* ]]
+	run --separate-stderr ublk add -t null -q 8 --threads 1 -d 4096
+	[ "$status" -eq 2 ]
+	[[ $stderr == *"--threads 1 is too few"* ]]
 	run --separate-stderr ublk add -t null --threads 0
 	[ "$status" -eq 2 ]
 	nothing_left

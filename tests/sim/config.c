@@ -48,7 +48,11 @@ static void choose_device(struct config *c)
 	c->threads = c->batch || chance(700) ? 1 : between(1, THREADS_MAX);
 	if (c->threads > c->depth)
 		c->threads = c->depth;
+	c->share = c->batch || c->threads > 1 || chance(500) ? 1 : between(1, c->queues);
 	c->max_io = 4096U << below(3);
+	/* server.c keeps account of so many pages of a thread's. */
+	while (c->share * c->depth * c->max_io > PAGES_MAX * 4096)
+		c->max_io /= 2;
 	c->buffer_cap = c->max_io * between(1, chance(500) ? 1 : c->depth);
 	c->sectors = between(32, SECTORS_MAX) & ~7U;
 	c->offset = chance(500) ? 0 : OFFSET_MAX;
@@ -107,9 +111,10 @@ void config_print(const struct config *c)
 {
 	static const char *const paths[] = {"copy", "user-copy", "get-data", "zero-copy"};
 
-	printf("%s%s, %u queues of %u, %u threads each, %u bytes at once, %u of buffers\n",
+	printf("%s%s, %u queues of %u, %u threads each or %u for a thread, %u bytes at once, %u of "
+	       "buffers\n",
 	       paths[c->path], c->batch ? " in batches" : "", c->queues, c->depth, c->threads,
-	       c->max_io, c->buffer_cap);
+	       c->share, c->max_io, c->buffer_cap);
 	printf("%u sectors from %u on, %u clients, %u requests of up to %u sectors, %s, %s%s%s\n",
 	       c->sectors, c->offset, c->clients, c->requests, c->biggest,
 	       c->block    ? "block device"

@@ -85,18 +85,17 @@ static uint64_t flags_of(const struct config *c)
 static void map_space(struct server *s)
 {
 	const struct config *c = &sim.config;
+	const unsigned ios = (c->depth + c->threads - 1) / c->threads * c->share;
 	const struct ub_layout_facts facts = {
 		.queues = c->queues,
 		.threads = c->threads,
+		.share = c->share,
 		.target = target_type.queue_size,
-		.depth = (c->depth + c->threads - 1) / c->threads,
+		.depth = ios,
 		.batch_element = !c->batch              ? 0
 				 : c->path == PATH_COPY ? UB_BATCH_ELEMENT_SIZE
 							: UB_BATCH_HEAD_SIZE,
-		.buffers =
-			c->path == PATH_ZERO_COPY
-				? 0
-				: (uint64_t)((c->depth + c->threads - 1) / c->threads) * c->max_io,
+		.buffers = c->path == PATH_ZERO_COPY ? 0 : (uint64_t)ios * c->max_io,
 		.page = 4096,
 		.buffer_page = 4096,
 	};
@@ -119,9 +118,7 @@ static void make_queue(struct server *s, unsigned n)
 		.flags = flags_of(c),
 	};
 	const struct ub_queue_config config = {
-		.id = n / c->threads,
-		.thread = n % c->threads,
-		.threads = c->threads,
+		.stretch = n,
 		.info = &info,
 		.target = &s->target,
 		.path = paths[c->path],
@@ -185,14 +182,15 @@ bool server_can_start(void)
 
 void server_start(void)
 {
-	unsigned n = sim.config.queues * sim.config.threads;
 	struct server *s = calloc(1, sizeof(*s));
+	unsigned n;
 
 	trace("server %u", sim.servers + 1);
 	sim.servers++;
 	sim.server = s;
 	open_target(s);
 	map_space(s);
+	n = (unsigned)ub_layout_stretches(&s->space.layout);
 	for (unsigned i = 0; i < n; i++)
 		make_queue(s, i);
 	for (unsigned i = 0; i < n; i++)

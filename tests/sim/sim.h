@@ -34,10 +34,11 @@
 #define THREADS_MAX 3U /* of a queue */
 #define RINGS_MAX (QUEUES_MAX * THREADS_MAX)
 #define MAX_IO 16384U
+#define PAGES_MAX 32U    /* of a thread's buffers */
 #define REQUESTS_MAX 32U /* at once */
 #define FILES_MAX 8U
 #define DESCRIPTIONS_MAX 256U
-#define SLOTS_MAX DEPTH_MAX
+#define SLOTS_MAX (DEPTH_MAX * QUEUES_MAX)
 #define NEVER UINT32_MAX
 
 enum path { PATH_COPY, PATH_USER_COPY, PATH_GET_DATA, PATH_ZERO_COPY, PATHS };
@@ -47,6 +48,7 @@ struct config {
 	enum path path;
 	bool batch;
 	unsigned queues, threads, depth; /* depth: of a queue */
+	unsigned share;                  /* queues of a thread */
 	uint32_t max_io, buffer_cap;
 	unsigned sectors, offset;        /* of the device, and where it begins */
 	unsigned clients, requests;      /* at once, and in all */

@@ -45,22 +45,29 @@ static void a_queue_maps_whole_pages_at_the_stride_of_the_deepest_queue(void **s
 
 static void a_queue_or_tag_out_of_range_is_refused(void **state)
 {
-	struct ublksrv_ctrl_dev_info info = {.nr_hw_queues = 2, .queue_depth = 8};
-	struct ublksrv_io_desc table[8] = {{.op_flags = 0x2001, .nr_sectors = 8}};
+	struct ublksrv_ctrl_dev_info info = {.nr_hw_queues = 2, .queue_depth = 4};
+	struct ublksrv_io_desc table[8] = {
+		{.op_flags = 0x2001, .nr_sectors = 8}, [7] = {.op_flags = 0x2003}};
 	struct ublksrv_io_desc desc = {0};
-	struct ub_desc_map map = {
-		.base = (const char *)table, .size = sizeof(table), .desc_size = 24, .depth = 8};
+	struct ub_desc_map map = {.base = (const char *)table,
+				  .stride = 4 * 24,
+				  .desc_size = 24,
+				  .depth = 4,
+				  .queues = 2};
 	struct ub_error err = {0};
 
 	(void)state;
-	assert_int_equal(ub_desc_map(&map, -1, &info, 2, &err), -EINVAL);
+	assert_int_equal(ub_desc_map(&map, -1, &info, 2, 1, &err), -EINVAL);
+	assert_int_equal(ub_desc_map(&map, -1, &info, 1, 2, &err), -EINVAL);
 	assert_int_equal(err.stage, UB_STAGE_MAP);
-	assert_true(ub_desc_get(&map, 0, &desc));
+	assert_true(ub_desc_get(&map, 0, 0, &desc));
 	assert_int_equal(ub_desc_op(&desc), UBLK_IO_OP_WRITE);
 	assert_int_equal(ub_desc_flags(&desc), UBLK_IO_F_FUA);
-	assert_true(ub_desc_get(&map, 7, &desc));
-	assert_false(ub_desc_get(&map, 8, &desc));
-	assert_false(ub_desc_get(&map, UINT32_MAX, &desc));
+	assert_true(ub_desc_get(&map, 1, 3, &desc));
+	assert_int_equal(ub_desc_op(&desc), UBLK_IO_OP_DISCARD);
+	assert_false(ub_desc_get(&map, 0, 4, &desc));
+	assert_false(ub_desc_get(&map, 0, UINT32_MAX, &desc));
+	assert_false(ub_desc_get(&map, 2, 0, &desc));
 }
 
 static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth, uint64_t buffers,
@@ -68,6 +75,7 @@ static int make_layout(struct ub_layout *layout, uint32_t queues, uint32_t depth
 {
 	return ub_layout_make(layout, &(struct ub_layout_facts){.queues = queues,
 								.threads = 1,
+								.share = 1,
 								.depth = depth,
 								.buffers = buffers,
 								.page = page,
@@ -78,6 +86,7 @@ static void parts_are_whole_pages_with_one_between(void **state)
 {
 	struct ub_layout_facts facts = {.queues = 3,
 					.threads = 1,
+					.share = 1,
 					.depth = 128,
 					.batch_element = 16,
 					.buffers = 5 * 4096 + 1,
@@ -107,6 +116,29 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	assert_int_equal(layout.size[UB_PART_BATCH], 0);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 0);
 	assert_int_equal(layout.stride, 4096 + 4096 + 4096 + UB_STACK_SIZE);
+}
+
+static void a_stretch_is_for_several_queues_or_a_part_of_one(void **state)
+{
+	struct ub_layout_facts facts = {.queues = 5,
+					.threads = 1,
+					.share = 2,
+					.depth = 8,
+					.page = 4096,
+					.buffer_page = 4096};
+	struct ub_layout layout;
+
+	(void)state;
+	assert_int_equal(ub_layout_make(&layout, &facts), 0);
+	assert_int_equal(ub_layout_stretches(&layout), 3);
+	assert_int_equal(ub_layout_queue(&layout, 0), 0);
+	assert_int_equal(ub_layout_queue(&layout, 2), 4);
+	facts.threads = 3;
+	facts.share = 1;
+	assert_int_equal(ub_layout_make(&layout, &facts), 0);
+	assert_int_equal(ub_layout_stretches(&layout), 15);
+	assert_int_equal(ub_layout_queue(&layout, 2), 0);
+	assert_int_equal(ub_layout_queue(&layout, 14), 4);
 }
 
 static void huge_pages_begin_at_huge_pages(void **state)
@@ -148,6 +180,7 @@ static void make_space(struct ub_space *space, uint32_t queues, uint64_t buffers
 	uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 	const struct ub_layout_facts facts = {.queues = queues,
 					      .threads = 1,
+					      .share = 1,
 					      .depth = 4,
 					      .batch_element = 16,
 					      .buffers = buffers,
@@ -252,6 +285,7 @@ int main(void)
 		cmocka_unit_test(a_queue_maps_whole_pages_at_the_stride_of_the_deepest_queue),
 		cmocka_unit_test(a_queue_or_tag_out_of_range_is_refused),
 		cmocka_unit_test(parts_are_whole_pages_with_one_between),
+		cmocka_unit_test(a_stretch_is_for_several_queues_or_a_part_of_one),
 		cmocka_unit_test(huge_pages_begin_at_huge_pages),
 		cmocka_unit_test(a_layout_that_wraps_around_is_refused),
 		cmocka_unit_test(parts_are_zeroes_and_do_not_overlap),

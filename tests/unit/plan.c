@@ -13,6 +13,7 @@
 static const struct ub_plan_facts facts = {
 	.queues = 2,
 	.threads = 1,
+	.share = 1,
 	.depth = 128,
 	.ops_per_io = 1,
 	.desc_size = 24,
@@ -136,6 +137,28 @@ static void huge_pages_are_taken_at_once_and_never_locked(void **state)
 	ub_plan_done(&plan);
 }
 
+static void a_thread_of_several_queues_has_one_ring_for_all(void **state)
+{
+	struct ub_plan_facts shared = facts;
+	struct ub_plan one, two;
+
+	(void)state;
+	shared.queues = 4;
+	assert_int_equal(ub_plan_make(&one, &shared), 0);
+	shared.share = 3; /* 3 and 1 */
+	shared.buffers = shared.buffers_most = 3 * facts.buffers;
+	assert_int_equal(ub_plan_make(&two, &shared), 0);
+	assert_int_equal(ub_plan_of(&two, UB_REGION_DESCRIPTORS).mapped,
+			 ub_plan_of(&one, UB_REGION_DESCRIPTORS).mapped);
+	assert_int_equal(ub_plan_of(&two, UB_REGION_STACKS).mapped, 2 * UB_STACK_SIZE);
+	assert_int_equal(ub_plan_of(&two, UB_REGION_RINGS).mapped,
+			 ub_ring_size(384, 387, 64, 4096) + ub_ring_size(128, 131, 64, 4096) +
+				 ub_ring_size(4, 8, 128, 4096));
+	assert_int_equal(ub_plan_of(&two, UB_REGION_BUFFERS).mapped, 6 * facts.buffers);
+	ub_plan_done(&one);
+	ub_plan_done(&two);
+}
+
 static void threads_that_share_a_queue_share_its_requests(void **state)
 {
 	struct ub_plan_facts shared = facts;
@@ -182,6 +205,7 @@ int main(void)
 		cmocka_unit_test(a_capped_pool_is_mapped_whole_and_touched_to_its_cap),
 		cmocka_unit_test(huge_pages_are_taken_at_once_and_never_locked),
 		cmocka_unit_test(locked_memory_is_touched_and_charged_guards_and_all),
+		cmocka_unit_test(a_thread_of_several_queues_has_one_ring_for_all),
 		cmocka_unit_test(threads_that_share_a_queue_share_its_requests),
 		cmocka_unit_test(a_plan_that_wraps_around_is_refused),
 	};

@@ -164,6 +164,32 @@ static void threads_are_as_many_for_each_queue(void **state)
 	assert_int_equal(ub_spec_check(&spec, NULL), 0);
 }
 
+static void fewer_threads_than_queues_serve_several_each(void **state)
+{
+	(void)state;
+	spec.queues = 6;
+	spec.threads = 4;
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	assert_int_equal(ub_spec_threads_per_queue(&spec, 128), 1);
+	assert_int_equal(ub_spec_queues_per_thread(&spec, 6), 2);
+	assert_int_equal(ub_spec_threads(&spec, 6, 128), 3);
+	assert_int_equal(ub_spec_ios(&spec, 6, 128), 256);
+	/* Of fewer queues than were asked for. */
+	assert_int_equal(ub_spec_queues_per_thread(&spec, 3), 1);
+	assert_int_equal(ub_spec_threads(&spec, 3, 128), 3);
+	assert_int_equal(ub_spec_queues_per_thread(&spec, 5), 2);
+	spec.threads = 1;
+	assert_int_equal(ub_spec_threads(&spec, 6, 128), 1);
+	spec.batch = UB_BATCH_ON;
+	refused("--batch on is for one thread to a queue");
+	spec.batch = UB_BATCH_AUTO;
+	spec.depth = 4096;
+	refused("--threads 1 is too few: one would serve 24576 requests of 6 queues");
+	spec.depth = 2;
+	spec.queues = 257;
+	refused("--threads 1 is too few");
+}
+
 static void cpus_are_a_list(void **state)
 {
 	(void)state;
@@ -280,6 +306,7 @@ int main(void)
 		TEST(a_log_file_has_a_whole_path),
 		TEST(a_cap_on_buffers_means_user_copy_and_leaves_each_queue_one),
 		TEST(threads_are_as_many_for_each_queue),
+		TEST(fewer_threads_than_queues_serve_several_each),
 		TEST(cpus_are_a_list),
 		TEST(what_a_record_may_hold_is_checked_like_options),
 		TEST(a_specification_without_target_is_refused),
