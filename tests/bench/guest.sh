@@ -29,6 +29,18 @@ CELLS_quick=(
 	'read-128k-8 read 128k 8' 'sync-4k-1 sync 4k 1' 'trim-4k-1 trim 4k 1'
 )
 
+# Of files elsewhere, what a file system makes of it.
+CELLS_elsewhere=(
+	'read-4k-32 randread 4k 32' 'write-4k-1 randwrite 4k 1' 'write-4k-32 randwrite 4k 32'
+	'write-4k-128 randwrite 4k 128' 'sync-4k-1 sync 4k 1' 'trim-4k-1 trim 4k 1'
+)
+
+# On four processors, from each of them.
+# shellcheck disable=SC2034
+CELLS_wide=(
+	'read-4k-1x4 randread 4k 1' 'read-4k-32x4 randread 4k 32' 'write-4k-32x4 randwrite 4k 32'
+)
+
 # shellcheck disable=SC2034
 CELLS_plain=("${CELLS_quick[@]:0:4}" 'write-128k-8 write 128k 8')
 
@@ -46,14 +58,18 @@ note()
 # in the same blocks in each run.
 make_backing()
 {
-	modprobe null_blk nr_devices=2 memory_backed=1 gb=1 bs=512 submit_queues=1 queue_mode=2 irqmode=0
+	local queues=1 i
+	[[ $part != wide ]] || queues=4
+	modprobe null_blk nr_devices=3 memory_backed=1 gb=1 bs=512 submit_queues=$queues queue_mode=2 \
+		irqmode=0
 	modprobe loop
 	modprobe ublk_drv
 	# As on any machine whose system disk has it: what has one hardware queue gets it.
 	modprobe mq-deadline
 	echo 16 >/proc/sys/vm/nr_hugepages
-	scheduler_none /dev/nullb0
-	scheduler_none /dev/nullb1
+	for i in 0 1 2; do
+		scheduler_none /dev/nullb$i
+	done
 	mkfs.ext4 -q -U 75626c6b-0000-4000-8000-000000000000 \
 		-E hash_seed=75626c6b-0000-4000-8000-000000000001,lazy_itable_init=0,lazy_journal_init=0 \
 		/dev/nullb0
@@ -104,7 +120,7 @@ what_auto()
 # ours TARGET PATH BATCH OPTIONS...
 ours()
 {
-	local name="$1 $2" dev is_auto=false error=$folder/error
+	local name="$prefix$1 $2" dev is_auto=false error=$folder/error
 	[[ $3 == off ]] || name+=' batch'
 	[[ "$2 $3" != "$auto" ]] || is_auto=true
 	if [[ $set == quick ]] && ! $is_auto; then
@@ -168,7 +184,7 @@ peer()
 
 begin_group()
 {
-	group=$1 names=() undo=()
+	group=$1 names=() undo=() prefix=''
 	unset device
 	declare -gA device
 }
@@ -181,18 +197,80 @@ end_group()
 	done
 }
 
-file_group()
+kernel_loop()
 {
-	local loop one
-	begin_group file
-	row file "$file"
+	local loop
 	loop=$(losetup -f --show --direct-io=on "$file")
 	undo+=("losetup -d $loop")
-	row 'kernel loop' "$loop"
+	row "${prefix}kernel loop" "$loop"
+}
+
+file_group()
+{
+	local one
+	begin_group file
+	row file "$file"
+	kernel_loop
 	all_ours loop --no-lock -d $DEPTH -f "$file"
 	for one in "${peers[@]}"; do
 		peer "$one"
 	done
+	run_rounds
+	end_group
+}
+
+# elsewhere NAME FILE: what another place for the file makes of it.
+elsewhere()
+{
+	local auto file=$2
+	local -a cells=("${CELLS_elsewhere[@]}")
+	begin_group "$1"
+	prefix="$1 "
+	row "$1 itself" "$file"
+	kernel_loop
+	what_auto loop --no-lock -f "$file"
+	ours loop zero-copy off --no-lock -d $DEPTH -f "$file"
+	ours loop zero-copy on --no-lock -d $DEPTH -f "$file"
+	run_rounds
+	end_group
+}
+
+xfs_and_block()
+{
+	mkfs.xfs -q -m uuid=75626c6b-0000-4000-8000-000000000002 /dev/nullb2
+	mkdir "$folder/xfs"
+	mount -o noatime /dev/nullb2 "$folder/xfs"
+	fill "$folder/xfs/img"
+	elsewhere xfs "$folder/xfs/img"
+	umount "$folder/xfs"
+	fill /dev/nullb2
+	elsewhere block /dev/nullb2
+}
+
+# wide NAME QUEUES OPTIONS...: a device of ours for four processors.
+wide()
+{
+	local dev
+	dev=$(ublk add -q "$2" -d $DEPTH "${@:3}")
+	undo+=("ublk del $dev")
+	row "$1" "$dev"
+}
+
+wide_group()
+{
+	local target=${1%% *} queues
+	begin_group "$2"
+	if [[ $2 == file ]]; then
+		row file "$file"
+		kernel_loop
+	else
+		row null_blk /dev/nullb1
+	fi
+	for queues in 1 2 4; do
+		wide "$target, $queues queues" "$queues" -t "${@:3}"
+	done
+	wide "$target, 4 queues, 1 thread" 4 --threads 1 -t "${@:3}"
+	wide "$target, 4 queues, 2 threads" 4 --threads 2 -t "${@:3}"
 	run_rounds
 	end_group
 }
@@ -237,7 +315,7 @@ job()
 	case $4 in
 	trim)
 		discards "$dev" || return 0
-		[[ $group != file ]] || backing=$file
+		[[ $group == memory ]] || backing=$file
 		refill "$backing"
 		size=$TRIMMED more="offset=$KEPT"
 		;;
@@ -264,7 +342,9 @@ job_file()
 	printf '%s\n' '[global]' ioengine=io_uring direct=1 stonewall randrepeat=1 allow_file_create=0 \
 		iomem=mmaphuge:/dev/hugepages/bench
 	[[ $part == exact ]] || printf 'lat_percentiles=1\nclat_percentiles=0\n'
-	[[ $group != file ]] ||
+	[[ $part != wide ]] ||
+		printf 'numjobs=4\ngroup_reporting=1\ncpus_allowed=0-3\ncpus_allowed_policy=split\n'
+	[[ $group == memory ]] ||
 		printf 'exec_prerun=dd of=%s oflag=nocache conv=notrunc,fdatasync count=0 status=none\n' \
 			"$file"
 	for c in "${!cells[@]}"; do
@@ -304,6 +384,7 @@ run_rounds()
 }
 
 [[ "$part $set" != 'plain full' ]] || set=plain
+[[ $part != wide ]] || set=wide
 declare -n all_cells=CELLS_$set
 cells=("${all_cells[@]}")
 if [[ $part == exact ]]; then
@@ -319,8 +400,14 @@ make_backing
 cd "$folder"
 say --arg linux "$(uname -r)" --arg fio "$(fio --version)" --arg ours "$(ublk version)" \
 	'{kind: "machine", $linux, fio: ($fio | ltrimstr("fio-")), ublk: $ours}'
-file_group
-memory_group
+if [[ $part == wide ]]; then
+	wide_group loop file loop --no-lock -f "$file"
+	wide_group null memory null --size $SIZE
+else
+	file_group
+	[[ "$part $set" != 'exact full' ]] || xfs_and_block
+	memory_group
+fi
 cd /
 umount "$folder/ext4"
 rm -rf "$folder"

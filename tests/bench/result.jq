@@ -31,11 +31,11 @@ def exact($lines):
 	[$lines[] | select(.kind == "row" and .part == "exact") |
 		{name, group, auto, cells: (cells_of($lines; "exact"; .name) | by_cell(exact_cell))}];
 
-def plain($lines):
-	[$lines[] | select(.kind == "row" and .part == "plain") | . as $row |
-		cells_of($lines; "plain"; reference) as $reference |
+def plain($lines; $part):
+	[$lines[] | select(.kind == "row" and .part == $part) | . as $row |
+		cells_of($lines; $part; reference) as $reference |
 		{name, group, auto, reference: reference,
-		 cells: (cells_of($lines; "plain"; .name) |
+		 cells: (cells_of($lines; $part; .name) |
 			by_cell(.[0].cell as $cell | plain_cell([$reference[] | select(.cell == $cell)])))}];
 
 # How much the rounds of a cell differ, in percent of their mean.
@@ -76,6 +76,7 @@ def result($set):
 	  ublk: ($machine.ublk | ltrimstr("ublk ")), set: $set,
 	  cells: ([.[] | select(.kind == "cell") | .cell] |
 		reduce .[] as $c ([]; if index([$c]) then . else . + [$c] end)),
-	  exact: {rows: $exact, spread: ($exact | spread)}, plain: {rows: plain($lines)},
+	  exact: {rows: $exact, spread: ($exact | spread)}, plain: {rows: plain($lines; "plain")},
+	  wide: {rows: plain($lines; "wide")},
 	  missing: [.[] | select(.kind == "missing") | {part, name, why}],
 	  bars: ($exact | bars) };

@@ -15,7 +15,7 @@ def fixed($n): (. * pow(10; $n) | round | tostring | ("0" * ([$n + 1 - length, 0
 def head1: . / "-" | .[0] + " " + .[1];
 def head2: . / "-" | "depth " + .[2];
 
-def width: 24;
+def width: 28;
 
 def heading: "Linux \(.linux), fio \(.fio), ublk \(.ublk)";
 
@@ -42,14 +42,14 @@ def ratios: if . == null then "-" else
 def plain_row($cells): . as $row | (name_of | left(width)) +
 	([$cells[] as $c | $row.cells[$c] | ratios] | join(""));
 
-def plain_table:
-	([.plain.rows[].cells | keys[]] | unique) as $seen |
-	[.cells[] | select([.] | inside($seen))] as $cells | select((.plain.rows | length) > 0) |
-	"Rate, and latency at p50, p99 and p99.9, two processors",
-	([.plain.rows[].reference] | unique[]) as $reference |
+def plain_table($rows; $processors):
+	([$rows[].cells | keys[]] | unique) as $seen |
+	[.cells[] | select([.] | inside($seen))] as $cells | select(($rows | length) > 0) |
+	"Rate, and latency at p50, p99 and p99.9, \($processors) processors",
+	([$rows[].reference] | unique[]) as $reference |
 	(["relative to \($reference)" | left(width)] + [$cells[] | head1 + " " + head2 | right(34)] | join("")),
 	(["" | left(width)] + [$cells[] | "    rate     p50     p99   p99.9" | right(34)] | join("")),
-	([.plain.rows[] | select(.reference == $reference)][] | plain_row($cells)),
+	([$rows[] | select(.reference == $reference)][] | plain_row($cells)),
 	"";
 
 def bars:
@@ -64,7 +64,8 @@ def bars:
 
 def missing: .missing[] | "Not here (\(.part)): \(.name): \(.why)";
 
-def tables: heading, "", exact_table, plain_table, bars, missing;
+def tables: heading, "", exact_table, plain_table(.plain.rows; "two"), plain_table(.wide.rows; "four"),
+	bars, missing;
 
 # Where instructions differ from an earlier result, by 1 % or more; and how many agree.
 def compare:
@@ -84,7 +85,7 @@ def chart_cells: ["read-4k-1", "read-4k-32", "write-4k-32", "read-128k-8"];
 def chart:
 	(.exact.rows[] | select(.name == "kernel loop") | .cells) as $loop |
 	(["row"] + (chart_cells | map(head1 + ", " + head2)) | join("\t")),
-	(.exact.rows[] | select(.group == "file" or .auto) | . as $row |
+	(.exact.rows[] | select(.group == "file" or (.auto and .group == "memory")) | . as $row |
 		["\"" + name_of + "\""] + [chart_cells[] as $c |
 			$row.cells[$c].instructions as $n | if $n then $n / $loop[$c].instructions else "?" end] |
 		join("\t"));
