@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/retry.h"
+#include "kernel/workers.h"
 
 #define RING_MS 500
 #define CONTROL_NODE "/dev/ublk-control"
@@ -117,6 +118,11 @@ void ub_ctrl_close(struct ub_ctrl *ctrl)
 		io_uring_queue_exit(&ctrl->ring);
 	ub_close(&ctrl->fd);
 	free(ctrl);
+}
+
+void ub_ctrl_settle(struct ub_ctrl *ctrl)
+{
+	ub_workers_end_when_idle(&ctrl->ring);
 }
 
 bool ub_ctrl_is_unprivileged(void)

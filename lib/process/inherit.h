@@ -7,8 +7,9 @@
 
 #define UB_ENVIRONMENT_MAX 8
 
-/* The variables of this process that a server reads, NULL-terminated; borrowed. The others may tune
- * its C library, or be secrets, which /proc would show for as long as it lives. */
+/* The variables of this process that a server reads, and one that makes its heap small,
+ * NULL-terminated; borrowed. The others may tune its C library, or be secrets, which /proc would show
+ * for as long as it lives. */
 void ub_inherit_environment(char *ret_environment[static UB_ENVIRONMENT_MAX + 1]);
 
 /* Raises a limit (RLIMIT_*) as far as this process may. Return: 0, or -EPERM: it is still there. */

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/fault.h"
+#include "kernel/workers.h"
 
 /* From Linux 6.15, newer than the headers that we build with. A queue that waits for its next request
  * is idle: without this the machine would seem to wait for I/O all the time. */
@@ -49,6 +50,7 @@ int ub_ring_enable(struct ub_ring *ring)
 	 * kernel that can't is served by the descriptor. */
 	if (!ub_fault("ring-fd") && io_uring_register_ring_fd(&ring->uring) == 1)
 		ring->enter_flags |= IORING_ENTER_REGISTERED_RING;
+	ub_workers_end_when_idle(&ring->uring);
 	return 0;
 }
 

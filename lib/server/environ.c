@@ -39,6 +39,8 @@
 #define TIMER_SLACK_NS 50000UL
 /* Enough for some thousand threads that serve. */
 #define DESCRIPTORS 65536
+/* More than any call here takes; less than what lies between a stack and the next mapping. */
+#define STACK_MAX (256UL * 1024)
 
 /*
  * exec() leaves ignored what was ignored: no errand's end could be waited for (SIGCHLD). A write
@@ -203,8 +205,21 @@ static int forget_segments(struct dl_phdr_info *info, size_t size, void *arg)
 	return 1;
 }
 
-void server_forget_start(void)
+/* What the start's deeper calls had of the main thread's stack. */
+static void forget_stack(void)
 {
+	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
+	/* The page below is for what is called here. */
+	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - page;
+
+	/* It goes as far down as it was used; what is not mapped is passed over. */
+	(void)madvise((void *)(end - STACK_MAX), STACK_MAX, MADV_DONTNEED);
+}
+
+void server_forget_start(struct server *s)
+{
+	ub_ctrl_settle(s->ctrl);
 	(void)malloc_trim(0);
+	forget_stack();
 	(void)dl_iterate_phdr(forget_segments, NULL);
 }

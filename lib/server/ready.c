@@ -56,7 +56,7 @@ int server_ready(struct server *s, struct ub_error *err)
 	server_wait(s, 0);
 	if (is_interrupted(s))
 		return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
-	server_forget_start();
+	server_forget_start(s);
 	/* What came to be noted after the record was written: no reason to fail, it is written later. */
 	if (s->record.notes.count > s->noted)
 		(void)server_write_record(s, NULL);

@@ -72,8 +72,8 @@ int server_init_signals(struct server *s, struct ub_error *err);
 /* Session, standard descriptors, out-of-memory killer, I/O flusher, descriptor limit. What the
  * process may not do is noted. Before any thread. */
 void server_init_process(struct server *s);
-/* Gives back the program's pages that only the start has needed, before anybody measures the server. */
-void server_forget_start(void);
+/* Gives back what only the start has needed, before anybody measures the server. */
+void server_forget_start(struct server *s);
 
 /* namespace.c: where it lives. */
 

@@ -222,7 +222,7 @@ cpus_of()
 	[[ $(ionice -p "$server") == none* ]]
 	[ "$(<"/proc/$server/personality")" = 00000000 ]
 	run tr '\0' '\n' <"/proc/$server/environ"
-	[[ $output != *NASTY* && $output != *GLIBC* ]]
+	[[ $output != *NASTY* && $(grep -c GLIBC <<<"$output") -eq 1 && $output == *tcache_count=0* ]]
 	# Ignored is nothing but the signal of a limit.
 	[ "$(sed -n 's/^SigIgn:\s*//p' "/proc/$server/status")" = 0000000001000000 ]
 	[ "$(stat -c %a /run/ublk/0.json)" = 644 ]

@@ -57,6 +57,23 @@ are_below()
 	ublk del --all
 }
 
+# has_threads SERVER N: the kernel's workers are among them.
+has_threads()
+{
+	[ "$(find "/proc/$1/task" -mindepth 1 -maxdepth 1 | wc -l)" -eq "$2" ]
+}
+
+@test "workers that the kernel made for a server end when it is idle" {
+	make_image a.img 16M
+	dev=$(ublk add -t loop -f a.img -q 2)
+	server=$(server_of "$dev")
+	# Syncs are for workers, where no short ones were seen.
+	fio --name=load --filename="$dev" --rw=randwrite --bs=64k --iodepth=16 --size=16M --fsync=4 \
+		--direct=1 --ioengine=libaio --output=fio.log
+	wait_for 30 has_threads "$server" 3 || { cat "/proc/$server/task/"*/comm; return 1; }
+	ublk del "$dev"
+}
+
 # agrees SERVER: what show tells is what the kernel sums up. Both again and again, for an idle server
 # gives memory back in between.
 agrees()

@@ -49,6 +49,14 @@ int io_uring_register_ring_fd(struct io_uring *uring)
 	return 1;
 }
 
+int io_uring_register_iowq_aff(struct io_uring *uring, size_t size, const cpu_set_t *mask)
+{
+	(void)uring;
+	(void)size;
+	(void)mask;
+	return 0;
+}
+
 int io_uring_register_buffers_sparse(struct io_uring *uring, unsigned nr)
 {
 	if (nr > SLOTS_MAX)
