@@ -32,8 +32,8 @@ struct ub_dev_detail {
 	struct ub_placement *queues;
 	size_t queue_count;
 	char scheduler[UB_SCHEDULER_MAX + 1]; /* of the disk; "" when not known */
-	char status[512]; /* what is wrong; "" when nothing is */
-	char action[256]; /* what to do about it */
+	char status[512];                     /* what is wrong; "" when nothing is */
+	char action[256];                     /* what to do about it */
 };
 
 /* Of a struct ub_dev_detail: a device's fields, and more. */

@@ -116,7 +116,7 @@ static void run_turns(struct ub_call *call, struct ub_ctrl *ctrl, const struct n
 {
 	_cleanup_free_ struct turn *turns = calloc(UB_PARALLEL_MAX, sizeof(*turns));
 	size_t at_once = job->work && turns ? UB_PARALLEL_MAX : 1, ended = 0;
-	struct turn one, *at = turns ? turns : &one;
+	struct turn one = {0}, *at = turns ? turns : &one;
 
 	for (size_t begun = 0; begun < count; begun++) {
 		if (begun - ended == at_once)

@@ -52,7 +52,7 @@ only()
 }
 
 @test "queue knows base, kernel layouts, memory and targets" {
-	only queue 'queue/|base/|kernel/uapi\.h|memory/|target/(target|io)\.h'
+	only queue 'queue/|base/|kernel/(uapi|workers)\.h|memory/|target/(target|io)\.h'
 }
 
 @test "targets know neither queues nor devices: they see an I/O through one small header" {
@@ -127,5 +127,5 @@ circles()
 
 @test "liburing only in control commands and queue files" {
 	run grep -rlE '#include <liburing' cli lib
-	[ "$(sort <<<"$output" | grep -vE '^(lib/kernel/ctrl\.c|lib/queue/[a-z]+\.[ch])$')" = "" ]
+	[ "$(sort <<<"$output" | grep -vE '^(lib/kernel/(ctrl|workers)\.c|lib/queue/[a-z]+\.[ch])$')" = "" ]
 }
