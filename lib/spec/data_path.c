@@ -119,8 +119,8 @@ static int why_not(const struct ub_spec *spec, int path, uint64_t features)
 	return ub_spec_path_flags(&faster) & ~features ? UB_REASON_DRIVER : UB_REASON_BEST;
 }
 
-static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,
-			struct ub_notes *notes)
+void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,
+			 struct ub_notes *notes)
 {
 	/* A target in memory: between that and the request without a buffer, one copy for two. */
 	int best = spec->target->in_memory ? UB_PATH_USER_COPY : UB_PATH_ZERO_COPY;
@@ -147,17 +147,4 @@ static void choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t
 		spec->path_reason = UB_REASON_STABLE;
 	if (spec->path_reason == UB_REASON_BEST)
 		spec->data_path = best;
-}
-
-void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,
-			 struct ub_notes *notes)
-{
-	struct ub_spec faster;
-
-	choose_path(spec, tgt, features, notes);
-	faster = *spec;
-	faster.batch = UB_BATCH_ON;
-	if (spec->batch == UB_BATCH_AUTO && spec->data_path == UB_PATH_ZERO_COPY &&
-	    features & UBLK_F_BATCH_IO && ub_spec_check_path(&faster, NULL) == 0)
-		spec->batch = UB_BATCH_ON;
 }

@@ -15,7 +15,7 @@ bool ub_path_has_pool(int path);
 /* Has an I/O a buffer of the server's, sooner or later? */
 bool ub_path_has_buffers(int path, const struct ub_target *target);
 
-/* Replaces "auto" by the fastest path, and by batches, where the driver (@features: UBLK_F_*), the
+/* Replaces "auto" by the fastest path where the driver (@features: UBLK_F_*), the
  * open target and what else is asked for let it, and no client sees a difference; keeps the reason
  * in @spec, and notes what a client sees of a path that was asked for. */
 void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_t features,

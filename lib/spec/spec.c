@@ -64,7 +64,7 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "how data reaches the server (default: auto)" },
 	{ .name = "batch", .type = UB_OPT_CHOICE, AT(batch), .chosen = 1,
 	  .choices = ub_batch_names,
-	  .help = "many requests with one command (default: auto)" },
+	  .help = "many requests with one command, for deep queues (default: off)" },
 	{ .name = "threads", .type = UB_OPT_U32, AT(threads), .metavar = "N", .min = 1,
 	  .max = THREADS_MAX,
 	  .help = "threads that serve, over all queues (default: one for each queue)" },

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What idle devices cost others: nothing. As the kernel's own trace shows it.
 # kernels: 6.12 newest
+# no sanitizers
 # minutes: 20
 # long
 
@@ -13,29 +14,29 @@ setup()
 }
 
 DEVICES=100
+TRACING=/sys/kernel/tracing
 
 # Threads of servers that run, work that the kernel does for them, and timers that are set on their
 # behalf.
 start_trace()
 {
-	cd /sys/kernel/tracing
-	echo 0 >tracing_on
-	echo 'next_comm ~ "ublk*" || next_comm ~ "iou-*"' >events/sched/sched_switch/filter
-	echo 1 >events/sched/sched_switch/enable
-	echo 1 >events/workqueue/workqueue_execute_start/enable
-	echo 1 >events/timer/timer_start/enable
-	echo 1 >events/timer/hrtimer_start/enable
-	echo >trace
-	echo 1 >tracing_on
-	cd - >/dev/null
+	local event
+	echo 0 >$TRACING/tracing_on
+	echo 'next_comm ~ "ublk*" || next_comm ~ "iou-*"' >$TRACING/events/sched/sched_switch/filter
+	for event in sched/sched_switch workqueue/workqueue_execute_start timer/timer_start \
+		timer/hrtimer_start; do
+		echo 1 >"$TRACING/events/$event/enable"
+	done
+	echo >$TRACING/trace
+	echo 1 >$TRACING/tracing_on
 }
 
 # end_trace: prints what is about devices of ours.
 end_trace()
 {
-	echo 0 >/sys/kernel/tracing/tracing_on
-	grep -E 'sched_switch|ublk|io_uring|io_timeout' /sys/kernel/tracing/trace | grep -v '^#' || true
-	echo >/sys/kernel/tracing/trace
+	echo 0 >$TRACING/tracing_on
+	grep -E 'sched_switch|ublk|io_uring|io_timeout' $TRACING/trace | grep -v '^#' || true
+	echo >$TRACING/trace
 }
 
 @test "a hundred idle devices wake nobody in a minute" {
