@@ -182,12 +182,14 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 	if (ub_ctrl_open(&ctrl, NULL) == 0)
 		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl), notes);
 	ub_allowance_read(&allowance, ub_cgroup_memory_max());
+	ub_allowance_read_huge(&allowance);
 	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
 	if (ret)
 		return ret;
 	ret = ub_budget_plan(spec, NULL, &view->tgt, &allowance, &view->plan, err);
 	if (ret)
 		return ret;
+	ub_budget_predict_nodes(spec, &view->plan);
 	ub_budget_limits(spec, &view->plan, &allowance, view->limits);
 	view->fits = true;
 	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++)

@@ -69,7 +69,7 @@ static uint64_t minus(uint64_t a, uint64_t b)
 }
 
 /* Of the pool for the default size: what is free and not reserved, and what may still be added. */
-static void read_huge_pages(struct ub_allowance *allowance)
+void ub_allowance_read_huge(struct ub_allowance *allowance)
 {
 	_cleanup_fclose_ FILE *file = fopen("/proc/meminfo", "re");
 	_cleanup_free_ char *line = NULL;
@@ -104,7 +104,6 @@ void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup)
 	};
 	if (ret_allowance->rings_charged)
 		ret_allowance->locked_used = ub_charged_rings();
-	read_huge_pages(ret_allowance);
 }
 
 /* Address space that the server's program maps, by its file; 0 if it can't be read. */
@@ -178,9 +177,9 @@ static int32_t node_of_cpus(const struct ub_spec *spec, const struct ub_layout *
 	return ub_sysfs_cpus_node(cpus, sizeof(cpus));
 }
 
-/* The node that each queue's memory is likely to come from: the driver is to say which CPUs a queue
- * serves, and deals them out node by node (group_cpus_evenly()). */
-static void predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
+/* The driver is to say which CPUs a queue serves, and deals them out node by node
+ * (group_cpus_evenly()). */
+void ub_budget_predict_nodes(const struct ub_spec *spec, struct ub_plan *plan)
 {
 	long count = sysconf(_SC_NPROCESSORS_CONF);
 	_cleanup_free_ int32_t *nodes = calloc((size_t)count, sizeof(*nodes));
@@ -258,8 +257,6 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.lock_charged = !allowance->exempt;
 	facts.rings_charged = allowance->rings_charged;
 	ret = ub_plan_make(ret_plan, &facts);
-	if (!ret)
-		predict_nodes(spec, ret_plan);
 	return ret ? ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory") : 0;
 }
 

@@ -24,12 +24,14 @@ struct ub_allowance {
 	uint64_t locked_soft, locked_hard; /* RLIMIT_MEMLOCK */
 	uint64_t locked_used;              /* of it, by this user's rings so far */
 	uint64_t cgroup;                   /* memory.max, the smallest up the tree */
-	uint64_t huge_page;                /* of the default size; 0: there are none */
-	uint64_t huge_free;                /* neither used nor promised */
+	/* Of huge pages: ub_allowance_read_huge(). */
+	uint64_t huge_page; /* of the default size; 0: there are none */
+	uint64_t huge_free; /* neither used nor promised */
 };
 
-/* @cgroup: ub_cgroup_memory_max(), which a server can't see any more. */
+/* All but huge pages. @cgroup: ub_cgroup_memory_max(), which a server can't see any more. */
 void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup);
+void ub_allowance_read_huge(struct ub_allowance *allowance);
 
 /*
  * Plans for @spec.
@@ -41,6 +43,9 @@ void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup);
 int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_info *info,
 		   const struct ub_tgt *tgt, const struct ub_allowance *allowance,
 		   struct ub_plan *ret_plan, struct ub_error *err);
+
+/* Tells in the plan which NUMA node each queue's memory is likely to come from. */
+void ub_budget_predict_nodes(const struct ub_spec *spec, struct ub_plan *plan);
 
 /*
  * Fits a specification into its own --memory-limit: where the data path is free to choose and copy

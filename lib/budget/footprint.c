@@ -13,23 +13,36 @@
 
 /* One line "START-END PERMS OFFSET DEV INODE PATH" of smaps. */
 struct mapping {
-	uint64_t start, end, offset;
+	uint64_t start, end;
 	bool usable; /* not a guard */
 	const char *path;
 };
 
+/* A line that begins a mapping begins with an address, any other with a capital. By hand, here and in
+ * parse_field(): of many devices' thousands of lines sscanf() takes longer than the kernel. */
 static bool parse_head(char *line, struct mapping *m)
 {
-	char perms[5];
-	int path = 0;
+	const char *perms;
+	char *at;
 
-	if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %*s %*s %n", &m->start, &m->end,
-		   perms, &m->offset, &path) < 4 ||
-	    !path)
+	if (line[0] >= 'A' && line[0] <= 'Z')
 		return false;
-	line[strcspn(line, "\n")] = '\0';
+	m->start = strtoull(line, &at, 16);
+	if (*at != '-')
+		return false;
+	m->end = strtoull(at + 1, &at, 16);
+	if (at[0] != ' ' || strnlen(at, 6) < 6 || at[5] != ' ')
+		return false;
+	perms = at + 1;
 	m->usable = perms[0] != '-' || perms[1] != '-';
-	m->path = line + path;
+	/* Offset, device, inode; then blanks, and a path or none. */
+	at += 6;
+	for (unsigned field = 0; field < 3; field++) {
+		at += strcspn(at, " \n");
+		at += strspn(at, " ");
+	}
+	at[strcspn(at, "\n")] = '\0';
+	m->path = at;
 	return true;
 }
 
@@ -108,30 +121,38 @@ static int add_region(struct ub_footprint *f, const struct ub_footprint_region *
 	return 0;
 }
 
-/* "Rss:      12 kB" */
+/* The number of "KEY:      12 kB", in bytes. Return: false: it is another line. */
+static bool is_field(const char *line, const char *key, size_t len, uint64_t *ret_bytes)
+{
+	if (strncmp(line, key, len) != 0)
+		return false;
+	*ret_bytes = strtoull(line + len, NULL, 10) << 10;
+	return true;
+}
+#define IS_FIELD(line, key, ret_bytes) is_field(line, key ":", sizeof(key), ret_bytes)
+
 static void parse_field(const char *line, const struct mapping *m, struct ub_footprint_region *r)
 {
-	char key[32];
-	uint64_t kib;
+	uint64_t bytes;
 
-	if (!m->usable || sscanf(line, "%31[^:]: %" SCNu64 " kB", key, &kib) != 2)
+	if (!m->usable)
 		return;
-	if (strcmp(key, "Size") == 0)
-		r->usage.mapped = kib << 10;
-	else if (strcmp(key, "KernelPageSize") == 0)
-		r->page_size = kib << 10;
-	else if (strcmp(key, "Rss") == 0)
-		r->usage.resident = kib << 10;
-	else if (strcmp(key, "Private_Dirty") == 0)
-		r->usage.dirty = kib << 10;
-	else if (strcmp(key, "Private_Hugetlb") == 0) {
+	if (IS_FIELD(line, "Size", &bytes))
+		r->usage.mapped = bytes;
+	else if (IS_FIELD(line, "KernelPageSize", &bytes))
+		r->page_size = bytes;
+	else if (IS_FIELD(line, "Rss", &bytes))
+		r->usage.resident = bytes;
+	else if (IS_FIELD(line, "Private_Dirty", &bytes))
+		r->usage.dirty = bytes;
+	else if (IS_FIELD(line, "Private_Hugetlb", &bytes)) {
 		/* The kernel has these in no other sum. */
-		r->usage.resident += kib << 10;
-		r->usage.dirty += kib << 10;
-	} else if (strcmp(key, "Locked") == 0)
-		r->usage.locked = kib << 10;
-	else if (strcmp(key, "Swap") == 0)
-		r->usage.swapped = kib << 10;
+		r->usage.resident += bytes;
+		r->usage.dirty += bytes;
+	} else if (IS_FIELD(line, "Locked", &bytes))
+		r->usage.locked = bytes;
+	else if (IS_FIELD(line, "Swap", &bytes))
+		r->usage.swapped = bytes;
 }
 
 static int read_smaps(int32_t pid, const struct ub_record_memory *memory, struct ub_footprint *f)

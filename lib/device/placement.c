@@ -144,7 +144,7 @@ static int find_threads(const struct ub_dev *dev, struct ub_placement *list, siz
 		if (list[i].thread_count)
 			qsort(list[i].threads, list[i].thread_count, sizeof(*list[i].threads),
 			      by_tid);
-	return ret ? ret : spread(list, count, dev->record.memory.layout.share);
+	return ret || !dev->managed ? ret : spread(list, count, dev->record.memory.layout.share);
 }
 
 int ub_placement_find(const struct ub_dev *dev, struct ub_placement **ret_list, size_t *ret_count)

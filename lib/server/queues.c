@@ -163,6 +163,13 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 	return ub_queue_spawn(s->queues[stretch], cpus, size, s->record.spec.cpus, err);
 }
 
+void server_read_allowance(const struct server *s, struct ub_allowance *ret_allowance)
+{
+	ub_allowance_read(ret_allowance, s->cgroup_max);
+	if (s->record.spec.huge_pages)
+		ub_allowance_read_huge(ret_allowance);
+}
+
 int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 		struct ub_plan *ret_plan, struct ub_error *err)
 {
@@ -170,7 +177,7 @@ int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 	struct ub_plan plan;
 	int ret;
 
-	ub_allowance_read(&allowance, s->cgroup_max);
+	server_read_allowance(s, &allowance);
 	ret = ub_budget_plan(&s->record.spec, info, &s->target, &allowance, &plan, err);
 	if (ret)
 		return ret;

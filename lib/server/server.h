@@ -119,6 +119,8 @@ bool server_send(struct server *s, enum ub_message_type type, const struct ub_er
 		 const char *text);
 
 /* queues.c: all queues at once. */
+/* What the machine and this user let it have. */
+void server_read_allowance(const struct server *s, struct ub_allowance *ret_allowance);
 /* Plans the memory of what was granted (@info NULL: asked for), and refuses what does not fit.
  * Return: 0 with a plan to be freed, or a negative errno with a message. */
 int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,

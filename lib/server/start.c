@@ -266,7 +266,7 @@ static int check_plan(struct server *s, struct ub_error *err)
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_PLAN, ret, "cannot plan the device's memory");
-	ub_allowance_read(&allowance, s->cgroup_max);
+	server_read_allowance(s, &allowance);
 	ret = ub_budget_fit(&s->record.spec, &s->target, &allowance, &s->record.notes, err);
 	if (!ret)
 		ret = server_plan(s, NULL, &plan, err);
