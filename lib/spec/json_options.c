@@ -11,10 +11,12 @@
 
 const char *ub_opt_key(const struct ub_opt *opt, char buf[static UB_OPT_KEY_SIZE])
 {
-	(void)snprintf(buf, UB_OPT_KEY_SIZE, "%s", opt->name);
-	for (char *p = buf; *p; p++)
-		if (*p == '-')
-			*p = '_';
+	size_t i = 0;
+
+	/* By hand: a record has a hundred of them, and a list of devices their records. */
+	for (; opt->name[i] && i + 1 < UB_OPT_KEY_SIZE; i++)
+		buf[i] = opt->name[i] == '-' ? '_' : opt->name[i];
+	buf[i] = '\0';
 	return buf;
 }
 

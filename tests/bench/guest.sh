@@ -266,7 +266,8 @@ wide_group()
 	else
 		row null_blk /dev/nullb1
 	fi
-	for queues in 1 2 4; do
+	wide "$target, 1 queue" 1 -t "${@:3}"
+	for queues in 2 4; do
 		wide "$target, $queues queues" "$queues" -t "${@:3}"
 	done
 	wide "$target, 4 queues, 1 thread" 4 --threads 1 -t "${@:3}"

@@ -24,8 +24,12 @@ def name_of: .name + (if .auto then " *" else "" end);
 def exact_row($cells): . as $row | (name_of | left(width)) + ([$cells[] as $c |
 	$row.cells[$c].instructions // null | if . then grouped else "-" end | right(12)] | join(""));
 
+# Those of all cells that the rows have, in their order.
+def cells_of($rows): ([$rows[].cells | keys[]] | unique) as $seen |
+	[.cells[] | select(. as $cell | any($seen[]; . == $cell))];
+
 def exact_table:
-	.cells as $cells | select((.exact.rows | length) > 0) |
+	cells_of(.exact.rows) as $cells | select((.exact.rows | length) > 0) |
 	"Instructions per I/O, one processor (* is what auto takes)",
 	("" | left(width)) + ($cells | map(head1 | right(12)) | join("")),
 	("" | left(width)) + ($cells | map(head2 | right(12)) | join("")),
@@ -43,8 +47,7 @@ def plain_row($cells): . as $row | (name_of | left(width)) +
 	([$cells[] as $c | $row.cells[$c] | ratios] | join(""));
 
 def plain_table($rows; $processors):
-	([$rows[].cells | keys[]] | unique) as $seen |
-	[.cells[] | select([.] | inside($seen))] as $cells | select(($rows | length) > 0) |
+	cells_of($rows) as $cells | select(($rows | length) > 0) |
 	"Rate, and latency at p50, p99 and p99.9, \($processors) processors",
 	([$rows[].reference] | unique[]) as $reference |
 	(["relative to \($reference)" | left(width)] + [$cells[] | head1 + " " + head2 | right(34)] | join("")),
