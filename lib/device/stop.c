@@ -218,21 +218,16 @@ static int wait_gone(struct del *d, const struct ublksrv_ctrl_dev_info *info, in
 	}
 }
 
-static int delete_privileged(struct del *d, const struct ublksrv_ctrl_dev_info *info,
-			     int timeout_ms)
-{
-	int ret = ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV_ASYNC, 0, timeout_ms);
-
-	/* Given up, it is deleted all the same. */
-	return ret && ret != -ETIMEDOUT ? ret : wait_gone(d, info, timeout_ms);
-}
-
 /* The driver has DEL_DEV_ASYNC for privileged devices only. */
 static int delete_for(struct del *d, const struct ublksrv_ctrl_dev_info *info, int timeout_ms)
 {
+	int ret;
+
 	if (info->flags & UBLK_F_UNPRIVILEGED_DEV)
 		return ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV, 0, timeout_ms);
-	return delete_privileged(d, info, timeout_ms);
+	ret = ub_same_command(d->ctrl, info, UBLK_U_CMD_DEL_DEV_ASYNC, 0, timeout_ms);
+	/* Given up, it is deleted all the same. */
+	return ret && ret != -ETIMEDOUT ? ret : wait_gone(d, info, timeout_ms);
 }
 
 static int delete_now(struct del *d, const struct ublksrv_ctrl_dev_info *info)

@@ -41,8 +41,8 @@ int ub_desc_map(struct ub_desc_map *map, int fd, const struct ublksrv_ctrl_dev_i
 void ub_desc_unmap(struct ub_desc_map *map);
 
 /*
- * Reads descriptor @tag of the map's queue @queue, once, into @ret_desc: the kernel may write it again as soon as the I/O is
- * committed, and what was checked has to be what is used.
+ * Reads descriptor @tag of the map's queue @queue, once, into @ret_desc: the kernel may write it again
+ * as soon as the I/O is committed, and what was checked has to be what is used.
  * Return: false when they are out of range.
  */
 static inline bool ub_desc_get(const struct ub_desc_map *map, unsigned queue, unsigned tag,
