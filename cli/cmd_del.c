@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* ublk del: stops and removes devices. */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "base/clean.h"
 #include "commands.h"
 #include "device/stop.h"
 #include "device_fields.h"
@@ -69,31 +71,44 @@ static void name_users(struct ub_error *err, const struct ub_users *users)
 	}
 }
 
-static void del_one(const void *call_args, struct ub_ctrl *ctrl, struct ub_dev *dev,
-		    struct ub_work_result *ret_result)
+static enum ub_exit tell(struct ub_call *call, struct ub_del *del)
 {
-	const struct del_args *args = call_args;
+	const struct del_args *args = call->args;
+
+	if (del->code == -EBUSY)
+		name_users(&del->err, &del->users);
+	if (del->code && !(del->code == -ENODEV && args->if_exists))
+		return ub_device_fail(call, del->dev->id, &del->users, &del->err);
+	if (call->out.json)
+		ub_doc_add(call->out.doc, ub_deleted_fields, del->dev);
+	return UB_EXIT_DONE;
+}
+
+static enum ub_exit del_some(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *const *devs,
+			     size_t count)
+{
+	const struct del_args *args = call->args;
 	const struct ub_del_options opt = {
 		.force = args->force,
 		.async = args->async,
 		.timeout_ms = (int)args->timeout_s * 1000,
 	};
+	_cleanup_free_ struct ub_del *dels = calloc(count, sizeof(*dels));
+	struct ub_common_status common = {0};
+	struct ub_error err = {0};
 
-	ret_result->code = ub_device_del(ctrl, dev, &opt, &ret_result->users, &ret_result->err);
-	if (ret_result->code == -ENODEV && args->if_exists)
-		ret_result->code = 0;
-}
-
-static enum ub_exit tell(struct ub_call *call, const struct ub_dev *dev,
-			 struct ub_work_result *result)
-{
-	if (result->code == -EBUSY)
-		name_users(&result->err, &result->users);
-	if (result->code < 0)
-		return ub_device_fail(call, dev->id, &result->users, &result->err);
-	if (call->out.json)
-		ub_doc_add(call->out.doc, ub_deleted_fields, dev);
-	return UB_EXIT_DONE;
+	if (!dels) {
+		(void)ub_fail(&err, UB_STAGE_STOP, -ENOMEM, "cannot stop ublkb%u", devs[0]->id);
+		return ub_call_fail(call, &err);
+	}
+	for (size_t i = 0; i < count; i++)
+		dels[i].dev = devs[i];
+	ub_devices_del(ctrl, dels, count, &opt);
+	for (size_t i = 0; i < count; i++) {
+		ub_common_add(&common, tell(call, &dels[i]));
+		ub_users_done(&dels[i].users);
+	}
+	return common.status;
 }
 
 static enum ub_exit run(struct ub_call *call)
@@ -101,8 +116,7 @@ static enum ub_exit run(struct ub_call *call)
 	const struct del_args *args = call->args;
 	const struct ub_device_job job = {
 		.wants = is_wanted,
-		.work = del_one,
-		.tell = tell,
+		.run_some = del_some,
 		.missing_is_done = args->if_exists,
 	};
 	struct ub_error err = {0};

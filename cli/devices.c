@@ -7,6 +7,9 @@
 
 #include "base/clean.h"
 
+/* So many have their turn at once, at the most. */
+#define AT_ONCE_MAX 256
+
 enum ub_exit ub_device_fail(struct ub_call *call, uint32_t id, const struct ub_users *users,
 			    const struct ub_error *err)
 {
@@ -38,6 +41,14 @@ static enum ub_exit fail_lookup(struct ub_call *call, const char *text, const st
 			   &(struct ub_facts){.verb = call->command->name, .device = text});
 }
 
+static enum ub_exit fail_list(struct ub_call *call)
+{
+	struct ub_error err = {0};
+
+	(void)ub_fail(&err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
+	return ub_call_fail(call, &err);
+}
+
 /* All names are looked up before anything is done: the first device may be gone by then. Return: how
  * many are left at the beginning of @list, each device once. */
 static size_t resolve(struct ub_call *call, struct ub_ctrl *ctrl, struct named *list, size_t count,
@@ -60,72 +71,71 @@ static size_t resolve(struct ub_call *call, struct ub_ctrl *ctrl, struct named *
 	return kept;
 }
 
-/* One device's turn, from its beginning to its end. */
+/* Some devices that have their turn at once. */
 struct turn {
-	struct ub_dev dev;
-	struct ub_work_result result;
-	struct ub_parallel parallel;
-	const char *text; /* what named it */
-	enum { TURN_OVER, TURN_MISSING, TURN_RUNS, TURN_PARALLEL } state;
+	struct ublksrv_ctrl_dev_info infos[AT_ONCE_MAX];
+	struct ub_dev devs[AT_ONCE_MAX];
+	struct ub_dev *wanted[AT_ONCE_MAX];
+	const struct named *names[AT_ONCE_MAX];
 };
 
-/* @text: what named the device; NULL: nobody did. @abreast: others are at work, too. */
-static void begin_turn(struct ub_call *call, struct ub_ctrl *ctrl, uint32_t id, const char *text,
-		       const struct ub_device_job *job, bool abreast, struct turn *t)
+/* Looks at @count of @list. Return: how many are there. */
+static size_t find(struct ub_call *call, struct ub_ctrl *ctrl, const struct named *list,
+		   size_t count, const struct ub_device_job *job, struct turn *t,
+		   struct ub_common_status *common)
 {
-	*t = (struct turn){.text = text};
-	t->result.code = ub_dev_get(ctrl, id, &t->dev, &t->result.err);
-	if (t->result.code < 0) {
+	size_t found = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		struct ub_error err = {0};
+		int ret = ub_dev_get_info(ctrl, list[i].id, &t->infos[found], &err);
+
+		if (!ret)
+			t->names[found++] = &list[i];
 		/* One that nobody named, and that has gone meanwhile, is nobody's concern. */
-		t->state = !text || (t->result.code == -ENODEV && job->missing_is_done)
-				   ? TURN_OVER
-				   : TURN_MISSING;
-		return;
+		else if (!list[i].text)
+			continue;
+		else if (ret == -ENODEV && job->missing_is_done)
+			ub_common_add(common, UB_EXIT_DONE);
+		else
+			ub_common_add(common, fail_lookup(call, list[i].text, &err));
 	}
-	if (!text && job->wants && !job->wants(call, &t->dev))
-		return;
-	t->state = TURN_RUNS;
-	if (abreast && job->work &&
-	    ub_parallel_begin(&t->parallel, job->work, call->args, &t->dev) == 0)
-		t->state = TURN_PARALLEL;
+	ub_dev_fill(t->infos, found, t->devs);
+	return found;
 }
 
-static void end_turn(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_device_job *job,
-		     struct turn *t, struct ub_common_status *common)
+static void run_turn(struct ub_call *call, struct ub_ctrl *ctrl, const struct named *list,
+		     size_t count, const struct ub_device_job *job, struct turn *t,
+		     struct ub_common_status *common)
 {
-	if (t->state == TURN_MISSING)
-		ub_common_add(common, fail_lookup(call, t->text, &t->result.err));
-	else if (t->state == TURN_OVER && t->text)
-		ub_common_add(common, UB_EXIT_DONE);
-	else if (t->state == TURN_RUNS && !job->work)
-		ub_common_add(common, job->run(call, ctrl, &t->dev));
-	else if (t->state == TURN_RUNS)
-		job->work(call->args, ctrl, &t->dev, &t->result);
-	else if (t->state == TURN_PARALLEL)
-		ub_parallel_end(&t->parallel, &t->result);
-	if (t->state >= TURN_RUNS && job->work)
-		ub_common_add(common, job->tell(call, &t->dev, &t->result));
-	ub_users_done(&t->result.users);
-	ub_dev_done(&t->dev);
+	size_t found = find(call, ctrl, list, count, job, t, common), wanted = 0;
+
+	for (size_t i = 0; i < found; i++)
+		if (t->names[i]->text || !job->wants || job->wants(call, &t->devs[i]))
+			t->wanted[wanted++] = &t->devs[i];
+	if (wanted && job->run_some)
+		ub_common_add(common, job->run_some(call, ctrl, t->wanted, wanted));
+	else if (wanted)
+		ub_common_add(common, job->run(call, ctrl, t->wanted[0]));
+	for (size_t i = 0; i < found; i++)
+		ub_dev_done(&t->devs[i]);
 }
 
-/* All of them: some at once, where the command's work is such, and told in their order. */
-static void run_turns(struct ub_call *call, struct ub_ctrl *ctrl, const struct named *list,
-		      size_t count, const struct ub_device_job *job,
-		      struct ub_common_status *common)
+/* All of them, each looked at anew in its turn: those before it may have taken their time. */
+static enum ub_exit run_turns(struct ub_call *call, struct ub_ctrl *ctrl, const struct named *list,
+			      size_t count, const struct ub_device_job *job,
+			      struct ub_common_status *common)
 {
-	_cleanup_free_ struct turn *turns = calloc(UB_PARALLEL_MAX, sizeof(*turns));
-	size_t at_once = job->work && turns ? UB_PARALLEL_MAX : 1, ended = 0;
-	struct turn one = {0}, *at = turns ? turns : &one;
+	_cleanup_free_ struct turn *turn = calloc(1, sizeof(*turn));
+	size_t at_once = job->run_some ? AT_ONCE_MAX : 1, some;
 
-	for (size_t begun = 0; begun < count; begun++) {
-		if (begun - ended == at_once)
-			end_turn(call, ctrl, job, &at[ended++ % at_once], common);
-		begin_turn(call, ctrl, list[begun].id, list[begun].text, job,
-			   at_once > 1 && count > 1, &at[begun % at_once]);
+	if (!turn)
+		return fail_list(call);
+	for (size_t i = 0; i < count; i += some) {
+		some = count - i < at_once ? count - i : at_once;
+		run_turn(call, ctrl, &list[i], some, job, turn, common);
 	}
-	while (ended < count)
-		end_turn(call, ctrl, job, &at[ended++ % at_once], common);
+	return common->status;
 }
 
 static enum ub_exit run_named(struct ub_call *call, struct ub_ctrl *ctrl, int id,
@@ -133,22 +143,19 @@ static enum ub_exit run_named(struct ub_call *call, struct ub_ctrl *ctrl, int id
 {
 	struct ub_common_status common = {0};
 	_cleanup_free_ struct named *list = calloc(call->nr_operands + 1, sizeof(*list));
-	struct ub_error err = {0};
 	size_t count = 0;
 	char number[16];
 
-	if (!list) {
-		(void)ub_fail(&err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
-		return ub_call_fail(call, &err);
-	}
+	if (!list)
+		return fail_list(call);
 	if (id >= 0) {
 		(void)snprintf(number, sizeof(number), "%d", id);
 		list[count++].text = number;
 	}
 	for (size_t i = 0; i < call->nr_operands; i++)
 		list[count++].text = call->operands[i];
-	run_turns(call, ctrl, list, resolve(call, ctrl, list, count, job, &common), job, &common);
-	return common.status;
+	count = resolve(call, ctrl, list, count, job, &common);
+	return run_turns(call, ctrl, list, count, job, &common);
 }
 
 static enum ub_exit run_all(struct ub_call *call, struct ub_ctrl *ctrl,
@@ -163,16 +170,10 @@ static enum ub_exit run_all(struct ub_call *call, struct ub_ctrl *ctrl,
 	if (ub_dev_list(ctrl, &devs, &count, &err) < 0)
 		return ub_call_fail(call, &err);
 	list = calloc(count + 1, sizeof(*list));
-	/* Each is looked at anew in its turn: those before it may have taken their time. */
 	for (size_t i = 0; list && i < count; i++)
 		list[i].id = devs[i].id;
 	ub_dev_list_free(devs, count);
-	if (!list) {
-		(void)ub_fail(&err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
-		return ub_call_fail(call, &err);
-	}
-	run_turns(call, ctrl, list, count, job, &common);
-	return common.status;
+	return list ? run_turns(call, ctrl, list, count, job, &common) : fail_list(call);
 }
 
 enum ub_exit ub_devices_run(struct ub_call *call, const struct ub_device_args *args,

@@ -9,8 +9,8 @@
 
 #include "command.h"
 #include "device/device.h"
+#include "device/users.h"
 #include "kernel/node.h"
-#include "parallel.h"
 
 /* What a command's struct has for it, first of all. */
 struct ub_device_args {
@@ -30,11 +30,9 @@ struct ub_device_job {
 	bool (*wants)(struct ub_call *call, const struct ub_dev *dev);
 	/* The command's work on one device. Return: its exit status, the error told. */
 	enum ub_exit (*run)(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev);
-	/* Or in two: work that prints nothing and may be done beside that on others (parallel.h; its
-	 * args are the command's), and telling what came of it. */
-	ub_work work;
-	enum ub_exit (*tell)(struct ub_call *call, const struct ub_dev *dev,
-			     struct ub_work_result *result);
+	/* Or on several at once; the common status. */
+	enum ub_exit (*run_some)(struct ub_call *call, struct ub_ctrl *ctrl,
+				 struct ub_dev *const *devs, size_t count);
 	bool missing_is_done; /* --if-exists */
 };
 

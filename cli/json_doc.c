@@ -21,13 +21,26 @@ struct ub_doc {
 	bool failed;       /* memory ran out: what there is would be wrong */
 };
 
+static bool is_utf8(const char *text)
+{
+	for (size_t len; *text; text += len) {
+		len = ub_utf8_length(text);
+		if (!len)
+			return false;
+	}
+	return true;
+}
+
 /* A string as JSON demands it: what is no UTF-8 is replaced, byte by byte. */
 static json_object *new_string(const char *text)
 {
 	_cleanup_free_ char *clean = NULL;
 	size_t size;
-	FILE *file = open_memstream(&clean, &size);
+	FILE *file;
 
+	if (is_utf8(text))
+		return json_object_new_string(text);
+	file = open_memstream(&clean, &size);
 	if (!file)
 		return NULL;
 	while (*text) {

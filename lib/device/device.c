@@ -102,7 +102,7 @@ static void find_disk(struct ub_dev *dev)
 		dev->read_only = basic->attrs & UBLK_ATTR_READ_ONLY;
 }
 
-static int get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_info *ret_info,
+int ub_dev_get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_info *ret_info,
 		    struct ub_error *err)
 {
 	int ret = ub_ctrl_get_info(ctrl, id, ret_info);
@@ -115,27 +115,33 @@ static int get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_i
 	return 0;
 }
 
-static void fill(struct ub_dev *dev, const struct ublksrv_ctrl_dev_info *info,
-		 const struct ublk_params *params)
+void ub_dev_fill(const struct ublksrv_ctrl_dev_info *infos, size_t count, struct ub_dev *ret_devs)
 {
-	*dev = (struct ub_dev){.id = info->dev_id, .info = *info, .params = *params};
-	find_record(dev);
-	ub_served_by_find(&dev->info, &dev->params, dev->managed ? &dev->record : NULL,
-			  &dev->server);
-	find_disk(dev);
+	_cleanup_free_ struct ublk_params *params = calloc(count + 1, sizeof(*params));
+
+	if (params)
+		ub_ask_params(infos, count, params);
+	for (size_t i = 0; i < count; i++) {
+		struct ub_dev *dev = &ret_devs[i];
+
+		*dev = (struct ub_dev){.id = infos[i].dev_id, .info = infos[i]};
+		if (params)
+			dev->params = params[i];
+		find_record(dev);
+		ub_served_by_find(&dev->info, &dev->params, dev->managed ? &dev->record : NULL,
+				  &dev->server);
+		find_disk(dev);
+	}
 }
 
 int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err)
 {
 	struct ublksrv_ctrl_dev_info info;
-	struct ublk_params params;
-	int ret = get_info(ctrl, id, &info, err);
+	int ret = ub_dev_get_info(ctrl, id, &info, err);
 
-	if (ret)
-		return ret;
-	ub_ask_params(&info, 1, &params);
-	fill(ret_dev, &info, &params);
-	return 0;
+	if (!ret)
+		ub_dev_fill(&info, 1, ret_dev);
+	return ret;
 }
 
 struct ids {
@@ -194,25 +200,21 @@ int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_coun
 	int ret = find_ids(&ids);
 	_cleanup_free_ uint32_t *list = ids.list;
 	_cleanup_free_ struct ublksrv_ctrl_dev_info *infos = NULL;
-	_cleanup_free_ struct ublk_params *params = NULL;
 	struct ub_dev *devs;
 	size_t count = 0;
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot list the devices");
 	infos = calloc(ids.count + 1, sizeof(*infos));
-	params = calloc(ids.count + 1, sizeof(*params));
 	devs = calloc(ids.count + 1, sizeof(*devs));
-	if (!infos || !params || !devs) {
+	if (!infos || !devs) {
 		free(devs);
 		return ub_fail(err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
 	}
 	for (size_t i = 0; i < ids.count; i++)
-		if (get_info(ctrl, list[i], &infos[count], NULL) == 0)
+		if (ub_dev_get_info(ctrl, list[i], &infos[count], NULL) == 0)
 			count++;
-	ub_ask_params(infos, count, params);
-	for (size_t i = 0; i < count; i++)
-		fill(&devs[i], &infos[i], &params[i]);
+	ub_dev_fill(infos, count, devs);
 	*ret_devs = devs;
 	*ret_count = count;
 	return 0;

@@ -33,6 +33,12 @@ struct ub_dev {
 int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err);
 void ub_dev_done(struct ub_dev *dev);
 
+/* The same of several in two halves: the kernel's word first, and all the rest of those that are
+ * there. The second half fails for none. */
+int ub_dev_get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_info *ret_info,
+		    struct ub_error *err);
+void ub_dev_fill(const struct ublksrv_ctrl_dev_info *infos, size_t count, struct ub_dev *ret_devs);
+
 /* Measures what the server has in memory, where it lives and this user may: else it stays unknown. */
 void ub_dev_measure(struct ub_dev *dev);
 

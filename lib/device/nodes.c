@@ -11,9 +11,13 @@
 #include "device/users_internal.h"
 #include "kernel/sysfs.h"
 
-static int add_node(struct ub_nodes *nodes, const char *name, const char *dir)
+static int add_node(const struct ub_users_query *query, const char *name, const char *dir,
+		    struct ub_nodes *nodes)
 {
-	struct ub_node node = {0};
+	struct ub_node node = {
+		.id = query->id,
+		.except = {query->except[0], query->except[1]},
+	};
 	struct ub_node *list;
 	int ret = ub_sysfs_devt(&node.major, &node.minor, "%s/dev", dir);
 
@@ -29,7 +33,7 @@ static int add_node(struct ub_nodes *nodes, const char *name, const char *dir)
 	return 0;
 }
 
-int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes)
+int ub_nodes_add(const struct ub_users_query *query, struct ub_nodes *nodes)
 {
 	char name[32], path[64], part[64 + 1 + NAME_MAX + 1];
 	struct dirent *entry;
@@ -37,10 +41,9 @@ int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes)
 	int ret;
 	DIR *dir;
 
-	*ret_nodes = (struct ub_nodes){0};
-	(void)snprintf(name, sizeof(name), "ublkb%u", id);
+	(void)snprintf(name, sizeof(name), "ublkb%u", query->id);
 	(void)snprintf(path, sizeof(path), "/sys/block/%s", name);
-	ret = add_node(ret_nodes, name, path);
+	ret = add_node(query, name, path, nodes);
 	if (ret)
 		return ret;
 	dir = opendir(path);
@@ -52,7 +55,7 @@ int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes)
 		if (strncmp(entry->d_name, name, len) != 0)
 			continue;
 		(void)snprintf(part, sizeof(part), "%s/%s", path, entry->d_name);
-		ret = add_node(ret_nodes, entry->d_name, part);
+		ret = add_node(query, entry->d_name, part, nodes);
 	}
 	(void)closedir(dir);
 	return ret;

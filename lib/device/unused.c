@@ -28,44 +28,59 @@ static bool may_hide(const struct ub_users *users, const struct ublksrv_ctrl_dev
 	return users->hidden || users->forbidden;
 }
 
-/*
- * Who has it open, or uses it in a way that can be seen. @kind: of a user that counts for more than
- * an opener, if there is one; unchanged when there is no user. Return: 0 or a negative errno.
- */
-static int find_kind(const struct ublksrv_ctrl_dev_info *dev, int32_t server,
-		     enum ub_user_kind *kind, bool *ret_udev, bool *ret_hidden)
+void ub_unused_judge(const struct ublksrv_ctrl_dev_info *dev, int code,
+		     const struct ub_users *users, struct ub_unused_seen *ret_seen)
+{
+	struct ub_unused_seen seen = {
+		.code = code,
+		.used = users->count > 0,
+		.udev = users->count > 0,
+		.hidden = may_hide(users, dev),
+	};
+
+	for (size_t i = 0; i < users->count; i++) {
+		seen.udev = seen.udev && users->list[i].is_udev;
+		if (i == 0 || users->list[i].kind != UB_USER_OPENER)
+			seen.kind = users->list[i].kind;
+	}
+	*ret_seen = seen;
+}
+
+void ub_unused_look_here(const struct ublksrv_ctrl_dev_info *dev, int32_t server,
+			 struct ub_unused_seen *ret_seen)
 {
 	_cleanup_(ub_users_done)
 	struct ub_users users = {0};
 	int ret = ub_users_find(dev->dev_id, server, &users);
 
-	*ret_udev = users.count > 0;
-	*ret_hidden = may_hide(&users, dev);
-	for (size_t i = 0; i < users.count; i++) {
-		*ret_udev = *ret_udev && users.list[i].is_udev;
-		if (i == 0 || users.list[i].kind != UB_USER_OPENER)
-			*kind = users.list[i].kind;
-	}
-	return ret;
+	ub_unused_judge(dev, ret, &users, ret_seen);
 }
 
+/* What all attempts have in common. */
+struct attempt {
+	struct ub_ctrl *ctrl;
+	const struct ublksrv_ctrl_dev_info *dev;
+	int32_t server;
+	ub_unused_look look;
+};
+
 /* From Linux 7.0 on the driver refuses, and doesn't say why. */
-static int try_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev, int32_t server,
-		    enum ub_user_kind *ret_kind, bool *ret_udev)
+static int try_stop(const struct attempt *a, enum ub_user_kind *ret_kind, bool *ret_udev)
 {
 	_cleanup_close_ int claim = -1;
-	bool hidden;
-	int ret = ub_same_command(ctrl, dev, UBLK_U_CMD_TRY_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+	struct ub_unused_seen seen;
+	int ret = ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_TRY_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 
 	/* Also of a device that is not started. */
 	if (ret == -ENODEV)
-		return ub_same_command(ctrl, dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+		return ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 	if (ret != -EBUSY)
 		return ret;
-	*ret_kind = UB_USER_UNSEEN;
-	(void)find_kind(dev, server, ret_kind, ret_udev, &hidden);
-	if (*ret_kind == UB_USER_UNSEEN) {
-		claim = ub_claim_open(ctrl, dev);
+	a->look(a->dev, a->server, &seen);
+	*ret_udev = seen.udev;
+	*ret_kind = seen.used ? seen.kind : UB_USER_UNSEEN;
+	if (!seen.used) {
+		claim = ub_claim_open(a->ctrl, a->dev);
 		if (claim == -EBUSY)
 			*ret_kind = UB_USER_CLAIM;
 	}
@@ -73,23 +88,21 @@ static int try_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *de
 }
 
 /* Before that it does not. */
-static int claim_and_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev,
-			  int32_t server, enum ub_user_kind *ret_kind, bool *ret_udev)
+static int claim_and_stop(const struct attempt *a, enum ub_user_kind *ret_kind, bool *ret_udev)
 {
-	_cleanup_close_ int claim = ub_claim_open(ctrl, dev);
-	enum ub_user_kind kind = claim == -EBUSY ? UB_USER_CLAIM : UB_USER_UNSEEN;
-	bool hidden = false;
-	int ret = 0;
+	_cleanup_close_ int claim = ub_claim_open(a->ctrl, a->dev);
+	struct ub_unused_seen seen = {0};
 
-	*ret_kind = kind;
 	/* Without a disk there are no users. */
 	if (claim != -ENXIO)
-		ret = find_kind(dev, server, ret_kind, ret_udev, &hidden);
-	if (ret)
-		return ret;
-	if ((claim < 0 && claim != -ENXIO) || *ret_kind != kind || hidden)
+		a->look(a->dev, a->server, &seen);
+	if (seen.code)
+		return seen.code;
+	*ret_udev = seen.udev;
+	*ret_kind = seen.used ? seen.kind : claim == -EBUSY ? UB_USER_CLAIM : UB_USER_UNSEEN;
+	if ((claim < 0 && claim != -ENXIO) || seen.used || seen.hidden)
 		return -EBUSY;
-	return ub_same_command(ctrl, dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+	return ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 }
 
 static int64_t until(const struct ub_unused_wait *wait, enum ub_user_kind kind, bool udev)
@@ -123,16 +136,18 @@ static void forget_events(int watch)
 }
 
 int ub_unused_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev, int32_t server,
-		   const struct ub_unused_wait *wait, enum ub_user_kind *ret_kind)
+		   ub_unused_look look, const struct ub_unused_wait *wait,
+		   enum ub_user_kind *ret_kind)
 {
+	const struct attempt a = {.ctrl = ctrl, .dev = dev, .server = server, .look = look};
 	bool is_safe = dev->flags & UBLK_F_SAFE_STOP_DEV;
 	_cleanup_close_ int watch = -1;
 	int pause = FIRST_PAUSE_MS;
 
 	for (;;) {
 		bool udev = false;
-		int ret = is_safe ? try_stop(ctrl, dev, server, ret_kind, &udev)
-				  : claim_and_stop(ctrl, dev, server, ret_kind, &udev);
+		int ret = is_safe ? try_stop(&a, ret_kind, &udev)
+				  : claim_and_stop(&a, ret_kind, &udev);
 		int left = ret == -EBUSY ? ub_left_ms(until(wait, *ret_kind, udev)) : 0;
 
 		if (left == 0)

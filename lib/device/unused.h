@@ -10,6 +10,27 @@
 #include "device/users.h"
 #include "kernel/ctrl.h"
 
+/* What a look for its users has seen. */
+struct ub_unused_seen {
+	int code; /* 0, or a negative errno: there may be users */
+	bool used;
+	enum ub_user_kind kind; /* of one that counts for more than an opener, if there is one */
+	bool udev;              /* nobody but udev */
+	bool hidden;            /* there may be users that can't be seen */
+};
+
+/* Looks for the users of @dev; process @server is none. */
+typedef void (*ub_unused_look)(const struct ublksrv_ctrl_dev_info *dev, int32_t server,
+			       struct ub_unused_seen *ret_seen);
+
+/* The one that looks itself. */
+void ub_unused_look_here(const struct ublksrv_ctrl_dev_info *dev, int32_t server,
+			 struct ub_unused_seen *ret_seen);
+
+/* What it means that ub_users_find() has returned @code and @users. */
+void ub_unused_judge(const struct ublksrv_ctrl_dev_info *dev, int code,
+		     const struct ub_users *users, struct ub_unused_seen *ret_seen);
+
 /* Until when to wait for the users to go, on ub_now_ms()'s clock. 0: not at all. */
 struct ub_unused_wait {
 	int64_t udev_ms;    /* for udev, when nobody else has it open */
@@ -28,4 +49,5 @@ struct ub_unused_wait {
  * Return: 0, -EBUSY, -ENODEV (it is gone), or another negative errno.
  */
 int ub_unused_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev, int32_t server,
-		   const struct ub_unused_wait *wait, enum ub_user_kind *ret_kind);
+		   ub_unused_look look, const struct ub_unused_wait *wait,
+		   enum ub_user_kind *ret_kind);

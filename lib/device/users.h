@@ -38,6 +38,16 @@ struct ub_users {
  */
 int ub_users_find(uint32_t id, int32_t except, struct ub_users *ret_users);
 
+/* The same of several devices with one look at everything: looking for who has a device open takes
+ * long where many processes are. */
+struct ub_users_query {
+	uint32_t id;
+	int32_t except[2]; /* processes that are no users of it; 0: none */
+	struct ub_users users;
+};
+/* Return: 0, or a negative errno: then it is not known of any. */
+int ub_users_find_some(struct ub_users_query *queries, size_t count);
+
 /* Adds one, of "ublkb0" or "ublkb0p1". Return: 0 or -ENOMEM. */
 int ub_users_add(struct ub_users *users, enum ub_user_kind kind, const char *device,
 		 const char *what, int32_t pid);

@@ -11,12 +11,14 @@
 
 /* A disk or one of its partitions. */
 struct ub_node {
+	uint32_t id;       /* the device's */
+	int32_t except[2]; /* processes that are no users of it */
 	char name[32];
 	uint32_t major, minor;
 };
 
 struct ub_nodes {
-	struct ub_node *list; /* the disk first */
+	struct ub_node *list; /* of each device the disk first */
 	size_t count;
 };
 
@@ -26,8 +28,8 @@ static inline bool ub_users_are_none(int error)
 	return error == -ENOENT || error == -ENODEV;
 }
 
-/* The nodes of /dev/ublkbN. Return: 0 (count 0: there is no disk) or a negative errno. */
-int ub_nodes_find(uint32_t id, struct ub_nodes *ret_nodes);
+/* Adds the nodes of the query's device. Return: 0 (none is added: there is no disk) or a negative errno. */
+int ub_nodes_add(const struct ub_users_query *query, struct ub_nodes *nodes);
 void ub_nodes_done(struct ub_nodes *nodes);
 
 /* Return: the node of this device number, or NULL. */
@@ -42,4 +44,6 @@ int ub_users_read_mounts(FILE *file, const struct ub_nodes *nodes, struct ub_use
 int ub_users_read_swaps(FILE *file, const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_holders(const struct ub_nodes *nodes, struct ub_users *users);
 int ub_users_find_exports(const struct ub_nodes *nodes, struct ub_users *users);
-int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users);
+int ub_users_find_openers(const struct ub_nodes *nodes, struct ub_users *users);
+/* Who has it only mapped: there are many mappings, and who has one mostly has it open as well. */
+int ub_users_find_mappers(const struct ub_nodes *nodes, struct ub_users *users);

@@ -65,7 +65,7 @@ static int add_opener(const struct ub_nodes *nodes, const struct statx *stx, int
 	if (!S_ISBLK(stx->stx_mode))
 		return 0;
 	node = ub_nodes_by_devt(nodes, stx->stx_rdev_major, stx->stx_rdev_minor);
-	if (!node || is_known(users, node, pid))
+	if (!node || pid == node->except[0] || pid == node->except[1] || is_known(users, node, pid))
 		return 0;
 	if (ub_sysfs_line(name, sizeof(name), "/proc/%d/comm", pid) <= 0)
 		(void)snprintf(name, sizeof(name), "a process");
@@ -109,18 +109,18 @@ static int scan_links(int procfd, const char *path, int32_t pid, const struct ub
 }
 
 /* Looks through @folder of all processes. Return: 0 or a negative errno. */
-static int scan_processes(DIR *proc, const char *folder, const struct ub_nodes *nodes,
-			  int32_t except, struct ub_users *users)
+static int scan_processes(const char *folder, const struct ub_nodes *nodes, struct ub_users *users)
 {
+	DIR *proc = opendir("/proc");
 	struct dirent *entry;
 	char path[64];
 	uint64_t pid;
 	int ret = 0;
 
-	rewinddir(proc);
+	if (!proc)
+		return ub_users_are_none(-errno) ? 0 : -errno;
 	while (!ret && (errno = 0, entry = readdir(proc))) {
-		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) != 0 || (int32_t)pid == except ||
-		    (int32_t)pid == getpid())
+		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) != 0 || (int32_t)pid == getpid())
 			continue;
 		(void)snprintf(path, sizeof(path), "%.20s/%s", entry->d_name, folder);
 		ret = scan_links(dirfd(proc), path, (int32_t)pid, nodes, users);
@@ -131,21 +131,19 @@ static int scan_processes(DIR *proc, const char *folder, const struct ub_nodes *
 			ret = 0; /* it is gone */
 		}
 	}
-	return ret || entry ? ret : -errno;
-}
-
-int ub_users_find_openers(const struct ub_nodes *nodes, int32_t except, struct ub_users *users)
-{
-	DIR *proc = opendir("/proc");
-	int ret;
-
-	if (!proc)
-		return ub_users_are_none(-errno) ? 0 : -errno;
-	users->forbidden = ub_process_hides_others();
-	ret = scan_processes(proc, "fd", nodes, except, users);
-	/* There are many, and who has mapped a device mostly has it open as well. */
-	if (!ret && !users->count && ub_has_cap(CAP_SYS_ADMIN))
-		ret = scan_processes(proc, "map_files", nodes, except, users);
+	if (!ret && !entry)
+		ret = -errno;
 	(void)closedir(proc);
 	return ret;
+}
+
+int ub_users_find_openers(const struct ub_nodes *nodes, struct ub_users *users)
+{
+	users->forbidden = ub_process_hides_others();
+	return scan_processes("fd", nodes, users);
+}
+
+int ub_users_find_mappers(const struct ub_nodes *nodes, struct ub_users *users)
+{
+	return ub_has_cap(CAP_SYS_ADMIN) ? scan_processes("map_files", nodes, users) : 0;
 }

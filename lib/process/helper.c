@@ -17,6 +17,9 @@
 #define CHANNEL_FD 3
 #define END_MS 2000
 
+/* A message of this size is a question; a result is longer. */
+static const char question = '?';
+
 /* Holds nothing of the parent's: neither a pipe that somebody reads, nor a directory. */
 static int detach(int channel)
 {
@@ -82,6 +85,7 @@ int ub_helper_wait(struct ub_helper *helper, int timeout_ms, int *ret_result)
 	struct pollfd pfd = {.fd = helper->fd, .events = POLLIN};
 	int64_t deadline = ub_now_ms() + timeout_ms;
 	int ret, result;
+	ssize_t size;
 
 	do
 		ret = poll(&pfd, 1, ub_left_ms(deadline));
@@ -90,11 +94,32 @@ int ub_helper_wait(struct ub_helper *helper, int timeout_ms, int *ret_result)
 		return -errno;
 	if (ret == 0)
 		return -ETIMEDOUT;
-	if (recv(helper->fd, &result, sizeof(result), MSG_DONTWAIT) != sizeof(result))
+	size = recv(helper->fd, &result, sizeof(result), MSG_DONTWAIT);
+	if (size == sizeof(question))
+		return UB_HELPER_ASKS;
+	if (size != sizeof(result))
 		return -EPIPE;
 	helper->answered = true;
 	*ret_result = result;
 	return 0;
+}
+
+int ub_helper_ask(int timeout_ms, void *ret_answer, size_t size)
+{
+	struct pollfd pfd = {.fd = CHANNEL_FD, .events = POLLIN};
+
+	if (send(CHANNEL_FD, &question, sizeof(question), MSG_NOSIGNAL) == sizeof(question) &&
+	    poll(&pfd, 1, timeout_ms) == 1 &&
+	    recv(CHANNEL_FD, ret_answer, size, MSG_DONTWAIT) == (ssize_t)size)
+		return 0;
+	/* One that is late would be taken for the next one's. */
+	(void)shutdown(CHANNEL_FD, SHUT_RD);
+	return -EPIPE;
+}
+
+int ub_helper_tell(const struct ub_helper *helper, const void *answer, size_t size)
+{
+	return send(helper->fd, answer, size, MSG_NOSIGNAL) == (ssize_t)size ? 0 : -EPIPE;
 }
 
 void ub_helper_end(struct ub_helper *helper)

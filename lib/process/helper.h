@@ -9,6 +9,7 @@
 #pragma once
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/types.h>
 
 struct ub_helper {
@@ -30,8 +31,17 @@ struct ub_helper {
  */
 int ub_helper_start(struct ub_helper *helper, int (*fn)(const void *arg), const void *arg);
 
-/* Waits for the result. Return: 0, -ETIMEDOUT (may be called again), or -EPIPE: it died. */
+/* Waits for the result. Return: 0, UB_HELPER_ASKS (then ub_helper_tell(), and wait again), -ETIMEDOUT
+ * (may be called again), or -EPIPE: it died. */
+#define UB_HELPER_ASKS 1
 int ub_helper_wait(struct ub_helper *helper, int timeout_ms, int *ret_result);
+
+/* For @fn: asks whoever has started it, and waits for @size bytes of an answer, which does not come if
+ * that process is stopped, say. Return: 0, or -EPIPE: there was none in time, and none will come. */
+int ub_helper_ask(int timeout_ms, void *ret_answer, size_t size);
+
+/* Answers it. Return: 0 or -EPIPE: it died. */
+int ub_helper_tell(const struct ub_helper *helper, const void *answer, size_t size);
 
 /* Lets it end, or leaves it behind, to end as soon as the kernel lets go of it. */
 void ub_helper_end(struct ub_helper *helper);

@@ -173,7 +173,7 @@ static int stop_unused(const struct errand *e, int64_t until_ms)
 	const struct ub_unused_wait wait = {.any_ms = until_ms};
 	enum ub_user_kind kind;
 
-	return ub_unused_stop(e->ctrl, &e->info, e->pid, &wait, &kind);
+	return ub_unused_stop(e->ctrl, &e->info, e->pid, ub_unused_look_here, &wait, &kind);
 }
 
 static int run_try_stop(const struct errand *e)

@@ -91,9 +91,11 @@ static int ended_by_driver(struct server *s)
 						    info.ublksrv_flags != s->record.token));
 
 	ub_log(&s->log, LOG_NOTICE, dead ? "stopped" : "let go by the driver");
-	server_free_queues(s);
+	/* Whoever stopped it would do so, too, but would wait for a grace period meanwhile, under a lock of
+	 * the whole driver, if nobody had the char device open (blk_mq_free_tag_set()). */
 	if (dead)
-		(void)ub_record_remove(s->record.id, s->record.token);
+		remove_device(s);
+	server_free_queues(s);
 	ub_tgt_close(&s->target);
 	return 0;
 }

@@ -367,6 +367,26 @@ hang()
 	ends_with 0 "$del"
 }
 
+@test "a hung server holds up nobody else's device" {
+	for ((i = 0; i < 40; i++)); do
+		ublk add -n "$i" -t null >/dev/null
+	done
+	stop_server 1
+	"$UBLK" del --timeout 60 --all >del.log 2>&1 &
+	del=$!
+	wait_for 40 only_left 1
+	kill -0 "$del"
+	kill -CONT "$stopped"
+	ends_with 0 "$del"
+	nothing_left
+}
+
+# only_left ID: of all devices.
+only_left()
+{
+	[ "$(ublk list --json | jq -c '[.devices[].id]')" = "[$1]" ]
+}
+
 @test "what was written without a sync before is there after del" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
@@ -438,28 +458,28 @@ hang()
 	[ "$(ublk list --json | jq -c '[.devices[].id]')" = '[2,35]' ]
 	end_job "$sleeper"
 	umount m
-	# One that is not there is told in its turn.
 	run ublk del 2 7 35
 	[ "$status" -eq 1 ]
 	[[ $output == *'cannot find ublkb7'* ]]
 	nothing_left
 }
 
-@test "a del of many that is killed leaves nobody who stops the others later" {
+@test "a del that is killed between the stop and the deletion: the servers remove their devices" {
 	for i in 0 1 2 3; do
 		ublk add -n "$i" -t null --size 16M >/dev/null
-		kill -STOP "$(server_of "$i")"
+		stop_server "$i"
+		servers[i]=$stopped
 	done
 	"$UBLK" del --all &
 	deleter=$!
-	wait_for 20 eval '[[ $(pgrep -cx ublk) -ge 5 ]]'
-	kill -KILL "$deleter"
-	wait_for 10 eval '! pgrep -x ublk'
 	for i in 0 1 2 3; do
-		kill -CONT "$(server_of "$i")"
+		wait_for 20 is_state "$i" dead
 	done
-	ublk del --all
-	nothing_left
+	end_job "$deleter"
+	for i in 0 1 2 3; do
+		kill -CONT "${servers[i]}"
+	done
+	wait_for 20 nothing_left
 }
 
 @test "a record of another device under its number is not believed, and goes with neither" {

@@ -249,6 +249,57 @@ static void a_helper_has_nothing_open_and_answers(void **state)
 	ub_close(&extra);
 }
 
+static int double_it(const void *arg)
+{
+	int answer;
+
+	(void)arg;
+	return ub_helper_ask(10000, &answer, sizeof(answer)) ? -EIO : 2 * answer;
+}
+
+static int ask_in_vain(const void *arg)
+{
+	int answer = 7, first = ub_helper_ask(20, &answer, sizeof(answer));
+
+	(void)arg;
+	/* The late one is not taken for this one's. */
+	return first == -EPIPE && ub_helper_ask(10000, &answer, sizeof(answer)) == -EPIPE ? answer
+											  : -EIO;
+}
+
+static void a_helper_can_ask(void **state)
+{
+	const int answer = 21;
+	struct ub_helper helper;
+	int result = 0;
+
+	(void)state;
+	assert_int_equal(ub_helper_start(&helper, double_it, NULL), 0);
+	assert_int_equal(ub_helper_wait(&helper, 10000, &result), UB_HELPER_ASKS);
+	assert_int_equal(ub_helper_wait(&helper, 20, &result), -ETIMEDOUT);
+	assert_int_equal(ub_helper_tell(&helper, &answer, sizeof(answer)), 0);
+	assert_int_equal(ub_helper_wait(&helper, 10000, &result), 0);
+	assert_int_equal(result, 42);
+	ub_helper_end(&helper);
+}
+
+static void a_helper_does_not_wait_for_ever(void **state)
+{
+	const int answer = 21;
+	struct ub_helper helper;
+	int result = 0, ret;
+
+	(void)state;
+	assert_int_equal(ub_helper_start(&helper, ask_in_vain, NULL), 0);
+	while ((ret = ub_helper_wait(&helper, 10000, &result)) == UB_HELPER_ASKS) {
+		(void)usleep(50000);
+		(void)ub_helper_tell(&helper, &answer, sizeof(answer));
+	}
+	assert_int_equal(ret, 0);
+	assert_int_equal(result, 7);
+	ub_helper_end(&helper);
+}
+
 static void a_helper_that_hangs_is_left_behind(void **state)
 {
 	int64_t start = ub_now_ms();
@@ -355,6 +406,8 @@ int main(void)
 		cmocka_unit_test(no_id_is_no_process),
 		cmocka_unit_test(an_open_device_shows),
 		cmocka_unit_test(a_helper_has_nothing_open_and_answers),
+		cmocka_unit_test(a_helper_can_ask),
+		cmocka_unit_test(a_helper_does_not_wait_for_ever),
 		cmocka_unit_test(a_helper_that_hangs_is_left_behind),
 		cmocka_unit_test(a_helper_that_dies_is_noticed),
 		cmocka_unit_test(a_helper_ends_with_its_caller),

@@ -132,6 +132,7 @@ static void what_cannot_be_asked_is_no_answer(void **state)
 {
 	struct ub_node none = {.name = "loop0", .major = 4000, .minor = 9};
 	const struct ub_nodes others = {.list = &none, .count = 1};
+	struct ub_users_query query = {.id = 1048575};
 	struct ub_nodes found = {0};
 	struct rlimit before;
 	int results[5], first = dup(0);
@@ -141,11 +142,11 @@ static void what_cannot_be_asked_is_no_answer(void **state)
 	assert_int_equal(getrlimit(RLIMIT_NOFILE, &before), 0);
 	limit_descriptors(first);
 	results[0] = ub_users_find(1048575, 0, &users);
-	results[1] = ub_nodes_find(1048575, &found);
+	results[1] = ub_nodes_add(&query, &found);
 	results[2] = ub_users_find_holders(&others, &users);
-	results[3] = ub_users_find_openers(&others, 0, &users);
+	results[3] = ub_users_find_openers(&others, &users);
 	limit_descriptors(first + 1);
-	results[4] = ub_users_find_openers(&others, 0, &users);
+	results[4] = ub_users_find_openers(&others, &users);
 	(void)setrlimit(RLIMIT_NOFILE, &before);
 	for (size_t i = 0; i < UB_ARRAY_SIZE(results); i++)
 		assert_int_equal(results[i], -EMFILE);
@@ -201,7 +202,8 @@ static void what_processes_have_open_is_looked_through(void **state)
 	const struct ub_nodes others = {.list = &none, .count = 1};
 
 	(void)state;
-	assert_int_equal(ub_users_find_openers(&others, getppid(), &users), 0);
+	assert_int_equal(ub_users_find_openers(&others, &users), 0);
+	assert_int_equal(ub_users_find_mappers(&others, &users), 0);
 	assert_int_equal(ub_users_find_holders(&others, &users), 0);
 	assert_int_equal(users.count, 0);
 }
