@@ -7,6 +7,8 @@ declare -gA PACKAGES=(
 	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libcmocka-dev scdoc'
 	[test]='bats fio jq man-db mandoc e2fsprogs xfsprogs fdisk dmsetup strace util-linux procps kmod perl-base python3 udev dosfstools sshfs openssh-sftp-server'
 	[vm]='qemu-system-x86 busybox-static cpio kmod xz-utils zstd util-linux'
+	[package]='lintian'
+	[chroot]='mmdebstrap'
 	[lint]='clang clang-format cppcheck shellcheck'
 	[chart]='gnuplot-nox'
 )
@@ -59,6 +61,16 @@ apt_get()
 		-o DPkg::Lock::Timeout=600 "$@" 2>&1 </dev/null) && return
 	printf '%s\n' "$out" | tail -n 20 >&2
 	return 1
+}
+
+# debian_mirror: the one that the machine's own apt uses.
+debian_mirror()
+{
+	local uri
+	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' |
+		sort -u | head -n 1)
+	[[ -n $uri ]] || die 125 'the apt configuration names no Debian mirror'
+	printf '%s\n' "$uri"
 }
 
 # need_packages GROUP...: installs what is missing; ends the script where that is impossible.

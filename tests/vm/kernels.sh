@@ -20,9 +20,7 @@ private_apt()
 write_apt_config()
 {
 	local dir=$VM_CACHE/apt uri suite
-	uri=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' 'Label: Debian' |
-		sort -u | head -n 1)
-	[[ -n $uri ]] || die 125 'the apt configuration names no Debian mirror'
+	uri=$(debian_mirror) || exit
 	[[ -r $KEYRING ]] || die 125 "missing: $KEYRING (package debian-archive-keyring)"
 
 	mkdir -p "$dir/lists/partial" "$dir/archives/partial"

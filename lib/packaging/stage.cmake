@@ -1,0 +1,18 @@
+# SPDX-License-Identifier: MIT
+# Run by cpack when all is installed in a folder of its own and before that is packed: what a Debian
+# package has and an installation has not.
+
+set(usr ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/usr)
+
+# gzip FILE...: small, and without a date.
+function(gzip)
+	execute_process(COMMAND gzip -9n ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
+endfunction()
+
+configure_file(${CMAKE_CURRENT_LIST_DIR}/changelog ${usr}/share/doc/ublk/changelog.Debian COPYONLY)
+gzip(${usr}/share/doc/ublk/changelog.Debian)
+file(GLOB pages ${usr}/share/man/man[1-9]/*.[1-9])
+if(pages)
+	gzip(${pages})
+endif()
+configure_file(${CMAKE_CURRENT_LIST_DIR}/lintian-overrides ${usr}/share/lintian/overrides/ublk COPYONLY)
