@@ -2,7 +2,6 @@
 # What is made of a build besides an installation: a Debian package (target `deb`, by cpack) and the
 # source tarball (target `dist`). Included by CMakeLists.txt; doc/packaging.md says how it is used.
 
-include(lib/packaging/release.cmake)
 set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS lib/packaging/changelog LICENSE)
 if(NOT UB_RELEASE VERSION_EQUAL PROJECT_VERSION)
 	message(FATAL_ERROR "lib/packaging/changelog begins with version ${UB_RELEASE},"

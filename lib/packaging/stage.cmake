@@ -16,3 +16,8 @@ if(pages)
 	gzip(${pages})
 endif()
 configure_file(${CMAKE_CURRENT_LIST_DIR}/lintian-overrides ${usr}/share/lintian/overrides/ublk COPYONLY)
+
+# Where Debian's zsh looks.
+if(EXISTS ${usr}/share/zsh/site-functions)
+	file(RENAME ${usr}/share/zsh/site-functions ${usr}/share/zsh/vendor-completions)
+endif()

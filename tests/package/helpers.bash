@@ -2,6 +2,7 @@
 # How the tests make packages. They need no driver.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034 # the tests use it
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
 # package SOURCE BUILD: makes the package, and the source tarball, of a source folder in a build

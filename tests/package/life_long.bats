@@ -30,7 +30,7 @@ setup_file()
 # happens SCENARIO SUITE: in the machine, in a chroot of that Debian.
 happens()
 {
-	local root=/ kernel
+	local root=/
 	[[ $2 == here ]] || root=$("$BATS_TEST_DIRNAME/chroot" "$2")
 	cd "$root" || return
 	run "$TOP/tests/vm/run" --timeout 600 -- "$BATS_TEST_DIRNAME/scenario" "$1" \

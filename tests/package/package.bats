@@ -66,7 +66,8 @@ files_below()
 
 @test "the package has what is installed, its changelog and its overrides, and nothing else" {
 	{
-		files_below installed | sed -E 's|^(\./usr/share/man/.*\.[1-9])$|\1.gz|'
+		files_below installed | sed -E 's|^(\./usr/share/man/.*\.[1-9])$|\1.gz|
+			s|^(\./usr/share/zsh)/site-functions/|\1/vendor-completions/|'
 		printf './usr/share/%s\n' doc/ublk/changelog.Debian.gz lintian/overrides/ublk
 	} | sort >expected
 	diff expected <(files_below unpacked)
