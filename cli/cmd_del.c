@@ -23,6 +23,7 @@ struct del_args {
 static const struct ub_opt options[] = {
 	UB_OPT_DEVICE_ID(struct del_args),
 	{ .name = "all", .letter = 'a', .type = UB_OPT_FLAG, AT(devices.all),
+	  .conflicts = "id", .no_operands = 1,
 	  .help = "all devices but the living ones of other programs" },
 	{ .name = "force", .type = UB_OPT_FLAG, AT(force),
 	  .help = "even if it is in use; with --all: also other programs' devices" },

@@ -29,6 +29,7 @@ struct recover_args {
 static const struct ub_opt options[] = {
 	UB_OPT_DEVICE_ID(struct recover_args),
 	{ .name = "all", .letter = 'a', .type = UB_OPT_FLAG, AT(devices.all),
+	  .conflicts = "id", .no_operands = 1,
 	  .help = "all devices of ours whose server died" },
 	{ .name = "foreground", .type = UB_OPT_FLAG, AT(foreground), .conflicts = "all",
 	  .help = "become the server of one device instead of starting one" },
@@ -37,6 +38,11 @@ static const struct ub_opt options[] = {
 	UB_OPT_END,
 };
 /* clang-format on */
+
+static bool is_down(const struct ublksrv_ctrl_dev_info *info)
+{
+	return info->state == UBLK_S_DEV_QUIESCED || info->state == UBLK_S_DEV_FAIL_IO;
+}
 
 static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 {
@@ -198,6 +204,7 @@ const struct ub_command ub_cmd_recover = {
 	.args_size = sizeof(struct recover_args),
 	.max_operands = SIZE_MAX,
 	.completer = "device",
+	.suits = is_down,
 	.json = true,
 	.defaults = defaults,
 	.run = run,

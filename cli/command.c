@@ -20,16 +20,28 @@ const struct ub_command *ub_command_find(const struct ub_command *const *command
 	return NULL;
 }
 
-/* The options that the machinery itself answers to. */
-struct common {
-	bool json, help;
+const struct ub_alias ub_aliases[] = {
+	{.option = "--help", .letter = 'h', .command = "help"},
+	{.option = "--version", .letter = 'V', .command = "version"},
+	{.option = NULL},
 };
+
+const struct ub_command *ub_command_typed(const struct ub_command *const *commands,
+					  const char *word)
+{
+	for (const struct ub_alias *alias = ub_aliases; alias->option; alias++) {
+		if (strcmp(word, alias->option) == 0 ||
+		    (word[0] == '-' && word[1] == alias->letter && !word[2]))
+			return ub_command_find(commands, alias->command);
+	}
+	return ub_command_find(commands, word);
+}
 
 static const struct ub_opt json_options[] = {
 	{.name = "json",
 	 .letter = 'j',
 	 .type = UB_OPT_FLAG,
-	 .offset = offsetof(struct common, json),
+	 .offset = offsetof(struct ub_common_args, json),
 	 .help = "print JSON"},
 	UB_OPT_END,
 };
@@ -38,28 +50,19 @@ static const struct ub_opt help_options[] = {
 	{.name = "help",
 	 .letter = 'h',
 	 .type = UB_OPT_FLAG,
-	 .offset = offsetof(struct common, help),
+	 .offset = offsetof(struct ub_common_args, help),
 	 .help = "print this help"},
 	UB_OPT_END,
 };
 
-struct parse {
-	struct ub_call *call;
-	struct common common;
-	struct ub_args typed;
-	struct ub_optset sets[UB_OPTSETS_MAX];
-	size_t nr_sets;
-};
-
-static void add_set(struct parse *parse, const char *title, const struct ub_opt *options,
+static void add_set(struct ub_parse *parse, const char *title, const struct ub_opt *options,
 		    void *values)
 {
 	parse->sets[parse->nr_sets++] =
 		(struct ub_optset){.title = title, .options = options, .values = values};
 }
 
-/* The tables that count whatever was typed; @more() adds to them. */
-static int collect_sets(struct parse *parse, struct ub_error *err)
+int ub_parse_tables(struct ub_parse *parse, struct ub_error *err)
 {
 	const struct ub_command *command = parse->call->command;
 	const char *title = "Options";
@@ -89,7 +92,7 @@ static bool is_chosen(const struct ub_optset *set)
 }
 
 /* Once a target is chosen, the others' options are not helpful. */
-static void print_help(struct parse *parse)
+static void print_help(struct ub_parse *parse)
 {
 	struct ub_optset *to = parse->sets;
 	bool any = false;
@@ -104,21 +107,38 @@ static void print_help(struct parse *parse)
 			(size_t)(to - parse->sets));
 }
 
-static int check_operands(const struct ub_call *call, struct ub_error *err)
+const struct ub_opt *ub_parse_excludes_operands(const struct ub_parse *parse)
 {
+	for (const struct ub_optset *set = parse->sets; set < parse->sets + parse->nr_sets; set++) {
+		for (const struct ub_opt *opt = set->options; opt->name; opt++) {
+			if (opt->no_operands && ub_args_find(&parse->typed, opt))
+				return opt;
+		}
+	}
+	return NULL;
+}
+
+static int check_operands(const struct ub_parse *parse, struct ub_error *err)
+{
+	const struct ub_call *call = parse->call;
 	const struct ub_command *command = call->command;
+	const struct ub_opt *opt = ub_parse_excludes_operands(parse);
 
 	if (call->nr_operands > command->max_operands)
 		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unexpected argument '%s'",
 				    call->operands[command->max_operands]);
+	if (call->nr_operands && opt)
+		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
+				    "option '--%s' and '%s' exclude each other", opt->name,
+				    call->operands[0]);
 	return 0;
 }
 
 /* Return: 0, or a negative errno; help that was asked for leaves the rest unread. */
-static int parse_args(struct parse *parse, const char *const argv[], struct ub_error *err)
+static int parse_args(struct ub_parse *parse, const char *const argv[], struct ub_error *err)
 {
 	struct ub_call *call = parse->call;
-	int ret = collect_sets(parse, err);
+	int ret = ub_parse_tables(parse, err);
 
 	if (ret == 0)
 		ret = ub_args_scan(argv, parse->sets, parse->nr_sets, &parse->typed, err);
@@ -127,18 +147,19 @@ static int parse_args(struct parse *parse, const char *const argv[], struct ub_e
 	call->out.json = call->command->json && ub_args_find(&parse->typed, json_options);
 	/* Again: now it can be seen what was chosen. */
 	if (ret == 0 && call->command->more)
-		ret = collect_sets(parse, err);
+		ret = ub_parse_tables(parse, err);
 	if (ret < 0)
 		return ret;
 	parse->common.help = ub_args_find(&parse->typed, help_options);
 	if (parse->common.help)
 		return 0;
 	ret = ub_args_apply(&parse->typed, parse->sets, parse->nr_sets, err);
-	return ret ? ret : check_operands(call, err);
+	return ret ? ret : check_operands(parse, err);
 }
 
-static int new_args(struct ub_call *call)
+int ub_parse_open(struct ub_parse *parse)
 {
+	struct ub_call *call = parse->call;
 	const struct ub_command *command = call->command;
 
 	call->args = calloc(1, command->args_size ? command->args_size : 1);
@@ -149,8 +170,11 @@ static int new_args(struct ub_call *call)
 	return 0;
 }
 
-static void free_args(struct ub_call *call)
+void ub_parse_close(struct ub_parse *parse)
 {
+	struct ub_call *call = parse->call;
+
+	ub_args_done(&parse->typed);
 	if (!call->args)
 		return;
 	if (call->command->done)
@@ -165,13 +189,13 @@ enum ub_exit ub_command_run(const struct ub_command *const *commands,
 			    const struct ub_command *command, const char *const argv[])
 {
 	struct ub_call call = {.command = command, .commands = commands};
-	struct parse parse = {.call = &call};
+	struct ub_parse parse = {.call = &call};
 	struct ub_error err = {0};
 	enum ub_exit status, written;
 	int ret;
 
 	ub_out_init(&call.out, stdout);
-	ret = new_args(&call);
+	ret = ub_parse_open(&parse);
 	if (ret)
 		(void)ub_fail(&err, UB_STAGE_NONE, ret, "cannot run %s", command->name);
 	else
@@ -186,8 +210,7 @@ enum ub_exit ub_command_run(const struct ub_command *const *commands,
 		status = command->run(&call);
 	}
 	written = ub_out_finish(&call.out);
-	ub_args_done(&parse.typed);
-	free_args(&call);
+	ub_parse_close(&parse);
 	ub_out_done(&call.out);
 	return status ? status : written;
 }
@@ -220,7 +243,8 @@ int ub_command_unknown(const struct ub_command *const *commands, const char *nam
 
 	ub_guess_init(&guess, name);
 	for (const struct ub_command *const *command = commands; *command; command++)
-		ub_guess_offer(&guess, (*command)->name);
+		if (!(*command)->hidden)
+			ub_guess_offer(&guess, (*command)->name);
 	if (guess.best)
 		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
 				    "unknown %s '%s': did you mean '%s'?", what, name, guess.best);
@@ -249,11 +273,7 @@ enum ub_exit ub_run(const struct ub_command *const *commands, const char *const 
 		ub_help_usage(stderr, commands);
 		return UB_EXIT_USAGE;
 	}
-	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
-		name = "help";
-	else if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
-		name = "version";
-	command = ub_command_find(commands, name);
+	command = ub_command_typed(commands, name);
 	return command ? ub_command_run(commands, command, argv + 1)
 		       : fail_without_command(commands, name);
 }

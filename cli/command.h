@@ -16,6 +16,7 @@
 #define UB_OPTSETS_MAX 16
 
 struct ub_command;
+struct ublksrv_ctrl_dev_info;
 
 /* One call of a command. */
 struct ub_call {
@@ -36,8 +37,11 @@ struct ub_command {
 	const struct ub_field *fields; /* whose columns -o takes; NULL: it has no -o */
 	size_t args_size;              /* of the struct that the options fill; zeroed first */
 	size_t max_operands;
-	const char *completer;        /* "device", "command": what completes one */
+	const char *completer; /* of operands: one of ub_completers (completers.h) */
+	/* Of completions: can it do anything about such a device? NULL: about all. */
+	bool (*suits)(const struct ublksrv_ctrl_dev_info *info);
 	bool json;                    /* takes --json */
+	bool hidden;                  /* for programs: neither in the help nor suggested */
 	void (*defaults)(void *args); /* may be NULL */
 	void (*done)(void *args);     /* frees more than the options' strings; may be NULL */
 	/*
@@ -52,6 +56,46 @@ struct ub_command {
 /* @commands: all of them, NULL-terminated. Return: the command of that name, or NULL. */
 const struct ub_command *ub_command_find(const struct ub_command *const *commands,
 					 const char *name);
+
+/* An option of the program itself, in place of a command. */
+struct ub_alias {
+	const char *option;
+	char letter;
+	const char *command;
+};
+extern const struct ub_alias ub_aliases[]; /* ends with one that is all NULL */
+
+/* What is typed in a command's place, its name or an alias. Return: the command, or NULL. */
+const struct ub_command *ub_command_typed(const struct ub_command *const *commands,
+					  const char *word);
+
+/* The options that the machinery itself answers to. */
+struct ub_common_args {
+	bool json, help;
+};
+
+/* What was typed after a command's name, and the option tables by which it is read. */
+struct ub_parse {
+	struct ub_call *call;
+	struct ub_common_args common;
+	struct ub_args typed;
+	struct ub_optset sets[UB_OPTSETS_MAX];
+	size_t nr_sets;
+};
+
+/* Makes the struct that the options of call->command fill. Return: 0 or -ENOMEM. */
+int ub_parse_open(struct ub_parse *parse);
+void ub_parse_close(struct ub_parse *parse);
+
+/*
+ * Collects the tables that count when ub_parse.typed was typed: in a call that is to be read, once
+ * before that is known and once after.
+ * Return: 0, or a negative errno with a message; the command's own tables are there all the same.
+ */
+int ub_parse_tables(struct ub_parse *parse, struct ub_error *err);
+
+/* Return: the option that was typed and leaves no place for operands, or NULL. */
+const struct ub_opt *ub_parse_excludes_operands(const struct ub_parse *parse);
 
 /* Runs one of the commands with its arguments. Return: the exit status. */
 enum ub_exit ub_command_run(const struct ub_command *const *commands,

@@ -5,6 +5,8 @@
 #include "command.h"
 
 extern const struct ub_command ub_cmd_add;
+extern const struct ub_command ub_cmd_complete;
+extern const struct ub_command ub_cmd_completion;
 extern const struct ub_command ub_cmd_del;
 extern const struct ub_command ub_cmd_features;
 extern const struct ub_command ub_cmd_help;

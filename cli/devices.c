@@ -181,13 +181,10 @@ enum ub_exit ub_devices_run(struct ub_call *call, const struct ub_device_args *a
 {
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
-	bool named = call->nr_operands || args->id >= 0;
 	struct ub_error err = {0};
 
-	if (!named && !args->all)
+	if (!args->all && !call->nr_operands && args->id < 0)
 		return ub_call_usage(call, "no device is named");
-	if (named && args->all)
-		return ub_call_usage(call, "--all and a device exclude each other");
 	if (ub_ctrl_open(&ctrl, &err) < 0)
 		return ub_call_fail(call, &err);
 	return args->all ? run_all(call, ctrl, job) : run_named(call, ctrl, args->id, job);

@@ -22,7 +22,8 @@ struct ub_device_args {
 	{                                                                                        \
 		.name = "id", .letter = 'n', .type = UB_OPT_INT,                                 \
 		.offset = offsetof(args_type, devices.id), .metavar = "N", .max = UB_DEV_ID_MAX, \
-		.completer = "device", .help = "the device with this number, in place of DEV"    \
+		.completer = "device-number",                                                    \
+		.help = "the device with this number, in place of DEV"                           \
 	}
 
 struct ub_device_job {

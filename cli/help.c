@@ -65,7 +65,8 @@ void ub_help_command(FILE *file, const struct ub_command *command, const struct 
 static void put_commands(FILE *file, const struct ub_command *const *commands)
 {
 	for (const struct ub_command *const *command = commands; *command; command++)
-		put_row(file, (*command)->name, (*command)->summary);
+		if (!(*command)->hidden)
+			put_row(file, (*command)->name, (*command)->summary);
 }
 
 void ub_help_program(FILE *file, const struct ub_command *const *commands)

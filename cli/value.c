@@ -208,9 +208,14 @@ char *ub_opt_text(const struct ub_opt *opt, const void *values)
 	return strdup(word);
 }
 
+const char *const *ub_opt_words(const struct ub_opt *opt)
+{
+	return opt->type == UB_OPT_SWITCH ? switch_words : opt->choices;
+}
+
 void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size)
 {
-	const char *const *words = opt->type == UB_OPT_SWITCH ? switch_words : opt->choices;
+	const char *const *words = ub_opt_words(opt);
 	size_t len = (size_t)snprintf(buf, size, "--%s", opt->name);
 
 	if (opt->type == UB_OPT_FLAG)

@@ -23,5 +23,8 @@ bool ub_opt_is_same(const struct ub_opt *opt, const void *values, const void *ot
 /* A value for people, not escaped. Return: text to be freed, or NULL if there is none. */
 char *ub_opt_text(const struct ub_opt *opt, const void *values);
 
+/* The words that a value may be, NULL-terminated, or NULL. */
+const char *const *ub_opt_words(const struct ub_opt *opt);
+
 /* "--queues N", "--read-only", "--direct on|off|auto": as the help and errors write an option. */
 void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size);

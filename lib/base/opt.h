@@ -30,12 +30,13 @@ struct ub_opt {
 	const char *help;           /* one line, lower case, no full stop; says the default */
 	const char *const *choices; /* NULL-terminated; for UB_OPT_CHOICE */
 	uint64_t min, max;          /* inclusive range of a number; max 0: no upper limit */
-	const char *completer;      /* "file", "dir", "device", or NULL */
+	const char *completer;      /* what completes a value: one that the command line knows */
 	const char *conflicts;      /* long names that exclude this one, separated by blanks */
 	unsigned required : 1;
-	unsigned transient : 1; /* of this one call: not kept in a device's record */
-	unsigned chosen : 1;    /* where it is left out, serving may fill it in */
-	unsigned elsewhere : 1; /* says nothing of the device itself */
+	unsigned transient : 1;   /* of this one call: not kept in a device's record */
+	unsigned chosen : 1;      /* where it is left out, serving may fill it in */
+	unsigned elsewhere : 1;   /* says nothing of the device itself */
+	unsigned no_operands : 1; /* excludes what is no option: takes the place of DEV... */
 };
 
 #define UB_OPT_END           \

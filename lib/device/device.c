@@ -17,9 +17,9 @@
 #define CHAR_CLASS "/sys/class/ublk-char"
 #define SECTOR 512
 
-const char *ub_dev_state_name(const struct ub_dev *dev)
+const char *ub_state_name(unsigned state)
 {
-	switch (dev->info.state) {
+	switch (state) {
 	case UBLK_S_DEV_DEAD:
 		return "dead";
 	case UBLK_S_DEV_LIVE:
@@ -31,6 +31,11 @@ const char *ub_dev_state_name(const struct ub_dev *dev)
 	default:
 		return "unknown";
 	}
+}
+
+const char *ub_dev_state_name(const struct ub_dev *dev)
+{
+	return ub_state_name(dev->info.state);
 }
 
 const char *ub_dev_recovery_name(uint64_t flags)
@@ -193,26 +198,39 @@ static int find_ids(struct ids *ids)
 	return ret;
 }
 
-int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_count,
-		struct ub_error *err)
+int ub_dev_list_ids(uint32_t **ret_ids, size_t *ret_count)
 {
 	struct ids ids = {0};
 	int ret = find_ids(&ids);
-	_cleanup_free_ uint32_t *list = ids.list;
+
+	if (ret) {
+		free(ids.list);
+		return ret;
+	}
+	*ret_ids = ids.list;
+	*ret_count = ids.count;
+	return 0;
+}
+
+int ub_dev_list(struct ub_ctrl *ctrl, struct ub_dev **ret_devs, size_t *ret_count,
+		struct ub_error *err)
+{
+	_cleanup_free_ uint32_t *ids = NULL;
 	_cleanup_free_ struct ublksrv_ctrl_dev_info *infos = NULL;
 	struct ub_dev *devs;
-	size_t count = 0;
+	size_t id_count = 0, count = 0;
+	int ret = ub_dev_list_ids(&ids, &id_count);
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot list the devices");
-	infos = calloc(ids.count + 1, sizeof(*infos));
-	devs = calloc(ids.count + 1, sizeof(*devs));
+	infos = calloc(id_count + 1, sizeof(*infos));
+	devs = calloc(id_count + 1, sizeof(*devs));
 	if (!infos || !devs) {
 		free(devs);
 		return ub_fail(err, UB_STAGE_LOOKUP, -ENOMEM, "cannot list the devices");
 	}
-	for (size_t i = 0; i < ids.count; i++)
-		if (ub_dev_get_info(ctrl, list[i], &infos[count], NULL) == 0)
+	for (size_t i = 0; i < id_count; i++)
+		if (ub_dev_get_info(ctrl, ids[i], &infos[count], NULL) == 0)
 			count++;
 	ub_dev_fill(infos, count, devs);
 	*ret_devs = devs;

@@ -52,7 +52,12 @@ void ub_dev_list_free(struct ub_dev *devs, size_t count);
  * An id need not exist. Return: 0, or with a message -ENODEV, -ENOTUNIQ (several have the name). */
 int ub_dev_resolve(struct ub_ctrl *ctrl, const char *text, uint32_t *ret_id, struct ub_error *err);
 
+/* Their numbers alone, in ascending order, as sysfs tells them to everybody.
+ * Return: 0 with @ret_ids to be freed, or a negative errno. */
+int ub_dev_list_ids(uint32_t **ret_ids, size_t *ret_count);
+
 /* "live", "quiesced", "failed", "dead". */
+const char *ub_state_name(unsigned state);
 const char *ub_dev_state_name(const struct ub_dev *dev);
 
 /* "none", "requeue", "reissue", "fail": from the granted flags. */

@@ -11,8 +11,7 @@
 
 #define NAME_LENGTH_MAX 64
 
-/* A name must stand in a path and a log line, and must not be taken for a device's number. */
-static int check_name(const char *name, struct ub_error *err)
+int ub_spec_check_name(const char *name, struct ub_error *err)
 {
 	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 				   "0123456789_.+-";
@@ -189,7 +188,7 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 		return ub_fail_usage(err, "no target is chosen");
 	r = check_ranges(spec, err);
 	if (r == 0 && spec->name)
-		r = check_name(spec->name, err);
+		r = ub_spec_check_name(spec->name, err);
 	if (r == 0 && spec->scheduler)
 		r = check_scheduler(spec->scheduler, err);
 	/* The server is somewhere else than its caller. */

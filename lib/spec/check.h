@@ -10,3 +10,7 @@
  * Return: 0, or -EINVAL with a message of stage UB_STAGE_USAGE.
  */
 int ub_spec_check(struct ub_spec *spec, struct ub_error *err);
+
+/* A name must stand in a path and a log line, and must not be taken for a device's number.
+ * Return: 0, or -EINVAL as above. */
+int ub_spec_check_name(const char *name, struct ub_error *err);

@@ -42,7 +42,8 @@ wrong()
 @test "del without a device is a usage error" {
 	wrong "del: no device is named" del
 	wrong "del: no device is named" del --force
-	wrong "del: --all and a device exclude each other" del --all 0
+	wrong "del: option '--all' and '0' exclude each other" del --all 0
+	wrong "del: options '--all' and '--id' exclude each other" del --all -n 0
 }
 
 @test "show and recover want a device" {
