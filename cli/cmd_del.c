@@ -2,7 +2,6 @@
 /* ublk del: stops and removes devices. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -52,32 +51,10 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 	return false;
 }
 
-/* Puts the users' names behind "cannot remove ublkb3: Device or resource busy". */
-static void name_users(struct ub_error *err, const struct ub_users *users)
-{
-	char user[UB_USER_TEXT_SIZE];
-	size_t len = strlen(err->msg);
-
-	for (size_t i = 0; i < users->count; i++) {
-		(void)ub_user_describe(&users->list[i], user, sizeof(user));
-		/* The library may have named some. */
-		if (strstr(err->msg, user))
-			continue;
-		len += (size_t)snprintf(err->msg + len, sizeof(err->msg) - len, "%s %s",
-					i ? "," : ":", user);
-		if (len >= sizeof(err->msg)) {
-			(void)strcpy(err->msg + sizeof(err->msg) - sizeof("..."), "...");
-			return;
-		}
-	}
-}
-
 static enum ub_exit tell(struct ub_call *call, struct ub_del *del)
 {
 	const struct del_args *args = call->args;
 
-	if (del->code == -EBUSY)
-		name_users(&del->err, &del->users);
 	if (del->code && !(del->code == -ENODEV && args->if_exists))
 		return ub_device_fail(call, del->dev->id, &del->users, &del->err);
 	if (call->out.json)

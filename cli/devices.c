@@ -10,14 +10,37 @@
 /* So many have their turn at once, at the most. */
 #define AT_ONCE_MAX 256
 
+/* Puts the users' names behind "cannot remove ublkb3: Device or resource busy". */
+static void name_users(struct ub_error *err, const struct ub_users *users)
+{
+	char user[UB_USER_TEXT_SIZE];
+	size_t len = strlen(err->msg);
+
+	for (size_t i = 0; i < users->count; i++) {
+		(void)ub_user_describe(&users->list[i], user, sizeof(user));
+		/* The library may have named some. */
+		if (strstr(err->msg, user))
+			continue;
+		len += (size_t)snprintf(err->msg + len, sizeof(err->msg) - len, "%s %s",
+					i ? "," : ":", user);
+		if (len >= sizeof(err->msg)) {
+			(void)strcpy(err->msg + sizeof(err->msg) - sizeof("..."), "...");
+			return;
+		}
+	}
+}
+
 enum ub_exit ub_device_fail(struct ub_call *call, uint32_t id, const struct ub_users *users,
 			    const struct ub_error *err)
 {
+	struct ub_error told = *err;
 	char device[16];
 
+	if (err->code == -EBUSY && users)
+		name_users(&told, users);
 	(void)snprintf(device, sizeof(device), "%u", id);
 	return ub_out_fail(
-		&call->out, err,
+		&call->out, &told,
 		&(struct ub_facts){.verb = call->command->name, .device = device, .users = users});
 }
 

@@ -46,12 +46,29 @@ struct ub_launch {
 	size_t handover_size;
 };
 
+/* However small the files that this process may make: its limit is lifted as far as that goes, for the
+ * moment, since what it starts besides servers is to have it. Return: a descriptor or a negative errno. */
+static int make_memory_file(size_t size)
+{
+	_cleanup_close_ int fd = memfd_create("ublk-handover", MFD_CLOEXEC);
+	struct rlimit limit;
+	bool known = getrlimit(RLIMIT_FSIZE, &limit) == 0;
+	int ret = fd < 0 ? -errno : 0;
+
+	(void)ub_inherit_no_limit(RLIMIT_FSIZE);
+	if (!ret && ftruncate(fd, (off_t)size) != 0)
+		ret = -errno;
+	if (known)
+		(void)setrlimit(RLIMIT_FSIZE, &limit);
+	return ret ? ret : UB_TAKE_FD(fd);
+}
+
 static int make_handover(enum ub_launch_mode mode, const struct ub_record *record, int *ret_fd,
 			 struct ub_handover **ret_map, size_t *ret_size, struct ub_error *err)
 {
 	_cleanup_free_ char *text = ub_record_to_json(record, true);
-	_cleanup_close_ int fd = -1;
 	struct ub_handover *map = MAP_FAILED;
+	_cleanup_close_ int fd = -1;
 	size_t len, size;
 	int ret = ub_fault("launch");
 
@@ -59,10 +76,9 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
 	len = strlen(text);
 	size = sizeof(*map) + len;
-	(void)ub_inherit_no_limit(RLIMIT_FSIZE);
-	fd = memfd_create("ublk-handover", MFD_CLOEXEC);
-	if (fd < 0 || ftruncate(fd, (off_t)size) != 0)
-		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a memory file");
+	fd = make_memory_file(size);
+	if (fd < 0)
+		return ub_fail(err, UB_STAGE_SPAWN, fd, "cannot make a memory file");
 	if (!ret) {
 		map = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 		ret = map == MAP_FAILED ? -errno : 0;

@@ -78,7 +78,8 @@ struct ub_spec {
 	char *log_file;  /* absolute; NULL: the journal */
 	char *scheduler; /* the disk's, for I/O, or "keep"; NULL: none */
 	/* Of one call, not of the device: */
-	bool foreground, adopt, no_wait, strict;
+	bool foreground, adopt; /* no options of the device: those of `add` */
+	bool no_wait, strict;
 	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */
 	int caller_fd;     /* no option: what the target's path names (target/caller.h); -1: none */
 	uint32_t timeout_s;
@@ -86,7 +87,7 @@ struct ub_spec {
 	void *target_args; /* owned; target->args_size bytes */
 };
 
-/* The options of `add` that every target has: they fill a struct ub_spec. */
+/* The options of a device that every target has: they fill a struct ub_spec. */
 extern const struct ub_opt ub_spec_options[];
 
 extern const char *const ub_data_path_names[];   /* by enum ub_data_path, NULL-terminated */
