@@ -133,13 +133,33 @@ static void scan_letters(struct scan *scan, const char *text)
 	}
 }
 
+/* Takes the next of the arguments. Return: false when all that is left is operands. */
+static bool scan_next(struct scan *scan, bool operands_last)
+{
+	const char *text = *scan->next;
+
+	if (text[0] != '-' || !text[1]) {
+		if (operands_last)
+			return false;
+		scan->args->operands[scan->args->nr_operands++] = *scan->next++;
+		return true;
+	}
+	scan->next++;
+	if (strcmp(text, "--") == 0)
+		return false;
+	if (text[1] == '-')
+		scan_long(scan, text + 2);
+	else
+		scan_letters(scan, text + 1);
+	return true;
+}
+
 int ub_args_scan(const char *const argv[], const struct ub_optset *sets, size_t nr_sets,
-		 struct ub_args *ret_args, struct ub_error *err)
+		 bool operands_last, struct ub_args *ret_args, struct ub_error *err)
 {
 	struct scan scan = {
 		.next = argv, .sets = sets, .nr_sets = nr_sets, .args = ret_args, .err = err};
 	size_t letters = 1, words = 1;
-	const char *text;
 
 	for (const char *const *arg = argv; *arg; arg++) {
 		letters += strlen(*arg);
@@ -152,17 +172,8 @@ int ub_args_scan(const char *const argv[], const struct ub_optset *sets, size_t 
 		ub_args_done(ret_args);
 		return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot read the arguments");
 	}
-	while ((text = *scan.next)) {
-		scan.next++;
-		if (strcmp(text, "--") == 0)
-			break;
-		if (strncmp(text, "--", 2) == 0)
-			scan_long(&scan, text + 2);
-		else if (text[0] == '-' && text[1])
-			scan_letters(&scan, text + 1);
-		else
-			ret_args->operands[ret_args->nr_operands++] = text;
-	}
+	while (*scan.next && scan_next(&scan, operands_last))
+		;
 	while (*scan.next)
 		ret_args->operands[ret_args->nr_operands++] = *scan.next++;
 	return scan.ret;

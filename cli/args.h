@@ -41,13 +41,14 @@ struct ub_args {
  * ub_args_scan - take arguments apart
  * @argv: NULL-terminated, without the command's name; borrowed as long as @ret_args lives
  * @sets: all tables that might count; an option that several have takes a value in all or in none
+ * @operands_last: what follows the first operand is operands too, options or not
  *
  * After an error it goes on as well as it can, so that @ret_args tells whether --json was asked.
  *
  * Return: 0, -EINVAL with a message of stage UB_STAGE_USAGE, -ENOMEM.
  */
 int ub_args_scan(const char *const argv[], const struct ub_optset *sets, size_t nr_sets,
-		 struct ub_args *ret_args, struct ub_error *err);
+		 bool operands_last, struct ub_args *ret_args, struct ub_error *err);
 void ub_args_done(struct ub_args *args);
 
 /* The first of the options with this long name, or NULL. */

@@ -108,7 +108,7 @@ static enum ub_exit launch(struct ub_call *call)
 		ub_launch_abort(launched);
 		return status;
 	}
-	return ub_launch_commit(launched, &err) < 0 ? ub_call_fail(call, &err) : UB_EXIT_DONE;
+	return ub_launch_commit(launched, NULL, &err) < 0 ? ub_call_fail(call, &err) : UB_EXIT_DONE;
 }
 
 static enum ub_exit run(struct ub_call *call)

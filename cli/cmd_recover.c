@@ -85,7 +85,7 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 			err);
 	ub_out_notes(&notes);
 	/* Its requests are answered again: that stays, whatever becomes of the output. */
-	return ret < 0 ? ret : ub_launch_commit(launch, err);
+	return ret < 0 ? ret : ub_launch_commit(launch, NULL, err);
 }
 
 static void print_json(struct ub_call *call, struct ub_dev *dev)

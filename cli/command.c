@@ -141,7 +141,8 @@ static int parse_args(struct ub_parse *parse, const char *const argv[], struct u
 	int ret = ub_parse_tables(parse, err);
 
 	if (ret == 0)
-		ret = ub_args_scan(argv, parse->sets, parse->nr_sets, &parse->typed, err);
+		ret = ub_args_scan(argv, parse->sets, parse->nr_sets, call->command->operands_last,
+				   &parse->typed, err);
 	call->operands = parse->typed.operands;
 	call->nr_operands = parse->typed.nr_operands;
 	call->out.json = call->command->json && ub_args_find(&parse->typed, json_options);

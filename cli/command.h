@@ -42,6 +42,7 @@ struct ub_command {
 	bool (*suits)(const struct ublksrv_ctrl_dev_info *info);
 	bool json;                    /* takes --json */
 	bool hidden;                  /* for programs: neither in the help nor suggested */
+	bool operands_last;           /* what follows the first operand is not for us */
 	void (*defaults)(void *args); /* may be NULL */
 	void (*done)(void *args);     /* frees more than the options' strings; may be NULL */
 	/*

@@ -111,7 +111,7 @@ static bool has_device(const struct ub_facts *facts)
 
 static bool is_add(const struct ub_facts *facts)
 {
-	return facts->verb && strcmp(facts->verb, "add") == 0;
+	return facts->verb && (strcmp(facts->verb, "add") == 0 || strcmp(facts->verb, "run") == 0);
 }
 
 static bool has_verb(const struct ub_facts *facts)
@@ -174,7 +174,7 @@ static const struct hint hints[] = {
 	 "there are too many devices of ordinary users: "
 	 "cat /sys/module/ublk_drv/parameters/ublks_max"},
 	{UB_STAGE_BACKING, ENOENT, is_add,
-	 "make the file too: ublk add -t loop -f FILE --create SIZE"},
+	 "make the file too: ublk {verb} -t loop -f FILE --create SIZE"},
 	{UB_STAGE_BACKING, ESTALE, has_device, "see what it was made of: ublk show {device}"},
 	{UB_STAGE_BACKING, ESTALE, has_device,
 	 "put that back, or lose the device: ublk del --force {device}"},

@@ -3,21 +3,18 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <sys/signalfd.h>
 
 #include "base/clean.h"
 
-int ub_interrupt_open(struct ub_interrupt *ret_interrupt)
+int ub_interrupt_hold(const int *signals, size_t count, struct ub_interrupt *ret_interrupt)
 {
-	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
 	sigset_t set, before;
 	int fd;
 
 	(void)sigemptyset(&set);
-	for (size_t i = 0; i < UB_ARRAY_SIZE(signals); i++) {
+	for (size_t i = 0; i < count; i++) {
 		struct sigaction action;
 
-		/* A signal that is blocked is kept even if it is ignored: nohup would be none. */
 		if (sigaction(signals[i], NULL, &action) == 0 && action.sa_handler != SIG_IGN)
 			(void)sigaddset(&set, signals[i]);
 	}
@@ -27,6 +24,18 @@ int ub_interrupt_open(struct ub_interrupt *ret_interrupt)
 	(void)sigprocmask(SIG_BLOCK, &set, &before);
 	*ret_interrupt = (struct ub_interrupt){.fd = fd, .before = before};
 	return 0;
+}
+
+int ub_interrupt_open(struct ub_interrupt *ret_interrupt)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+	return ub_interrupt_hold(signals, UB_ARRAY_SIZE(signals), ret_interrupt);
+}
+
+bool ub_interrupt_take(const struct ub_interrupt *interrupt, struct signalfd_siginfo *ret_info)
+{
+	return read(interrupt->fd, ret_info, sizeof(*ret_info)) == sizeof(*ret_info);
 }
 
 bool ub_interrupt_is_there(const struct ub_interrupt *interrupt)

@@ -23,14 +23,23 @@ static int hold_standard_descriptors(void)
 	return 0;
 }
 
+/* Unlike SIG_IGN it does not last over exec(): `ublk run` starts what is none of ours. */
+static void ignore(int sig)
+{
+	(void)sig;
+}
+
 int main(int argc, char **argv)
 {
+	static const int ignored[] = {SIGPIPE, SIGXFSZ};
+
 	if (hold_standard_descriptors() != 0)
 		return UB_EXIT_FAILED;
-	/* A reader who goes away is an error to be told, and undone, not a sudden death. */
-	(void)signal(SIGPIPE, SIG_IGN);
-	/* A memory file that is larger than the shell allows is an error as well. */
-	(void)signal(SIGXFSZ, SIG_IGN);
+	/* A reader who goes away is an error to be told, and undone, not a sudden death; so is a memory
+	 * file that is larger than the shell allows. */
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		if (signal(ignored[i], ignore) == SIG_IGN)
+			(void)signal(ignored[i], SIG_IGN);
 	/* Whoever ignores it would not hear how its children end. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	return (int)ub_run(ub_commands, (const char *const *)(argc > 0 ? argv + 1 : argv));

@@ -15,6 +15,11 @@ enum ub_exit {
 	UB_EXIT_BUSY = 5,    /* or it exists already */
 	UB_EXIT_MISSING = 6, /* the driver, or a feature of it */
 	UB_EXIT_TIMEOUT = 7,
+	/* Of `ublk run`, which else ends as its command does: that cannot be executed, is not there; and
+	 * what a signal's number is added to that has ended it. */
+	UB_EXIT_CANNOT_EXECUTE = 126,
+	UB_EXIT_NOT_FOUND = 127,
+	UB_EXIT_SIGNAL = 128,
 };
 
 /* The status of a failure; @code is a negative errno. */

@@ -18,6 +18,7 @@ struct ub_handover {
 	char version[24];
 	uint32_t mode; /* enum ub_launch_mode */
 	uint32_t text_len;
+	uint32_t bound;    /* once committed, the device goes with the command line */
 	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */
 	/*
 	 * The server, whose start has failed, undoes it as soon as its backing has given up the requests

@@ -89,6 +89,7 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	(void)snprintf(map->version, sizeof(map->version), "%s", UB_VERSION);
 	map->mode = mode;
 	map->text_len = (uint32_t)len;
+	map->bound = record->spec.bound;
 	map->caller_fd = record->spec.caller_fd;
 	memcpy(map->text, text, len);
 	*ret_fd = UB_TAKE_FD(fd);
@@ -342,7 +343,7 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 	return 0;
 }
 
-int ub_launch_commit(struct ub_launch *launch, struct ub_error *err)
+int ub_launch_commit(struct ub_launch *launch, int *ret_bond, struct ub_error *err)
 {
 	struct ub_message msg = {.type = UB_MESSAGE_COMMIT};
 	ssize_t n = send(launch->channel, &msg, sizeof(msg), MSG_NOSIGNAL);
@@ -353,6 +354,8 @@ int ub_launch_commit(struct ub_launch *launch, struct ub_error *err)
 		ub_launch_abort(launch);
 		return -EPIPE;
 	}
+	if (ret_bond)
+		*ret_bond = UB_TAKE_FD(launch->channel);
 	free_launch(launch);
 	return 0;
 }

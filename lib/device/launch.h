@@ -35,8 +35,13 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 	      struct ub_launch **ret_launch, uint32_t *ret_id, struct ub_notes *notes,
 	      struct ub_error *err);
 
-/* The user has the result: the server may live. Frees @launch. */
-int ub_launch_commit(struct ub_launch *launch, struct ub_error *err);
+/*
+ * The user has the result: the server may live. Frees @launch.
+ * @ret_bond: of a bound device (record->spec.bound), a descriptor to be closed; when that has happened,
+ * or this process is gone, whatever ended it, the server stops and removes the device as soon as nobody
+ * uses it. NULL for others. Return: 0, or -EPIPE with a message: all is undone.
+ */
+int ub_launch_commit(struct ub_launch *launch, int *ret_bond, struct ub_error *err);
 
 /* The result did not reach the user: undoes, waits for the end, frees @launch. */
 void ub_launch_abort(struct ub_launch *launch);

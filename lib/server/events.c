@@ -56,10 +56,15 @@ static void take_parent(struct server *s)
 
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
-	if (n == sizeof(msg) && msg.type == UB_MESSAGE_COMMIT)
+	if (n == sizeof(msg) && msg.type == UB_MESSAGE_COMMIT) {
 		s->committed = true;
-	else
+		if (s->record.spec.bound)
+			return;
+	} else if (s->committed) {
+		s->unbound = true;
+	} else {
 		s->parent_gone = true;
+	}
 	ub_close(&s->channel);
 }
 

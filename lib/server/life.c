@@ -118,9 +118,9 @@ int server_live(struct server *s)
 	for (;;) {
 		if (s->queues_ended)
 			return ended_by_driver(s);
-		if (s->terms && try_stop(s))
+		if ((s->terms || s->unbound) && try_stop(s))
 			return ended_by_us(s);
-		if (!s->terms)
+		if (!s->terms && !s->unbound)
 			server_wait(s, -1);
 	}
 }

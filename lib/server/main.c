@@ -82,6 +82,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	s->info = &map->info;
 	s->mode = (enum ub_launch_mode)map->mode;
 	ret = ub_record_from_json(map->text, map->text_len, &s->record, err);
+	s->record.spec.bound = map->bound;
 	s->record.spec.caller_fd = map->caller_fd;
 	s->record.spec.unprivileged = ub_ctrl_is_unprivileged();
 	/* A record that was read back has been checked in its parts only. */

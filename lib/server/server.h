@@ -36,8 +36,8 @@ struct server {
 	bool has_nodes;     /* the machine: more than one, of NUMA */
 	int char_fd;
 	int signal_fd;
-	int event_fd;  /* written by the queues */
-	int channel;   /* to the command line; -1 when it has gone, or never was */
+	int event_fd; /* written by the queues */
+	int channel;  /* to the command line; -1 when it has gone, or never was, or needs no more */
 	int errand_fd; /* of the errand that is under way, or -1 */
 	int name_lock; /* while a device is added that has a name, or negative */
 	int dev_fd;    /* the caller's /dev, until the device is ready */
@@ -57,7 +57,8 @@ struct server {
 	/* What has happened. */
 	unsigned terms; /* SIGTERM and SIGINT seen */
 	bool committed;
-	bool parent_gone;
+	bool parent_gone; /* before it has committed */
+	bool unbound;     /* ... after it: the device was to go with it */
 	bool queues_ended;
 	bool told_in_use; /* asked to stop: and serves until nobody uses it */
 	bool told_stop_error;

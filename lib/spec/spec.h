@@ -81,6 +81,7 @@ struct ub_spec {
 	bool foreground, adopt; /* no options of the device: those of `add` */
 	bool no_wait, strict;
 	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */
+	bool bound;        /* no option: the device goes with the process that has added it */
 	int caller_fd;     /* no option: what the target's path names (target/caller.h); -1: none */
 	uint32_t timeout_s;
 	const struct ub_target *target;

@@ -54,6 +54,7 @@ static const struct ub_opt box_options[] = {
 static struct values values;
 static struct box box;
 static struct ub_optset sets[2];
+static bool operands_last;
 static struct ub_args args;
 static struct ub_error err;
 
@@ -63,6 +64,7 @@ static int setup(void **state)
 	values = (struct values){.id = -1, .direct = -1};
 	box = (struct box){0};
 	err = (struct ub_error){0};
+	operands_last = false;
 	sets[0] = (struct ub_optset){.options = options, .values = &values};
 	sets[1] = (struct ub_optset){.options = box_options, .owner = "target box"};
 	return 0;
@@ -82,7 +84,7 @@ static int parse_list(const char *const *argv)
 	int ret;
 
 	(void)teardown(NULL);
-	ret = ub_args_scan(argv, sets, UB_ARRAY_SIZE(sets), &args, &err);
+	ret = ub_args_scan(argv, sets, UB_ARRAY_SIZE(sets), operands_last, &args, &err);
 	return ret ? ret : ub_args_apply(&args, sets, UB_ARRAY_SIZE(sets), &err);
 }
 
@@ -137,6 +139,24 @@ static void operands_are_all_the_rest(void **state)
 	assert_string_equal(args.operands[2], "--count");
 	assert_string_equal(args.operands[3], "-l");
 	assert_false(values.loud);
+}
+
+static void what_follows_the_first_operand_may_be_another_commands(void **state)
+{
+	(void)state;
+	operands_last = true;
+	assert_int_equal(parse("--count", "3", "a", "-l", "--", "--what"), 0);
+	assert_int_equal(values.count, 3);
+	assert_int_equal(args.nr_operands, 4);
+	assert_string_equal(args.operands[0], "a");
+	assert_string_equal(args.operands[1], "-l");
+	assert_string_equal(args.operands[2], "--");
+	assert_string_equal(args.operands[3], "--what");
+	assert_false(values.loud);
+	assert_int_equal(parse("-l", "--", "--what"), 0);
+	assert_int_equal(args.nr_operands, 1);
+	assert_true(values.loud);
+	refused("unknown option '--what'", "--what", "a");
 }
 
 static void unknown_options_are_refused_and_guessed(void **state)
@@ -203,7 +223,7 @@ static void an_option_of_another_target_names_its_owner(void **state)
 	(void)state;
 	refused("'--file' is one of target box", "--file=x");
 	ub_args_done(&args);
-	assert_int_equal(ub_args_scan(argv, three, 3, &args, &err), 0);
+	assert_int_equal(ub_args_scan(argv, three, 3, false, &args, &err), 0);
 	assert_int_equal(ub_args_apply(&args, three, 3, &err), -EINVAL);
 	assert_string_equal(err.msg, "option '-f' is one of target box, not of target can");
 }
@@ -233,6 +253,7 @@ int main(void)
 		TEST(values_stand_behind_or_beside_their_option),
 		TEST(each_type_is_stored),
 		TEST(operands_are_all_the_rest),
+		TEST(what_follows_the_first_operand_may_be_another_commands),
 		TEST(unknown_options_are_refused_and_guessed),
 		TEST(abbreviations_are_refused),
 		TEST(values_are_neither_missing_nor_too_many),
