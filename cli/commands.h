@@ -16,6 +16,7 @@ extern const struct ub_command ub_cmd_recover;
 extern const struct ub_command ub_cmd_run;
 extern const struct ub_command ub_cmd_show;
 extern const struct ub_command ub_cmd_version;
+extern const struct ub_command ub_cmd_wait;
 
 /* All of them, NULL-terminated, in the order of the help. */
 extern const struct ub_command *const ub_commands[];
