@@ -189,6 +189,7 @@ static void complete_in(struct line *l, const char *const words[], size_t count)
 {
 	/* What only begins an option would be taken for something else. */
 	bool dashes = strcmp(l->word, "-") == 0 || strcmp(l->word, "--") == 0;
+	bool operands_last = l->parse->call->command->operands_last;
 	const char *word = dashes ? "--?" : l->word, *value;
 	_cleanup_free_ const char **argv = calloc(count + 1, sizeof(*argv));
 	_cleanup_(ub_args_done)
@@ -200,9 +201,10 @@ static void complete_in(struct line *l, const char *const words[], size_t count)
 	memcpy(argv, words, (count - 1) * sizeof(*argv));
 	/* What is wrong before the word is for the command to tell. */
 	(void)ub_parse_tables(l->parse, NULL);
-	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, &l->parse->typed, NULL);
+	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last,
+			   &l->parse->typed, NULL);
 	argv[count - 1] = word;
-	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, &args, NULL);
+	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last, &args, NULL);
 	(void)ub_parse_tables(l->parse, NULL);
 	opt = find_option(l, &args, word, &value);
 	if (opt)

@@ -86,6 +86,7 @@ static void offer_columns(const struct ub_completing *c)
 
 static const struct ub_completer completers[] = {
 	{.name = "command", .kind = "words", .offer = offer_commands},
+	{.name = "command-line", .kind = "files"},
 	{.name = "column", .kind = "list", .breaks = "+,", .offer = offer_columns},
 	{.name = "cpu", .kind = "list", .breaks = "-,", .offer = ub_offer_cpus},
 	{.name = "device", .kind = "words", .offer = ub_offer_devices},
