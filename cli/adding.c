@@ -5,7 +5,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "device/driver.h"
 #include "kernel/ctrl.h"
+#include "kernel/known.h"
 #include "spec/check.h"
 #include "target/path.h"
 #include "text.h"
@@ -99,6 +101,23 @@ int ub_adding_check(struct ub_adding *adding, struct ub_error *err)
 	if (ret == 0)
 		ret = resolve_log_file(spec, err);
 	return ret ? ret : ub_spec_check(spec, err);
+}
+
+int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err)
+{
+	int ret = ub_known_refuse(err);
+
+	/* If that fails, so does what needs it, later. */
+	if (!ret)
+		(void)ub_driver_load(&adding->no_driver);
+	return ret;
+}
+
+const struct ub_error *ub_adding_cause(const struct ub_adding *adding, const struct ub_error *err)
+{
+	bool is_missing = err->stage == UB_STAGE_CONTROL && err->code == -ENOENT;
+
+	return is_missing && adding->no_driver.code ? &adding->no_driver : err;
 }
 
 void ub_adding_defaults(void *args)

@@ -16,6 +16,7 @@ struct ub_adding {
 	char *type;
 	struct ub_record record; /* only its spec counts */
 	struct ub_interrupt interrupt;
+	struct ub_error no_driver; /* why it could not be loaded; code 0: it was, or need not be */
 	struct {
 		char owner[32], title[128];
 	} targets[UB_ADDING_TARGETS_MAX];
@@ -36,3 +37,9 @@ int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *re
 
 /* Makes what was asked mean the same to a server, and checks it. Return: 0 or a negative errno. */
 int ub_adding_check(struct ub_adding *adding, struct ub_error *err);
+
+/* Loads the driver where it can, and refuses kernels that would crash. Return: 0 or a negative errno. */
+int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err);
+
+/* What a launch has failed of: without the driver, what is behind that says more. */
+const struct ub_error *ub_adding_cause(const struct ub_adding *adding, const struct ub_error *err);

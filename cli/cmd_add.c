@@ -97,7 +97,7 @@ static enum ub_exit launch(struct ub_call *call)
 	if (ret == -EINTR && ub_interrupt_is_there(&args->adding.interrupt))
 		return UB_EXIT_FAILED;
 	if (ret < 0)
-		return ub_call_fail(call, &err);
+		return ub_call_fail(call, ub_adding_cause(&args->adding, &err));
 	ub_out_notes(&notes);
 	if (ub_interrupt_is_there(&args->adding.interrupt)) {
 		ub_launch_abort(launched);
@@ -120,6 +120,8 @@ static enum ub_exit run(struct ub_call *call)
 
 	if (ret == 0 && args->dry_run)
 		return ub_dry_run(call, &args->adding.record.spec);
+	if (ret == 0)
+		ret = ub_adding_prepare(&args->adding, &err);
 	if (ret < 0)
 		return ub_call_fail(call, &err);
 	ret = ub_interrupt_open(&args->adding.interrupt);

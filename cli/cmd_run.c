@@ -139,7 +139,7 @@ static enum ub_exit make_and_start(struct ub_call *call, struct made *made,
 	if (ret == -EINTR && ub_interrupt_is_there(&adding->interrupt))
 		return UB_EXIT_FAILED;
 	if (ret < 0)
-		return ub_call_fail(call, &err);
+		return ub_call_fail(call, ub_adding_cause(adding, &err));
 	ub_out_notes(&notes);
 	if (ub_interrupt_is_there(&adding->interrupt)) {
 		ub_launch_abort(launched);
@@ -176,6 +176,8 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call, "no command is given");
 	adding->record.spec.bound = true;
 	ret = ub_adding_check(adding, &err);
+	if (ret == 0)
+		ret = ub_adding_prepare(adding, &err);
 	if (ret < 0)
 		return ub_call_fail(call, &err);
 	ret = ub_interrupt_open(&adding->interrupt);

@@ -201,8 +201,8 @@ static void complete_in(struct line *l, const char *const words[], size_t count)
 	memcpy(argv, words, (count - 1) * sizeof(*argv));
 	/* What is wrong before the word is for the command to tell. */
 	(void)ub_parse_tables(l->parse, NULL);
-	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last,
-			   &l->parse->typed, NULL);
+	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last, &l->parse->typed,
+			   NULL);
 	argv[count - 1] = word;
 	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last, &args, NULL);
 	(void)ub_parse_tables(l->parse, NULL);

@@ -2,6 +2,7 @@
 #include "dry_run.h"
 
 #include <errno.h>
+#include <string.h>
 
 #include "base/clean.h"
 #include "base/parse.h"
@@ -195,6 +196,20 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 	for (unsigned i = 0; i < UB_LIMIT_COUNT; i++)
 		view->fits &= ub_limit_fits(&view->limits[i]);
 	return 0;
+}
+
+int ub_dry_run_limits(struct ub_spec *spec, struct ub_limit ret_limits[static UB_LIMIT_COUNT],
+		      struct ub_error *err)
+{
+	struct view view = {.spec = spec};
+	struct ub_notes notes = {0};
+	int ret = make(&view, &notes, err);
+
+	if (ret == 0)
+		memcpy(ret_limits, view.limits, sizeof(view.limits));
+	ub_plan_done(&view.plan);
+	ub_tgt_close(&view.tgt);
+	return ret;
 }
 
 enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec)

@@ -9,6 +9,8 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "device/driver.h"
+#include "kernel/known.h"
 #include "machine.h"
 #include "process/process.h"
 
@@ -24,10 +26,37 @@ struct hint {
 	const char *text; /* {verb}, {device}, {mount}, {mounted}, {swap} stand for what is known */
 };
 
+static bool is_no_root(const struct ub_facts *facts)
+{
+	return facts->verb && geteuid() != 0;
+}
+
+static bool is_add(const struct ub_facts *facts)
+{
+	return facts->verb && (strcmp(facts->verb, "add") == 0 || strcmp(facts->verb, "run") == 0);
+}
+
 static bool has_module(const struct ub_facts *facts)
 {
 	(void)facts;
 	return ub_machine_has_module();
+}
+
+/* Loaded or built in, and not in this /dev. */
+static bool has_no_node(const struct ub_facts *facts)
+{
+	(void)facts;
+	return ub_driver_is_loaded();
+}
+
+static bool is_not_loaded_by_add(const struct ub_facts *facts)
+{
+	return is_add(facts) && has_module(facts) && ub_driver_may_load();
+}
+
+static bool is_no_root_with_module(const struct ub_facts *facts)
+{
+	return is_no_root(facts) && has_module(facts);
 }
 
 static bool has_no_module(const struct ub_facts *facts)
@@ -40,11 +69,6 @@ static bool is_debian_12_without_module(const struct ub_facts *facts)
 {
 	(void)facts;
 	return !ub_machine_has_module() && ub_machine_is_debian_12();
-}
-
-static bool is_no_root(const struct ub_facts *facts)
-{
-	return facts->verb && geteuid() != 0;
 }
 
 static bool is_root(const struct ub_facts *facts)
@@ -109,9 +133,22 @@ static bool has_device(const struct ub_facts *facts)
 	return facts->device;
 }
 
-static bool is_add(const struct ub_facts *facts)
+static bool is_in_user_namespace(const struct ub_facts *facts)
 {
-	return facts->verb && (strcmp(facts->verb, "add") == 0 || strcmp(facts->verb, "run") == 0);
+	(void)facts;
+	return ub_process_in_user_namespace();
+}
+
+static bool is_crashing_kernel(const struct ub_facts *facts)
+{
+	(void)facts;
+	return ub_known_refuse(NULL) < 0;
+}
+
+static bool is_without_devtmpfs(const struct ub_facts *facts)
+{
+	(void)facts;
+	return !ub_machine_makes_nodes();
 }
 
 static bool has_verb(const struct ub_facts *facts)
@@ -133,9 +170,14 @@ static const struct hint hints[] = {
 	{UB_STAGE_USAGE, ANY_ERRNO, has_verb, "ublk {verb} --help"},
 	{UB_STAGE_USAGE, ANY_ERRNO, has_no_verb, "ublk help"},
 
+	{UB_STAGE_CONTROL, ENOENT, has_no_node,
+	 "have the driver's node here: --device /dev/ublk-control for the container, or "
+	 "mount -t devtmpfs none /dev"},
+	{UB_STAGE_CONTROL, ENOENT, is_not_loaded_by_add,
+	 "see why it is not loaded: modprobe -v ublk_drv; dmesg | tail"},
+	{UB_STAGE_CONTROL, ENOENT, is_no_root_with_module,
+	 "have root load the driver: modprobe ublk_drv"},
 	{UB_STAGE_CONTROL, ENOENT, has_module, "load the driver: modprobe ublk_drv"},
-	{UB_STAGE_CONTROL, ENODEV, has_module, "load the driver: modprobe ublk_drv"},
-	{UB_STAGE_CONTROL, ENXIO, has_module, "load the driver: modprobe ublk_drv"},
 	{UB_STAGE_CONTROL, ENOENT, is_debian_12_without_module,
 	 "this kernel has no ublk; Debian 13 has it, and here: "
 	 "apt-get install -t bookworm-backports linux-image-amd64"},
@@ -170,6 +212,9 @@ static const struct hint hints[] = {
 	/* Only a number that was asked for is there already; a name is in the records. */
 	{UB_STAGE_ADD, EEXIST, NULL, "leave out --id, or see what has it: ublk list"},
 	{UB_STAGE_RECORD, EEXIST, NULL, "see what has it: ublk list"},
+	{UB_STAGE_ADD, EPERM, is_in_user_namespace,
+	 "run it as the machine's root, outside of the namespace of users"},
+	{UB_STAGE_ADD, EOPNOTSUPP, is_crashing_kernel, "boot another kernel, see: ublk doctor"},
 	{UB_STAGE_ADD, EACCES, is_root,
 	 "there are too many devices of ordinary users: "
 	 "cat /sys/module/ublk_drv/parameters/ublks_max"},
@@ -189,6 +234,8 @@ static const struct hint hints[] = {
 	 "set more of them aside: sysctl vm.nr_hugepages=N (those there are: grep Huge "
 	 "/proc/meminfo)"},
 	{ANY_STAGE, EMFILE, NULL, "allow more open files: ulimit -n 4096"},
+	{UB_STAGE_NODE, ETIMEDOUT, is_without_devtmpfs,
+	 "have the kernel's nodes here: mount -t devtmpfs none /dev"},
 	{UB_STAGE_NODE, ETIMEDOUT, NULL, "see whether udev is alive: udevadm settle"},
 	{UB_STAGE_SERVER, EPIPE, NULL, "see why it died: dmesg | tail"},
 

@@ -71,3 +71,32 @@ int ub_machine_io_uring_disabled(void)
 
 	return ub_sysfs_u64(&value, "/proc/sys/kernel/io_uring_disabled") == 0 ? (int)value : -1;
 }
+
+/* Of /proc/self/mountinfo: "27 1 0:5 / /dev rw - devtmpfs ..." Return: 1 it is the kernel's, 0 it is
+ * something else's, -1 it is not about /dev. */
+static int is_dev_line(const char *line)
+{
+	const char *type = strstr(line, " - ");
+	char point[8];
+
+	if (!type || sscanf(line, "%*s %*s %*s %*s %7s", point) != 1 || strcmp(point, "/dev") != 0)
+		return -1;
+	return strncmp(type, " - devtmpfs ", strlen(" - devtmpfs ")) == 0;
+}
+
+bool ub_machine_makes_nodes(void)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/self/mountinfo", "re");
+	_cleanup_free_ char *line = NULL;
+	size_t size = 0;
+	int last = 0;
+
+	/* The last mount is the one on top. */
+	while (file && getline(&line, &size, file) > 0) {
+		int ret = is_dev_line(line);
+
+		last = ret < 0 ? last : ret;
+	}
+	/* Without /proc it can't be told, and that is told. */
+	return !file || last;
+}

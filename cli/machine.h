@@ -15,3 +15,6 @@ bool ub_machine_has_seccomp(void);
 
 /* The sysctl kernel.io_uring_disabled: 0, 1, 2; -1 where the kernel does not know it. */
 int ub_machine_io_uring_disabled(void);
+
+/* New devices' nodes come to /dev by themselves: it is the kernel's (devtmpfs). */
+bool ub_machine_makes_nodes(void);

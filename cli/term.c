@@ -29,10 +29,8 @@ void ub_term_put_state(FILE *file, const char *state, bool colour)
 	static const struct {
 		const char *state, *colour;
 	} colours[] = {
-		{"live", GREEN},
-		{"quiesced", YELLOW},
-		{"failed", RED},
-		{"dead", RED},
+		{"live", GREEN}, {"quiesced", YELLOW}, {"failed", RED}, {"dead", RED},
+		{"good", GREEN}, {"note", YELLOW},     {"bad", RED},
 	};
 
 	for (size_t i = 0; colour && i < UB_ARRAY_SIZE(colours); i++) {

@@ -78,31 +78,62 @@ static int ask_features(struct ub_ctrl *ctrl, struct ub_error *err)
 	return 0;
 }
 
-int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err)
+/* Return: a descriptor, or a negative errno with a message. */
+static int open_node(struct ub_error *err)
 {
-	_cleanup_(ub_ctrl_closep)
-	struct ub_ctrl *ctrl = calloc(1, sizeof(*ctrl));
+	int fd = open(CONTROL_NODE, O_RDWR | O_CLOEXEC);
+
+	return fd < 0 ? control_error(err, -errno) : fd;
+}
+
+static int open_ring(struct io_uring *ring, struct ub_error *err)
+{
 	struct ub_retry retry;
 	int ret;
-
-	if (!ctrl)
-		return ub_fail(err, UB_STAGE_CONTROL, -ENOMEM, "cannot talk to the driver");
-	ctrl->last = DATA_FIRST_CMD;
-	ctrl->ended = true;
-	ctrl->fd = open(CONTROL_NODE, O_RDWR | O_CLOEXEC);
-	if (ctrl->fd < 0)
-		return control_error(err, -errno);
 
 	/* Where rings are charged, what one that was just closed has cost comes back a little later. */
 	ub_retry_init(&retry, RING_MS);
 	do {
 		ret = ub_fault("ctrl-ring");
 		if (!ret)
-			ret = io_uring_queue_init(UB_CTRL_RING_ENTRIES, &ctrl->ring,
-						  IORING_SETUP_SQE128);
+			ret = io_uring_queue_init(UB_CTRL_RING_ENTRIES, ring, IORING_SETUP_SQE128);
 	} while (ret == -ENOMEM && ub_retry_wait(&retry));
+	return ret ? ub_fail(err, UB_STAGE_RING, ret, "cannot set up io_uring for commands") : 0;
+}
+
+int ub_ctrl_check_node(struct ub_error *err)
+{
+	_cleanup_close_ int fd = open_node(err);
+
+	return fd < 0 ? fd : 0;
+}
+
+int ub_ctrl_check_ring(struct ub_error *err)
+{
+	struct io_uring ring;
+	int ret = open_ring(&ring, err);
+
+	if (!ret)
+		io_uring_queue_exit(&ring);
+	return ret;
+}
+
+int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err)
+{
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = calloc(1, sizeof(*ctrl));
+	int ret;
+
+	if (!ctrl)
+		return ub_fail(err, UB_STAGE_CONTROL, -ENOMEM, "cannot talk to the driver");
+	ctrl->last = DATA_FIRST_CMD;
+	ctrl->ended = true;
+	ctrl->fd = open_node(err);
+	if (ctrl->fd < 0)
+		return ctrl->fd;
+	ret = open_ring(&ctrl->ring, err);
 	if (ret)
-		return ub_fail(err, UB_STAGE_RING, ret, "cannot set up io_uring for commands");
+		return ret;
 	ctrl->has_ring = true;
 	ret = ask_features(ctrl, err);
 	if (!ret)

@@ -24,6 +24,9 @@ struct ub_ctrl;
  * io_uring is what is refused.
  */
 int ub_ctrl_open(struct ub_ctrl **ret_ctrl, struct ub_error *err);
+/* Its first two steps, each alone, and taken back: the node is opened, a ring is set up. */
+int ub_ctrl_check_node(struct ub_error *err);
+int ub_ctrl_check_ring(struct ub_error *err);
 /* It will hardly be needed for long: what the kernel keeps for it goes (workers.h). */
 void ub_ctrl_settle(struct ub_ctrl *ctrl);
 void ub_ctrl_close(struct ub_ctrl *ctrl);

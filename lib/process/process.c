@@ -31,6 +31,8 @@
 #define FLAG_EXITING 4U
 /* The inode of the machine's own namespace of processes (PROC_PID_INIT_INO). */
 #define FIRST_NAMESPACE 0xEFFFFFFCU
+/* ... and that of users (PROC_USER_INIT_INO). */
+#define FIRST_USERS 0xEFFFFFFDU
 
 /* Field @index of the numbers behind the name. */
 static int parse_field(const char *text, int index, uint64_t *ret_value)
@@ -160,12 +162,18 @@ bool ub_process_is_ending(int32_t pid)
 	       (flags & FLAG_EXITING || is_of_an_end(exit_code));
 }
 
-/* Of processes; 0: cannot be told. */
-static ino_t own_namespace(void)
+/* 0: cannot be told. */
+static ino_t namespace_of(const char *path)
 {
 	struct stat st;
 
-	return stat("/proc/self/ns/pid", &st) == 0 ? st.st_ino : 0;
+	return stat(path, &st) == 0 ? st.st_ino : 0;
+}
+
+/* Of processes. */
+static ino_t own_namespace(void)
+{
+	return namespace_of("/proc/self/ns/pid");
 }
 
 bool ub_process_in_namespace(void)
@@ -173,6 +181,13 @@ bool ub_process_in_namespace(void)
 	ino_t own = own_namespace();
 
 	return own && own != FIRST_NAMESPACE;
+}
+
+bool ub_process_in_user_namespace(void)
+{
+	ino_t own = namespace_of("/proc/self/ns/user");
+
+	return own && own != FIRST_USERS;
 }
 
 int ub_process_signal(int pidfd, int sig)

@@ -33,6 +33,9 @@ bool ub_process_is_ending(int32_t pid);
 /* Has this process a number of its own in a namespace of processes, other than the machine's? */
 bool ub_process_in_namespace(void);
 
+/* Has it capabilities only in a namespace of users, which are none for the machine? */
+bool ub_process_in_user_namespace(void);
+
 /* Return: 0, -ESRCH if it is gone, -EPERM. */
 int ub_process_signal(int pidfd, int sig);
 

@@ -243,3 +243,41 @@ int ub_index_visit(int dirfd, const char *key, int (*visit)(void *arg, uint32_t 
 	(void)closedir(dir);
 	return ret;
 }
+
+struct every {
+	void (*visit)(void *arg, const char *key, uint32_t id);
+	void *arg;
+	const char *key;
+};
+
+static int visit_entry(void *arg, uint32_t id)
+{
+	const struct every *every = arg;
+
+	every->visit(every->arg, every->key, id);
+	return 0;
+}
+
+int ub_index_visit_all(int dirfd, void (*visit)(void *arg, const char *key, uint32_t id), void *arg)
+{
+	_cleanup_close_ int index = ub_record_dir_open_at(dirfd, INDEX_NAME, NULL);
+	struct every every = {.visit = visit, .arg = arg};
+	DIR *dir = index < 0 ? NULL : fdopendir(index);
+	struct dirent *entry;
+	int ret = 0;
+
+	if (!dir)
+		return index < 0 && index != -ENOENT ? index : index < 0 ? 0 : -ENOMEM;
+	UB_TAKE_FD(index);
+	while ((entry = readdir(dir))) {
+		int code;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		every.key = entry->d_name;
+		code = ub_index_visit(dirfd, every.key, visit_entry, &every);
+		ret = code < 0 ? code : ret;
+	}
+	(void)closedir(dir);
+	return ret;
+}

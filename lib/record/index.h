@@ -51,3 +51,8 @@ int ub_index_lock(int dirfd, const char *key, struct ub_error *err);
 
 /* Removes what ub_index_lock() made, if there is no entry; before the descriptor is closed. */
 void ub_index_unlock(int dirfd, const char *key);
+
+/* Calls @visit for every entry of every key, whether its device is there or not. Return: 0, also
+ * without an index, or a negative errno: it, or a part of it, could not be read. */
+int ub_index_visit_all(int dirfd, void (*visit)(void *arg, const char *key, uint32_t id),
+		       void *arg);

@@ -14,6 +14,7 @@
 
 #include "base/clock.h"
 #include "base/fault.h"
+#include "device/namespace.h"
 #include "device/same.h"
 #include "process/process.h"
 #include "server/server.h"
@@ -277,7 +278,7 @@ int server_recover(struct server *s, struct ub_error *err)
 	int ret;
 
 	/* END_USER_RECOVERY would be refused, after the fetches: too late. */
-	if (server_is_namespace_in_the_way())
+	if (ub_namespace_is_in_the_way())
 		return server_fail_namespace(s, UB_STAGE_RECOVER, err);
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
 	ret = wait_state(s, err);

@@ -138,9 +138,7 @@ void server_free_queues(struct server *s);
 
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
-/* Linux 6.16 and 6.17 let no server of a process namespace (a container) start or recover a device. */
-bool server_is_namespace_in_the_way(void);
-/* Return: -EOPNOTSUPP with a message that says so. */
+/* Where a namespace is in the way (device/namespace.h). Return: -EOPNOTSUPP with a message that says so. */
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
 int server_recover(struct server *s, struct ub_error *err);

@@ -4,18 +4,17 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/random.h>
-#include <sys/utsname.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
-#include "process/process.h"
 #include "kernel/node.h"
 #include "record/dir.h"
 #include "record/store.h"
 #include "spec/data_path.h"
 #include "device/device.h"
+#include "device/namespace.h"
 #include "server/server.h"
 
 /* How long udev may take for a node, and how often to look. */
@@ -289,15 +288,6 @@ static int set_params(struct server *s, struct ub_error *err)
 	return 0;
 }
 
-bool server_is_namespace_in_the_way(void)
-{
-	struct utsname name;
-
-	return uname(&name) == 0 &&
-	       (strncmp(name.release, "6.16", 4) == 0 || strncmp(name.release, "6.17", 4) == 0) &&
-	       ub_process_in_namespace();
-}
-
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err)
 {
 	return ub_fail_text(err, stage, -EOPNOTSUPP,
@@ -324,7 +314,7 @@ static int start_device(struct server *s, struct ub_error *err)
 
 	if (!ret)
 		ret = server_errand(s, start_errand(s), ub_left_ms(s->deadline));
-	if (ret == -EINVAL && !s->live && server_is_namespace_in_the_way())
+	if (ret == -EINVAL && !s->live && ub_namespace_is_in_the_way())
 		return server_fail_namespace(s, UB_STAGE_START, err);
 	if (!s->live && ret)
 		return ub_fail(err, UB_STAGE_START, ret, "cannot start ublkb%u", s->record.id);
