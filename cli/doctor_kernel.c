@@ -10,12 +10,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/parse.h"
 #include "device/driver.h"
 #include "kernel/features.h"
 #include "kernel/known.h"
 #include "machine.h"
 #include "process/helper.h"
+#include "process/process.h"
 
 #define CONTROL_NODE "/dev/ublk-control"
 #define OLDEST "6.12"
@@ -74,11 +76,19 @@ void ub_check_module(struct ub_doctor *doctor)
 	}
 }
 
+/* A server that may, serves from a /dev of its own, which is the kernel's: there the node is, whatever
+ * is here. */
+static bool has_own_dev(void)
+{
+	return ub_has_cap(CAP_SYS_ADMIN) && !ub_process_in_user_namespace() &&
+	       !ub_machine_makes_nodes();
+}
+
 static void check_coming_node(struct ub_doctor *doctor)
 {
 	struct ub_error err = {0};
 
-	if (ub_machine_makes_nodes()) {
+	if (ub_machine_makes_nodes() || has_own_dev()) {
 		ub_doctor_good(doctor, CONTROL_NODE " comes with the driver");
 		return;
 	}
@@ -88,10 +98,19 @@ static void check_coming_node(struct ub_doctor *doctor)
 	ub_doctor_bad(doctor, &err);
 }
 
+static void tell_node(struct ub_doctor *doctor)
+{
+	struct stat st = {0};
+
+	doctor->has_node = true;
+	(void)stat(CONTROL_NODE, &st);
+	ub_doctor_good(doctor, CONTROL_NODE " can be opened (owner %u, mode %03o)", st.st_uid,
+		       st.st_mode & 07777);
+}
+
 void ub_check_node(struct ub_doctor *doctor)
 {
 	struct ub_error err = {0};
-	struct stat st = {0};
 	int ret;
 
 	if (doctor->loads_driver) {
@@ -99,18 +118,15 @@ void ub_check_node(struct ub_doctor *doctor)
 		return;
 	}
 	ret = ub_ctrl_check_node(&err);
-	if (ret == -ENOENT && !ub_driver_is_loaded()) {
+	if (ret == 0)
+		tell_node(doctor);
+	else if (ret == -ENOENT && !ub_driver_is_loaded())
 		ub_doctor_note(doctor, NULL, "there is no " CONTROL_NODE " without the driver");
-		return;
-	}
-	if (ret < 0) {
+	else if (has_own_dev())
+		ub_doctor_note(doctor, "mount -t devtmpfs none /dev",
+			       "only a server finds the driver from here: %s", err.msg);
+	else
 		ub_doctor_bad(doctor, &err);
-		return;
-	}
-	doctor->has_node = true;
-	(void)stat(CONTROL_NODE, &st);
-	ub_doctor_good(doctor, CONTROL_NODE " can be opened (owner %u, mode %03o)", st.st_uid,
-		       st.st_mode & 07777);
 }
 
 static int call_ring(const void *arg)

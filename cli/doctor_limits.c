@@ -16,7 +16,7 @@
 /* What a server with one queue has open at most while it starts; measured. */
 #define DESCRIPTORS 15
 
-static int plan(struct ub_limit limits[static UB_LIMIT_COUNT], struct ub_error *err)
+static int plan(struct ub_doctor *doctor, struct ub_error *err)
 {
 	struct ub_spec spec;
 	int ret;
@@ -29,7 +29,7 @@ static int plan(struct ub_limit limits[static UB_LIMIT_COUNT], struct ub_error *
 	else
 		ret = ub_spec_check(&spec, err);
 	if (!ret)
-		ret = ub_dry_run_limits(&spec, limits, err);
+		ret = ub_dry_run_limits(&spec, doctor->ctrl, doctor->limits, err);
 	ub_spec_done(&spec);
 	return ret;
 }
@@ -79,7 +79,7 @@ void ub_check_limits(struct ub_doctor *doctor)
 	struct ub_error err = {0};
 
 	check_descriptors(doctor);
-	doctor->is_planned = plan(doctor->limits, &err) == 0;
+	doctor->is_planned = plan(doctor, &err) == 0;
 	if (doctor->is_planned)
 		tell_limit(doctor, &doctor->limits[UB_LIMIT_LOCKED]);
 	else

@@ -16,6 +16,7 @@
 #include "process/program.h"
 
 #define RULES "60-ublk.rules"
+#define SYSTEMD "/run/systemd/system"
 
 void ub_check_program(struct ub_doctor *doctor)
 {
@@ -83,7 +84,10 @@ void ub_check_udev(struct ub_doctor *doctor)
 	if (ub_ctrl_is_unprivileged() && (!runs || rules != RULES_THERE))
 		check_user_udev(doctor, runs, rules);
 	else if (!runs)
-		ub_doctor_note(doctor, "systemctl start systemd-udevd",
+		ub_doctor_note(doctor,
+			       access(SYSTEMD, F_OK) == 0
+				       ? "systemctl start systemd-udevd"
+				       : "start udev, as by: /lib/systemd/systemd-udevd --daemon",
 			       "does not run: only root can have devices, and there are no links "
 			       "to them in /dev/disk");
 	else if (rules == RULES_NONE)
@@ -156,7 +160,7 @@ void ub_check_namespaces(struct ub_doctor *doctor)
 
 void ub_check_systemd(struct ub_doctor *doctor)
 {
-	if (access("/run/systemd/system", F_OK) == 0)
+	if (access(SYSTEMD, F_OK) == 0)
 		ub_doctor_good(doctor, "runs");
 	else
 		ub_doctor_note(doctor, NULL,

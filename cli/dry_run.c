@@ -155,7 +155,9 @@ static int print(struct ub_call *call, const struct view *view)
 	return ret;
 }
 
-static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
+/* @ctrl: NULL: without the driver "auto" is what every driver has. */
+static int make(struct view *view, const struct ub_ctrl *ctrl, struct ub_notes *notes,
+		struct ub_error *err)
 {
 	struct ub_spec *spec = view->spec;
 	const struct ub_open_request req = {
@@ -166,8 +168,6 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 		.probe = true,
 	};
-	_cleanup_(ub_ctrl_closep)
-	struct ub_ctrl *ctrl = NULL;
 	struct ub_allowance allowance;
 	int ret = ub_program_check_proc(err);
 
@@ -179,8 +179,7 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 		view->tgt.type = NULL;
 		return ret;
 	}
-	/* Without the driver "auto" is what every driver has. */
-	if (ub_ctrl_open(&ctrl, NULL) == 0)
+	if (ctrl)
 		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl), notes);
 	ub_allowance_read(&allowance, ub_cgroup_memory_max());
 	ub_allowance_read_huge(&allowance);
@@ -198,12 +197,12 @@ static int make(struct view *view, struct ub_notes *notes, struct ub_error *err)
 	return 0;
 }
 
-int ub_dry_run_limits(struct ub_spec *spec, struct ub_limit ret_limits[static UB_LIMIT_COUNT],
-		      struct ub_error *err)
+int ub_dry_run_limits(struct ub_spec *spec, const struct ub_ctrl *ctrl,
+		      struct ub_limit ret_limits[static UB_LIMIT_COUNT], struct ub_error *err)
 {
 	struct view view = {.spec = spec};
 	struct ub_notes notes = {0};
-	int ret = make(&view, &notes, err);
+	int ret = make(&view, ctrl, &notes, err);
 
 	if (ret == 0)
 		memcpy(ret_limits, view.limits, sizeof(view.limits));
@@ -215,10 +214,14 @@ int ub_dry_run_limits(struct ub_spec *spec, struct ub_limit ret_limits[static UB
 enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec)
 {
 	struct view view = {.spec = spec};
+	_cleanup_(ub_ctrl_closep)
+	struct ub_ctrl *ctrl = NULL;
 	struct ub_notes notes = {0};
 	struct ub_error err = {0};
-	int ret = make(&view, &notes, &err);
+	int ret;
 
+	(void)ub_ctrl_open(&ctrl, NULL);
+	ret = make(&view, ctrl, &notes, &err);
 	if (ret == 0) {
 		ub_out_notes(&notes);
 		ret = print(call, &view);
