@@ -332,11 +332,20 @@ mend()
 	dev=$(ublk add -t null)
 	server=$(server_of "$dev")
 	kill -STOP "$server"
+	at_end kill -CONT "$server"
+	dd if="$dev" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null &
+	wait_for 20 in_flight "$dev" 1
 	"$UBLK" del --force --timeout 100 "$dev" &
 	del=$!
-	wait_for 20 eval 'pgrep -P "$del" >/dev/null'
+	wait_for 20 has_child "$del"
 	run -0 timeout -k 5 60 "$UBLK" doctor
 	[[ $output == *leftovers* ]]
 	kill -CONT "$server"
+	undo=()
 	wait "$del"
+}
+
+has_child()
+{
+	[[ -n $(<"/proc/$1/task/$1/children") ]]
 }
