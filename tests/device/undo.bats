@@ -225,6 +225,19 @@ server_stopped()
 	ublk del 0
 }
 
+@test "run: what ends it before the command runs leaves nothing, and the command does not run" {
+	for signal in INT KILL; do
+		for step in added start ready; do
+			stop_at "$step" run -t loop -f a.img -d 16 -- touch ran
+			kill "-$signal" "$command"
+			kill -CONT "$server"
+			wait_for 20 is_gone "$command"
+			wait_for 20 nothing_left || { echo "$signal at $step:"; what_is_left; return 1; }
+			[ ! -e ran ]
+		done
+	done
+}
+
 @test "add: what --create made goes with a failed add" {
 	for step in add record start ready; do
 		run env UBLK_FAULT=$step "$UBLK" add -t loop -f new.img --create 8M

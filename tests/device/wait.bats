@@ -169,7 +169,7 @@ arrives()
 }
 
 @test "a device that is removed is not waited for in vain" {
-	dev=$(ublk add -t null)
+	dev=$(ublk add -t null --recovery none)
 	begin_and_sleep "$dev" --state quiesced
 	ublk del "$dev"
 	wait_for 60 is_gone "$waiter"
