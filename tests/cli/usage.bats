@@ -106,6 +106,42 @@ wrong()
 	wrong "unexpected argument '3'" add -t null 3
 }
 
+@test "run wants a command, and its options end there" {
+	wrong "run: no command is given" run -t null
+	wrong "run: no command is given" run -t null --
+	wrong "option '--type TYPE' is missing" run -- true
+	wrong "option '--type TYPE' is missing" run true -t null
+	wrong "unknown option '--foreground'" run -t null --foreground -- true
+	wrong "unknown option '--adopt'" run -t null --adopt -- true
+	wrong "unknown option '--json'" run -t null --json -- true
+	wrong "option '--file' is one of target loop, not of target null" run -t null --file x -- true
+	wrong "target loop needs '--file FILE'" run -t loop -- true --file x
+}
+
+@test "run does not run its command after a usage error, or without a driver" {
+	ub run -t null --depth 0 -- touch "$BATS_TEST_TMPDIR/ran"
+	exits 2
+	without_driver ub run -t null -- touch "$BATS_TEST_TMPDIR/ran"
+	exits 6
+	says "hint: "
+	[[ ! -e $BATS_TEST_TMPDIR/ran ]]
+}
+
+@test "wait wants one device, and a state that there is" {
+	wrong "wait: no device is named" wait --state live
+	wrong "option '--state live|quiesced|failed|dead|gone' is missing" wait 3
+	wrong "'alive' is not one of: live, quiesced, failed, dead, gone" wait 3 --state alive
+	wrong "unexpected argument '4'" wait 3 4 --state live
+	wrong "unexpected argument '3'" wait -n 4 3 --state live
+	wrong "0 is out of range: 1 to 86400" wait 3 --state live --timeout 0
+	wrong "'soon' is no number" wait 3 --state live --timeout soon
+}
+
+@test "wait without a driver says so at once" {
+	without_driver ub wait 3 --state gone --timeout 600
+	exits 6
+}
+
 @test "columns are checked before the driver is asked" {
 	wrong "unknown column 'stat': did you mean 'STATE'?" list -o id,stat
 	wrong "unknown column ''" list -o +

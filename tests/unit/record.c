@@ -183,10 +183,10 @@ static void options_of_one_call_go_only_to_a_server(void **state)
 	_cleanup_free_ char *launch = ub_record_to_json(&made, true);
 
 	(void)state;
-	assert_null(strstr(text, "foreground"));
+	assert_null(strstr(text, "no_wait"));
 	assert_null(strstr(text, "timeout"));
 	assert_int_equal(ub_record_from_json(launch, strlen(launch), &got, NULL), 0);
-	assert_true(got.spec.foreground);
+	assert_true(got.spec.no_wait);
 	assert_int_equal(got.spec.timeout_s, 7);
 }
 

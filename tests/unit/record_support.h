@@ -95,7 +95,7 @@ static inline struct ub_record make_record(uint32_t id, const char *path)
 	r.spec.queues = 4;
 	r.spec.recovery = UB_RECOVERY_REQUEUE;
 	r.spec.read_only = true;
-	r.spec.foreground = true;
+	r.spec.no_wait = true;
 	r.spec.timeout_s = 7;
 	ub_note(&r.notes, "rounded");
 	ub_note(&r.notes, "odd \xff bytes");
