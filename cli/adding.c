@@ -10,27 +10,18 @@
 #include "kernel/known.h"
 #include "spec/check.h"
 #include "target/path.h"
-#include "text.h"
+#include "targets.h"
 
 static int choose_target(struct ub_adding *adding, const char *name, struct ub_error *err)
 {
-	const struct ub_target *target = ub_target_find(name);
-	struct ub_guess guess;
+	const struct ub_target *target = ub_target_choose(name, err);
 
-	if (target == adding->record.spec.target && target)
+	if (!target)
+		return -EINVAL;
+	if (target == adding->record.spec.target ||
+	    ub_spec_set_target(&adding->record.spec, target) == 0)
 		return 0;
-	if (target) {
-		if (ub_spec_set_target(&adding->record.spec, target) == 0)
-			return 0;
-		return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot choose a target");
-	}
-	ub_guess_init(&guess, name);
-	for (const struct ub_target *const *t = ub_targets; *t; t++)
-		ub_guess_offer(&guess, (*t)->name);
-	if (guess.best)
-		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
-				    "unknown target '%s': did you mean '%s'?", name, guess.best);
-	return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unknown target '%s'", name);
+	return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot choose a target");
 }
 
 int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,

@@ -2,10 +2,11 @@
 #include "args.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "text.h"
+#include "guess.h"
 #include "value.h"
 
 static bool matches(const struct ub_opt *opt, const struct ub_arg *arg)
@@ -48,22 +49,17 @@ static const char *typed(const struct ub_arg *arg, char buf[static 64])
 static int unknown_option(const struct ub_optset *sets, size_t nr_sets, const struct ub_arg *arg,
 			  struct ub_error *err)
 {
-	char buf[64], name[64];
+	char name[64] = {arg->letter};
 	struct ub_guess guess;
 
-	(void)typed(arg, buf);
-	if (!arg->name)
-		return ub_fail_usage(err, "unknown option '%s'", buf);
-	(void)snprintf(name, sizeof(name), "%.*s", (int)arg->name_len, arg->name);
+	if (arg->name)
+		(void)snprintf(name, sizeof(name), "%.*s", (int)arg->name_len, arg->name);
 	ub_guess_init(&guess, name);
 	for (const struct ub_optset *set = sets; set < sets + nr_sets; set++) {
 		for (const struct ub_opt *opt = set->options; opt->name; opt++)
 			ub_guess_offer(&guess, opt->name);
 	}
-	if (guess.best)
-		return ub_fail_usage(err, "unknown option '%s': did you mean '--%s'?", buf,
-				     guess.best);
-	return ub_fail_usage(err, "unknown option '%s'", buf);
+	return ub_guess_fail(&guess, "option", arg->name ? "--" : "-", err);
 }
 
 struct scan {
@@ -86,6 +82,8 @@ static void scan_long(struct scan *scan, const char *text)
 
 	if (!opt) {
 		ret = scan->ret ? 0 : unknown_option(scan->sets, scan->nr_sets, &arg, scan->err);
+	} else if (opt->optional) {
+		arg.value = equals ? equals + 1 : NULL;
 	} else if (opt->type == UB_OPT_FLAG) {
 		if (equals && !scan->ret)
 			ret = ub_fail_usage(scan->err, "option '%s' takes no value",
@@ -118,7 +116,7 @@ static void scan_letters(struct scan *scan, const char *text)
 					unknown_option(scan->sets, scan->nr_sets, &arg, scan->err);
 			return;
 		}
-		if (opt->type != UB_OPT_FLAG) {
+		if (opt->type != UB_OPT_FLAG && !opt->optional) {
 			arg.value = *text ? text : *scan->next ? *scan->next++ : NULL;
 			if (!arg.value) {
 				if (!scan->ret)

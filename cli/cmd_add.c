@@ -116,8 +116,11 @@ static enum ub_exit run(struct ub_call *call)
 	struct add_args *args = call->args;
 	struct ub_error err = {0};
 	enum ub_exit status;
-	int ret = ub_adding_check(&args->adding, &err);
+	int ret;
 
+	if (args->dry_run && call->out.line_schema)
+		return ub_call_usage(call, "--dry-run prints one document: leave out '=lines'");
+	ret = ub_adding_check(&args->adding, &err);
 	if (ret == 0 && args->dry_run)
 		return ub_dry_run(call, &args->adding.record.spec);
 	if (ret == 0)
@@ -142,6 +145,7 @@ const struct ub_command ub_cmd_add = {
 	.options = options,
 	.args_size = sizeof(struct add_args),
 	.json = true,
+	.line_schema = UB_DEVICE_SCHEMA,
 	.defaults = ub_adding_defaults,
 	.done = ub_adding_done,
 	.more = ub_adding_more,

@@ -3,20 +3,19 @@
 #include <string.h>
 
 #include "commands.h"
+#include "guess.h"
 #include "scripts.h"
-#include "text.h"
 
 static enum ub_exit fail_unknown(struct ub_call *call, const char *shell)
 {
 	struct ub_guess guess;
+	struct ub_error err = {0};
 
 	ub_guess_init(&guess, shell);
 	for (const struct ub_script *script = ub_scripts; script->shell; script++)
 		ub_guess_offer(&guess, script->shell);
-	if (guess.best)
-		return ub_call_usage(call, "unknown shell '%s': did you mean '%s'?", shell,
-				     guess.best);
-	return ub_call_usage(call, "unknown shell '%s'", shell);
+	(void)ub_guess_fail(&guess, "shell", "", &err);
+	return ub_call_fail(call, &err);
 }
 
 static enum ub_exit run(struct ub_call *call)

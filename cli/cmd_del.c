@@ -126,6 +126,7 @@ const struct ub_command ub_cmd_del = {
 	.max_operands = SIZE_MAX,
 	.completer = "device",
 	.json = true,
+	.line_schema = UB_DELETED_DEVICE_SCHEMA,
 	.defaults = defaults,
 	.run = run,
 };

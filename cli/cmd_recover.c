@@ -206,6 +206,7 @@ const struct ub_command ub_cmd_recover = {
 	.completer = "device",
 	.suits = is_down,
 	.json = true,
+	.line_schema = UB_DEVICE_SCHEMA,
 	.defaults = defaults,
 	.run = run,
 };

@@ -96,6 +96,7 @@ const struct ub_command ub_cmd_show = {
 	.max_operands = SIZE_MAX,
 	.completer = "device",
 	.json = true,
+	.line_schema = UB_DEVICE_SCHEMA,
 	.defaults = defaults,
 	.run = run,
 };

@@ -8,8 +8,9 @@
 
 #include "base/clean.h"
 #include "spec/spec.h"
+#include "guess.h"
 #include "help.h"
-#include "text.h"
+#include "value.h"
 
 const struct ub_command *ub_command_find(const struct ub_command *const *commands, const char *name)
 {
@@ -37,14 +38,33 @@ const struct ub_command *ub_command_typed(const struct ub_command *const *comman
 	return ub_command_find(commands, word);
 }
 
+enum { JSON_DOCUMENT, JSON_LINES };
+
+static const char *const json_forms[] = {
+	[JSON_DOCUMENT] = "document", [JSON_LINES] = "lines", NULL};
+static const char *const json_only_form[] = {"document", NULL};
+
+#define JSON_OPTION(forms, text)                                                                 \
+	{                                                                                        \
+		.name = "json", .letter = 'j', .type = UB_OPT_CHOICE, .optional = true,          \
+		.choices = forms, .offset = offsetof(struct ub_common_args, json), .help = text, \
+	}
+
 static const struct ub_opt json_options[] = {
-	{.name = "json",
-	 .letter = 'j',
-	 .type = UB_OPT_FLAG,
-	 .offset = offsetof(struct ub_common_args, json),
-	 .help = "print JSON"},
+	JSON_OPTION(json_only_form, "print JSON"),
 	UB_OPT_END,
 };
+
+/* Of commands whose result is a row of objects. */
+static const struct ub_opt json_lines_options[] = {
+	JSON_OPTION(json_forms, "print JSON; lines: an object a line, each as soon as it is known"),
+	UB_OPT_END,
+};
+
+static const struct ub_opt *json_options_of(const struct ub_command *command)
+{
+	return command->line_schema ? json_lines_options : json_options;
+}
 
 static const struct ub_opt help_options[] = {
 	{.name = "help",
@@ -74,7 +94,7 @@ int ub_parse_tables(struct ub_parse *parse, struct ub_error *err)
 		title = NULL;
 	}
 	if (command->json) {
-		add_set(parse, title, json_options, &parse->common);
+		add_set(parse, title, json_options_of(command), &parse->common);
 		title = NULL;
 	}
 	add_set(parse, title, help_options, &parse->common);
@@ -134,6 +154,21 @@ static int check_operands(const struct ub_parse *parse, struct ub_error *err)
 	return 0;
 }
 
+/* Before anything can fail, since it decides how that is told. */
+static void choose_form(struct ub_parse *parse)
+{
+	struct ub_call *call = parse->call;
+	const struct ub_opt *json = json_options_of(call->command);
+	const struct ub_arg *arg = call->command->json ? ub_args_find(&parse->typed, json) : NULL;
+
+	if (!arg)
+		return;
+	call->out.json = true;
+	if (ub_opt_store(json, arg->value, &parse->common, NULL) == 0 &&
+	    parse->common.json == JSON_LINES)
+		call->out.line_schema = call->command->line_schema;
+}
+
 /* Return: 0, or a negative errno; help that was asked for leaves the rest unread. */
 static int parse_args(struct ub_parse *parse, const char *const argv[], struct ub_error *err)
 {
@@ -145,7 +180,7 @@ static int parse_args(struct ub_parse *parse, const char *const argv[], struct u
 				   &parse->typed, err);
 	call->operands = parse->typed.operands;
 	call->nr_operands = parse->typed.nr_operands;
-	call->out.json = call->command->json && ub_args_find(&parse->typed, json_options);
+	choose_form(parse);
 	/* Again: now it can be seen what was chosen. */
 	if (ret == 0 && call->command->more)
 		ret = ub_parse_tables(parse, err);
@@ -239,17 +274,18 @@ enum ub_exit ub_call_usage(struct ub_call *call, const char *fmt, ...)
 int ub_command_unknown(const struct ub_command *const *commands, const char *name,
 		       struct ub_error *err)
 {
-	const char *what = name[0] == '-' ? "option" : "command";
 	struct ub_guess guess;
 
 	ub_guess_init(&guess, name);
+	if (name[0] == '-') {
+		for (const struct ub_alias *alias = ub_aliases; alias->option; alias++)
+			ub_guess_offer(&guess, alias->option);
+		return ub_guess_fail(&guess, "option", "", err);
+	}
 	for (const struct ub_command *const *command = commands; *command; command++)
 		if (!(*command)->hidden)
 			ub_guess_offer(&guess, (*command)->name);
-	if (guess.best)
-		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
-				    "unknown %s '%s': did you mean '%s'?", what, name, guess.best);
-	return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unknown %s '%s'", what, name);
+	return ub_guess_fail(&guess, "command", "", err);
 }
 
 static enum ub_exit fail_without_command(const struct ub_command *const *commands, const char *name)

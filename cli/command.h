@@ -43,6 +43,8 @@ struct ub_command {
 	bool json;                    /* takes --json */
 	bool hidden;                  /* for programs: neither in the help nor suggested */
 	bool operands_last;           /* what follows the first operand is not for us */
+	const char *line_schema;      /* of an object of its result, which --json=lines prints;
+				       * NULL: the result is one document */
 	void (*defaults)(void *args); /* may be NULL */
 	void (*done)(void *args);     /* frees more than the options' strings; may be NULL */
 	/*
@@ -72,7 +74,8 @@ const struct ub_command *ub_command_typed(const struct ub_command *const *comman
 
 /* The options that the machinery itself answers to. */
 struct ub_common_args {
-	bool json, help;
+	int json; /* the form of it: an index into the option's choices */
+	bool help;
 };
 
 /* What was typed after a command's name, and the option tables by which it is read. */

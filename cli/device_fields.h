@@ -11,6 +11,9 @@
 #include "field.h"
 
 #define UB_DEVICES_SCHEMA "ublk.devices/1"
+/* Of JSON lines: a device, and one that is no more. */
+#define UB_DEVICE_SCHEMA "ublk.device/1"
+#define UB_DELETED_DEVICE_SCHEMA "ublk.deleted_device/1"
 
 /* Of a struct ub_dev. */
 extern const struct ub_field ub_device_fields[];

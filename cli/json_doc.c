@@ -16,9 +16,12 @@
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
 
 struct ub_doc {
-	json_object *root;
-	json_object *list; /* of root's; NULL: it has none */
-	bool failed;       /* memory ran out: what there is would be wrong */
+	json_object *root;  /* NULL: of lines */
+	json_object *list;  /* of root's; NULL: it has none */
+	const char *schema; /* of each line */
+	FILE *lines;        /* where they go; NULL: it is an envelope */
+	bool failed;        /* memory ran out: what there is would be wrong */
+	int write_error;    /* of a line: negative errno */
 };
 
 static bool is_utf8(const char *text)
@@ -228,6 +231,15 @@ struct ub_doc *ub_doc_new(const char *schema, const char *list)
 	return doc;
 }
 
+struct ub_doc *ub_doc_new_lines(const char *schema, FILE *file)
+{
+	struct ub_doc *doc = calloc(1, sizeof(*doc));
+
+	if (doc)
+		*doc = (struct ub_doc){.schema = schema, .lines = file};
+	return doc;
+}
+
 void ub_doc_free(struct ub_doc *doc)
 {
 	if (!doc)
@@ -236,10 +248,49 @@ void ub_doc_free(struct ub_doc *doc)
 	free(doc);
 }
 
+static const char *line_of(json_object *object)
+{
+	return json_object_to_json_string_ext(object, JSON_C_TO_STRING_PLAIN |
+							      JSON_C_TO_STRING_NOSLASHESCAPE);
+}
+
+/* Whoever reads it need not wait for the next one. */
+static void print_line(struct ub_doc *doc, const struct ub_field *fields, const void *object)
+{
+	json_object *line = json_object_new_object();
+	const char *text;
+
+	if (line) {
+		put(doc, line, "schema", json_object_new_string(doc->schema));
+		put_fields(doc, line, fields, object);
+	}
+	text = line && !doc->failed ? line_of(line) : NULL;
+	if (!text)
+		doc->failed = true;
+	else if (fprintf(doc->lines, "%s\n", text) < 0 || fflush(doc->lines) != 0)
+		doc->write_error = -errno;
+	json_object_put(line);
+}
+
 void ub_doc_add(struct ub_doc *doc, const struct ub_field *fields, const void *object)
 {
-	if (!doc->failed)
+	if (doc->failed || doc->write_error)
+		return;
+	if (doc->lines)
+		print_line(doc, fields, object);
+	else
 		append(doc, doc->list, new_object(doc, fields, object));
+}
+
+char *ub_doc_text(const struct ub_field *fields, const void *object)
+{
+	struct ub_doc doc = {0};
+	json_object *line = new_object(&doc, fields, object);
+	const char *text = line && !doc.failed ? line_of(line) : NULL;
+	char *copy = text ? strdup(text) : NULL;
+
+	json_object_put(line);
+	return copy;
 }
 
 void ub_doc_set(struct ub_doc *doc, const struct ub_field *fields, const void *object)
@@ -264,6 +315,8 @@ int ub_doc_print(const struct ub_doc *doc, FILE *file)
 
 	if (doc->failed)
 		return -ENOMEM;
+	if (doc->lines)
+		return doc->write_error;
 	text = json_object_to_json_string_ext(doc->root, JSON_C_TO_STRING_PRETTY |
 								 JSON_C_TO_STRING_NOSLASHESCAPE);
 	if (!text)

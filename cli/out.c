@@ -10,6 +10,8 @@
 #include "term.h"
 #include "text.h"
 
+#define ERROR_SCHEMA "ublk.error/1"
+
 struct ub_problem {
 	char code[16];
 	const char *stage;
@@ -108,7 +110,8 @@ int ub_out_begin(struct ub_out *out, const char *schema, const char *list)
 {
 	if (!out->json)
 		return 0;
-	out->doc = ub_doc_new(schema, list);
+	out->doc = out->line_schema ? ub_doc_new_lines(out->line_schema, out->file)
+				    : ub_doc_new(schema, list);
 	return out->doc ? 0 : -ENOMEM;
 }
 
@@ -156,6 +159,16 @@ static void keep(struct ub_out *out, const struct ub_error *err, const struct ub
 	(void)snprintf(problem->code, sizeof(problem->code), "%s", ub_errno_name(err->code, name));
 }
 
+/* Those that have not been printed yet: as they come. */
+static void print_error_lines(struct ub_out *out)
+{
+	struct ub_doc *doc = ub_doc_new_lines(ERROR_SCHEMA, out->file);
+
+	for (; doc && out->nr_printed < out->nr_problems; out->nr_printed++)
+		ub_doc_add(doc, error_field, &out->problems[out->nr_printed]);
+	ub_doc_free(doc);
+}
+
 enum ub_exit ub_out_fail(struct ub_out *out, const struct ub_error *err,
 			 const struct ub_facts *facts)
 {
@@ -169,12 +182,14 @@ enum ub_exit ub_out_fail(struct ub_out *out, const struct ub_error *err,
 		tell("hint: ", hints.text[i]);
 	if (out->json && !out->finished)
 		keep(out, err, facts, &hints);
+	if (out->line_schema && !out->finished)
+		print_error_lines(out);
 	return ub_exit_of(err->stage, err->code);
 }
 
 static int print_error_doc(struct ub_out *out)
 {
-	struct ub_doc *doc = ub_doc_new("ublk.error/1", NULL);
+	struct ub_doc *doc = ub_doc_new(ERROR_SCHEMA, NULL);
 	int ret = -ENOMEM;
 
 	if (doc) {
@@ -189,6 +204,8 @@ static int print_doc(struct ub_out *out)
 {
 	bool nothing = !out->doc || ub_doc_is_empty(out->doc);
 
+	if (out->line_schema)
+		return out->doc ? ub_doc_print(out->doc, out->file) : 0;
 	if (nothing && out->nr_problems == 1)
 		return print_error_doc(out);
 	if (!out->doc)
@@ -196,6 +213,13 @@ static int print_doc(struct ub_out *out)
 	if (ub_doc_has_list(out->doc))
 		ub_doc_set(out->doc, errors_field, out);
 	return ub_doc_print(out->doc, out->file);
+}
+
+bool ub_out_flush(struct ub_out *out)
+{
+	if (!out->write_error && fflush(out->file) != 0)
+		out->write_error = -errno;
+	return !out->write_error && !ferror(out->file);
 }
 
 enum ub_exit ub_out_finish(struct ub_out *out)
@@ -209,6 +233,8 @@ enum ub_exit ub_out_finish(struct ub_out *out)
 	if (out->json)
 		ret = print_doc(out);
 	errno = 0;
+	if (ret == 0)
+		ret = out->write_error;
 	if (ret == 0 && (fflush(out->file) != 0 || ferror(out->file)))
 		ret = errno ? -errno : -EIO;
 	if (ret == 0)

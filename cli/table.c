@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "guess.h"
 #include "term.h"
 #include "text.h"
 
@@ -14,8 +15,8 @@ static void offer_column(const struct ub_field *field, void *arg)
 	ub_guess_offer(arg, field->column);
 }
 
-static int add_column(const struct ub_field *fields, const char *name, size_t len,
-		      struct ub_columns *columns, struct ub_error *err)
+const struct ub_field *ub_column_find(const struct ub_field *fields, const char *name, size_t len,
+				      struct ub_error *err)
 {
 	const struct ub_field *field;
 	struct ub_guess guess;
@@ -23,18 +24,21 @@ static int add_column(const struct ub_field *fields, const char *name, size_t le
 
 	(void)snprintf(column, sizeof(column), "%.*s", (int)len, name);
 	field = len < sizeof(column) ? ub_field_find(fields, column) : NULL;
-	if (!field) {
-		for (char *c = column; *c; c++)
-			*c = (char)(*c >= 'a' && *c <= 'z' ? *c - 'a' + 'A' : *c);
-		ub_guess_init(&guess, column);
-		ub_field_each_column(fields, offer_column, &guess);
-		if (guess.best)
-			return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
-					    "unknown column '%.*s': did you mean '%s'?", (int)len,
-					    name, guess.best);
-		return ub_fail_text(err, UB_STAGE_USAGE, -EINVAL, "unknown column '%.*s'", (int)len,
-				    name);
-	}
+	if (field)
+		return field;
+	ub_guess_init(&guess, column);
+	ub_field_each_column(fields, offer_column, &guess);
+	(void)ub_guess_fail(&guess, "column", "", err);
+	return NULL;
+}
+
+static int add_column(const struct ub_field *fields, const char *name, size_t len,
+		      struct ub_columns *columns, struct ub_error *err)
+{
+	const struct ub_field *field = ub_column_find(fields, name, len, err);
+
+	if (!field)
+		return -EINVAL;
 	for (size_t i = 0; i < columns->count; i++) {
 		if (columns->fields[i] == field)
 			return 0;
@@ -66,7 +70,7 @@ int ub_columns_choose(const struct ub_field *fields, const char *usual, const ch
 {
 	int ret = 0;
 
-	ret_columns->count = 0;
+	*ret_columns = (struct ub_columns){0};
 	if (!wanted || *wanted == '+')
 		ret = add_columns(fields, usual, ret_columns, err);
 	if (wanted && ret == 0)
@@ -126,12 +130,12 @@ int ub_table_print(FILE *file, const struct ub_columns *columns, const void *obj
 {
 	_cleanup_(free_cells)
 	struct cells cells = {0};
-	size_t widths[UB_COLUMNS_MAX] = {0};
+	size_t widths[UB_COLUMNS_MAX] = {0}, first = columns->no_head;
 
 	cells.texts = calloc((count + 1) * columns->count + 1, sizeof(*cells.texts));
 	if (!cells.texts)
 		return -ENOMEM;
-	for (size_t row = 0; row <= count; row++) {
+	for (size_t row = first; row <= count; row++) {
 		const char *object = row ? (const char *)objects + (row - 1) * size : NULL;
 
 		for (size_t i = 0; i < columns->count; i++) {
@@ -148,7 +152,7 @@ int ub_table_print(FILE *file, const struct ub_columns *columns, const void *obj
 				widths[i] = width;
 		}
 	}
-	for (size_t row = 0; row <= count; row++)
-		print_row(file, columns, cells.texts + row * columns->count, widths, colour);
+	for (size_t row = 0; row < cells.count; row += columns->count)
+		print_row(file, columns, cells.texts + row, widths, colour);
 	return 0;
 }

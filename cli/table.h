@@ -15,7 +15,13 @@
 struct ub_columns {
 	const struct ub_field *fields[UB_COLUMNS_MAX];
 	size_t count;
+	bool no_head; /* rows only */
 };
+
+/* A column by its name, the first @len bytes of @name, in any case. Return: NULL with a message of
+ * stage UB_STAGE_USAGE. */
+const struct ub_field *ub_column_find(const struct ub_field *fields, const char *name, size_t len,
+				      struct ub_error *err);
 
 /*
  * Chooses columns: @wanted is "COL,COL...", "+COL,..." for more than the usual ones, or NULL.

@@ -19,12 +19,3 @@ void ub_put_escaped(FILE *file, const char *text);
 
 /* Columns that escaped text takes, one for each character. */
 size_t ub_text_width(const char *text);
-
-/* The word that a misspelt one was probably meant to be: offer all that there are, read best. */
-struct ub_guess {
-	const char *text;
-	const char *best; /* NULL: nothing is near enough */
-	unsigned distance;
-};
-void ub_guess_init(struct ub_guess *guess, const char *text);
-void ub_guess_offer(struct ub_guess *guess, const char *candidate);

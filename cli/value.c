@@ -11,6 +11,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
+#include "guess.h"
 
 static const char *const switch_words[] = {"on", "off", "auto", NULL};
 
@@ -68,22 +69,68 @@ static int read_number(const struct ub_opt *opt, const char *value, uint64_t *re
 	return 0;
 }
 
+static int find_word(const char *const *words, const char *word, size_t len)
+{
+	for (int i = 0; words[i]; i++) {
+		if (strlen(words[i]) == len && memcmp(words[i], word, len) == 0)
+			return i;
+	}
+	return -EINVAL;
+}
+
+static int no_such_word(const struct ub_opt *opt, const char *word, size_t len,
+			const char *const *words, struct ub_error *err)
+{
+	_cleanup_free_ char *text = strndup(word, len);
+	struct ub_guess guess;
+
+	if (!text)
+		return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot read option '--%s'", opt->name);
+	(void)ub_fail_usage(err, "option '--%s': '%s' is not one of: ", opt->name, text);
+	for (const char *const *known = words; *known; known++)
+		ub_error_add(err, "%s%s", known == words ? "" : ", ", *known);
+	ub_guess_init(&guess, text);
+	ub_guess_offer_all(&guess, words);
+	ub_guess_ask(&guess, "", err);
+	return -EINVAL;
+}
+
 /* Return: the index of @value in @words, or -EINVAL with a message that lists them. */
 static int read_word(const struct ub_opt *opt, const char *value, const char *const *words,
 		     struct ub_error *err)
 {
-	char list[128] = "";
-	size_t len = 0;
+	int ret = find_word(words, value, strlen(value));
 
-	for (int i = 0; words[i]; i++) {
-		if (strcmp(words[i], value) == 0)
-			return i;
-		len += (size_t)snprintf(list + len, sizeof(list) - len, "%s%s", i ? ", " : "",
-					words[i]);
-		if (len >= sizeof(list))
-			len = sizeof(list) - 1;
+	return ret < 0 ? no_such_word(opt, value, strlen(value), words, err) : ret;
+}
+
+static int check_list(const struct ub_opt *opt, const char *list, struct ub_error *err)
+{
+	for (;; list++) {
+		size_t len = strcspn(list, ",");
+
+		if (find_word(opt->choices, list, len) < 0)
+			return no_such_word(opt, list, len, opt->choices, err);
+		list += len;
+		if (!*list)
+			return 0;
 	}
-	return ub_fail_usage(err, "option '--%s': '%s' is not one of: %s", opt->name, value, list);
+}
+
+uint32_t ub_opt_listed(const char *const *words, const char *list)
+{
+	uint32_t chosen = 0;
+
+	while (list && *list) {
+		size_t len = strcspn(list, ",");
+		int word = find_word(words, list, len);
+
+		if (word >= 0)
+			chosen |= 1U << word;
+		list += len;
+		list += strspn(list, ",");
+	}
+	return chosen;
 }
 
 static int store_string(const struct ub_opt *opt, const char *value, char **field,
@@ -112,8 +159,13 @@ int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, stru
 		*(bool *)field = true;
 		return 0;
 	case UB_OPT_STRING:
-		return store_string(opt, value, field, err);
+		ret = opt->choices && *value ? check_list(opt, value, err) : 0;
+		return ret ? ret : store_string(opt, value, field, err);
 	case UB_OPT_CHOICE:
+		if (!value) {
+			*(int *)field = 0;
+			return 0;
+		}
 		ret = read_word(opt, value, opt->choices, err);
 		if (ret >= 0)
 			*(int *)field = ret;
@@ -225,5 +277,11 @@ void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size)
 		return;
 	}
 	for (size_t i = 0; words && words[i] && len < size; i++)
-		len += (size_t)snprintf(buf + len, size - len, "%c%s", i ? '|' : ' ', words[i]);
+		len += (size_t)snprintf(buf + len, size - len, "%s%s",
+					i               ? "|"
+					: opt->optional ? "[="
+							: " ",
+					words[i]);
+	if (opt->optional && len < size)
+		(void)snprintf(buf + len, size - len, "]");
 }

@@ -4,15 +4,20 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include "base/error.h"
 #include "base/opt.h"
 
 /*
- * Reads an option's value into @values; @value is ignored for a flag.
+ * Reads an option's value into @values; @value is ignored for a flag, and may be NULL where the option
+ * has an optional one.
  * Return: 0, -EINVAL with a message of stage UB_STAGE_USAGE, -ENOMEM.
  */
 int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, struct ub_error *err);
+
+/* Which of an option's words a list of them names, as bits; 0 for NULL. The list has been read. */
+uint32_t ub_opt_listed(const char *const *words, const char *list);
 
 /* Has it a value: a string, a word or a number that it may be given? */
 bool ub_opt_is_given(const struct ub_opt *opt, const void *values);

@@ -28,11 +28,14 @@ struct ub_opt {
 	uint16_t offset;            /* of the field in the struct that the table fills */
 	const char *metavar;        /* "SIZE"; NULL for a flag */
 	const char *help;           /* one line, lower case, no full stop; says the default */
-	const char *const *choices; /* NULL-terminated; for UB_OPT_CHOICE */
+	const char *const *choices; /* NULL-terminated; of UB_OPT_CHOICE, and of a UB_OPT_STRING
+				     * that is a list of some of them, with commas between */
 	uint64_t min, max;          /* inclusive range of a number; max 0: no upper limit */
 	const char *completer;      /* what completes a value: one that the command line knows */
 	const char *conflicts;      /* long names that exclude this one, separated by blanks */
 	unsigned required : 1;
+	unsigned optional : 1;    /* its value, which then stands behind "=" only; it is the first
+				   * choice where it is left out */
 	unsigned transient : 1;   /* of this one call: not kept in a device's record */
 	unsigned chosen : 1;      /* where it is left out, serving may fill it in */
 	unsigned elsewhere : 1;   /* says nothing of the device itself */

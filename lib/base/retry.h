@@ -24,3 +24,7 @@ void ub_retry_init(struct ub_retry *retry, unsigned timeout_ms);
 
 /* Sleeps a little, at most until the deadline. Return: false if the deadline had passed before. */
 bool ub_retry_wait(struct ub_retry *retry);
+
+/* The same for whoever waits in another way meanwhile. Return: milliseconds; 0: the deadline has
+ * passed. */
+int ub_retry_pause(struct ub_retry *retry);
