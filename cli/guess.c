@@ -61,7 +61,7 @@ void ub_guess_offer(struct ub_guess *guess, const char *candidate)
 	/* An abbreviation, or a longer word for the same. */
 	if (strncasecmp(guess->text, candidate, len) == 0 ||
 	    (candidate_len > 2 && strncasecmp(guess->text, candidate, candidate_len) == 0))
-		d = 1;
+		d = 0;
 	else
 		d = distance(guess->text, len, candidate, candidate_len);
 	if (d < guess->distance) {

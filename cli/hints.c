@@ -11,6 +11,7 @@
 #include "base/clean.h"
 #include "device/driver.h"
 #include "kernel/known.h"
+#include "base/escape.h"
 #include "machine.h"
 #include "process/process.h"
 
@@ -267,6 +268,33 @@ static const char *lookup(const struct ub_facts *facts, const char *name, size_t
 	return user ? user->device : NULL;
 }
 
+static bool has_escapes(const char *word)
+{
+	while (*word) {
+		char one[UB_ESCAPED_SIZE];
+		const char *before = word;
+
+		if (ub_escape_char(&word, one) != (size_t)(word - before))
+			return true;
+	}
+	return false;
+}
+
+/* $'\x1b': what can be read, printed, and typed. */
+static void put_escaped_word(FILE *file, const char *word)
+{
+	(void)fputs("$'", file);
+	while (*word) {
+		char one[UB_ESCAPED_SIZE];
+
+		if (*word == '\'' || *word == '\\')
+			(void)fputc('\\', file);
+		(void)ub_escape_char(&word, one);
+		(void)fputs(one, file);
+	}
+	(void)fputc('\'', file);
+}
+
 /* As the shell takes it: in quotes where it is more than letters, digits and signs of paths. */
 static void put_word(FILE *file, const char *word)
 {
@@ -275,6 +303,10 @@ static void put_word(FILE *file, const char *word)
 
 	if (*word && strspn(word, plain) == strlen(word)) {
 		(void)fputs(word, file);
+		return;
+	}
+	if (has_escapes(word)) {
+		put_escaped_word(file, word);
 		return;
 	}
 	(void)fputc('\'', file);

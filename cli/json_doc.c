@@ -8,9 +8,9 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "base/escape.h"
 #include "flags.h"
 #include "spec/json_options.h"
-#include "text.h"
 #include "value.h"
 
 #define REPLACEMENT "\xef\xbf\xbd" /* U+FFFD */
@@ -34,6 +34,58 @@ static bool is_utf8(const char *text)
 	return true;
 }
 
+/* In a string as json-c writes it, the characters that it leaves to the terminal: as \uNNNN, which
+ * means the same. Return: text to be freed, or NULL without memory. */
+static char *harmless(const char *json)
+{
+	char *text = NULL;
+	size_t size;
+	FILE *file = open_memstream(&text, &size);
+
+	if (!file)
+		return NULL;
+	while (*json) {
+		size_t len = ub_utf8_length(json);
+		uint32_t c = ub_harmful_char(json, len);
+
+		if (c)
+			(void)fprintf(file, "\\u%04" PRIx32, c);
+		else
+			(void)fwrite(json, 1, len, file);
+		json += len;
+	}
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
+}
+
+static bool has_harmful(const char *text)
+{
+	for (; *text; text += ub_utf8_length(text))
+		if (ub_harmful_char(text, ub_utf8_length(text)))
+			return true;
+	return false;
+}
+
+/* @clean: it is UTF-8 */
+static json_object *new_clean_string(const char *clean)
+{
+	json_object *string = json_object_new_string(clean);
+	char *text;
+
+	if (!string || !has_harmful(clean))
+		return string;
+	text = harmless(json_object_to_json_string_ext(string, JSON_C_TO_STRING_NOSLASHESCAPE));
+	if (text) {
+		json_object_set_serializer(string, json_object_userdata_to_json_string, text,
+					   json_object_free_userdata);
+		return string;
+	}
+	json_object_put(string);
+	return NULL;
+}
+
 /* A string as JSON demands it: what is no UTF-8 is replaced, byte by byte. */
 static json_object *new_string(const char *text)
 {
@@ -42,7 +94,7 @@ static json_object *new_string(const char *text)
 	FILE *file;
 
 	if (is_utf8(text))
-		return json_object_new_string(text);
+		return new_clean_string(text);
 	file = open_memstream(&clean, &size);
 	if (!file)
 		return NULL;
@@ -55,7 +107,7 @@ static json_object *new_string(const char *text)
 			(void)fputs(REPLACEMENT, file);
 		text += len ? len : 1;
 	}
-	return fclose(file) == 0 ? json_object_new_string(clean) : NULL;
+	return fclose(file) == 0 ? new_clean_string(clean) : NULL;
 }
 
 /* Takes @value; NULL stands for what could not be made. */

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/escape.h"
 
 #define IDENT "ublk-server"
 #define LINE_SIZE 1024
@@ -122,22 +123,6 @@ static void send_journal(struct ub_log *log, const char *line, size_t len)
 		(void)send(log->fd, line, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
 
-/* A path may hold what a terminal or a reader of the log would obey. */
-static void escape(const char *text, char *buf, size_t size)
-{
-	size_t len = 0;
-
-	for (; *text && len + sizeof("\\x1b") <= size; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < ' ' || c == 0x7f)
-			len += (size_t)snprintf(buf + len, size - len, "\\x%02x", c);
-		else
-			buf[len++] = *text;
-	}
-	buf[len] = '\0';
-}
-
 void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 {
 	char raw[LINE_SIZE], text[LINE_SIZE], line[LINE_SIZE + 128], stamp[40];
@@ -150,7 +135,8 @@ void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 	va_start(ap, fmt);
 	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);
-	escape(raw, text, sizeof(text));
+	/* A path may hold what a terminal or a reader of the log would obey. */
+	ub_escape(raw, text, sizeof(text));
 	switch (log->kind) {
 	case UB_LOG_JOURNAL:
 		n = snprintf(line, sizeof(line), "<%d>" IDENT "[%d]: %s: %s", LOG_DAEMON | priority,

@@ -4,6 +4,7 @@
 #include <endian.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <linux/posix_acl.h>
 #include <linux/posix_acl_xattr.h>
 #include <stdio.h>
@@ -13,6 +14,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/escape.h"
 #include "kernel/ctrl.h"
 #include "kernel/node.h"
 
@@ -102,11 +104,13 @@ static int own(const char *path)
 int server_own_main(const char *path)
 {
 	int ret = own(path);
+	char shown[PATH_MAX];
 
 	/* One that has gone in the meantime is nobody's. */
 	if (ret == 0 || ret == -ENOENT || ret == -ENODEV)
 		return 0;
-	(void)fprintf(stderr, "ublk-server: error: cannot open %s to its owner: %s\n", path,
+	ub_escape(path, shown, sizeof(shown));
+	(void)fprintf(stderr, "ublk-server: error: cannot open %s to its owner: %s\n", shown,
 		      strerror(-ret));
 	return 1;
 }

@@ -13,6 +13,7 @@
 
 #include "base/clean.h"
 #include "spec/spec.h"
+#include "value.h"
 
 static const char *const colours[] = {"red", "green", NULL};
 
@@ -25,6 +26,8 @@ struct values {
 	char *name;
 	int colour;
 	int direct;
+	int form;
+	char *list;
 };
 
 #define AT(field) .offset = offsetof(struct values, field)
@@ -40,6 +43,8 @@ static const struct ub_opt options[] = {
 	{ .name = "name", .type = UB_OPT_STRING, AT(name), .metavar = "NAME" },
 	{ .name = "colour", .type = UB_OPT_CHOICE, AT(colour), .choices = colours },
 	{ .name = "direct", .type = UB_OPT_SWITCH, AT(direct) },
+	{ .name = "form", .letter = 'F', .type = UB_OPT_CHOICE, AT(form), .choices = colours, .optional = 1 },
+	{ .name = "colours", .type = UB_OPT_STRING, AT(list), .choices = colours },
 	UB_OPT_END,
 };
 
@@ -61,7 +66,7 @@ static struct ub_error err;
 static int setup(void **state)
 {
 	(void)state;
-	values = (struct values){.id = -1, .direct = -1};
+	values = (struct values){.id = -1, .direct = -1, .form = -1};
 	box = (struct box){0};
 	err = (struct ub_error){0};
 	operands_last = false;
@@ -159,6 +164,36 @@ static void what_follows_the_first_operand_may_be_another_commands(void **state)
 	refused("unknown option '--what'", "--what", "a");
 }
 
+static void an_optional_value_stands_behind_its_equals_sign_only(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--form", "green"), 0);
+	assert_int_equal(values.form, 0);
+	assert_int_equal(args.nr_operands, 1);
+	assert_int_equal(parse("--form=green"), 0);
+	assert_int_equal(values.form, 1);
+	assert_int_equal(parse("-Fl", "green"), 0);
+	assert_int_equal(values.form, 0);
+	assert_true(values.loud);
+	refused("'gren' is not one of: red, green: did you mean 'green'?", "--form=gren");
+	refused("'' is not one of", "--form=");
+	refused("given twice", "-F", "--form");
+}
+
+static void a_list_of_words_has_words_only(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("--colours", "green,red"), 0);
+	assert_int_equal(ub_opt_listed(colours, values.list), 3);
+	assert_int_equal(parse("--colours=green"), 0);
+	assert_int_equal(ub_opt_listed(colours, values.list), 2);
+	assert_int_equal(ub_opt_listed(colours, NULL), 0);
+	refused("'rde' is not one of: red, green: did you mean 'red'?", "--colours=green,rde");
+	refused("'' is not one of", "--colours=green,");
+	refused("'' is not one of", "--colours=,green");
+	refused("has an empty value", "--colours=");
+}
+
 static void unknown_options_are_refused_and_guessed(void **state)
 {
 	(void)state;
@@ -254,6 +289,8 @@ int main(void)
 		TEST(each_type_is_stored),
 		TEST(operands_are_all_the_rest),
 		TEST(what_follows_the_first_operand_may_be_another_commands),
+		TEST(an_optional_value_stands_behind_its_equals_sign_only),
+		TEST(a_list_of_words_has_words_only),
 		TEST(unknown_options_are_refused_and_guessed),
 		TEST(abbreviations_are_refused),
 		TEST(values_are_neither_missing_nor_too_many),

@@ -393,6 +393,64 @@ static void failures_beside_results_stand_in_the_envelope(void **state)
 	has("ENODEV");
 }
 
+static struct ub_out begin_lines(FILE *file)
+{
+	struct ub_out out;
+
+	ub_out_init(&out, file);
+	out.json = true;
+	out.line_schema = UB_DEVICE_SCHEMA;
+	assert_int_equal(ub_out_begin(&out, UB_DEVICES_SCHEMA, "devices"), 0);
+	return out;
+}
+
+static void a_line_is_there_as_soon_as_it_is_added(void **state)
+{
+	FILE *file = start();
+	struct ub_out out = begin_lines(file);
+	size_t first;
+
+	(void)state;
+	ub_doc_add(out.doc, ub_device_fields, &devs[0]);
+	first = printed_size;
+	assert_true(first > 0 && printed[first - 1] == '\n');
+	assert_ptr_equal(memchr(printed, '\n', first), printed + first - 1);
+	ub_doc_add(out.doc, ub_device_fields, &devs[1]);
+	assert_true(printed_size > first);
+	assert_int_equal(ub_out_finish(&out), UB_EXIT_DONE);
+	ub_out_done(&out);
+	(void)fclose(file);
+	has("{\"schema\":\"ublk.device/1\",\"id\":0,");
+	has("\n{\"schema\":\"ublk.device/1\",\"id\":7,");
+	has_not("devices");
+}
+
+static void a_line_that_cannot_be_written_is_a_failure(void **state)
+{
+	_cleanup_fclose_ FILE *file = fopen("/dev/full", "w");
+	struct ub_out out = begin_lines(file);
+
+	(void)state;
+	ub_doc_add(out.doc, ub_device_fields, &devs[0]);
+	assert_false(ub_out_flush(&out));
+	assert_int_equal(ub_out_finish(&out), UB_EXIT_FAILED);
+	ub_out_done(&out);
+}
+
+static void without_a_head_only_rows_count(void **state)
+{
+	struct ub_columns chosen;
+	FILE *file = start();
+
+	(void)state;
+	assert_int_equal(ub_columns_choose(ub_device_fields, "READ-ONLY,ID", NULL, &chosen, NULL),
+			 0);
+	chosen.no_head = true;
+	assert_int_equal(ub_table_print(file, &chosen, devs, 2, sizeof(devs[0]), false), 0);
+	(void)fclose(file);
+	assert_string_equal(printed, "no  0\nno  7\n");
+}
+
 static void a_full_output_is_a_failure(void **state)
 {
 	_cleanup_fclose_ FILE *file = fopen("/dev/full", "w");
@@ -432,6 +490,37 @@ static int write_doc(const char *folder, const char *name, const struct ub_field
 	return 0;
 }
 
+/* The same as lines. */
+static int write_lines(const char *folder)
+{
+	struct ub_error err = {0};
+	_cleanup_free_ char *path = NULL;
+	_cleanup_fclose_ FILE *file = NULL;
+	struct ub_doc *gone;
+	struct ub_out out;
+
+	if (asprintf(&path, "%s/lines.json", folder) < 0)
+		return -1;
+	file = fopen(path, "w");
+	if (!file)
+		return -1;
+	ub_out_init(&out, file);
+	out.json = true;
+	out.line_schema = UB_DEVICE_SCHEMA;
+	(void)ub_out_begin(&out, UB_DEVICES_SCHEMA, "devices");
+	ub_doc_add(out.doc, ub_device_fields, &devs[0]);
+	ub_doc_add(out.doc, ub_device_fields, &devs[1]);
+	(void)ub_fail(&err, UB_STAGE_STOP, -EBUSY, "cannot remove ublkb3");
+	(void)ub_out_fail(&out, &err, &(struct ub_facts){.verb = "del", .device = "3"});
+	ub_doc_add(out.doc, ub_detail_fields, &devs[0]);
+	gone = ub_doc_new_lines(UB_DELETED_DEVICE_SCHEMA, file);
+	ub_doc_add(gone, ub_deleted_fields, &devs[0]);
+	ub_doc_free(gone);
+	(void)ub_out_finish(&out);
+	ub_out_done(&out);
+	return 0;
+}
+
 static int write_docs(const char *folder)
 {
 	(void)setup(NULL);
@@ -439,7 +528,7 @@ static int write_docs(const char *folder)
 	       write_doc(folder, "empty.json", NULL, false) ||
 	       write_doc(folder, "show.json", ub_detail_fields, false) ||
 	       write_doc(folder, "partly.json", ub_detail_fields, true) ||
-	       write_doc(folder, "error.json", NULL, true);
+	       write_doc(folder, "error.json", NULL, true) || write_lines(folder);
 }
 
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
@@ -459,6 +548,9 @@ int main(int argc, char **argv)
 		TEST(a_failure_without_result_is_an_error_document),
 		TEST(failures_beside_results_stand_in_the_envelope),
 		TEST(a_full_output_is_a_failure),
+		TEST(a_line_is_there_as_soon_as_it_is_added),
+		TEST(a_line_that_cannot_be_written_is_a_failure),
+		TEST(without_a_head_only_rows_count),
 	};
 	int ret;
 
