@@ -86,11 +86,13 @@ void ub_term_draw(FILE *file, const char *text)
 	for (size_t row = 0; row < lines; row++) {
 		size_t len = strcspn(text, "\n");
 
+		if (row)
+			(void)fputc('\n', file);
 		if (row + 2 > rows && row + 1 < lines) {
 			(void)fprintf(file, "... and %zu more" TO_END_OF_LINE, lines - row);
 			break;
 		}
-		(void)fprintf(file, "%s%.*s" TO_END_OF_LINE, row ? "\r\n" : "", (int)len, text);
+		(void)fprintf(file, "%.*s" TO_END_OF_LINE, (int)len, text);
 		text += len + 1;
 	}
 	(void)fputs(TO_END_OF_SCREEN, file);

@@ -48,6 +48,14 @@ sleeps_for_ever()
 	[[ $(<"/proc/$1/syscall") =~ ^7\ 0x[0-9a-f]+\ 0x[0-9a-f]+\ 0x(ffffffff)?ffffffff\  ]]
 }
 
+# ended STATUS: the watcher, with this one.
+ended()
+{
+	local status=0
+	wait "$watcher" || status=$?
+	[[ $status -eq $1 ]] || { echo "it ended with $status"; return 1; }
+}
+
 # has FILE TEXT
 has()
 {
@@ -110,7 +118,7 @@ has()
 	run -1 has out $'\e'
 	wait_for 20 sleeps_for_ever "$watcher"
 	kill -TERM "$watcher"
-	run -143 wait "$watcher"
+	ended 143
 	[ ! -s out.err ]
 }
 
@@ -128,7 +136,7 @@ has()
 	ublk del 5
 	wait_for 20 has lines '{"schema":"ublk.deleted_device/1","id":5,"name":null,"path":"/dev/ublkb5"}'
 	kill -TERM "$watcher"
-	run -143 wait "$watcher"
+	ended 143
 	# The other device did not change.
 	[ "$(grep -c '"id":4' lines)" -eq 1 ]
 	[ "$(jq -r .schema lines | sort -u | tr '\n' ' ')" = 'ublk.deleted_device/1 ublk.device/1 ' ]
@@ -155,7 +163,7 @@ is_live_again()
 	wait_for 20 is_live_again lines 5
 	run -1 has lines '"id":4'
 	kill -TERM "$watcher"
-	run -143 wait "$watcher"
+	ended 143
 	ublk del 5
 }
 
@@ -164,7 +172,7 @@ is_live_again()
 	"$UBLK" list --watch >pipe 2>err &
 	watcher=$!
 	head -n 1 pipe >first
-	run -1 wait "$watcher"
+	ended 1
 	[ "$(cat err)" = 'ublk: error: cannot write to standard output: Broken pipe' ]
 	# Of the shell that is called.
 	# shellcheck disable=SC2016
