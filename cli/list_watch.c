@@ -62,7 +62,10 @@ static int make_texts(struct shown *shown)
 	if (!shown->texts)
 		return -ENOMEM;
 	for (size_t i = 0; i < shown->devices.count; i++) {
-		shown->texts[i] = ub_doc_text(ub_device_fields, &shown->devices.list[i]);
+		struct ub_dev dev = shown->devices.list[i]; /* borrows what that one owns */
+
+		dev.memory = (struct ub_footprint){0};
+		shown->texts[i] = ub_doc_text(ub_device_fields, &dev);
 		if (!shown->texts[i])
 			return -ENOMEM;
 	}
