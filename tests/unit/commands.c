@@ -56,7 +56,7 @@ static void options_are_well_formed(const struct ub_opt *options)
 			assert_non_null(opt->choices);
 		if (opt->type == UB_OPT_FLAG)
 			assert_null(opt->metavar);
-		else if (!opt->metavar && opt->type != UB_OPT_CHOICE && opt->type != UB_OPT_SWITCH)
+		else if (!opt->metavar && !opt->choices && opt->type != UB_OPT_SWITCH)
 			fail_msg("--%s has no metavar", opt->name);
 		if (opt->max && opt->min > opt->max)
 			fail_msg("range of --%s", opt->name);
