@@ -32,17 +32,6 @@ keep_evidence()
 		"$* ($BATS_TEST_DESCRIPTION)" >>"$BATS_TEST_TMPDIR/evidence.txt" 2>&1 3>&- || true
 }
 
-# Lets bats follow the commands of the test itself only, not those of the functions that it calls:
-# that costs a hundred times what most commands do. `bats --trace` follows all. A failure in a
-# function fails the test as ever, and names the test's line. (The two are bats' own, and have to stop
-# the following when a command has failed, or another line would be named.)
-trace_the_test_only()
-{
-	((${BATS_TRACE_LEVEL:-0} == 0)) || return 0
-	set +T
-	declare -ft bats_error_trap bats_check_status_from_trap
-}
-
 device_setup()
 {
 	trace_the_test_only

@@ -11,6 +11,7 @@
 #include <cmocka.h>
 
 #include "spec/spec.h"
+#include "completers.h"
 #include "hints.h"
 #include "status.h"
 #include "text.h"
@@ -58,6 +59,8 @@ static void options_are_well_formed(const struct ub_opt *options)
 			assert_null(opt->metavar);
 		else if (!opt->metavar && !opt->choices && opt->type != UB_OPT_SWITCH)
 			fail_msg("--%s has no metavar", opt->name);
+		if (opt->completer && !ub_completer_find(opt->completer))
+			fail_msg("nothing completes --%s: %s", opt->name, opt->completer);
 		if (opt->max && opt->min > opt->max)
 			fail_msg("range of --%s", opt->name);
 	}
@@ -69,6 +72,8 @@ static void options_of_commands_neither_clash_nor_lack_help(void **state)
 	for (const struct ub_command *const *command = ub_commands; *command; command++) {
 		no_option_clashes((*command)->options, NULL);
 		options_are_well_formed((*command)->options);
+		if ((*command)->completer && !ub_completer_find((*command)->completer))
+			fail_msg("nothing completes what %s is about", (*command)->name);
 		assert_false(is_kept_in("json", (*command)->options, NULL));
 		assert_false(is_kept_in("help", (*command)->options, NULL));
 	}

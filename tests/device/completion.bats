@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: MIT
+# What Tab offers where there are devices: pressed in the three real shells, in a terminal.
+# kernels: 6.12 newest
+# minutes: 20
+
+load helpers
+. "$TOP/tests/lib/shells.bash"
+
+setup()
+{
+	device_setup
+	UBLK_DIR=$BATS_TEST_TMPDIR/bin
+	mkdir "$UBLK_DIR" "$BATS_TEST_TMPDIR/here"
+	ln -s "$(realpath "$UBLK")" "$UBLK_DIR/ublk"
+	chmod 755 "$BATS_TEST_TMPDIR" "$UBLK_DIR"
+}
+
+teardown()
+{
+	end_shell
+	device_teardown
+}
+
+# lose_server DEV: its server is killed, and the driver has seen it.
+lose_server()
+{
+	kill -KILL "$(column_of "$1" PID)"
+	wait_for 20 has_state "$1" "$2"
+}
+
+has_state()
+{
+	[[ $(state_of "$1") == "$2" ]]
+}
+
+# asked WORD...: what a shell is told.
+asked()
+{
+	ublk complete -- "$@" | tail -n +2
+}
+
+# Three of them: live with a name, quiesced, failed.
+three()
+{
+	make_image a.img 1M
+	ublk add -t null --name alpha
+	ublk add -t loop -f a.img --name beta
+	ublk add -t null --recovery fail
+	lose_server 1 quiesced
+	lose_server 2 failed
+}
+
+@test "each verb offers the devices that it can do something about, with state and backing" {
+	three
+	[ "$(asked del '')" = "$(printf '%s\t%s\n' 0 'alpha: live, null' alpha 'ublkb0: live, null' \
+		1 "beta: quiesced, loop $PWD/a.img" beta "ublkb1: quiesced, loop $PWD/a.img" \
+		2 'failed, null')" ]
+	[ "$(asked show '')" = "$(asked del '')" ]
+	[ "$(asked recover '' | cut -f 1 | paste -sd ' ')" = '1 beta 2' ]
+	[ "$(asked recover -n '' | cut -f 1 | paste -sd ' ')" = '1 2' ]
+	[ "$(asked del -n '' | cut -f 1 | paste -sd ' ')" = '0 1 2' ]
+}
+
+@test "a device that is named already is not offered again, however it was named" {
+	three
+	[ "$(asked del 0 '' | cut -f 1 | paste -sd ' ')" = '1 beta 2' ]
+	[ "$(asked del /dev/ublkb0 beta '' | cut -f 1 | paste -sd ' ')" = 2 ]
+	[ "$(asked del -n 1 ublkc0 '' | cut -f 1 | paste -sd ' ')" = 2 ]
+	[[ $(asked del --all '' | cut -f 1) != *alpha* ]]
+}
+
+@test "a device is offered in the form that was begun" {
+	ublk add -t null
+	[ "$(asked show /d | cut -f 1)" = /dev/ublkb0 ]
+	[ "$(asked show ub | cut -f 1 | paste -sd ' ')" = 'ublkb0 0' ]
+}
+
+@test "a path that holds anything stays in its line, and drives no terminal" {
+	name=$'bad\n\t\e[31mname"\\\u00e4'
+	make_image "$name" 1M
+	ublk add -t loop -f "$name"
+	asked del '' >out
+	[ "$(wc -l <out)" -eq 1 ]
+	[[ $(<out) == $'0\tlive, loop '*$'/bad\\x0a\\x09\\x1b[31mname"\\\u00e4' ]]
+}
+
+@test "Tab shows devices in each shell" {
+	three
+	cd here
+	for shell in "${SHELLS[@]}"; do
+		start_shell "$shell"
+		load
+		completes 'ublk del al' 'ublk del alpha'
+		offers 'ublk del ' 0 alpha 1 beta 2
+		offers 'ublk recover ' 1 beta 2 -- 0 alpha
+		offers 'ublk del alpha ' 1 beta 2 -- 0
+		completes 'ublk show /dev/ublkb2' 'ublk show /dev/ublkb2'
+		completes 'ublk recover --id=1' 'ublk recover --id=1'
+		type_in 'ublk recover '
+		press Tab
+		press Tab
+		shown "beta +(--|\() ?ublkb1: quiesced, loop .*a.img"
+		clear_line
+	done
+}
+
+@test "nobody is offered numbers, and told nothing" {
+	three
+	cd here
+	for shell in "${SHELLS[@]}"; do
+		start_shell "$shell" setpriv --reuid=nobody --regid=nogroup --clear-groups
+		load
+		offers 'ublk del ' 0 1 2 -- alpha
+		completes 'ublk del 0 /dev/ublkb1' 'ublk del 0 /dev/ublkb1'
+	done
+}
+
+@test "without a driver nothing is offered, and nothing said" {
+	modprobe -r ublk_drv
+	cd here
+	for shell in "${SHELLS[@]}"; do
+		start_shell "$shell"
+		load
+		offers_nothing 'ublk del '
+		offers_nothing 'ublk recover -n '
+		[ ! -e /dev/ublk-control ]
+	done
+}
+
+@test "forty devices are offered, in their order" {
+	for ((i = 0; i < 40; i++)); do
+		ublk add -t null --name "d$i" >/dev/null
+	done
+	asked del '' | cut -f 1 | grep -v d | diff - <(seq 0 39)
+	[ "$(asked del '' | grep -c ': live, null$')" -eq 80 ]
+	ublk del --all
+}
