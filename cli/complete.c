@@ -98,16 +98,12 @@ static bool is_excluded(const struct ub_parse *parse, const struct ub_opt *opt)
 	return false;
 }
 
+/* By its long name: whoever has typed a letter has typed all of it. */
 static void offer_option(const struct line *l, const struct ub_opt *opt)
 {
 	char text[80];
 
 	(void)snprintf(text, sizeof(text), "--%s", opt->name);
-	ub_offer(l->file, text, opt->help);
-	/* Two dashes have been typed, or none: then one way to say it is enough. */
-	if (!opt->letter || l->word[0] != '-' || l->word[1] == '-')
-		return;
-	(void)snprintf(text, sizeof(text), "-%c", opt->letter);
 	ub_offer(l->file, text, opt->help);
 }
 
@@ -218,22 +214,15 @@ static void complete_in(struct line *l, const char *const words[], size_t count)
 /* In the place of a command. */
 static void complete_command(const struct line *l)
 {
-	char letter[3] = "-?";
-
 	if (l->word[0] != '-') {
 		complete_by(l, "command", l->word);
 		return;
 	}
 	if (!begin(l, "words", 0))
 		return;
-	for (const struct ub_alias *alias = ub_aliases; alias->option; alias++) {
-		const char *summary =
-			ub_command_find(l->parse->call->commands, alias->command)->summary;
-
-		ub_offer(l->file, alias->option, summary);
-		letter[1] = alias->letter;
-		ub_offer(l->file, letter, summary);
-	}
+	for (const struct ub_alias *alias = ub_aliases; alias->option; alias++)
+		ub_offer(l->file, alias->option,
+			 ub_command_find(l->parse->call->commands, alias->command)->summary);
 }
 
 void ub_complete(FILE *file, const struct ub_command *const *commands, const char *const words[],

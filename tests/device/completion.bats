@@ -12,7 +12,8 @@ setup()
 	UBLK_DIR=$BATS_TEST_TMPDIR/bin
 	mkdir "$UBLK_DIR" "$BATS_TEST_TMPDIR/here"
 	ln -s "$(realpath "$UBLK")" "$UBLK_DIR/ublk"
-	chmod 755 "$BATS_TEST_TMPDIR" "$UBLK_DIR"
+	# For nobody, too.
+	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR"
 }
 
 teardown()
@@ -43,6 +44,7 @@ asked()
 three()
 {
 	make_image a.img 1M
+	at_end ublk del --all
 	ublk add -t null --name alpha
 	ublk add -t loop -f a.img --name beta
 	ublk add -t null --recovery fail
@@ -70,6 +72,7 @@ three()
 }
 
 @test "a device is offered in the form that was begun" {
+	at_end ublk del --all
 	ublk add -t null
 	[ "$(asked show /d | cut -f 1)" = /dev/ublkb0 ]
 	[ "$(asked show ub | cut -f 1 | paste -sd ' ')" = 'ublkb0 0' ]
@@ -78,6 +81,7 @@ three()
 @test "a path that holds anything stays in its line, and drives no terminal" {
 	name=$'bad\n\t\e[31mname"\\\u00e4'
 	make_image "$name" 1M
+	at_end ublk del --all
 	ublk add -t loop -f "$name"
 	asked del '' >out
 	[ "$(wc -l <out)" -eq 1 ]
@@ -128,10 +132,10 @@ three()
 }
 
 @test "forty devices are offered, in their order" {
+	at_end ublk del --all
 	for ((i = 0; i < 40; i++)); do
 		ublk add -t null --name "d$i" >/dev/null
 	done
 	asked del '' | cut -f 1 | grep -v d | diff - <(seq 0 39)
 	[ "$(asked del '' | grep -c ': live, null$')" -eq 80 ]
-	ublk del --all
 }
