@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Completers for CPUs and NUMA nodes. */
-#include "completers.h"
+#include "offer.h"
 
 #include <stdlib.h>
 #include <string.h>

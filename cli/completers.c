@@ -7,14 +7,6 @@
 
 #include "target/target.h"
 #include "scripts.h"
-#include "text.h"
-
-void ub_offer(FILE *file, const char *word, const char *description)
-{
-	(void)fprintf(file, "%s\t", word);
-	ub_put_escaped(file, description);
-	(void)fputc('\n', file);
-}
 
 static void offer_commands(const struct ub_completing *c)
 {

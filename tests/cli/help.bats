@@ -20,7 +20,7 @@ load helpers
 	without_driver ub help
 	exits 0
 	prints "Exit status:"
-	for verb in add list show memory del recover run wait features help version; do
+	for verb in add list show memory del recover run wait features doctor completion help version; do
 		ub help
 		prints "  $verb "
 		ub "$verb" --help
@@ -62,7 +62,7 @@ load helpers
 
 @test "lines of the help fit into a hundred columns" {
 	local verb
-	for verb in add list show memory del recover run wait features help version; do
+	for verb in add list show memory del recover run wait features doctor completion help version; do
 		ub help "$verb"
 		[[ -z $(awk 'length > 100' <<<"$out") ]] || told
 	done

@@ -3,6 +3,7 @@
 # screen is read. Sourced after common.sh; $UBLK_DIR is the folder of the ublk that they find.
 # shellcheck shell=bash
 
+# shellcheck disable=SC2034 # used by those that source this
 SHELLS=(bash zsh fish)
 PROMPT='@ '
 
