@@ -47,9 +47,14 @@ void ub_check_kernel(struct ub_doctor *doctor)
 			       name.release);
 	else
 		ub_doctor_good(doctor, "Linux %s", name.release);
-	for (const struct ub_known_fault *fault = ub_known_faults; fault->what; fault++)
-		if (ub_known_fault_has(fault, name.release))
-			tell_fault(doctor, fault);
+	for (const struct ub_known_fault *fault = ub_known_faults; fault->what; fault++) {
+		if (!ub_known_fault_has(fault, name.release))
+			continue;
+		tell_fault(doctor, fault);
+		/* The others matter to nobody then. */
+		if (fault->fatal)
+			break;
+	}
 }
 
 void ub_check_module(struct ub_doctor *doctor)

@@ -187,7 +187,7 @@ filtered()
 @test "without the driver: exit 6 and how to load it; help and version work" {
 	modprobe -r ublk_drv
 	at_end modprobe ublk_drv
-	for args in 'add -t null' 'list' 'del 0' 'features'; do
+	for args in 'list' 'del 0' 'features'; do
 		# Several words.
 		# shellcheck disable=SC2086
 		run ublk $args

@@ -288,6 +288,31 @@ bound()
 	nothing_left
 }
 
+@test "doctor ends as an ordinary user's add does: with udev and its rules, and without either" {
+	run -0 user_ublk doctor
+	[[ $output == *"good  udev        runs, with $RULES"*"good  privileges  an ordinary user's"* ]]
+	user_ublk add -t null
+	user_ublk del 0
+	mv /run/udev/control /run/udev/control.away
+	run user_ublk doctor
+	doctor=$status
+	run user_ublk add -t null
+	mv /run/udev/control.away /run/udev/control
+	[ "$doctor,$status" = 3,3 ]
+	rm "$RULES"
+	udevadm control --reload
+	chmod 666 /dev/ublk-control
+	run -3 user_ublk doctor
+	[[ $output == *"bad   udev        cannot use a device: udev has no 60-ublk.rules, by which it would open its node to user $USER_ID"* ]]
+	run -3 user_ublk add -t null --timeout 3
+	ublk del --force 0
+	# An administrator's way to forbid it.
+	: >"$RULES"
+	run -3 user_ublk doctor
+	[[ $output == *'udev has an empty 60-ublk.rules'* ]]
+	nothing_left
+}
+
 @test "a user without a runtime directory has his records in /tmp, and finds them when he has one" {
 	rm -rf "/run/user/$USER_ID"
 	at_end rm -rf "/tmp/ublk-$USER_ID"
