@@ -350,7 +350,7 @@ mend()
 	dev=$(ublk add -t null)
 	server=$(server_of "$dev")
 	kill -STOP "$server"
-	at_end kill -CONT "$server"
+	at_end let_go_on "$server"
 	dd if="$dev" of=/dev/null bs=4096 count=1 iflag=direct status=none 2>/dev/null &
 	wait_for 20 in_flight "$dev" 1
 	"$UBLK" del --force --timeout 100 "$dev" &
@@ -358,9 +358,13 @@ mend()
 	wait_for 20 has_child "$del"
 	run -0 timeout -k 5 60 "$UBLK" doctor
 	[[ $output == *leftovers* ]]
-	kill -CONT "$server"
-	undo=()
+	let_go_on "$server"
 	wait "$del"
+}
+
+let_go_on()
+{
+	kill -CONT "$1" 2>/dev/null || true
 }
 
 has_child()
