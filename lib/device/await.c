@@ -137,6 +137,14 @@ static int is_not_there(struct await *a)
 	return 0;
 }
 
+/* Its user can't ask, who needs its node for that: the number is not free yet. Return: as look(). */
+static int is_without_node(struct await *a)
+{
+	say(a, "its node is gone");
+	a->is_silent = true;
+	return 0;
+}
+
 /* This user may not ask about it. Return: as look(). */
 static int is_denied(struct await *a)
 {
@@ -162,6 +170,8 @@ static int look(struct await *a)
 		return is_not_there(a);
 	if (ret == -EACCES || ret == -EPERM)
 		return is_denied(a);
+	if (ret == -EINVAL)
+		return is_without_node(a);
 	if (ret)
 		return ret;
 	a->denied_until = 0;

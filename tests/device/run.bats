@@ -9,14 +9,14 @@ load servers
 PYTHON=/usr/bin/python3
 
 # begin ARGS...: a run whose command goes on; `ublk run` is in $runner, the command in $command, which
-# writes its process to ./command when it is ready.
+# writes its process to ./pid when it is ready.
 begin()
 {
-	rm -f command
+	rm -f pid
 	env --default-signal=INT,QUIT "$UBLK" run "$@" 2>run.err 3>&- &
 	runner=$!
-	wait_for 60 test -s command
-	command=$(<command)
+	wait_for 60 test -s pid
+	command=$(<pid)
 }
 
 # A command that says so when it gets one of these signals, and ends with 5 at a SIGUSR2.
@@ -24,8 +24,8 @@ begin()
 LISTENER='use strict; $| = 1; open(my $log, ">", "heard"); select($log); $| = 1;
 	for my $sig (qw(INT TERM HUP QUIT USR1)) { $SIG{$sig} = sub { print "$sig\n" } }
 	$SIG{USR2} = sub { exit 5 };
-	open(my $file, ">", "command.new"); print $file "$$\n"; close($file);
-	rename("command.new", "command");
+	open(my $file, ">", "pid.new"); print $file "$$\n"; close($file);
+	rename("pid.new", "pid");
 	sleep 1 while 1'
 
 begin_listener()
@@ -152,7 +152,7 @@ as_a_caller()
 
 @test "SIGTERM ends a run whose command does not care, and nothing is left" {
 	# shellcheck disable=SC2016
-	begin -t null -- sh -c 'echo $$ >command; exec sleep 1000'
+	begin -t null -- sh -c 'echo $$ >pid; exec sleep 1000'
 	kill -TERM "$runner"
 	ends_with 143 "$runner"
 	nothing_left
@@ -175,22 +175,22 @@ size = lambda name: os.path.exists(name) and os.path.getsize(name)
 pid, terminal = pty.fork()
 if pid == 0:
     os.execv(argv[0], argv)
-until(lambda: size("command"))
+until(lambda: size("pid"))
 os.write(terminal, keys)
 until(lambda: size("heard"))
-os.kill(int(open("command").read()), signal.SIGUSR2)
+os.kill(int(open("pid").read()), signal.SIGUSR2)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@" 3>&-
 }
 
 @test "^C at a terminal comes to the command once, and not to the run" {
-	rm -f command
+	rm -f pid
 	run -5 typed '\x03' "$UBLK" run -t null -- perl -e "$LISTENER"
 	heard INT
 	nothing_left
 }
 
 @test "^C at a terminal comes to a command that has left the process group, by the run" {
-	rm -f command
+	rm -f pid
 	run -5 typed '\x03' "$UBLK" run -t null -- perl -e "setpgrp; $LISTENER"
 	heard INT
 	nothing_left
@@ -207,7 +207,7 @@ sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@" 3>&-
 	mkdir m
 	# shellcheck disable=SC2016
 	begin -t mem --size 32M --log-file server.log -- sh -ec '
-		mkfs.ext4 -q "$UBLK_DEV"; mount "$UBLK_DEV" m; echo $$ >command; exec sleep 1000'
+		mkfs.ext4 -q "$UBLK_DEV"; mount "$UBLK_DEV" m; echo $$ >pid; exec sleep 1000'
 	at_end unmount "$PWD/m"
 	server=$(server_of 0)
 	kill -KILL "$runner"

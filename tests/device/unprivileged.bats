@@ -108,6 +108,25 @@ user_image()
 	blkid -p "$root/$USER_ID/a.img" | grep -q ext4
 }
 
+@test "an ordinary user waits for his devices, and is told whose others are" {
+	as "$USER_ID" "$bin/ublk" wait mine --state live --timeout 600 3>&- &
+	waiter=$!
+	user_ublk add -t mem --size 16M --name mine
+	ends_with 0 "$waiter"
+	as "$USER_ID" "$bin/ublk" wait 0 --state gone --timeout 600 3>&- &
+	waiter=$!
+	run -3 --separate-stderr as "$OTHER_ID" "$bin/ublk" wait 0 --state gone
+	[[ $stderr == "ublk: error: cannot wait for ublkb0 to be gone: it is another user's"* ]]
+	user_ublk del mine
+	ends_with 0 "$waiter"
+}
+
+@test "an ordinary user runs a command with a device, and nothing is left" {
+	# shellcheck disable=SC2016
+	run -3 user_ublk run -t mem --size 16M -- sh -c 'dd if="$UBLK_DEV" of=/dev/null bs=4k count=1 && exit 3'
+	nothing_left
+}
+
 @test "nobody else gets at a user's device, but root" {
 	user_image
 	dev=$(user_ublk add -t loop -f a.img)

@@ -16,17 +16,17 @@ begin()
 # sleeps PID: in poll(), and not for a moment only: nothing but an event, or a deadline that is far, wakes it.
 sleeps()
 {
-	local call fds count timeout
-	read -r call fds count timeout _ 2>/dev/null <"/proc/$1/syscall" || return 1
-	[[ $call == 7 ]] && ((timeout > 100000))
+	local call
+	read -ra call 2>/dev/null <"/proc/$1/syscall" || return 1
+	[[ ${call[0]} == 7 ]] && ((call[3] > 100000))
 }
 
 # looks_again PID: in poll(), for a moment.
 looks_again()
 {
-	local call fds count timeout
-	read -r call fds count timeout _ 2>/dev/null <"/proc/$1/syscall" || return 1
-	[[ $call == 7 ]] && ((timeout <= 1024))
+	local call
+	read -ra call 2>/dev/null <"/proc/$1/syscall" || return 1
+	[[ ${call[0]} == 7 ]] && ((call[3] <= 1024))
 }
 
 # begin_and_sleep ARGS...: a wait that only an event wakes.
