@@ -164,7 +164,7 @@ options_agree()
 }
 
 @test "the commands and exit statuses of ublk(8) are those of the help" {
-	diff <(verbs) <(terms ublk.8 COMMANDS)
+	diff <(verbs | sort) <(terms ublk.8 COMMANDS | sort)
 	diff <(ublk help | help_rows '^Exit status' | grep -oE '[0-9] [^,]+') \
 		<(for n in $(terms ublk.8 'EXIT STATUS'); do
 			echo "$n $(told_of ublk.8 'EXIT STATUS' "$n" | head -n 1 | sed 's/^ *//')"
