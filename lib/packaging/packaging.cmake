@@ -57,4 +57,3 @@ include(CPack)
 add_custom_target(deb COMMENT "Debian package"
 	COMMAND sh -c "umask 022 && exec \"$@\"" deb ${CMAKE_CPACK_COMMAND}
 	VERBATIM)
-add_dependencies(deb ublk ublk-server)
