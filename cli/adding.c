@@ -4,34 +4,55 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
+#include "base/clean.h"
+#include "config.h"
 #include "device/driver.h"
-#include "kernel/ctrl.h"
 #include "kernel/known.h"
-#include "spec/check.h"
-#include "target/path.h"
 #include "targets.h"
 
-static int choose_target(struct ub_adding *adding, const char *name, struct ub_error *err)
+/* What was typed is stored later, and counts more. */
+static int read_config(struct ub_adding *adding, const char *path, const struct ub_args *typed,
+		       struct ub_error *err)
 {
-	const struct ub_target *target = ub_target_choose(name, err);
+	_cleanup_(ub_config_file_done)
+	struct ub_config_file file = {0};
+	struct ub_spec *spec = &adding->record.spec;
+	int ret = ub_config_file_read(path, &file, err);
 
-	if (!target)
-		return -EINVAL;
-	if (target == adding->record.spec.target ||
-	    ub_spec_set_target(&adding->record.spec, target) == 0)
-		return 0;
-	return ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot choose a target");
+	if (!ret)
+		ret = ub_config_store(&file, typed, spec, err);
+	if (!ret && !adding->type) {
+		adding->type = strdup(spec->target->name);
+		if (!adding->type)
+			ret = ub_fail(err, UB_STAGE_NONE, -ENOMEM, "cannot choose a target");
+	}
+	return ret;
+}
+
+/* Where the target is named: behind -t or in a file. */
+static int choose_target(struct ub_adding *adding, const struct ub_args *typed,
+			 struct ub_error *err)
+{
+	static const struct ub_opt type_option = UB_OPT_TYPE(struct { struct ub_adding adding; });
+	const struct ub_opt *opt = ub_spec_options;
+	const struct ub_arg *type = ub_args_find(typed, &type_option), *config;
+
+	if (type && type->value)
+		return ub_target_choose_for(&adding->record.spec, type->value, err);
+	while (strcmp(opt->name, "config") != 0)
+		opt++;
+	config = ub_args_find(typed, opt);
+	return config && config->value ? read_config(adding, config->value, typed, err) : 0;
 }
 
 int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,
 		   struct ub_error *err)
 {
-	static const struct ub_opt type_option = UB_OPT_TYPE(struct { struct ub_adding adding; });
 	struct ub_adding *adding = args;
 	struct ub_spec *spec = &adding->record.spec;
-	const struct ub_arg *type = ub_args_find(typed, &type_option);
-	int count = 0, ret = type && type->value ? choose_target(adding, type->value, err) : 0;
+	int count = 0, ret = choose_target(adding, typed, err);
 
 	if (ret < 0)
 		return ret;
@@ -52,46 +73,6 @@ int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *re
 		};
 	}
 	return count;
-}
-
-/* The server runs in another directory. */
-static int resolve_log_file(struct ub_spec *spec, struct ub_error *err)
-{
-	char *path = spec->log_file ? ub_path_absolute(spec->log_file) : NULL;
-
-	if (!spec->log_file)
-		return 0;
-	if (!path)
-		return ub_fail(err, UB_STAGE_USAGE, -errno, "cannot find --log-file %s",
-			       spec->log_file);
-	free(spec->log_file);
-	spec->log_file = path;
-	return 0;
-}
-
-/* Where the target's path begins, and what it names by a descriptor, is this process's affair. */
-static int resolve_target(struct ub_spec *spec, struct ub_error *err)
-{
-	struct ub_caller caller = {.fd = -1};
-	int ret = spec->target->call ? spec->target->call(spec->target_args, &caller, err) : 0;
-
-	spec->caller_fd = caller.fd;
-	/* With its server the file would go: requests would wait for nothing. */
-	if (caller.nameless && spec->recovery == UB_RECOVERY_DEFAULT)
-		spec->recovery = UB_RECOVERY_NONE;
-	return ret;
-}
-
-int ub_adding_check(struct ub_adding *adding, struct ub_error *err)
-{
-	struct ub_spec *spec = &adding->record.spec;
-	int ret;
-
-	spec->unprivileged = ub_ctrl_is_unprivileged();
-	ret = resolve_target(spec, err);
-	if (ret == 0)
-		ret = resolve_log_file(spec, err);
-	return ret ? ret : ub_spec_check(spec, err);
 }
 
 int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err)

@@ -35,9 +35,6 @@ void ub_adding_done(void *args);
 int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,
 		   struct ub_error *err);
 
-/* Makes what was asked mean the same to a server, and checks it. Return: 0 or a negative errno. */
-int ub_adding_check(struct ub_adding *adding, struct ub_error *err);
-
 /* Loads the driver where it can, and refuses kernels that would crash. Return: 0 or a negative errno. */
 int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err);
 

@@ -201,7 +201,8 @@ static int check_required(const struct ub_args *args, const struct ub_optset *se
 	char buf[64];
 
 	for (const struct ub_opt *opt = set->options; opt->name; opt++) {
-		if (!opt->required || ub_args_find(args, opt))
+		/* It may have come from elsewhere. */
+		if (!opt->required || ub_args_find(args, opt) || ub_opt_is_given(opt, set->values))
 			continue;
 		ub_opt_usage(opt, buf, sizeof(buf));
 		if (set->owner)

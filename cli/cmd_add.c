@@ -13,6 +13,7 @@
 #include "kernel/ctrl.h"
 #include "dry_run.h"
 #include "kernel/node.h"
+#include "prepare.h"
 
 struct add_args {
 	struct ub_adding adding;
@@ -62,16 +63,23 @@ static enum ub_exit print(struct ub_call *call, uint32_t id)
 	return ub_out_finish(&call->out);
 }
 
+static void swap(char **a, char **b)
+{
+	char *was = *a;
+
+	*a = *b;
+	*b = was;
+}
+
 /* What is of this call goes with the device that is there. */
 static struct ub_record *take_over(struct ub_spec *spec, struct ub_dev *left)
 {
 	struct ub_spec *kept = &left->record.spec;
-	char *log_file = kept->log_file;
 
 	kept->foreground = spec->foreground;
 	kept->timeout_s = spec->timeout_s;
-	kept->log_file = spec->log_file;
-	spec->log_file = log_file;
+	swap(&kept->log_file, &spec->log_file);
+	swap(&kept->config, &spec->config);
 	return &left->record;
 }
 
@@ -120,7 +128,7 @@ static enum ub_exit run(struct ub_call *call)
 
 	if (args->dry_run && call->out.line_schema)
 		return ub_call_usage(call, "--dry-run prints one document: leave out '=lines'");
-	ret = ub_adding_check(&args->adding, &err);
+	ret = ub_prepare(&args->adding.record.spec, &err);
 	if (ret == 0 && args->dry_run)
 		return ub_dry_run(call, &args->adding.record.spec);
 	if (ret == 0)
@@ -140,8 +148,11 @@ static enum ub_exit run(struct ub_call *call)
 const struct ub_command ub_cmd_add = {
 	.name = "add",
 	.summary = "make a device and start its server",
-	.synopsis = "-t TYPE [OPTIONS] [OPTIONS OF THE TARGET]",
-	.about = "Make a device, start the process that serves it, and print its path.\n",
+	.synopsis = "-t TYPE|--config FILE [OPTIONS] [OPTIONS OF THE TARGET]",
+	.about =
+		"Make a device, start the process that serves it, and print its path.\n"
+		"What it is is told by options, or by a configuration file: lines of KEY = VALUE,\n"
+		"where the keys are the long options without dashes.\n",
 	.options = options,
 	.args_size = sizeof(struct add_args),
 	.json = true,

@@ -10,6 +10,7 @@
 #include "device/launch.h"
 #include "device/stop.h"
 #include "devices.h"
+#include "prepare.h"
 
 struct run_args {
 	struct ub_adding adding;
@@ -175,7 +176,7 @@ static enum ub_exit run(struct ub_call *call)
 	if (call->nr_operands == 0)
 		return ub_call_usage(call, "no command is given");
 	adding->record.spec.bound = true;
-	ret = ub_adding_check(adding, &err);
+	ret = ub_prepare(&adding->record.spec, &err);
 	if (ret == 0)
 		ret = ub_adding_prepare(adding, &err);
 	if (ret < 0)

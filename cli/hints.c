@@ -171,6 +171,11 @@ static const struct hint hints[] = {
 	{UB_STAGE_USAGE, ANY_ERRNO, has_verb, "ublk {verb} --help"},
 	{UB_STAGE_USAGE, ANY_ERRNO, has_no_verb, "ublk help"},
 
+	{UB_STAGE_CONFIG, EINVAL, NULL,
+	 "see the keys, which are the long options: ublk add --help"},
+	{UB_STAGE_CONFIG, EPERM, is_root,
+	 "let root alone write it: chown root:root FILE && chmod go-w FILE"},
+
 	{UB_STAGE_CONTROL, ENOENT, has_no_node,
 	 "have the driver's node here: --device /dev/ublk-control for the container, or "
 	 "mount -t devtmpfs none /dev"},

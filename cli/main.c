@@ -2,9 +2,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <unistd.h>
 
 #include "commands.h"
+
+#define OUTPUT_SIZE ((size_t)64 << 10)
 
 /*
  * A closed standard descriptor would be given to the next file that is opened, and what is printed
@@ -40,6 +44,9 @@ int main(int argc, char **argv)
 	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
 		if (signal(ignored[i], ignore) == SIG_IGN)
 			(void)signal(ignored[i], SIG_IGN);
+	/* So that most results are written at once, when they are complete: of an earlier write that
+	 * has failed it could not be told why. Kept until the end. */
+	(void)setvbuf(stdout, malloc(OUTPUT_SIZE), _IOFBF, OUTPUT_SIZE);
 	/* Whoever ignores it would not hear how its children end. */
 	(void)signal(SIGCHLD, SIG_DFL);
 	return (int)ub_run(ub_commands, (const char *const *)(argc > 0 ? argv + 1 : argv));

@@ -26,7 +26,8 @@ enum ub_exit ub_exit_of(enum ub_stage stage, int code)
 {
 	enum ub_exit status;
 
-	if (stage == UB_STAGE_USAGE)
+	/* What a configuration file says is as good as typed. */
+	if (stage == UB_STAGE_USAGE || (stage == UB_STAGE_CONFIG && code == -EINVAL))
 		return UB_EXIT_USAGE;
 	if (stage == UB_STAGE_OUTPUT)
 		return UB_EXIT_FAILED;

@@ -194,6 +194,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 	/* The server is somewhere else than its caller. */
 	if (r == 0 && spec->log_file && spec->log_file[0] != '/')
 		r = ub_fail_usage(err, "--log-file %s is no absolute path", spec->log_file);
+	if (r == 0 && spec->config && spec->config[0] != '/')
+		r = ub_fail_usage(err, "--config %s is no absolute path", spec->config);
 	if (r == 0)
 		r = check_blocks(spec, err);
 	if (r == 0)

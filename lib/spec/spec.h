@@ -77,6 +77,7 @@ struct ub_spec {
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock, huge_pages;
 	char *log_file;  /* absolute; NULL: the journal */
 	char *scheduler; /* the disk's, for I/O, or "keep"; NULL: none */
+	char *config;    /* absolute; the file that this was read from; NULL: it was typed */
 	/* Of one call, not of the device: */
 	bool foreground, adopt; /* no options of the device: those of `add` */
 	bool no_wait, strict;
