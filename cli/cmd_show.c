@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* ublk show: all that is known of a device. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/clean.h"
 #include "commands.h"
+#include "config.h"
 #include "device/scheduler.h"
 #include "device_fields.h"
 #include "devices.h"
@@ -12,13 +14,19 @@
 
 struct show_args {
 	struct ub_device_args devices;
+	bool config;
 	bool printed; /* a device stands above */
 };
 
+/* clang-format off */
 static const struct ub_opt options[] = {
 	UB_OPT_DEVICE_ID(struct show_args),
+	{ .name = "config", .type = UB_OPT_FLAG, .offset = offsetof(struct show_args, config),
+	  .conflicts = "json",
+	  .help = "print a configuration file that makes the same device: see add --config" },
 	UB_OPT_END,
 };
+/* clang-format on */
 
 static int print(struct ub_call *call, const struct ub_dev_detail *detail)
 {
@@ -34,6 +42,26 @@ static int print(struct ub_call *call, const struct ub_dev_detail *detail)
 	return ub_block_print(out->file, ub_detail_fields, detail, out->colour);
 }
 
+/* Another program's device has none, and of an unreadable record none can be made. */
+static enum ub_exit show_config(struct ub_call *call, const struct ub_dev *dev)
+{
+	struct ub_error err = {0};
+	int ret = 0;
+
+	if (dev->record_error.code)
+		ret = ub_fail_text(&err, UB_STAGE_RECORD, -EINVAL,
+				   "cannot tell the configuration of ublkb%u: %s", dev->id,
+				   dev->record_error.msg);
+	else if (!dev->managed)
+		ret = ub_fail_text(&err, UB_STAGE_RECORD, -EINVAL,
+				   "cannot tell the configuration of ublkb%u: it is another "
+				   "program's",
+				   dev->id);
+	else if (ub_config_print(call->out.file, &dev->record.spec) < 0)
+		ret = ub_fail(&err, UB_STAGE_OUTPUT, -ENOMEM, "cannot show ublkb%u", dev->id);
+	return ret < 0 ? ub_device_fail(call, dev->id, NULL, &err) : UB_EXIT_DONE;
+}
+
 static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	struct ub_dev_detail detail; /* borrows what dev owns */
@@ -42,6 +70,8 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	int ret;
 
 	(void)ctrl;
+	if (((const struct show_args *)call->args)->config)
+		return show_config(call, dev);
 	ub_dev_measure(dev);
 	detail = (struct ub_dev_detail){.dev = *dev};
 	ub_spec_init(&detail.defaults);
@@ -71,8 +101,12 @@ static enum ub_exit run(struct ub_call *call)
 	static const struct ub_device_job job = {.run = show_one};
 	const struct show_args *args = call->args;
 	struct ub_error err = {0};
-	int ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
+	int ret;
 
+	/* A file is of one device. */
+	if (args->config && call->nr_operands + (args->devices.id >= 0) > 1)
+		return ub_call_usage(call, "--config is for one device");
+	ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
 	if (ret < 0) {
 		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot show a device");
 		return ub_call_fail(call, &err);
