@@ -4,17 +4,13 @@
 #include <signal.h>
 
 #include "base/clean.h"
-#include "base/retry.h"
 #include "commands.h"
 #include "device/launch.h"
-#include "device/same.h"
 #include "device_fields.h"
 #include "devices.h"
 #include "interrupt.h"
 #include "kernel/node.h"
-
-/* What the driver needs at the most to notice that a server is dead. */
-#define DEATH_MS 2000
+#include "recover.h"
 
 struct recover_args {
 	struct ub_device_args devices;
@@ -52,25 +48,6 @@ static bool is_wanted(struct ub_call *call, const struct ub_dev *dev)
 	       dev->info.state != UBLK_S_DEV_DEAD;
 }
 
-/* Return: 0, or why there is no way back for it. */
-static int check(const struct ub_dev *dev, struct ub_error *err)
-{
-	if (dev->record_error.code)
-		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL, "cannot recover ublkb%u: %s",
-				    dev->id, dev->record_error.msg);
-	if (!dev->managed)
-		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
-				    "cannot recover ublkb%u: it is another program's", dev->id);
-	if (!(dev->info.flags & UBLK_F_USER_RECOVERY))
-		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
-				    "cannot recover ublkb%u: it was made without recovery",
-				    dev->id);
-	if (dev->info.state == UBLK_S_DEV_DEAD)
-		return ub_fail_text(err, UB_STAGE_RECOVER, -EINVAL,
-				    "cannot recover ublkb%u: it is dead", dev->id);
-	return 0;
-}
-
 static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_error *err)
 {
 	const struct recover_args *args = call->args;
@@ -106,32 +83,6 @@ static void print(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_de
 		print_json(call, &now);
 }
 
-/* Whatever this recovery met: the device may live, since another one was faster. */
-static bool lives_now(struct ub_ctrl *ctrl, const struct ub_dev *dev)
-{
-	_cleanup_(ub_dev_done)
-	struct ub_dev now = {0};
-
-	return ub_dev_get(ctrl, dev->id, &now, NULL) == 0 && ub_dev_is_live(&now) &&
-	       now.info.ublksrv_flags == dev->info.ublksrv_flags;
-}
-
-/* A server that can't be seen from here may have died just now: its device counts as live, until
- * the driver has noticed. */
-static void wait_for_death(struct ub_ctrl *ctrl, struct ub_dev *dev)
-{
-	struct ublksrv_ctrl_dev_info now;
-	struct ub_retry retry;
-
-	if (!ub_dev_is_live(dev) || dev->server.answer == UB_SERVED_YES)
-		return;
-	ub_retry_init(&retry, DEATH_MS);
-	do {
-		if (ub_same_info(ctrl, &dev->info, &now) == 0)
-			dev->info = now;
-	} while (dev->info.state == UBLK_S_DEV_LIVE && ub_retry_wait(&retry));
-}
-
 static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	const struct recover_args *args = call->args;
@@ -141,19 +92,19 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	/* The signal is to end the whole command, not one device of it. */
 	if (ub_interrupt_is_there(&args->interrupt))
 		return UB_EXIT_FAILED;
-	wait_for_death(ctrl, dev);
+	ub_recover_wait_for_death(ctrl, dev);
 	if (ub_dev_is_live(dev)) {
 		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
 		if (call->out.json)
 			print_json(call, dev);
 		return UB_EXIT_DONE;
 	}
-	ret = check(dev, &err);
+	ret = ub_recover_check(dev, &err);
 	if (ret == 0)
 		ret = start_server(call, dev, &err);
 	if (ret == -EINTR && ub_interrupt_is_there(&args->interrupt))
 		return UB_EXIT_FAILED;
-	if (ret < 0 && !lives_now(ctrl, dev))
+	if (ret < 0 && !ub_recover_was_faster(ctrl, dev))
 		return ub_device_fail(call, dev->id, NULL, &err);
 	if (ret < 0)
 		ub_out_note("ublkb%u was recovered by another command meanwhile", dev->id);

@@ -23,7 +23,7 @@ static const struct ub_opt options[] = {
 	UB_OPT_DEVICE_ID(struct show_args),
 	{ .name = "config", .type = UB_OPT_FLAG, .offset = offsetof(struct show_args, config),
 	  .conflicts = "json",
-	  .help = "print a configuration file that makes the same device: see add --config" },
+	  .help = "print the configuration file of such a device, for add --config" },
 	UB_OPT_END,
 };
 /* clang-format on */

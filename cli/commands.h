@@ -7,6 +7,7 @@
 extern const struct ub_command ub_cmd_add;
 extern const struct ub_command ub_cmd_complete;
 extern const struct ub_command ub_cmd_completion;
+extern const struct ub_command ub_cmd_apply;
 extern const struct ub_command ub_cmd_del;
 extern const struct ub_command ub_cmd_doctor;
 extern const struct ub_command ub_cmd_features;

@@ -44,6 +44,6 @@ struct ub_device_job {
 enum ub_exit ub_devices_run(struct ub_call *call, const struct ub_device_args *args,
 			    const struct ub_device_job *job);
 
-/* Tells an error about a device, with what is known of its users. */
+/* Tells an error about a device, with what is known of its users: of one that is in use they are named. */
 enum ub_exit ub_device_fail(struct ub_call *call, uint32_t id, const struct ub_users *users,
 			    const struct ub_error *err);

@@ -173,6 +173,8 @@ static const struct hint hints[] = {
 
 	{UB_STAGE_CONFIG, EINVAL, NULL,
 	 "see the keys, which are the long options: ublk add --help"},
+	{UB_STAGE_CONFIG, EEXIST, has_device,
+	 "make it anew, once nobody uses it: ublk del {device} && ublk apply"},
 	{UB_STAGE_CONFIG, EPERM, is_root,
 	 "let root alone write it: chown root:root FILE && chmod go-w FILE"},
 

@@ -46,28 +46,45 @@ static bool is_same_option(const struct ub_opt *opt, const void *asked, const vo
 	return memcmp((const char *)asked + at, (const char *)kept + at, size) == 0;
 }
 
-static bool are_same(const struct ub_opt *options, const void *asked, const void *kept,
-		     const void *defaults)
+struct compare {
+	ub_spec_each_fn *each;
+	void *arg;
+	int count;
+};
+
+static void compare_all(struct compare *c, const struct ub_opt *options, const void *asked,
+			const void *kept, const void *defaults)
 {
-	for (const struct ub_opt *opt = options; opt && opt->name; opt++)
-		if (!opt->transient && !opt->elsewhere &&
-		    !is_same_option(opt, asked, kept, defaults))
-			return false;
-	return true;
+	for (const struct ub_opt *opt = options; opt && opt->name; opt++) {
+		if (opt->transient || opt->elsewhere || is_same_option(opt, asked, kept, defaults))
+			continue;
+		c->count++;
+		if (c->each)
+			c->each(c->arg, opt, asked, kept);
+	}
+}
+
+int ub_spec_differ(const struct ub_spec *asked, const struct ub_spec *kept, ub_spec_each_fn *each,
+		   void *arg)
+{
+	struct compare c = {.each = each, .arg = arg};
+	struct ub_spec defaults;
+	int ret;
+
+	if (asked->target != kept->target)
+		return 1;
+	ub_spec_init(&defaults);
+	ret = ub_spec_set_target(&defaults, asked->target);
+	if (ret == 0) {
+		compare_all(&c, asked->target->options, asked->target_args, kept->target_args,
+			    defaults.target_args);
+		compare_all(&c, ub_spec_options, asked, kept, &defaults);
+	}
+	ub_spec_done(&defaults);
+	return ret ? ret : c.count;
 }
 
 bool ub_spec_is_same(const struct ub_spec *asked, const struct ub_spec *kept)
 {
-	struct ub_spec defaults;
-	bool same;
-
-	if (asked->target != kept->target)
-		return false;
-	ub_spec_init(&defaults);
-	same = ub_spec_set_target(&defaults, asked->target) == 0 &&
-	       are_same(ub_spec_options, asked, kept, &defaults) &&
-	       are_same(asked->target->options, asked->target_args, kept->target_args,
-			defaults.target_args);
-	ub_spec_done(&defaults);
-	return same;
+	return ub_spec_differ(asked, kept, NULL, NULL) == 0;
 }

@@ -232,3 +232,64 @@ plan()
 	exits 2
 	jq -e '.schema == "ublk.error/1" and .error.stage == "config" and .error.code == "EINVAL"' <<<"$out"
 }
+
+@test "apply: a folder without files is nothing to do, and one that is not there is an error" {
+	mkdir conf
+	touch conf/.hidden.conf conf/.conf conf/readme conf/a.conf~
+	ub apply --folder conf
+	exits 0
+	silent
+	ub apply --folder conf --json
+	"$TOP/tests/cli/validate" <<<"$out"
+	ub apply --folder none
+	exits 1
+	says "cannot read none: No such file or directory"
+	ub apply --folder conf none
+	exits 1
+	says "cannot read $PWD/conf/none.conf: No such file or directory"
+	# Nothing is removed since /etc was not there.
+	ub apply --folder none --prune
+	exits 1
+}
+
+@test "apply: names do not lead out of the folder" {
+	mkdir conf
+	for name in ../a a/b .. . '' /etc/a; do
+		ub apply --folder conf -- "$name"
+		exits 2
+		says "is no name of a configuration file"
+	done
+	ub apply --folder conf --prune a
+	exits 2
+	says '--prune and names exclude each other'
+	# Any other byte can be in one.
+	printf 'quees = 1\n' >$'conf/-\xfc\n.conf'
+	ub apply --folder conf
+	exits 2
+	says "cannot read $PWD/conf/-\\xfc\\x0a.conf: there is no key 'type'"
+	ub apply --folder conf -- $'-\xfc\n'
+	exits 2
+}
+
+@test "apply: root reads no folder that others may write" {
+	mkdir conf
+	chmod 777 conf
+	ub apply --folder conf
+	exits 3
+	says "cannot read $PWD/conf: others than root may write it (mode 0777)"
+	chmod 755 conf
+	chown nobody conf
+	ub apply --folder conf
+	exits 3
+	says "it is not root's"
+}
+
+@test "apply: two files of one name are an error of the second" {
+	mkdir conf
+	printf 'type = null\n' >conf/a.conf
+	printf 'type = null\nname = a\n' >conf/b.conf
+	ub apply --folder conf --dry-run --json
+	says "cannot read $PWD/conf/b.conf: the name 'a' is that of $PWD/conf/a.conf"
+	"$TOP/tests/cli/validate" <<<"$out"
+	jq -e '.files[1].result == "failed"' <<<"$out"
+}

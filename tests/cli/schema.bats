@@ -26,6 +26,8 @@ validate()
 	validate <<<"$out"
 	ub add -t null --dry-run --json
 	validate <<<"$out"
+	ub apply --folder "$BATS_TEST_TMPDIR" --json
+	validate <<<"$out"
 	ub add -t null --json --bogus
 	validate <<<"$out"
 }
