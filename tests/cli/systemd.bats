@@ -1,0 +1,49 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: MIT
+# The units, as they are installed.
+
+load helpers
+
+setup()
+{
+	cd "$BATS_TEST_TMPDIR" || return
+	DESTDIR=$PWD/root cmake --install "$BUILD" >install.txt
+	units=$(dirname "$(find root -name ublk.target)")
+}
+
+@test "systemd finds nothing wrong with the units" {
+	mkdir units
+	cp "$units"/ublk* units
+	# Where the program will be is not where it is.
+	sed -i -E "s|^(ExecStart=)[^ ]*/ublk |\1$UBLK |" units/ublk@.service
+	cp units/ublk@.service units/ublk@disk.service
+	run systemd-analyze verify "$PWD/units/ublk@disk.service" "$PWD/units/ublk.target"
+	[ "$status" -eq 0 ]
+	# What it says of other units of this machine is not ours.
+	[ "$(grep ublk <<<"$output")" = '' ] || { printf '%s\n' "$output"; return 1; }
+}
+
+@test "a wrong unit would be found" {
+	mkdir units
+	sed -E "s|^(ExecStart=)[^ ]*/ublk |\1$UBLK |; s/^KillMode=.*/KillMod=x/" "$units/ublk@.service" \
+		>units/ublk@disk.service
+	run systemd-analyze verify "$PWD/units/ublk@disk.service"
+	[[ $output == *ublk@disk.service*KillMod* ]]
+}
+
+@test "the service runs the installed program on the file of its name" {
+	grep -qE "^ExecStart=/[^ ]*/sbin/ublk add --foreground --adopt --config /etc/ublk/%i\.conf$" \
+		"$units/ublk@.service"
+	program=$(sed -nE 's/^ExecStart=([^ ]+) .*/\1/p' "$units/ublk@.service")
+	[ -x "root$program" ]
+	[ -d root/etc/ublk ]
+	# It has no second try at what that does not mend.
+	printf 'quees = 1\n' >a.conf
+	ub add --foreground --adopt --config a.conf
+	grep -qE "^RestartPreventExitStatus=(.* )?$status( |$)" "$units/ublk@.service"
+}
+
+@test "the preset enables the target, and no device by itself" {
+	preset=$(find root -name 90-ublk.preset)
+	[ "$(grep -v '^#' "$preset")" = $'enable ublk.target\ndisable ublk@.service' ]
+}
