@@ -295,26 +295,29 @@ static bool needs_quotes(const char *value)
 
 char *ub_config_quote(const char *value)
 {
-	/* Four for each byte, at the most, two quotes and the end. */
-	char *text, *to;
+	char *text = NULL;
+	size_t size;
+	FILE *file;
 
 	if (!needs_quotes(value))
 		return strdup(value);
-	text = to = malloc(strlen(value) * 4 + 3);
-	if (!text)
+	file = open_memstream(&text, &size);
+	if (!file)
 		return NULL;
-	*to++ = '"';
+	(void)fputc('"', file);
 	for (; *value; value++) {
 		const char *at = strchr(escaped, *value);
 
 		if (at)
-			to += sprintf(to, "\\%c", letters[at - escaped]);
+			(void)fprintf(file, "\\%c", letters[at - escaped]);
 		else if (is_control(*value))
-			to += sprintf(to, "\\x%02x", (unsigned char)*value);
+			(void)fprintf(file, "\\x%02x", (unsigned char)*value);
 		else
-			*to++ = *value;
+			(void)fputc(*value, file);
 	}
-	*to++ = '"';
-	*to = '\0';
-	return text;
+	(void)fputc('"', file);
+	if (fclose(file) == 0)
+		return text;
+	free(text);
+	return NULL;
 }
