@@ -182,6 +182,12 @@ static int find(struct ub_ctrl *ctrl, const char *name, struct ub_dev *ret_dev,
 
 	if (ret == 0)
 		ret = ub_dev_get(ctrl, id, ret_dev, &why);
+	/* It has gone meanwhile, and its number may be another's. */
+	if (ret == 0 && !ret_dev->managed) {
+		ub_dev_done(ret_dev);
+		*ret_dev = (struct ub_dev){0};
+		return 0;
+	}
 	if (ret == -ENODEV)
 		return 0;
 	if (ret < 0)
