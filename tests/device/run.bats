@@ -158,13 +158,14 @@ as_a_caller()
 	nothing_left
 }
 
-# typed KEYS CMD...: at a terminal that `ublk run` has with its command; the keys once the command is ready, a
-# signal for its end when it has heard something.
+# typed WHO KEYS CMD...: at a terminal that `ublk run` has with its command; the keys once that is ready,
+# and a signal for its end when it has heard something: from the terminal while the run stands still (all),
+# or from the run (run).
 typed()
 {
 	env --default-signal=INT "$PYTHON" -c '
 import os, pty, signal, sys, time
-keys, argv = sys.argv[1].encode().decode("unicode_escape").encode(), sys.argv[2:]
+who, keys, argv = sys.argv[1], sys.argv[2].encode().decode("unicode_escape").encode(), sys.argv[3:]
 def until(ready):
     for _ in range(400):
         if ready():
@@ -176,22 +177,27 @@ pid, terminal = pty.fork()
 if pid == 0:
     os.execv(argv[0], argv)
 until(lambda: size("pid"))
+os.kill(pid, signal.SIGSTOP)
+os.waitpid(pid, os.WUNTRACED)
 os.write(terminal, keys)
+if who == "all":
+    until(lambda: size("heard"))
+os.kill(pid, signal.SIGCONT)
 until(lambda: size("heard"))
-os.kill(int(open("pid").read()), signal.SIGUSR2)
+os.kill(pid, signal.SIGUSR2)
 sys.exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))' "$@" 3>&-
 }
 
 @test "^C at a terminal comes to the command once, and not to the run" {
 	rm -f pid
-	run -5 typed '\x03' "$UBLK" run -t null -- perl -e "$LISTENER"
+	run -5 typed all '\x03' "$UBLK" run -t null -- perl -e "$LISTENER"
 	heard INT
 	nothing_left
 }
 
 @test "^C at a terminal comes to a command that has left the process group, by the run" {
 	rm -f pid
-	run -5 typed '\x03' "$UBLK" run -t null -- perl -e "setpgrp; $LISTENER"
+	run -5 typed run '\x03' "$UBLK" run -t null -- perl -e "setpgrp; $LISTENER"
 	heard INT
 	nothing_left
 }
