@@ -15,15 +15,15 @@ in_tmux()
 	tmux -f /dev/null -S "$BATS_TEST_TMPDIR/tmux.$terminals" "$@" 3>&-
 }
 
-# How each is started, without a user's own settings, and how it loads what $UBLK_DIR has.
+# How each is started (zsh keeps what it has found of its own completions, for the next one), without a user's own settings, and how it loads what $UBLK_DIR has.
 declare -gA START=(
 	[bash]='env PS1="@ " bash --norc --noprofile'
-	[zsh]='env PS1="@ " zsh -f'
+	[zsh]="env PS1='@ ' DUMP='$BATS_RUN_TMPDIR/zcompdump' zsh -f"
 	[fish]='fish --no-config -C "set -g fish_greeting; set -g fish_autosuggestion_enabled 0; function fish_prompt; echo -n \"@ \"; end"'
 )
 declare -gA LOAD=(
 	[bash]='source <(ublk completion bash)'
-	[zsh]='autoload -Uz compinit; compinit -u -D; source <(ublk completion zsh)'
+	[zsh]='autoload -Uz compinit; compinit -u -d "$DUMP"; source <(ublk completion zsh)'
 	[fish]='ublk completion fish | source'
 )
 
