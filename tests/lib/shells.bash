@@ -15,7 +15,8 @@ in_tmux()
 	tmux -f /dev/null -S "$BATS_TEST_TMPDIR/tmux.$terminals" "$@" 3>&-
 }
 
-# How each is started (zsh keeps what it has found of its own completions, for the next one), without a user's own settings, and how it loads what $UBLK_DIR has.
+# How each is started, without a user's own settings, and how it loads what $UBLK_DIR has. zsh keeps
+# what it has found of its own completions for the next one.
 declare -gA START=(
 	[bash]='env PS1="@ " bash --norc --noprofile'
 	[zsh]="env PS1='@ ' DUMP='$BATS_RUN_TMPDIR/zcompdump' zsh -f"
