@@ -278,11 +278,11 @@ elsewhere()
 
 @test "installed, each shell finds them of its own accord" {
 	local shell root=$BATS_TEST_TMPDIR/root
-	DESTDIR=$root cmake --install "$BUILD" --prefix /usr >/dev/null
+	DESTDIR=$root cmake --install "$BUILD" --prefix /usr/local >/dev/null
 	LOAD=(
-		[bash]=". /usr/share/bash-completion/bash_completion; XDG_DATA_DIRS=$root/usr/share:/usr/share"
-		[zsh]="fpath=($root/usr/share/zsh/site-functions \$fpath); autoload -Uz compinit; compinit -u -D"
-		[fish]="set -p fish_complete_path $root/usr/share/fish/vendor_completions.d /usr/share/fish/completions"
+		[bash]=". /usr/share/bash-completion/bash_completion; XDG_DATA_DIRS=$root/usr/local/share:/usr/share"
+		[zsh]="fpath=($root/usr/local/share/zsh/site-functions \$fpath); autoload -Uz compinit; compinit -u -D"
+		[fish]="set -p fish_complete_path $root/usr/local/share/fish/vendor_completions.d /usr/share/fish/completions"
 	)
 	for shell in "${SHELLS[@]}"; do
 		start_shell "$shell"
