@@ -210,7 +210,7 @@ gets_file()
 		# The shell has done with the Tab before it takes what is typed next.
 		type_in ' --last'
 		press Enter
-		wait_for 15 test -e "$BATS_TEST_TMPDIR/words"
+		wait_for 60 test -e "$BATS_TEST_TMPDIR/words"
 		printf '%q\n' add -t loop >want
 		case $option in
 		*=) printf '%q\n' "--file=$2" ;;

@@ -53,7 +53,8 @@ run_line()
 {
 	type_in "$1; echo 'do''ne'"
 	press Enter
-	shown '^done$' && clear_line
+	# On an emulated processor zsh takes its time over its own completions.
+	shown '^done$' 300 && clear_line
 }
 
 end_shell()
@@ -82,10 +83,10 @@ screen_has()
 	screen | grep -qE -e "$1"
 }
 
-# shown REGEX: a line of the screen matches before long.
+# shown REGEX [SECONDS]: a line of the screen matches before long.
 shown()
 {
-	wait_for 15 screen_has "$1" || { printf 'not shown: %s\n' "$1"; screen; return 1; }
+	wait_for "${2-60}" screen_has "$1" || { printf 'not shown: %s\n' "$1"; screen; return 1; }
 }
 
 is_empty()
@@ -97,7 +98,7 @@ is_empty()
 clear_line()
 {
 	press C-e C-u C-l
-	wait_for 15 is_empty || { screen; return 1; }
+	wait_for 60 is_empty || { screen; return 1; }
 }
 
 # quoted TEXT: as a regular expression.
@@ -133,7 +134,7 @@ offers()
 		if [[ $word == -- ]]; then
 			wanted=false
 		elif $wanted; then
-			wait_for 15 offered "$word" ||
+			wait_for 60 offered "$word" ||
 				{ printf '%s is not offered\n' "$word"; screen; return 1; }
 		elif offered "$word"; then
 			printf '%s is offered\n' "$word"
