@@ -130,7 +130,7 @@ static int launch(enum ub_launch_mode mode, struct ub_record *record,
 	record->spec.foreground = false;
 	ret = ub_launch(mode, record, how->interrupt_fd, &launched, ret_id, &notes, err);
 	ub_out_notes(&notes);
-	return ret < 0 ? ret : ub_launch_commit(launched, err);
+	return ret < 0 ? ret : ub_launch_commit(launched, NULL, err);
 }
 
 static int add(struct ub_apply *apply, const struct ub_apply_how *how, struct ub_error *err)

@@ -55,6 +55,7 @@ static void defaults(void *args)
 {
 	((struct wait_args *)args)->devices.id = -1;
 	((struct wait_args *)args)->timeout_s = 60;
+	((struct wait_args *)args)->state = UB_AWAIT_COUNT; /* not given */
 }
 
 const struct ub_command ub_cmd_wait = {

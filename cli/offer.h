@@ -28,3 +28,6 @@ void ub_offer_device_numbers(const struct ub_completing *c);
 /* CPUs and NUMA nodes (completer_cpu.c). */
 void ub_offer_cpus(const struct ub_completing *c);
 void ub_offer_nodes(const struct ub_completing *c);
+
+/* Names of configuration files (completer_config.c). */
+void ub_offer_configs(const struct ub_completing *c);

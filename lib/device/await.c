@@ -93,6 +93,7 @@ static bool is_awaited(const struct await *a, const struct ub_dev *dev)
 		return dev->info.state == UBLK_S_DEV_FAIL_IO;
 	case UB_AWAIT_DEAD:
 		return dev->info.state == UBLK_S_DEV_DEAD;
+	case UB_AWAIT_COUNT:
 	case UB_AWAIT_GONE:
 		break;
 	}

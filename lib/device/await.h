@@ -11,6 +11,7 @@ enum ub_awaited {
 	UB_AWAIT_FAILED,
 	UB_AWAIT_DEAD,
 	UB_AWAIT_GONE, /* there is no such device */
+	UB_AWAIT_COUNT,
 };
 
 extern const char *const ub_awaited_names[]; /* by enum ub_awaited, NULL-terminated */

@@ -108,9 +108,9 @@ options()
 {
 	completes 'ublk del --forc' 'ublk del --force' &&
 		offers 'ublk list --' --columns --json --help &&
-		completes 'ublk list --json -' 'ublk list --json --help' &&
-		completes 'ublk list -o ID --' 'ublk list -o ID --help' &&
-		completes 'ublk list -jo ID -' 'ublk list -jo ID --help' &&
+		completes 'ublk features --json -' 'ublk features --json --help' &&
+		offers 'ublk list -o ID --' --sort --help -- --columns --json &&
+		completes 'ublk list -jo ID --h' 'ublk list -jo ID --help' &&
 		offers 'ublk del --all --' --force --async -- --all --id &&
 		offers 'ublk del -n 3 --' --force -- --all --id &&
 		offers 'ublk del 3 --' --force --id -- --all &&

@@ -98,13 +98,13 @@ plan()
 }
 
 @test "what is of one call is no key" {
-	for key in foreground adopt no-wait timeout strict; do
+	for key in no-wait timeout strict; do
 		conf 'type = null' "$key = 1"
 		refuses 2 "line 2: option '--$key' is of one call, and no key"
 	done
 	conf 'type = loop' 'file = /img' 'create = 1M'
 	refuses 2 "line 3: option '--create' is of one call, and no key"
-	for key in config dry-run json; do
+	for key in config dry-run json foreground adopt; do
 		conf 'type = null' "$key = yes"
 		refuses 2 "line 2: "
 	done

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # apply: the machine's devices as the configuration files say.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -1,56 +1,11 @@
 # SPDX-License-Identifier: MIT
-# What Tab offers where there are devices: pressed in the three real shells, in a terminal.
-# kernels: 6.12 newest
+# What is offered where there are devices, as the shells are told it and as they show it.
+# kernels: newest
+# long kernels: 6.12
 # minutes: 20
 
 load helpers
-. "$TOP/tests/lib/shells.bash"
-
-setup()
-{
-	device_setup
-	UBLK_DIR=$BATS_TEST_TMPDIR/bin
-	mkdir "$UBLK_DIR" "$BATS_TEST_TMPDIR/here"
-	ln -s "$(realpath "$UBLK")" "$UBLK_DIR/ublk"
-	# For nobody, too.
-	chmod 755 "$BATS_RUN_TMPDIR" "$BATS_TEST_TMPDIR"
-}
-
-teardown()
-{
-	end_shell
-	device_teardown
-}
-
-# lose_server DEV: its server is killed, and the driver has seen it.
-lose_server()
-{
-	kill -KILL "$(column_of "$1" PID)"
-	wait_for 20 has_state "$1" "$2"
-}
-
-has_state()
-{
-	[[ $(state_of "$1") == "$2" ]]
-}
-
-# asked WORD...: what a shell is told.
-asked()
-{
-	ublk complete -- "$@" | tail -n +2
-}
-
-# Three of them: live with a name, quiesced, failed.
-three()
-{
-	make_image a.img 1M
-	at_end ublk del --all
-	ublk add -t null --name alpha
-	ublk add -t loop -f a.img --name beta
-	ublk add -t null --recovery fail
-	lose_server 1 quiesced
-	lose_server 2 failed
-}
+load completions
 
 @test "each verb offers the devices that it can do something about, with state and backing" {
 	three
@@ -86,26 +41,6 @@ three()
 	asked del '' >out
 	[ "$(wc -l <out)" -eq 1 ]
 	[[ $(<out) == $'0\tlive, loop '*$'/bad\\x0a\\x09\\x1b[31mname"\\\u00e4' ]]
-}
-
-@test "Tab shows devices in each shell" {
-	three
-	cd here
-	for shell in "${SHELLS[@]}"; do
-		start_shell "$shell"
-		load
-		completes 'ublk del al' 'ublk del alpha'
-		offers 'ublk del ' 0 alpha 1 beta 2
-		offers 'ublk recover ' 1 beta 2 -- 0 alpha
-		offers 'ublk del alpha ' 1 beta 2 -- 0
-		completes 'ublk show /dev/ublkb2' 'ublk show /dev/ublkb2'
-		completes 'ublk recover --id=1' 'ublk recover --id=1'
-		type_in 'ublk recover '
-		press Tab
-		press Tab
-		shown "beta +(--|\() ?ublkb1: quiesced, loop .*a.img"
-		clear_line
-	done
 }
 
 @test "nobody is offered numbers, and told nothing" {

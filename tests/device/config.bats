@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A configuration file and the device that comes from it, there and back.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # no sanitizers
 
 load helpers

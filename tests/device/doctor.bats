@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # ublk doctor: it ends as `ublk add -t null` would, for the same user in the same place, and says why.
-# kernels: 6.12 newest
-# long kernels: 6.16
+# kernels: newest
+# long kernels: 6.12 6.16
 
 load helpers
 load servers

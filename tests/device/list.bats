@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What `list` shows: which devices, in which order, and again when they change.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 

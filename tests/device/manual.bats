@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 # What the manual shows is what happens: the examples of every page are typed, one after the other, in an
 # empty folder, and what they print is compared.
+# kernels: newest
+# long kernels: 6.12
 # minutes: 20
 
 load helpers

@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # A device for as long as a command runs: whatever ends which of the two, nothing is left.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # What is said of devices and files: no name reaches a terminal or a log raw, and a failure has one exit
 # status, whoever becomes the server.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 
