@@ -12,6 +12,11 @@
 #include "kernel/known.h"
 #include "targets.h"
 
+/* As every command's struct begins. */
+struct any {
+	struct ub_adding adding;
+};
+
 /* What was typed is stored later, and counts more. */
 static int read_config(struct ub_adding *adding, const char *path, const struct ub_args *typed,
 		       struct ub_error *err)
@@ -35,7 +40,7 @@ static int read_config(struct ub_adding *adding, const char *path, const struct 
 static int choose_target(struct ub_adding *adding, const struct ub_args *typed,
 			 struct ub_error *err)
 {
-	static const struct ub_opt type_option = UB_OPT_TYPE(struct { struct ub_adding adding; });
+	static const struct ub_opt type_option = UB_OPT_TYPE(struct any);
 	const struct ub_opt *opt = ub_spec_options;
 	const struct ub_arg *type = ub_args_find(typed, &type_option), *config;
 
