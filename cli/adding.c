@@ -90,13 +90,6 @@ int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err)
 	return ret;
 }
 
-const struct ub_error *ub_adding_cause(const struct ub_adding *adding, const struct ub_error *err)
-{
-	bool is_missing = err->stage == UB_STAGE_CONTROL && err->code == -ENOENT;
-
-	return is_missing && adding->no_driver.code ? &adding->no_driver : err;
-}
-
 void ub_adding_defaults(void *args)
 {
 	struct ub_adding *adding = args;

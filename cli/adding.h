@@ -37,6 +37,3 @@ int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *re
 
 /* Loads the driver where it can, and refuses kernels that would crash. Return: 0 or a negative errno. */
 int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err);
-
-/* What a launch has failed of: without the driver, what is behind that says more. */
-const struct ub_error *ub_adding_cause(const struct ub_adding *adding, const struct ub_error *err);

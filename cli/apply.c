@@ -9,6 +9,7 @@
 #include "base/clean.h"
 #include "config.h"
 #include "device/launch.h"
+#include "kernel/known.h"
 #include "out.h"
 #include "prepare.h"
 #include "recover.h"
@@ -136,13 +137,14 @@ static int launch(enum ub_launch_mode mode, struct ub_record *record,
 static int add(struct ub_apply *apply, const struct ub_apply_how *how, struct ub_error *err)
 {
 	uint32_t id;
-	int ret;
+	int ret = ub_known_refuse(err);
 
-	if (how->dry_run) {
+	if (ret == 0 && how->dry_run) {
 		apply->result = UB_APPLY_WOULD_ADD;
 		return 0;
 	}
-	ret = launch(UB_LAUNCH_ADD, &apply->record, how, &id, err);
+	if (ret == 0)
+		ret = launch(UB_LAUNCH_ADD, &apply->record, how, &id, err);
 	if (ret < 0) {
 		ub_error_prefix(err, "%s", apply->config);
 		return ret;

@@ -92,8 +92,11 @@ static void scan_long(struct scan *scan, const char *text)
 		arg.value = equals + 1;
 	} else if (*scan->next) {
 		arg.value = *scan->next++;
-	} else if (!scan->ret) {
-		ret = ub_fail_usage(scan->err, "option '%s' needs a value", typed(&arg, buf));
+	} else {
+		if (!scan->ret)
+			scan->ret = ub_fail_usage(scan->err, "option '%s' needs a value",
+						  typed(&arg, buf));
+		return;
 	}
 	if (ret)
 		scan->ret = ret;

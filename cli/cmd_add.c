@@ -8,6 +8,7 @@
 #include "adopt.h"
 #include "base/clean.h"
 #include "commands.h"
+#include "device/driver.h"
 #include "device/launch.h"
 #include "device_fields.h"
 #include "kernel/ctrl.h"
@@ -105,7 +106,7 @@ static enum ub_exit launch(struct ub_call *call)
 	if (ret == -EINTR && ub_interrupt_is_there(&args->adding.interrupt))
 		return UB_EXIT_FAILED;
 	if (ret < 0)
-		return ub_call_fail(call, ub_adding_cause(&args->adding, &err));
+		return ub_call_fail(call, ub_driver_cause(&args->adding.no_driver, &err));
 	ub_out_notes(&notes);
 	if (ub_interrupt_is_there(&args->adding.interrupt)) {
 		ub_launch_abort(launched);

@@ -8,6 +8,7 @@
 #include "base/clean.h"
 #include "commands.h"
 #include "config_folder.h"
+#include "device/driver.h"
 #include "device/stop.h"
 #include "devices.h"
 #include "interrupt.h"
@@ -300,7 +301,7 @@ static enum ub_exit run(struct ub_call *call)
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 	struct apply_args *args = call->args;
-	struct ub_error err = {0};
+	struct ub_error err = {0}, no_driver = {0};
 	enum ub_exit written;
 	int ret;
 
@@ -308,6 +309,8 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call, "--prune and names exclude each other");
 	ret = start(call, &err);
 	if (ret == 0 && is_anything_left(args)) {
+		if (!args->dry_run)
+			(void)ub_driver_load(&no_driver);
 		ret = ub_ctrl_open(&ctrl, &err);
 		if (ret == 0)
 			apply_files(call, ctrl);
@@ -315,7 +318,7 @@ static enum ub_exit run(struct ub_call *call)
 			ret = prune(call, ctrl, &err);
 	}
 	if (ret < 0)
-		ub_common_add(&args->common, ub_call_fail(call, &err));
+		ub_common_add(&args->common, ub_call_fail(call, ub_driver_cause(&no_driver, &err)));
 	ret = args->list ? print(call) : 0;
 	if (ret < 0) {
 		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot print what was applied");

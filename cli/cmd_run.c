@@ -7,6 +7,7 @@
 #include "base/clean.h"
 #include "captive.h"
 #include "commands.h"
+#include "device/driver.h"
 #include "device/launch.h"
 #include "device/stop.h"
 #include "devices.h"
@@ -140,7 +141,7 @@ static enum ub_exit make_and_start(struct ub_call *call, struct made *made,
 	if (ret == -EINTR && ub_interrupt_is_there(&adding->interrupt))
 		return UB_EXIT_FAILED;
 	if (ret < 0)
-		return ub_call_fail(call, ub_adding_cause(adding, &err));
+		return ub_call_fail(call, ub_driver_cause(&adding->no_driver, &err));
 	ub_out_notes(&notes);
 	if (ub_interrupt_is_there(&adding->interrupt)) {
 		ub_launch_abort(launched);

@@ -190,18 +190,19 @@ static void complete_in(struct line *l, const char *const words[], size_t count)
 	_cleanup_free_ const char **argv = calloc(count + 1, sizeof(*argv));
 	_cleanup_(ub_args_done)
 	struct ub_args args = {0};
+	struct ub_error ignored = {0};
 	const struct ub_opt *opt;
 
 	if (!argv || ub_parse_open(l->parse) != 0)
 		return;
 	memcpy(argv, words, (count - 1) * sizeof(*argv));
 	/* What is wrong before the word is for the command to tell. */
-	(void)ub_parse_tables(l->parse, NULL);
+	(void)ub_parse_tables(l->parse, &ignored);
 	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last, &l->parse->typed,
 			   NULL);
 	argv[count - 1] = word;
 	(void)ub_args_scan(argv, l->parse->sets, l->parse->nr_sets, operands_last, &args, NULL);
-	(void)ub_parse_tables(l->parse, NULL);
+	(void)ub_parse_tables(l->parse, &ignored);
 	opt = find_option(l, &args, word, &value);
 	if (opt)
 		complete_value(l, opt, value);

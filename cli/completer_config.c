@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "config_folder.h"
+#include "spec/check.h"
 
 #define ENDING ".conf"
 
@@ -35,7 +36,9 @@ void ub_offer_configs(const struct ub_completing *c)
 		    strcmp(entry->d_name + len - ending, ENDING) != 0)
 			continue;
 		entry->d_name[len - ending] = '\0';
-		ub_offer(c->file, entry->d_name, "");
+		/* Whoever may write there is not to write in the line that is typed. */
+		if (ub_spec_check_name(entry->d_name, NULL) == 0)
+			ub_offer(c->file, entry->d_name, "");
 	}
 	if (dir)
 		(void)closedir(dir);

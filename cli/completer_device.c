@@ -59,8 +59,8 @@ static bool is_named(const struct ub_completing *c, const struct ub_glance *dev)
 	for (const struct ub_opt *opt = c->command->options; opt && opt->name; opt++) {
 		const struct ub_arg *arg = ub_args_find(c->typed, opt);
 
-		if (arg && opt->completer && strcmp(opt->completer, "device-number") == 0 &&
-		    is_it(dev, arg->value))
+		if (arg && arg->value && opt->completer &&
+		    strcmp(opt->completer, "device-number") == 0 && is_it(dev, arg->value))
 			return true;
 	}
 	return false;

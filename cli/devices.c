@@ -40,8 +40,6 @@ enum ub_exit ub_device_fail(struct ub_call *call, uint32_t id, const struct ub_u
 	if (err->code == -EBUSY && users)
 		name_users(&told, users);
 	(void)snprintf(device, sizeof(device), "%u", id);
-	if (users && err->code == -EBUSY)
-		name_users(&told, users);
 	return ub_out_fail(
 		&call->out, &told,
 		&(struct ub_facts){.verb = call->command->name, .device = device, .users = users});

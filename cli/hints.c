@@ -34,7 +34,12 @@ static bool is_no_root(const struct ub_facts *facts)
 
 static bool is_add(const struct ub_facts *facts)
 {
-	return facts->verb && (strcmp(facts->verb, "add") == 0 || strcmp(facts->verb, "run") == 0);
+	static const char *const verbs[] = {"add", "run", "apply"};
+
+	for (size_t i = 0; facts->verb && i < UB_ARRAY_SIZE(verbs); i++)
+		if (strcmp(facts->verb, verbs[i]) == 0)
+			return true;
+	return false;
 }
 
 static bool has_module(const struct ub_facts *facts)

@@ -44,9 +44,10 @@ bool ub_driver_may_load(void)
 	return ub_has_cap(CAP_SYS_MODULE) && !ub_process_in_user_namespace();
 }
 
-/* The program that the kernel itself would run, or else the one in PATH. */
+/* The program that the kernel itself would run, or else the one that is where it mostly is. */
 static int run_modprobe(char *argv[], int timeout_ms, char **ret_text)
 {
+	static const char *const usual[] = {"/usr/sbin/modprobe", "/sbin/modprobe"};
 	char path[PATH_MAX];
 	int ret = -ENOENT;
 
@@ -55,8 +56,9 @@ static int run_modprobe(char *argv[], int timeout_ms, char **ret_text)
 		argv[0] = path;
 		ret = ub_run_program(argv, timeout_ms, ret_text);
 	}
-	if (ret == -ENOENT && !*ret_text) {
-		argv[0] = (char *)"modprobe";
+	/* Not by the caller's PATH: this may be root, and cron's has no sbin. */
+	for (size_t i = 0; ret == -ENOENT && !*ret_text && i < UB_ARRAY_SIZE(usual); i++) {
+		argv[0] = (char *)usual[i];
 		ret = ub_run_program(argv, timeout_ms, ret_text);
 	}
 	return ret;
@@ -124,4 +126,11 @@ int ub_driver_load(struct ub_error *err)
 		return 0;
 	ret = run_modprobe(argv, LOAD_MS, &text);
 	return ret ? fail_modprobe(err, ret, text) : 0;
+}
+
+const struct ub_error *ub_driver_cause(const struct ub_error *no_driver, const struct ub_error *err)
+{
+	bool is_missing = err->stage == UB_STAGE_CONTROL && err->code == -ENOENT;
+
+	return is_missing && no_driver->code ? no_driver : err;
 }

@@ -25,3 +25,7 @@ int ub_driver_try_load(struct ub_error *err);
 /* Loads it, where that is neither done nor forbidden. Return: 0, also where it is forbidden; or as
  * above. */
 int ub_driver_load(struct ub_error *err);
+
+/* What something has failed of that needs the driver: @err, or why ub_driver_load() could not load it. */
+const struct ub_error *ub_driver_cause(const struct ub_error *no_driver,
+				       const struct ub_error *err);

@@ -49,8 +49,7 @@ static int spawn(char *const argv[], int output, pid_t *ret_pid)
 	if (!ret) {
 		ret = set_up(&files, &attributes, output);
 		if (!ret)
-			ret = posix_spawnp(ret_pid, argv[0], &files, &attributes, argv,
-					   environment);
+			ret = posix_spawn(ret_pid, argv[0], &files, &attributes, argv, environment);
 		(void)posix_spawnattr_destroy(&attributes);
 	}
 	(void)posix_spawn_file_actions_destroy(&files);
