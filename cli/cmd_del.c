@@ -55,7 +55,8 @@ static enum ub_exit tell(struct ub_call *call, struct ub_del *del)
 {
 	const struct del_args *args = call->args;
 
-	if (del->code && !(del->code == -ENODEV && args->if_exists))
+	/* One that nobody named, and that has gone meanwhile, is nobody's concern. */
+	if (del->code && !(del->code == -ENODEV && (args->if_exists || args->devices.all)))
 		return ub_device_fail(call, del->dev->id, &del->users, &del->err);
 	if (call->out.json)
 		ub_doc_add(call->out.doc, ub_deleted_fields, del->dev);

@@ -69,6 +69,8 @@ struct del {
 	int64_t until; /* of this state, on ub_now_ms()'s clock */
 	struct ub_helper helper;
 	bool asks;              /* the helper, who uses it */
+	bool tried_to_kill;     /* the server, since the stop hangs */
+	int kill_code;          /* what came of that */
 	struct ub_ctrl_cmd cmd; /* of the deletion, on a ring of its own */
 	struct ub_ctrl *deleter;
 	int64_t again; /* when it is looked for again */
@@ -148,27 +150,40 @@ static int say_hung(struct del *d)
 			    "cannot stop %s in time: the kernel does not answer", d->name);
 }
 
-/* The stop hangs. Return: 0 when it has come to its end all the same. */
-static int stop_hangs(struct del *d, struct ub_helper *helper, int *ret_result)
+static void enter(struct del *d, enum state state, int ms)
+{
+	d->state = state;
+	d->until = ub_now_ms() + ms;
+}
+
+/* The stop hangs, and --force has killed the server, or tried to, long enough ago. */
+static int say_stuck(struct del *d)
 {
 	const char *why = "there is no server that could be killed";
-	int ret;
 
-	if (!d->opt->force)
-		return say_hung(d);
-	ret = ub_served_by_kill(&d->dev->server, d->server_fd, KILL_MS);
-	if (ret && ret != -ESRCH && ret != -ETIMEDOUT)
-		return ub_fail(d->err, UB_STAGE_STOP, ret, "cannot kill the server of %s (%d)",
-			       d->name, d->dev->server.pid);
-	if (ub_helper_wait(helper, left(d, KILL_MS), ret_result) == 0)
-		return 0;
-	if (ret == 0)
+	if (d->kill_code == 0)
 		why = "its server was killed, but the driver does not let go";
-	else if (ret == -ETIMEDOUT)
+	else if (d->kill_code == -ETIMEDOUT)
 		why = "its server was killed, but the kernel does not let it end";
 	else if (d->dev->server.answer == UB_SERVED_UNKNOWN)
 		why = "its server cannot be seen from here, to be killed";
 	return ub_fail_text(d->err, UB_STAGE_STOP, -ETIMEDOUT, "cannot stop %s: %s", d->name, why);
+}
+
+/* The stop hangs: with --force the server is killed, and the helper waited for again. */
+static int stop_hangs(struct del *d)
+{
+	if (!d->opt->force)
+		return say_hung(d);
+	if (d->tried_to_kill)
+		return say_stuck(d);
+	d->tried_to_kill = true;
+	d->kill_code = ub_served_by_kill(&d->dev->server, d->server_fd, KILL_MS);
+	if (d->kill_code && d->kill_code != -ESRCH && d->kill_code != -ETIMEDOUT)
+		return ub_fail(d->err, UB_STAGE_STOP, d->kill_code,
+			       "cannot kill the server of %s (%d)", d->name, d->dev->server.pid);
+	enter(d, STATE_STOPS, left(d, KILL_MS));
+	return 0;
 }
 
 /* Those that can be seen from here; if there are none, what is known of them. */
@@ -178,12 +193,6 @@ static int in_use(struct del *d, enum ub_user_kind kind)
 	if (d->users->count == 0 && (kind == UB_USER_CLAIM || kind == UB_USER_UNSEEN))
 		(void)ub_users_add(d->users, kind, d->name, "", 0);
 	return ub_fail_text(d->err, UB_STAGE_STOP, -EBUSY, "cannot stop %s: it is in use", d->name);
-}
-
-static void enter(struct del *d, enum state state, int ms)
-{
-	d->state = state;
-	d->until = ub_now_ms() + ms;
 }
 
 /* Stops it; without force only if nobody uses it, and lets those who merely look at it come to an
@@ -221,10 +230,16 @@ static int fail_delete(struct del *d, int ret)
 	return ub_fail(d->err, UB_STAGE_DEL, ret, "cannot remove %s, which is stopped", d->name);
 }
 
+static int say_started(struct del *d)
+{
+	return ub_fail_text(d->err, UB_STAGE_DEL, -EBUSY,
+			    "cannot remove %s: somebody has started it again", d->name);
+}
+
 /* The driver has DEL_DEV_ASYNC for privileged devices only. */
 static int request_deletion(struct del *d)
 {
-	bool users_own = d->dev->info.flags & UBLK_F_UNPRIVILEGED_DEV;
+	bool users_own = d->dev->info.flags & UBLK_F_UNPRIVILEGED_DEV, brief;
 	int ret = ub_fault("same");
 
 	d->cmd = (struct ub_ctrl_cmd){
@@ -236,7 +251,9 @@ static int request_deletion(struct del *d)
 		ret = ub_ctrl_start(d->deleter, &d->cmd);
 	if (ret)
 		return fail_delete(d, ret);
-	enter(d, STATE_DELETES, users_own && d->opt->async ? DELETE_MS : left(d, DELETE_MS));
+	/* With --force its users may keep it open for as long as they like. */
+	brief = users_own && (d->opt->async || (d->opt->force && d->users->count));
+	enter(d, STATE_DELETES, brief ? DELETE_MS : left(d, DELETE_MS));
 	return 0;
 }
 
@@ -270,8 +287,7 @@ static int begin_delete(struct del *d)
 	if (ret)
 		return ret == -ENODEV ? 0 : fail_delete(d, ret);
 	if (now.state == UBLK_S_DEV_LIVE)
-		return ub_fail_text(d->err, UB_STAGE_DEL, -EBUSY,
-				    "cannot remove %s: somebody has started it again", d->name);
+		return say_started(d);
 	/* A stopped device can't be recovered; and as long as it is there, its number, and so its
 	 * record's name, is not another one's. */
 	(void)ub_record_remove(d->dev->id, now.ublksrv_flags);
@@ -286,10 +302,13 @@ static int end_stop(struct del *d)
 	d->asks = ret == UB_HELPER_ASKS;
 	if (d->asks)
 		return 0;
-	if (ret == -ETIMEDOUT)
-		ret = stop_hangs(d, &d->helper, &result);
-	else if (ret)
+	if (ret == -ETIMEDOUT) {
+		ret = stop_hangs(d);
+		if (!ret)
+			return 0;
+	} else if (ret) {
 		(void)ub_fail(d->err, UB_STAGE_STOP, ret, "cannot stop %s", d->name);
+	}
 	ub_helper_end(&d->helper);
 	if (ret)
 		return ret;
@@ -310,7 +329,7 @@ static int end_server(struct del *d)
 
 	if (ret && d->opt->force)
 		ret = ub_served_by_kill(&d->dev->server, d->server_fd, KILL_MS);
-	if (!ret)
+	if (!ret || ret == -ESRCH)
 		return begin_delete(d);
 	return ub_fail_text(d->err, UB_STAGE_DEL, ret,
 			    "cannot remove %s: it is stopped, but its server (process %d) does not "
@@ -400,6 +419,10 @@ static int find_and_stop(struct del *d)
 
 	if (ret)
 		return ub_fail(d->err, UB_STAGE_LOOKUP, ret, "cannot remove %s", d->name);
+	/* Others may have had their turn for a while since it was looked at. */
+	if (!d->opt->force && !d->dev->managed && info.state == UBLK_S_DEV_LIVE &&
+	    d->dev->info.state != UBLK_S_DEV_LIVE)
+		return say_started(d);
 	ret = ub_ctrl_open(&d->deleter, d->err);
 	if (ret)
 		return ret;
@@ -449,6 +472,14 @@ static void wait_for_any(const struct del *dels, struct pollfd *pfds, size_t cou
 	(void)poll(pfds, count, least);
 }
 
+/* Return: its server, which is no user, or 0: its number may be another process's by now. */
+static int32_t server_of(const struct del *d)
+{
+	return d->server_fd >= 0 && ub_process_wait(d->server_fd, 0) == -ETIMEDOUT
+		       ? d->dev->server.pid
+		       : 0;
+}
+
 /* Answers the helpers that ask who uses their devices, with one look for all. */
 static void answer(struct del *dels, size_t count)
 {
@@ -460,10 +491,10 @@ static void answer(struct del *dels, size_t count)
 	for (size_t i = 0; i < count; i++) {
 		if (!dels[i].asks)
 			continue;
-		/* It has claimed the device. */
+		/* The helper has claimed the device. */
 		queries[asked] = (struct ub_users_query){
 			.id = dels[i].dev->id,
-			.except = {dels[i].dev->server.pid, dels[i].helper.pid},
+			.except = {server_of(&dels[i]), dels[i].helper.pid},
 		};
 		asking[asked++] = &dels[i];
 	}
@@ -475,6 +506,9 @@ static void answer(struct del *dels, size_t count)
 
 		ub_unused_judge(&asking[i]->dev->info, ret, &queries[i].users, &seen);
 		(void)ub_helper_tell(&asking[i]->helper, &seen, sizeof(seen));
+		/* It has a moment to make something of it. */
+		if (ub_left_ms(asking[i]->until) < ANSWER_MS)
+			asking[i]->until = ub_now_ms() + ANSWER_MS;
 		ub_users_done(&queries[i].users);
 		asking[i]->asks = false;
 	}

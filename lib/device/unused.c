@@ -93,6 +93,8 @@ static int claim_and_stop(const struct attempt *a, enum ub_user_kind *ret_kind, 
 	_cleanup_close_ int claim = ub_claim_open(a->ctrl, a->dev);
 	struct ub_unused_seen seen = {0};
 
+	if (claim == -ENODEV)
+		return claim;
 	/* Without a disk there are no users. */
 	if (claim != -ENXIO)
 		a->look(a->dev, a->server, &seen);

@@ -112,8 +112,10 @@ int ub_helper_ask(int timeout_ms, void *ret_answer, size_t size)
 	    poll(&pfd, 1, timeout_ms) == 1 &&
 	    recv(CHANNEL_FD, ret_answer, size, MSG_DONTWAIT) == (ssize_t)size)
 		return 0;
-	/* One that is late would be taken for the next one's. */
+	/* One that is late would be taken for the next one's; it may be there by now. */
 	(void)shutdown(CHANNEL_FD, SHUT_RD);
+	while (recv(CHANNEL_FD, ret_answer, size, MSG_DONTWAIT) > 0)
+		;
 	return -EPIPE;
 }
 

@@ -87,15 +87,19 @@ static int ended_by_driver(struct server *s)
 {
 	struct ublksrv_ctrl_dev_info info;
 	int ret = ub_ctrl_get_info(s->ctrl, s->record.id, &info);
+	bool users_own = s->info->flags & UBLK_F_UNPRIVILEGED_DEV;
 	bool dead = ret == -ENODEV || (ret == 0 && (info.state == UBLK_S_DEV_DEAD ||
 						    info.ublksrv_flags != s->record.token));
 
 	ub_log(&s->log, LOG_NOTICE, dead ? "stopped" : "let go by the driver");
 	/* Whoever stopped it would do so, too, but would wait for a grace period meanwhile, under a lock of
-	 * the whole driver, if nobody had the char device open (blk_mq_free_tag_set()). */
-	if (dead)
+	 * the whole driver, if nobody had the char device open (blk_mq_free_tag_set()). Of an ordinary user's
+	 * device it would wait all the same. */
+	if (dead && !users_own)
 		remove_device(s);
 	server_free_queues(s);
+	if (dead && users_own)
+		(void)ub_record_remove(s->record.id, s->record.token);
 	ub_tgt_close(&s->target);
 	return 0;
 }

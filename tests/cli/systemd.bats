@@ -8,7 +8,7 @@ setup()
 {
 	cd "$BATS_TEST_TMPDIR" || return
 	DESTDIR=$PWD/root cmake --install "$BUILD" >install.txt
-	units=$(dirname "$(find root -name ublk.target)")
+	units=$(dirname "$(find root -type f -name ublk.target)")
 }
 
 @test "systemd finds nothing wrong with the units" {
