@@ -33,7 +33,7 @@ make_units()
 {
 	local installed unit where
 	DESTDIR=$PWD/root cmake --install "$(dirname "$UBLK")" >/dev/null || return
-	installed=$(dirname "$(find root -name ublk.target)")
+	installed=$(dirname "$(find root -type f -name ublk.target)")
 	cp "$installed"/ublk* units
 	sed -i -E "s|^(ExecStart=)[^ ]*/ublk |\1$UBLK |" units/ublk@.service
 	for unit in {shutdown,umount,final,poweroff}.target systemd-poweroff.service modprobe@.service; do
