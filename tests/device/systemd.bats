@@ -2,7 +2,8 @@
 # ublk@NAME.service under a real systemd, which is process 1 of namespaces of its own. (Where the
 # driver does not tell who has a device open, before Linux 7.0, a server in such a namespace ends by the
 # second SIGTERM only: a stop takes its 30 s there.)
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # no sanitizers
 
 load helpers
