@@ -2,23 +2,21 @@
 #include "device/events.h"
 
 #include <errno.h>
-#include <linux/netlink.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/retry.h"
+#include "kernel/uevent.h"
 #include "process/process.h"
 #include "record/dir.h"
 
 /* So long after an event a device may need to become what it will be. */
 #define SETTLE_MS 2000
-#define KERNEL_GROUP 1
 
 /* A server whose end is waited for. */
 struct followed {
@@ -59,17 +57,6 @@ static int add(const struct ub_events *e, int fd)
 	return epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-static int open_uevents(void)
-{
-	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_GROUP};
-	_cleanup_close_ int fd =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
-		return -errno;
-	return UB_TAKE_FD(fd);
-}
-
 static int open_all(struct ub_events *e)
 {
 	int ret;
@@ -77,7 +64,7 @@ static int open_all(struct ub_events *e)
 	e->epoll = epoll_create1(EPOLL_CLOEXEC);
 	if (e->epoll < 0)
 		return -errno;
-	e->uevents = open_uevents();
+	e->uevents = ub_uevent_open();
 	if (e->uevents < 0)
 		return e->uevents;
 	e->records = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
@@ -124,24 +111,6 @@ int ub_events_fd(const struct ub_events *events)
 	return events->epoll;
 }
 
-/* "change@/devices/virtual/block/ublkb0", and more after its NUL; a partition's counts as well. */
-static bool take_uevents(struct ub_events *e)
-{
-	char text[8192];
-	bool ours = false;
-	ssize_t len;
-
-	for (;;) {
-		len = recv(e->uevents, text, sizeof(text) - 1, 0);
-		if (len < 0 && errno == EAGAIN)
-			return ours;
-		text[len > 0 ? len : 0] = '\0';
-		/* After a loss (ENOBUFS) anything may have happened. */
-		if (len < 0 || strstr(text, "/ublkb") || strstr(text, "/ublkc"))
-			ours = true;
-	}
-}
-
 static bool is_record(const struct inotify_event *event)
 {
 	const char *end = event->len ? strrchr(event->name, '.') : NULL;
@@ -184,7 +153,7 @@ bool ub_events_take(struct ub_events *events)
 		int fd = ready[i].data.fd;
 
 		if (fd == events->uevents)
-			ours |= take_uevents(events);
+			ours |= ub_uevent_take(fd);
 		else if (fd == events->records)
 			ours |= take_records(events);
 		else

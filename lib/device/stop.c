@@ -236,10 +236,17 @@ static int say_started(struct del *d)
 			    "cannot remove %s: somebody has started it again", d->name);
 }
 
+/* Nobody waits for the last one to close it: with --force its users may keep it open for as long as they
+ * like. */
+static bool is_left_alone(const struct del *d)
+{
+	return d->opt->async || (d->opt->force && d->users->count);
+}
+
 /* The driver has DEL_DEV_ASYNC for privileged devices only. */
 static int request_deletion(struct del *d)
 {
-	bool users_own = d->dev->info.flags & UBLK_F_UNPRIVILEGED_DEV, brief;
+	bool users_own = d->dev->info.flags & UBLK_F_UNPRIVILEGED_DEV;
 	int ret = ub_fault("same");
 
 	d->cmd = (struct ub_ctrl_cmd){
@@ -251,9 +258,7 @@ static int request_deletion(struct del *d)
 		ret = ub_ctrl_start(d->deleter, &d->cmd);
 	if (ret)
 		return fail_delete(d, ret);
-	/* With --force its users may keep it open for as long as they like. */
-	brief = users_own && (d->opt->async || (d->opt->force && d->users->count));
-	enter(d, STATE_DELETES, brief ? DELETE_MS : left(d, DELETE_MS));
+	enter(d, STATE_DELETES, users_own && is_left_alone(d) ? DELETE_MS : left(d, DELETE_MS));
 	return 0;
 }
 
@@ -263,13 +268,12 @@ static void look_again_later(struct del *d)
 	d->again = ub_now_ms() + d->pause_ms;
 }
 
-/* With --force its users may keep it open for as long as they like. */
 static void await_number(struct del *d, bool taken)
 {
 	int ms = patience(d);
 
 	d->state = STATE_OVER;
-	if (!taken || d->opt->async || (d->opt->force && d->users->count))
+	if (!taken || is_left_alone(d))
 		return;
 	enter(d, STATE_GOES, ms < DELETE_MS ? DELETE_MS : ms);
 	d->pause_ms = FIRST_PAUSE_MS / 2;

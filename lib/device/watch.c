@@ -1,24 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include "device/watch.h"
 
-#include <errno.h>
 #include <fcntl.h>
-#include <linux/netlink.h>
 #include <linux/nsfs.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "kernel/node.h"
+#include "kernel/uevent.h"
 
-/* The kernel's own; 2 is what udev makes of it. */
-#define KERNEL_GROUP 1
 /* The inode of the machine's own namespace of users (PROC_USER_INIT_INO). */
 #define FIRST_USER_NAMESPACE 0xEFFFFFFDU
 
@@ -32,20 +28,9 @@ static bool are_uevents_heard(void)
 	return users >= 0 && fstat(users, &st) == 0 && st.st_ino == FIRST_USER_NAMESPACE;
 }
 
-static int open_uevents(void)
-{
-	const struct sockaddr_nl address = {.nl_family = AF_NETLINK, .nl_groups = KERNEL_GROUP};
-	_cleanup_close_ int fd =
-		socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC | SOCK_NONBLOCK, NETLINK_KOBJECT_UEVENT);
-
-	if (fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof(address)) != 0)
-		return -1;
-	return UB_TAKE_FD(fd);
-}
-
 void ub_watch_open(struct ub_watch *ret_watch)
 {
-	ret_watch->uevents = open_uevents();
+	ret_watch->uevents = ub_uevent_open();
 	ret_watch->heard = ret_watch->uevents >= 0 && are_uevents_heard();
 	ret_watch->nodes = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
 	if (ret_watch->nodes >= 0)
@@ -65,21 +50,6 @@ bool ub_watch_device(const struct ub_watch *watch, uint32_t id)
 	return watch->nodes >= 0 &&
 	       inotify_add_watch(watch->nodes, ub_dev_char_path(id, path),
 				 IN_OPEN | IN_CLOSE | IN_ATTRIB | IN_DELETE_SELF) >= 0;
-}
-
-/* "add@/devices/virtual/block/ublkb0", then variables. Whoever sends one, it only has us look. */
-static bool take_uevents(int fd)
-{
-	bool any = false;
-	char text[8192];
-	ssize_t n;
-
-	while ((n = recv(fd, text, sizeof(text) - 1, 0)) > 0 || (n < 0 && errno == ENOBUFS)) {
-		text[n < 0 ? 0 : n] = '\0';
-		/* Some were lost. */
-		any |= n < 0 || strstr(text, "/ublk");
-	}
-	return any;
 }
 
 /* Of a node that is watched by itself there is no name. */
@@ -117,7 +87,7 @@ bool ub_watch_wait(const struct ub_watch *watch, int timeout_ms)
 		if (poll(fds, UB_ARRAY_SIZE(fds), ub_left_ms(deadline)) <= 0)
 			continue;
 		if (fds[0].revents)
-			any |= take_uevents(watch->uevents);
+			any |= ub_uevent_take(watch->uevents);
 		if (fds[1].revents)
 			any |= take_nodes(watch->nodes);
 	} while (!any && ub_left_ms(deadline));
