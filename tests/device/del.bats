@@ -154,7 +154,7 @@ pod()
 	is_state "$a" quiesced
 	is_state "$b" live
 	run -0 pod "$UBLK" del --all --force
-	rm -f /run/ublk/*.json
+	rm -f /run/ublk/*.json /run/ublk/.index/*/*
 }
 
 @test "a device that an NVMe target exports is refused" {
@@ -422,7 +422,7 @@ only_left()
 
 @test "a device of another program is listed as such; --all leaves it while it lives, by number it goes" {
 	dev=$(ublk add -t null)
-	rm /run/ublk/0.json
+	lose_record 0
 	run -0 ublk list --json
 	[ "$(jq -c '.devices[0] | [.managed, .state, .target]' <<<"$output")" = '[false,"live",null]' ]
 	run -0 --separate-stderr ublk del --all
@@ -434,7 +434,7 @@ only_left()
 
 @test "--all --force takes other programs' devices too" {
 	ublk add -t null
-	rm /run/ublk/0.json
+	lose_record 0
 	ublk add -t null
 	ublk del --all --force
 	wait_for 5 nothing_left
@@ -489,7 +489,7 @@ only_left()
 	[ "$(ublk list --json | jq '.devices[0].managed')" = false ]
 	ublk del "$dev"
 	cmp other.json /run/ublk/0.json
-	rm /run/ublk/0.json
+	lose_record 0
 }
 
 @test "two del at once: the device goes, and nobody fails for another reason than that" {

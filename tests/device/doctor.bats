@@ -18,7 +18,7 @@ agree()
 	"${@:2}" "$UBLK" add -t null --timeout 10 >add.out 2>add.err || add=$?
 	put_back
 	ublk del --force --all || true
-	rm -f /run/ublk/*.json
+	rm -f /run/ublk/*.json /run/ublk/.index/*/*
 	[[ $doctor -eq $1 && $add -eq $1 ]] ||
 		{ printf 'doctor %s, add %s, not %s\n' "$doctor" "$add" "$1"; cat doctor.* add.*; return 1; }
 	[[ ! -s doctor.err ]]
@@ -340,7 +340,7 @@ mend()
 	mend ublkb3
 	mend 7.json
 	mend name-lost
-	rm /run/ublk/4.json
+	lose_record 4
 	ublk doctor --json >doctor.json
 	finds leftovers good "1 of 2 devices are another program's"
 	ublk del --all --force

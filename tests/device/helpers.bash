@@ -108,7 +108,7 @@ at_end()
 nothing_left()
 {
 	! compgen -G '/dev/ublk[bc]*' >/dev/null && ! compgen -G '/run/ublk/*.json' >/dev/null &&
-		[[ -z $(servers) ]]
+		! compgen -G '/run/ublk/.index/*/*' >/dev/null && [[ -z $(servers) ]]
 }
 
 # servers: the processes that serve. pgrep would take a tenth of a second under emulation.
@@ -127,6 +127,7 @@ what_is_left()
 	echo 'devices, records or servers left:'
 	compgen -G '/dev/ublk[bc]*' || true
 	compgen -G '/run/ublk/*.json' || true
+	compgen -G '/run/ublk/.index/*/*' || true
 	servers | xargs -r ps -o pid,stat,args -p
 }
 
@@ -135,7 +136,7 @@ remove_what_is_left()
 	timeout -k 5 20 "$UBLK" del --all --force || true
 	servers | xargs -r kill -KILL || true
 	timeout -k 5 20 "$UBLK" del --all --force || true
-	rm -f /run/ublk/*.json
+	rm -f /run/ublk/*.json /run/ublk/.index/*/*
 	wait_for 5 nothing_left || echo 'and it does not go'
 }
 

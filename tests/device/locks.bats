@@ -119,7 +119,7 @@ refused()
 	cp -a kept/. /run/ublk
 	dev=$(ublk add -t loop -f a.img -n 3)
 	ublk del 3 4
-	rm -f /run/ublk/4.json
+	lose_record 4
 }
 
 @test "--no-lock serves what is served already, and then nothing is sent again in a recovery" {

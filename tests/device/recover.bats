@@ -457,7 +457,7 @@ container()
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
 	park "$dev"
-	rm /run/ublk/0.json
+	lose_record 0
 	run ublk recover "$dev"
 	[ "$status" -eq 1 ]
 	[[ $output == *"another program's"* ]]

@@ -46,6 +46,15 @@ kill_server()
 	kill -KILL "$(server_of "$1")"
 }
 
+# lose_record ID...: by hand, with its entries in the index.
+lose_record()
+{
+	local id
+	for id; do
+		rm -f "/run/ublk/$id.json" /run/ublk/.index/*/"$id"
+	done
+}
+
 # park DEV: its server is killed, and it waits for another one.
 park()
 {
