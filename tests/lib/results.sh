@@ -2,7 +2,7 @@
 # What became of each test. Sourced, never run. $RESULTS is a folder with a file for each test file
 # on each kernel: `plan N`, then `pass`, `fail` or `skip`, the milliseconds that it took and the test's
 # name. A file that is begun anew starts over, so what ran twice counts once; a test that was planned
-# and never reported failed.
+# and never reported failed. What a failed one had to say follows it, as `say LINE`.
 # shellcheck shell=bash
 
 # result_file LABEL JOB
@@ -34,11 +34,11 @@ report()
 # added to `ended`.
 collect()
 {
-	local label=$1 line job='' name took
+	local label=$1 line job='' name took failed=false
 	while IFS= read -r line; do
 		case $line in
 		'#begin '*)
-			job=${line#\#begin }
+			job=${line#\#begin } failed=false
 			: >"$(result_file "$label" "$job")"
 			;;
 		'#end '*)
@@ -53,14 +53,21 @@ collect()
 			if [[ $name =~ ^(.*)\ in\ ([0-9]+)ms(\ #.*)?$ ]]; then
 				name=${BASH_REMATCH[1]}${BASH_REMATCH[3]} took=${BASH_REMATCH[2]}
 			fi
+			failed=false
 			case $line in
-			'not ok '*) report fail "$label" "$job" "$name" "$took" ;;
+			'not ok '*)
+				failed=true
+				report fail "$label" "$job" "$name" "$took"
+				;;
 			*' # skip kernel: '*) report skip "$label" "$job" "$name" ;;
 			*' # skip'*) report fail "$label" "$job" "$name (this is no reason to skip)" ;;
 			*) report pass "$label" "$job" "$name" "$took" ;;
 			esac
 			;;
-		*) printf '      %s\n' "${line#\# }" ;;
+		*)
+			printf '      %s\n' "${line#\# }"
+			! $failed || printf 'say %s\n' "${line#\# }" >>"$(result_file "$label" "$job")"
+			;;
 		esac
 	done
 }
@@ -84,7 +91,7 @@ closing_line()
 	read -r passed failed skipped < <(find "$RESULTS" -type f -exec awk '
 		FNR == 1 { close_file() }
 		$1 == "plan" { plan = $2 }
-		$1 != "plan" { n[$1]++; seen++ }
+		$1 != "plan" && $1 != "say" { n[$1]++; seen++ }
 		function close_file() { if (plan > seen) n["fail"] += plan - seen; plan = seen = 0 }
 		END { close_file(); print n["pass"] + 0, n["fail"] + 0, n["skip"] + 0 }' /dev/null {} +)
 	printf '%s passed, %s failed' "$passed" "$failed"
@@ -93,26 +100,31 @@ closing_line()
 	((failed == 0 && passed > 0))
 }
 
-# slowest_files N: those that took longest, with their seconds.
+# slowest_files: with their seconds, the slowest one first.
 slowest_files()
 {
 	local file
 	for file in "$RESULTS"/*; do
-		awk -v file="${file##*/}" '$1 != "plan" { ms += $2 }
+		awk -v file="${file##*/}" '$1 != "plan" && $1 != "say" { ms += $2 }
 			END { if (ms >= 1000) printf "%6d s  %s\n", ms / 1000, file }' "$file"
-	done | sort -rn | head -n "$1"
+	done | sort -rn
 }
 
-# failed_tests: names once more what failed, and what was planned and never reported.
+# More than this many lines of what a failed test said are not told a second time.
+SAID_LINES=40
+
+# failed_tests: tells once more what failed and what it said, and what was planned and never reported.
 failed_tests()
 {
 	local file
 	for file in "$RESULTS"/*; do
 		[[ -s $file ]] || continue
-		awk -v file="${file##*/}" '
+		awk -v file="${file##*/}" -v lines="$SAID_LINES" '
+			$1 == "say" && said++ < lines { sub(/^say /, "      "); print }
+			$1 == "say" { next }
 			$1 == "plan" { plan = $2 }
 			$1 != "plan" { seen++ }
-			$1 == "fail" { sub(/^fail [0-9]+ /, ""); print "fail  " file ": " $0 }
+			$1 == "fail" { said = 0; sub(/^fail [0-9]+ /, ""); print "fail  " file ": " $0 }
 			END { if (plan > seen) print "fail  " file ": " plan - seen " tests did not run" }' "$file"
 	done
 }
