@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Mistakes, attacks and machines that lack something: each is one clear line, the right exit status,
 # and nothing is left behind.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 # shellcheck disable=SC2154 # bats sets stderr
 

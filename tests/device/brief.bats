@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Syncs and discards that the thread of a queue carries out itself, and when it must not. Whether the
 # last ones were short enough is not asked here: an emulated processor is slow.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # build: faults
 
 load helpers

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Several threads for one queue, one thread for several queues, CPUs dealt out to threads, and threads
 # that look for requests before they sleep.
-# kernels: 6.12 6.18 newest
+# kernels: newest
+# long kernels: 6.12 6.18
 # cpus: 4
 # build: faults
 
