@@ -28,6 +28,7 @@ struct watch {
 	struct ub_screen screen;
 	struct shown shown;
 	struct ub_doc *gone; /* the lines of those that are */
+	bool looks_again;    /* also without an event */
 };
 
 static void forget(struct shown *shown)
@@ -131,7 +132,8 @@ static int look(struct watch *w, struct ub_error *err)
 	if (ret)
 		return ret;
 	ret = ub_events_follow(w->events, now.devices.list, now.devices.total);
-	if (!ret)
+	w->looks_again = ret > 0;
+	if (ret >= 0)
 		ret = w->call->out.json ? print_lines(w, &now) : print_table(w, &now.devices);
 	forget(&w->shown);
 	w->shown = now;
@@ -147,7 +149,7 @@ static int wait_for_change(struct watch *w)
 		{.fd = w->screen.signals, .events = POLLIN},
 		{.fd = fileno(w->call->out.file)},
 	};
-	int pause = ub_events_pause(w->events), ret;
+	int pause = w->looks_again ? ub_events_pause(w->events) : -1, ret;
 
 	do {
 		ret = poll(fds, UB_ARRAY_SIZE(fds), pause);

@@ -7,17 +7,15 @@
 #include "device/await.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
-#include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "device/device.h"
-#include "device/watch.h"
+#include "device/events.h"
 #include "kernel/node.h"
 
-#define FIRST_PAUSE_MS 2
-#define LAST_PAUSE_MS 1024
 /* How long a device may be another user's: until udev has opened its node to him, his own are root's. */
 #define DENIED_MS 3000
 
@@ -31,9 +29,8 @@ struct await {
 	const char *text;
 	enum ub_awaited what;
 	struct ub_error *err;
-	struct ub_watch watch;
+	struct ub_events *events;
 	int64_t denied_until; /* 0: it is not */
-	int pause_ms;
 
 	/* The device, since it was first seen. */
 	bool seen;
@@ -64,29 +61,11 @@ static void say(struct await *a, const char *state)
 	(void)snprintf(a->state, sizeof(a->state), "%s", state);
 }
 
-/* Not only as the driver has it, which says so before there is a disk with a node. */
-static bool has_disk(uint32_t id)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/sys/block/ublkb%u/queue", id);
-	return access(path, F_OK) == 0 || access("/sys/block", F_OK) != 0;
-}
-
-/* It is deleted, and its number is freed with the last close, of which nobody tells. */
-static bool is_going(uint32_t id)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/sys/class/ublk-char/ublkc%u", id);
-	return access(path, F_OK) != 0;
-}
-
 static bool is_awaited(const struct await *a, const struct ub_dev *dev)
 {
 	switch (a->what) {
 	case UB_AWAIT_LIVE:
-		return ub_dev_is_live(dev) && has_disk(dev->id);
+		return ub_dev_is_live(dev) && ub_dev_has_disk(dev->id);
 	case UB_AWAIT_QUIESCED:
 		return dev->info.state == UBLK_S_DEV_QUIESCED;
 	case UB_AWAIT_FAILED:
@@ -101,7 +80,7 @@ static bool is_awaited(const struct await *a, const struct ub_dev *dev)
 }
 
 /* Return: 1: that is it; 0: it is not. */
-static int judge(struct await *a, const struct ublksrv_ctrl_dev_info *info, bool is_watched)
+static int judge(struct await *a, const struct ublksrv_ctrl_dev_info *info)
 {
 	_cleanup_(ub_dev_done)
 	struct ub_dev dev = {.id = info->dev_id, .info = *info};
@@ -117,9 +96,8 @@ static int judge(struct await *a, const struct ublksrv_ctrl_dev_info *info, bool
 	else
 		(void)snprintf(a->state, sizeof(a->state), "it is %s", ub_dev_state_name(&dev));
 	/* A recovery's end has no event. */
-	a->is_silent = !a->watch.heard || is_ending || is_going(dev.id) ||
-		       info->state == UBLK_S_DEV_QUIESCED || info->state == UBLK_S_DEV_FAIL_IO ||
-		       (info->state == UBLK_S_DEV_LIVE && !is_watched);
+	a->is_silent = ub_events_follow(a->events, &dev, 1) != 0 ||
+		       info->state == UBLK_S_DEV_QUIESCED || info->state == UBLK_S_DEV_FAIL_IO;
 	return is_awaited(a, &dev);
 }
 
@@ -130,7 +108,7 @@ static int is_not_there(struct await *a)
 
 	a->seen = false;
 	say(a, "there is no such device");
-	a->is_silent = !a->watch.heard;
+	a->is_silent = ub_events_follow(a->events, NULL, 0) != 0;
 	if (a->what == UB_AWAIT_GONE)
 		return 1;
 	if (was_there && a->what != UB_AWAIT_LIVE)
@@ -160,12 +138,10 @@ static int is_denied(struct await *a)
 static int look(struct await *a)
 {
 	struct ublksrv_ctrl_dev_info info;
-	bool is_watched;
 	int ret = a->seen ? 0 : ub_dev_resolve(a->ctrl, a->text, &a->id, a->err);
 
 	if (ret)
 		return ret == -ENODEV ? is_not_there(a) : ret;
-	is_watched = ub_watch_device(&a->watch, a->id);
 	ret = ub_dev_get_info(a->ctrl, a->id, &info, a->err);
 	if (ret == -ENODEV || (ret == 0 && a->seen && info.ublksrv_flags != a->token))
 		return is_not_there(a);
@@ -178,33 +154,35 @@ static int look(struct await *a)
 	a->denied_until = 0;
 	a->seen = true;
 	a->token = info.ublksrv_flags;
-	return judge(a, &info, is_watched);
+	return judge(a, &info);
 }
 
 static void wait_for_change(struct await *a, int left_ms)
 {
-	bool looks_again = a->is_silent || a->pause_ms < LAST_PAUSE_MS;
+	bool looks_again = a->is_silent || !ub_events_are_past(a->events);
+	int pause = looks_again ? ub_events_pause(a->events) : left_ms;
+	int64_t until = ub_now_ms() + (pause < left_ms ? pause : left_ms);
+	struct pollfd pfd = {.fd = ub_events_fd(a->events), .events = POLLIN};
 
-	if (ub_watch_wait(&a->watch, looks_again && a->pause_ms < left_ms ? a->pause_ms : left_ms))
-		a->pause_ms = FIRST_PAUSE_MS;
-	else if (a->pause_ms < LAST_PAUSE_MS)
-		a->pause_ms *= 2;
+	do
+		(void)poll(&pfd, 1, ub_left_ms(until));
+	while (!ub_events_take(a->events) && ub_left_ms(until));
 }
 
 int ub_dev_await(struct ub_ctrl *ctrl, const char *text, enum ub_awaited what, int timeout_ms,
 		 struct ub_error *err)
 {
-	struct await a = {
-		.ctrl = ctrl, .text = text, .what = what, .err = err, .pause_ms = FIRST_PAUSE_MS};
+	struct await a = {.ctrl = ctrl, .text = text, .what = what, .err = err};
 	int64_t deadline = ub_now_ms() + timeout_ms;
-	int ret, left = timeout_ms;
+	int ret = ub_events_open(&a.events, err), left = timeout_ms;
 
-	ub_watch_open(&a.watch);
+	if (ret)
+		return ret;
 	while ((ret = look(&a)) == 0 && left) {
 		wait_for_change(&a, left);
 		left = ub_left_ms(deadline);
 	}
-	ub_watch_close(&a.watch);
+	ub_events_freep(&a.events);
 	if (ret)
 		return ret < 0 ? ret : 0;
 	return fail(&a, -ETIMEDOUT, a.state);

@@ -56,6 +56,14 @@ bool ub_dev_is_live(const struct ub_dev *dev)
 	       !dev->server.ending;
 }
 
+bool ub_dev_has_disk(uint32_t id)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/sys/block/ublkb%u/queue", id);
+	return access(path, F_OK) == 0 || access("/sys/block", F_OK) != 0;
+}
+
 bool ub_dev_is_orphan(const struct ub_dev *dev)
 {
 	return dev->info.state == UBLK_S_DEV_DEAD && dev->server.answer == UB_SERVED_NO;

@@ -66,5 +66,8 @@ const char *ub_dev_recovery_name(uint64_t flags);
 /* It serves, as far as can be told from here. */
 bool ub_dev_is_live(const struct ub_dev *dev);
 
+/* It has a disk, as sysfs says, or there is no sysfs: the driver says "live" before that. */
+bool ub_dev_has_disk(uint32_t id);
+
 /* No server and no way to get one: dead, or its server died without recovery. */
 bool ub_dev_is_orphan(const struct ub_dev *dev);

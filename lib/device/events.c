@@ -2,36 +2,46 @@
 #include "device/events.h"
 
 #include <errno.h>
+#include <fcntl.h>
+#include <linux/nsfs.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "base/retry.h"
+#include "kernel/node.h"
 #include "kernel/uevent.h"
 #include "process/process.h"
 #include "record/dir.h"
 
-/* So long after an event a device may need to become what it will be. */
-#define SETTLE_MS 2000
+#define FIRST_PAUSE_MS 2
+#define LAST_PAUSE_MS 1024
+/* The inode of the machine's own namespace of users (PROC_USER_INIT_INO). */
+#define FIRST_USER_NAMESPACE 0xEFFFFFFDU
 
 /* A server whose end is waited for. */
 struct followed {
 	int32_t pid;
 	uint64_t start_time;
-	int fd;    /* a pidfd; -1: it has ended */
+	int fd;    /* a pidfd; negative: it has ended, or can't be watched */
 	bool seen; /* it still serves a device */
 };
 
 struct ub_events {
-	int epoll, uevents, records;
+	int epoll;
+	int uevents; /* a netlink socket, or negative */
+	int files;   /* inotify, or negative */
+	int last;    /* of inotify's watches, whose numbers only grow */
+	bool heard;  /* uevents reach this process */
 	struct followed *servers;
 	size_t count;
-	struct ub_retry retry;
-	bool settling; /* a device is not yet what it will be */
+	int pause_ms;
 };
 
 void ub_events_freep(struct ub_events **events)
@@ -43,11 +53,21 @@ void ub_events_freep(struct ub_events **events)
 	for (size_t i = 0; i < e->count; i++)
 		ub_close(&e->servers[i].fd);
 	free(e->servers);
-	ub_close(&e->records);
+	ub_close(&e->files);
 	ub_close(&e->uevents);
 	ub_close(&e->epoll);
 	free(e);
 	*events = NULL;
+}
+
+/* The kernel sends them to the network namespaces of that one only (uevent_net_init()). */
+static bool are_uevents_heard(void)
+{
+	_cleanup_close_ int net = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int users = net < 0 ? -1 : ioctl(net, NS_GET_USERNS);
+	struct stat st;
+
+	return users >= 0 && fstat(users, &st) == 0 && st.st_ino == FIRST_USER_NAMESPACE;
 }
 
 static int add(const struct ub_events *e, int fd)
@@ -57,26 +77,25 @@ static int add(const struct ub_events *e, int fd)
 	return epoll_ctl(e->epoll, EPOLL_CTL_ADD, fd, &event) == 0 ? 0 : -errno;
 }
 
-static int open_all(struct ub_events *e)
+/* Return: 1: it is watched from now on, and was not before; 0: it was already; or a negative errno. */
+static int watch(struct ub_events *e, const char *path, uint32_t mask)
 {
-	int ret;
+	int number = e->files < 0 ? -1 : inotify_add_watch(e->files, path, mask);
 
-	e->epoll = epoll_create1(EPOLL_CLOEXEC);
-	if (e->epoll < 0)
-		return -errno;
-	e->uevents = ub_uevent_open();
-	if (e->uevents < 0)
-		return e->uevents;
-	e->records = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (e->records < 0)
-		return -errno;
-	ret = add(e, e->uevents);
-	return ret ? ret : add(e, e->records);
+	if (number < 0)
+		return e->files < 0 ? e->files : -errno;
+	if (number <= e->last)
+		return 0;
+	e->last = number;
+	return 1;
 }
 
-/* The folder comes with the first device. Each record that is new is renamed into it. */
-static void watch_records(struct ub_events *e)
+/* A folder comes with the first device. Each record that is new is renamed into it. Return: whether one
+ * is watched that was not. */
+static bool watch_records(struct ub_events *e)
 {
+	bool is_new = false;
+
 	for (unsigned place = 0; place < UB_RECORD_PLACES; place++) {
 		_cleanup_close_ int dir = ub_record_dir_open_place(place, NULL);
 		char path[40];
@@ -84,25 +103,34 @@ static void watch_records(struct ub_events *e)
 		if (dir < 0)
 			continue;
 		(void)snprintf(path, sizeof(path), "/proc/self/fd/%d", dir);
-		(void)inotify_add_watch(e->records, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR);
+		is_new |= watch(e, path, IN_MOVED_TO | IN_DELETE | IN_ONLYDIR) > 0;
 	}
+	return is_new;
 }
 
 int ub_events_open(struct ub_events **ret_events, struct ub_error *err)
 {
-	_cleanup_(ub_events_freep)
-	struct ub_events *e = calloc(1, sizeof(*e));
-	int ret = -ENOMEM;
+	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	int code = epoll < 0 ? -errno : -ENOMEM;
+	struct ub_events *e = epoll < 0 ? NULL : malloc(sizeof(*e));
 
-	if (e) {
-		*e = (struct ub_events){.epoll = -1, .uevents = -1, .records = -1};
-		ret = open_all(e);
+	if (!e) {
+		ub_close(&epoll);
+		return ub_fail(err, UB_STAGE_LOOKUP, code, "cannot watch the devices");
 	}
-	if (ret)
-		return ub_fail(err, UB_STAGE_LOOKUP, ret, "cannot watch the devices");
-	watch_records(e);
-	ub_retry_init(&e->retry, SETTLE_MS);
-	*ret_events = UB_TAKE_PTR(e);
+	*e = (struct ub_events){
+		.epoll = epoll,
+		.uevents = ub_uevent_open(),
+		.files = inotify_init1(IN_CLOEXEC | IN_NONBLOCK),
+		.pause_ms = FIRST_PAUSE_MS,
+	};
+	if (e->uevents >= 0)
+		e->heard = add(e, e->uevents) == 0 && are_uevents_heard();
+	if (e->files >= 0 && add(e, e->files) != 0)
+		ub_close(&e->files);
+	(void)watch(e, "/dev", IN_CREATE | IN_DELETE | IN_ATTRIB);
+	(void)watch_records(e);
+	*ret_events = e;
 	return 0;
 }
 
@@ -111,25 +139,27 @@ int ub_events_fd(const struct ub_events *events)
 	return events->epoll;
 }
 
-static bool is_record(const struct inotify_event *event)
+/* Of a node that is watched by itself there is no name. */
+static bool is_about_device(const struct inotify_event *event)
 {
 	const char *end = event->len ? strrchr(event->name, '.') : NULL;
 
-	return event->mask & IN_Q_OVERFLOW || (end && strcmp(end, ".json") == 0);
+	return event->len == 0 || strncmp(event->name, "ublk", 4) == 0 ||
+	       (end && strcmp(end, ".json") == 0);
 }
 
-static bool take_records(struct ub_events *e)
+static bool take_files(int fd)
 {
 	_Alignas(struct inotify_event) char events[4096];
 	bool ours = false;
 	ssize_t len;
 
-	while ((len = read(e->records, events, sizeof(events))) > 0) {
+	while ((len = read(fd, events, sizeof(events))) > 0) {
 		const struct inotify_event *event;
 
 		for (char *at = events; at < events + len; at += sizeof(*event) + event->len) {
 			event = (const struct inotify_event *)(void *)at;
-			ours |= is_record(event);
+			ours |= is_about_device(event);
 		}
 	}
 	return ours;
@@ -154,13 +184,13 @@ bool ub_events_take(struct ub_events *events)
 
 		if (fd == events->uevents)
 			ours |= ub_uevent_take(fd);
-		else if (fd == events->records)
-			ours |= take_records(events);
+		else if (fd == events->files)
+			ours |= take_files(fd);
 		else
 			ours |= take_end(events, fd);
 	}
 	if (ours)
-		ub_retry_init(&events->retry, SETTLE_MS);
+		events->pause_ms = FIRST_PAUSE_MS;
 	return ours;
 }
 
@@ -173,14 +203,8 @@ static struct followed *find_server(struct ub_events *e, const struct ub_served_
 	return NULL;
 }
 
-static void look_again(struct ub_events *e)
-{
-	e->settling = true;
-	ub_retry_init(&e->retry, SETTLE_MS);
-}
-
-/* There is room for one more. One that is gone by now has ended after it was looked at. */
-static void follow_server(struct ub_events *e, const struct ub_served_by *server)
+/* There is room for one more. Return: whether its end will be heard. */
+static bool follow_server(struct ub_events *e, const struct ub_served_by *server)
 {
 	struct followed *one = find_server(e, server);
 
@@ -188,12 +212,11 @@ static void follow_server(struct ub_events *e, const struct ub_served_by *server
 		one = &e->servers[e->count++];
 		*one = (struct followed){.pid = server->pid, .start_time = server->start_time};
 		one->fd = ub_process_open(server->pid, server->start_time);
-		if (one->fd == -ESRCH)
-			look_again(e);
 		if (one->fd >= 0 && add(e, one->fd) != 0)
 			ub_close(&one->fd);
 	}
 	one->seen = true;
+	return one->fd >= 0;
 }
 
 static void forget_others(struct ub_events *e)
@@ -211,12 +234,37 @@ static void forget_others(struct ub_events *e)
 		e->servers[i].seen = false;
 }
 
-/* The driver's word and the server's life do not fit together: one of them is about to change. */
+/* It is deleted, and its number is freed with the last close, of which nobody tells. */
+static bool is_going(uint32_t id)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), "/sys/class/ublk-char/ublkc%u", id);
+	return access(path, F_OK) != 0;
+}
+
+/* The driver's word, its disk and its server's life do not fit together: one of them is about to
+ * change. */
 static bool is_settling(const struct ub_dev *dev)
 {
+	if (is_going(dev->id))
+		return true;
 	if (dev->info.state == UBLK_S_DEV_LIVE)
-		return !ub_dev_is_live(dev);
+		return !ub_dev_is_live(dev) || !ub_dev_has_disk(dev->id);
 	return dev->server.answer == UB_SERVED_YES;
+}
+
+/* Return: whether its next change may have no event, or has come since it was looked at. */
+static bool follow(struct ub_events *e, const struct ub_dev *dev)
+{
+	char path[32];
+	int node = watch(e, ub_dev_char_path(dev->id, path), IN_OPEN | IN_CLOSE);
+	bool told = dev->server.pid > 0 && follow_server(e, &dev->server);
+
+	/* A server of ours opens the node to take a device that has none, and tells the record. */
+	if (node < 0 && dev->info.state == UBLK_S_DEV_LIVE && !told)
+		return true;
+	return node > 0 || is_settling(dev);
 }
 
 int ub_events_follow(struct ub_events *events, const struct ub_dev *devs, size_t count)
@@ -224,24 +272,28 @@ int ub_events_follow(struct ub_events *events, const struct ub_dev *devs, size_t
 	size_t room = events->count + count;
 	struct followed *servers =
 		reallocarray(events->servers, room ? room : 1, sizeof(*events->servers));
+	bool again;
 
 	if (!servers)
 		return -ENOMEM;
 	events->servers = servers;
-	events->settling = false;
-	watch_records(events);
-	for (size_t i = 0; i < count; i++) {
-		events->settling |= is_settling(&devs[i]);
-		if (devs[i].server.pid > 0)
-			follow_server(events, &devs[i].server);
-	}
+	again = watch_records(events) || !events->heard;
+	for (size_t i = 0; i < count; i++)
+		again |= follow(events, &devs[i]);
 	forget_others(events);
-	return 0;
+	return again;
 }
 
 int ub_events_pause(struct ub_events *events)
 {
-	int pause = events->settling ? ub_retry_pause(&events->retry) : 0;
+	int pause = events->pause_ms;
 
-	return pause ? pause : -1;
+	if (events->pause_ms < LAST_PAUSE_MS)
+		events->pause_ms *= 2;
+	return pause;
+}
+
+bool ub_events_are_past(const struct ub_events *events)
+{
+	return events->pause_ms >= LAST_PAUSE_MS;
 }

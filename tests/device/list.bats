@@ -181,6 +181,39 @@ is_live_again()
 	[[ $output == 'ublk: error: cannot write to standard output: No space left on device' ]]
 }
 
+# Nor is there a node in /dev that could be watched: only servers and records tell.
+@test "where neither uevents nor nodes come, a watched list shows each change all the same" {
+	unshare --mount --user --map-root-user --net sleep 1000 3>&- &
+	space=$!
+	wait_for 20 is_in_another_net "$space"
+	nsenter --net="/proc/$space/ns/net" unshare --mount sh -c '
+		touch control && mount --bind /dev/ublk-control control && mount -t tmpfs none /dev &&
+		mknod -m 600 /dev/null c 1 3 && touch /dev/ublk-control &&
+		mount --bind control /dev/ublk-control && exec "$@"' \
+		sh "$UBLK" list --watch -o ID,STATE >out 2>out.err 3>&- &
+	watcher=$!
+	wait_for 20 has out 'ID  STATE'
+	# Of other programs there is no record.
+	UBLK_RUNTIME_DIR=/run/elsewhere ublk add -t null --recovery requeue >/dev/null
+	wait_for 20 has out ' 0  live'
+	kill -KILL "$(column_of 0 PID)"
+	wait_for 20 has out ' 0  quiesced'
+	UBLK_RUNTIME_DIR=/run/elsewhere ublk recover 0 >/dev/null
+	wait_for 20 has_times 2 out ' 0  live'
+	ublk del 0
+	wait_for 20 ends_with out 'ID  STATE'
+	kill -TERM "$watcher"
+	ended 143
+	[ ! -s out.err ]
+	kill -KILL "$space"
+	rm -rf /run/elsewhere
+}
+
+is_in_another_net()
+{
+	[[ $(readlink "/proc/$1/ns/net") != $(readlink /proc/self/ns/net) ]]
+}
+
 # On a terminal of 12 rows, which then has 6: what is drawn, by a program that plays the terminal.
 @test "on a terminal a watched list is drawn over, cut to the window, and ends at ^C with the screen as it was" {
 	for n in 0 1 2 3 4 5 6 7; do
