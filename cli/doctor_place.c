@@ -11,6 +11,7 @@
 #include "base/caps.h"
 #include "base/clean.h"
 #include "device/namespace.h"
+#include "device/quota.h"
 #include "machine.h"
 #include "process/process.h"
 #include "process/program.h"
@@ -113,6 +114,11 @@ void ub_check_privileges(struct ub_doctor *doctor)
 		ub_doctor_bad(doctor, &err);
 	} else if (ub_has_cap(CAP_SYS_ADMIN)) {
 		ub_doctor_good(doctor, "CAP_SYS_ADMIN: devices of every kind");
+		if (doctor->ctrl && ub_quota_check(doctor->ctrl, &err) < 0)
+			ub_doctor_note(doctor, UB_QUOTA_MORE, "an ordinary user %s", err.msg);
+	} else if (ub_ctrl_is_unprivileged() && doctor->ctrl &&
+		   ub_quota_check(doctor->ctrl, &err) < 0) {
+		ub_doctor_bad(doctor, &err);
 	} else if (ub_ctrl_is_unprivileged()) {
 		ub_doctor_good(doctor, "an ordinary user's: devices without recovery and "
 				       "partitions, and not for swap");

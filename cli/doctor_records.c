@@ -10,6 +10,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "base/caps.h"
 #include "base/clean.h"
 #include "device/device.h"
 #include "device/driver.h"
@@ -17,7 +18,29 @@
 #include "record/dir.h"
 #include "record/survey.h"
 
-/* It is missing: can it be made? */
+/* Part of a file system is kept for root. A file system without a fixed number of files says 0 of 0. */
+static bool is_full(const struct statvfs *fs)
+{
+	bool has_all = geteuid() == 0 || ub_has_cap(CAP_SYS_RESOURCE);
+
+	return !(has_all ? fs->f_bfree : fs->f_bavail) ||
+	       (fs->f_files && !(has_all ? fs->f_ffree : fs->f_favail));
+}
+
+static int check_folder(int dirfd, const char *name, const char *what, const char *path,
+			struct ub_error *err)
+{
+	_cleanup_close_ int fd = openat(dirfd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	struct statvfs fs;
+
+	if (fd < 0 || faccessat(fd, ".", W_OK | X_OK, AT_EACCESS) != 0)
+		return ub_fail(err, UB_STAGE_RECORD, -errno, "cannot %s %s", what, path);
+	if (fstatvfs(fd, &fs) == 0 && is_full(&fs))
+		return ub_fail(err, UB_STAGE_RECORD, -ENOSPC, "cannot %s %s", what, path);
+	return 0;
+}
+
+/* It is missing: can it be made, with a record in it? */
 static int check_parent(const char *path, struct ub_error *err)
 {
 	_cleanup_free_ char *parent = strdup(path);
@@ -26,21 +49,7 @@ static int check_parent(const char *path, struct ub_error *err)
 	if (!slash)
 		return ub_fail(err, UB_STAGE_RECORD, -ENOMEM, "cannot make %s", path);
 	slash[slash == parent] = '\0';
-	if (faccessat(AT_FDCWD, parent, W_OK | X_OK, AT_EACCESS) == 0)
-		return 0;
-	return ub_fail(err, UB_STAGE_RECORD, -errno, "cannot make %s", path);
-}
-
-static int check_there(int dirfd, const char *path, struct ub_error *err)
-{
-	struct statvfs fs;
-
-	if (faccessat(dirfd, ".", W_OK | X_OK, AT_EACCESS) != 0)
-		return ub_fail(err, UB_STAGE_RECORD, -errno, "cannot write to %s", path);
-	/* A file system without a fixed number of files says 0 of 0. */
-	if (fstatvfs(dirfd, &fs) == 0 && (!fs.f_bfree || (fs.f_files && !fs.f_ffree)))
-		return ub_fail(err, UB_STAGE_RECORD, -ENOSPC, "cannot write to %s", path);
-	return 0;
+	return check_folder(AT_FDCWD, parent, "make", path, err);
 }
 
 void ub_check_records(struct ub_doctor *doctor)
@@ -53,7 +62,7 @@ void ub_check_records(struct ub_doctor *doctor)
 	if (!ub_record_dir(path, sizeof(path)))
 		path[0] = '\0';
 	dirfd = ub_record_dir_open(false, &err);
-	ret = dirfd >= 0         ? check_there(dirfd, path, &err)
+	ret = dirfd >= 0         ? check_folder(dirfd, ".", "write to", path, &err)
 	      : dirfd == -ENOENT ? check_parent(path, &err)
 				 : dirfd;
 	if (ret < 0)

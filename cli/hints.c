@@ -10,6 +10,7 @@
 
 #include "base/clean.h"
 #include "device/driver.h"
+#include "device/quota.h"
 #include "kernel/known.h"
 #include "base/escape.h"
 #include "machine.h"
@@ -203,6 +204,7 @@ static const struct hint hints[] = {
 	{UB_STAGE_RING, ENOSYS, is_filtered, FILTERED},
 	{UB_STAGE_RING, EPERM, is_filtered, FILTERED},
 	{UB_STAGE_RING, EACCES, is_filtered, FILTERED},
+	{UB_STAGE_ADD, EACCES, NULL, "have root allow more: " UB_QUOTA_MORE},
 	{ANY_BUT_RING, EACCES, is_no_root, "run it as root: sudo ublk {verb}"},
 	{ANY_BUT_RING, EPERM, is_no_root, "run it as root: sudo ublk {verb}"},
 	{UB_STAGE_CONTROL, EACCES, is_no_root,
@@ -228,9 +230,6 @@ static const struct hint hints[] = {
 	{UB_STAGE_ADD, EPERM, is_in_user_namespace,
 	 "run it as the machine's root, outside of the namespace of users"},
 	{UB_STAGE_ADD, EOPNOTSUPP, is_crashing_kernel, "boot another kernel, see: ublk doctor"},
-	{UB_STAGE_ADD, EACCES, is_root,
-	 "there are too many devices of ordinary users: "
-	 "cat /sys/module/ublk_drv/parameters/ublks_max"},
 	{UB_STAGE_BACKING, ENOENT, is_add,
 	 "make the file too: ublk {verb} -t loop -f FILE --create SIZE"},
 	{UB_STAGE_BACKING, ESTALE, has_device, "see what it was made of: ublk show {device}"},

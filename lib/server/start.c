@@ -15,6 +15,7 @@
 #include "spec/data_path.h"
 #include "device/device.h"
 #include "device/namespace.h"
+#include "device/quota.h"
 #include "server/server.h"
 
 /* How long udev may take for a node, and how often to look. */
@@ -207,6 +208,8 @@ static int add_device(struct server *s, struct ub_error *err)
 	ret = ub_fault("add");
 	if (!ret)
 		ret = server_command(s, &cmd, ub_left_ms(s->deadline));
+	if (ret == -EACCES && spec->unprivileged)
+		return ub_quota_fail(err);
 	if (ret < 0 && spec->id >= 0)
 		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add device %d", spec->id);
 	if (ret < 0)

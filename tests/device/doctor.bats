@@ -309,6 +309,36 @@ with_run()
 	finds records bad 'cannot write to /run/ublk: No space left on device'
 }
 
+with_full_run()
+{
+	# shellcheck disable=SC2016 # for the other shell
+	unshare -m bash -c 'mount -t tmpfs -o size=64k none /run
+		dd if=/dev/zero of=/run/full bs=4k status=none 2>/dev/null; "$@"' - "$@"
+}
+
+@test "a full file system is told before the folder of the records is there" {
+	agree 1 with_full_run
+	finds records bad 'cannot make /run/ublk: No space left on device'
+	# The only one is that of /run itself.
+	agree 1 with_run nr_inodes=1
+	finds records bad 'cannot make /run/ublk: No space left on device'
+	agree 0 with_run nr_inodes=100
+}
+
+@test "when ordinary users have all devices that the driver allows them, each is told what to type, and root goes on" {
+	echo 0 >/sys/module/ublk_drv/parameters/ublks_max
+	at_end eval 'echo 64 >/sys/module/ublk_drv/parameters/ublks_max'
+	chmod 666 /dev/ublk-control
+	at_end chmod 600 /dev/ublk-control
+	agree 3 as_nobody
+	finds privileges bad 'as many as the driver allows them (ublks_max is 0)' 'echo 4096 >/sys/module'
+	agree 0
+	finds privileges note 'an ordinary user cannot add a device' 'echo 4096 >/sys/module'
+	mend 'an ordinary user cannot add a device'
+	ublk doctor --json >doctor.json
+	run ! finds privileges note 'an ordinary user cannot'
+}
+
 # mend TEXT: does what doctor says.
 mend()
 {

@@ -354,3 +354,34 @@ bound()
 	run ! setpriv --reuid "$OTHER_ID" --regid 0 --clear-groups --inh-caps=-all sh -c ": <>$node"
 	user_ublk del "$dev"
 }
+
+@test "when ordinary users have all devices that the driver allows them, doctor counts those, and add says the same" {
+	at_end eval 'echo 64 >/sys/module/ublk_drv/parameters/ublks_max'
+	ublk add -t null
+	user_ublk add -t null
+	echo 2 >/sys/module/ublk_drv/parameters/ublks_max
+	as "$OTHER_ID" "$bin/ublk" doctor
+	echo 1 >/sys/module/ublk_drv/parameters/ublks_max
+	full='cannot add a device: ordinary users have as many as the driver allows them (ublks_max is 1)'
+	for id in "$USER_ID" "$OTHER_ID"; do
+		run -3 as "$id" "$bin/ublk" doctor
+		[[ $output == *"bad   privileges  $full"*'-> have root allow more: echo 4096 >/sys/module'* ]]
+		run -3 as "$id" "$bin/ublk" add -t null
+		[[ $output == "ublk: error: $full"*'hint: have root allow more: echo 4096 >/sys/module'* ]]
+	done
+	ublk add -t null
+	ublk del --all
+}
+
+@test "of a file system that is full but for what is kept for root, doctor says so" {
+	fs_on "$(make_ram_disk 16)" ext4 "$root/e"
+	records=$root/e/records
+	install -d -o "$USER_ID" -g "$USER_ID" -m 700 "$records"
+	run -1 as "$USER_ID" dd if=/dev/zero of="$records/full" bs=4k
+	(($(stat -f -c '%f > 0 && %a == 0' "$records")))
+	run -1 as "$USER_ID" env UBLK_RUNTIME_DIR="$records" "$bin/ublk" doctor
+	[[ $output == *"bad   records     cannot write to $records: No space left on device"* ]]
+	run -1 as "$USER_ID" env UBLK_RUNTIME_DIR="$records" "$bin/ublk" add -t null
+	[[ $output == *': No space left on device'* ]]
+	nothing_left
+}
