@@ -245,6 +245,24 @@ static bool can_prune(struct apply_args *args)
 	return true;
 }
 
+static bool is_lost(const struct apply_args *args, const struct ub_dev *dev)
+{
+	const struct ub_spec *spec = &dev->record.spec;
+
+	return dev->managed && spec->config && !is_named(args, spec->name) &&
+	       ub_config_folder_lost(&args->files, spec->config);
+}
+
+/* More likely its file system is not mounted than that every device is to go. */
+static int refuse_empty(const struct apply_args *args, const struct ub_dev *dev,
+			struct ub_error *err)
+{
+	return ub_fail_text(err, UB_STAGE_CONFIG, -ENODATA,
+			    "cannot remove ublkb%u, nor any other device whose file is gone: there "
+			    "is no configuration file at all in %s",
+			    dev->id, args->files.path);
+}
+
 static int prune(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_error *err)
 {
 	struct apply_args *args = call->args;
@@ -253,13 +271,11 @@ static int prune(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_error *er
 	int ret = can_prune(args) ? ub_dev_list(ctrl, &devs, &count, err) : 0;
 
 	for (size_t i = 0; i < count && ret == 0; i++) {
-		const struct ub_spec *spec = &devs[i].record.spec;
-
-		if (!devs[i].managed || !spec->config || is_named(args, spec->name) ||
-		    !ub_config_folder_lost(&args->files, spec->config) ||
-		    ub_interrupt_is_there(&args->interrupt))
+		if (!is_lost(args, &devs[i]) || ub_interrupt_is_there(&args->interrupt))
 			continue;
-		if (prune_one(call, ctrl, &devs[i]) < 0)
+		if (!args->files.count)
+			ret = refuse_empty(args, &devs[i], err);
+		else if (prune_one(call, ctrl, &devs[i]) < 0)
 			ret = ub_fail(err, UB_STAGE_CONFIG, -ENOMEM, "cannot remove ublkb%u",
 				      devs[i].id);
 	}
@@ -336,6 +352,7 @@ static void defaults(void *args)
 {
 	((struct apply_args *)args)->timeout_s = 60;
 	((struct apply_args *)args)->lock = -1;
+	((struct apply_args *)args)->files.fd = -1;
 	((struct apply_args *)args)->interrupt.fd = -1;
 }
 

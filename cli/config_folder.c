@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -52,16 +53,17 @@ static int add_file(struct ub_config_folder *folder, const char *name, const cha
 	return 0;
 }
 
-static int list_all(struct ub_config_folder *folder, int fd)
+static int list_all(struct ub_config_folder *folder)
 {
+	int fd = openat(folder->fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	_cleanup_(closedirp)
-	DIR *dir = fdopendir(fd);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 	struct dirent *entry;
 	int ret = 0;
 
 	if (!dir) {
 		ret = -errno;
-		(void)close(fd);
+		ub_close(&fd);
 		return ret;
 	}
 	while (!ret && (errno = 0, entry = readdir(dir)))
@@ -93,19 +95,19 @@ static int compare(const void *a, const void *b)
 int ub_config_folder_read(const char *path, const char *const *names, size_t count,
 			  struct ub_config_folder *ret_folder, struct ub_error *err)
 {
-	struct ub_config_folder folder = {.path = realpath(path, NULL)};
-	int fd = folder.path ? open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
-	int ret = fd < 0 ? -errno : ub_config_check_owner(folder.path, fd, err);
+	struct ub_config_folder folder = {.path = realpath(path, NULL), .fd = -1};
+	int ret;
 
-	if (fd < 0)
+	if (folder.path)
+		folder.fd = open(folder.path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = folder.fd < 0 ? -errno : ub_config_check_owner(folder.path, folder.fd, err);
+	if (folder.fd < 0)
 		(void)ub_fail(err, UB_STAGE_CONFIG, ret, "cannot read %s", path);
 	if (!ret) {
-		ret = count ? list_named(&folder, names, count, err)
-			    : list_all(&folder, UB_TAKE_FD(fd));
+		ret = count ? list_named(&folder, names, count, err) : list_all(&folder);
 		if (ret && (!err->code))
 			(void)ub_fail(err, UB_STAGE_CONFIG, ret, "cannot read %s", path);
 	}
-	ub_close(&fd);
 	if (ret) {
 		ub_config_folder_done(&folder);
 		return ret;
@@ -122,16 +124,20 @@ void ub_config_folder_done(struct ub_config_folder *folder)
 		free(folder->files[i]);
 	free(folder->files);
 	free(folder->path);
-	*folder = (struct ub_config_folder){0};
+	ub_close(&folder->fd);
+	*folder = (struct ub_config_folder){.fd = -1};
 }
 
 bool ub_config_folder_lost(const struct ub_config_folder *folder, const char *config)
 {
 	const char *last = strrchr(config, '/');
-	size_t len = strlen(folder->path);
+	_cleanup_free_ char *where = last ? strndup(config, (size_t)(last - config) + 1) : NULL;
+	struct stat its, ours;
 
-	return last && (size_t)(last - config) == len && strncmp(config, folder->path, len) == 0 &&
-	       faccessat(AT_FDCWD, config, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
+	if (!where || stat(where, &its) != 0 || fstat(folder->fd, &ours) != 0 ||
+	    its.st_dev != ours.st_dev || its.st_ino != ours.st_ino)
+		return false;
+	return faccessat(folder->fd, last + 1, F_OK, AT_SYMLINK_NOFOLLOW) != 0 && errno == ENOENT;
 }
 
 int ub_config_lock(unsigned timeout_s, struct ub_error *err)

@@ -12,6 +12,7 @@
 
 struct ub_config_folder {
 	char *path;   /* without links */
+	int fd;       /* of it: what was mounted when it was read stays to be asked */
 	char **files; /* paths below that, in the order of their names */
 	size_t count;
 };
@@ -25,9 +26,11 @@ struct ub_config_folder {
  */
 int ub_config_folder_read(const char *path, const char *const *names, size_t count,
 			  struct ub_config_folder *ret_folder, struct ub_error *err);
+
+/* Frees what it owns; takes one that was never read, with zeros and -1. */
 void ub_config_folder_done(struct ub_config_folder *folder);
 
-/* Does @config lie in the folder by its path, and is there no such file any more? */
+/* Does @config lie in the folder, by whatever path to that, and is there no such file any more? */
 bool ub_config_folder_lost(const struct ub_config_folder *folder, const char *config);
 
 /*

@@ -179,6 +179,8 @@ static const struct hint hints[] = {
 
 	{UB_STAGE_CONFIG, EINVAL, NULL,
 	 "see the keys, which are the long options: ublk add --help"},
+	{UB_STAGE_CONFIG, ENODATA, NULL,
+	 "if a file system belongs there, mount it; if they are to go: ublk del DEV..."},
 	{UB_STAGE_CONFIG, EEXIST, has_device,
 	 "make it anew, once nobody uses it: ublk del {device} && ublk apply"},
 	{UB_STAGE_CONFIG, EPERM, is_root,

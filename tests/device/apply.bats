@@ -194,6 +194,54 @@ result_of()
 	ublk del a b
 }
 
+@test "--prune removes nothing if the folder has no file at all, as one that is not mounted" {
+	mkdir kept
+	cp conf/* kept
+	mount --bind kept conf
+	at_end unmount "$PWD/conf"
+	applies 0
+	umount conf
+	rm conf/*
+	for arg in --dry-run --timeout=60; do
+		applies 1 --prune "$arg"
+		grep -qF "ublk: error: cannot remove ublkb0, nor any other device whose file is gone: there is no configuration file at all in $PWD/conf" err
+		grep -q 'hint: if a file system belongs there, mount it; if they are to go: ublk del DEV' err
+		[ ! -s out ]
+	done
+	[ "$(column_of 0 STATE) $(column_of 1 STATE)" = 'live live' ]
+	# What is hidden, or has another name, is none.
+	touch conf/.a.conf conf/a.conf.old
+	applies 1 --prune
+	mount --bind kept conf
+	rm conf/a.conf
+	applies 0 --prune
+	grep -qE '^a +removed' out
+	ublk del b
+	# Nothing to remove is no error.
+	rm conf/b.conf
+	applies 0 --prune
+}
+
+@test "--prune knows a file's folder by whatever path it was given" {
+	mkdir bound
+	mount --bind conf bound
+	at_end unmount "$PWD/bound"
+	ln -s conf linked
+	ublk add --config bound/a.conf
+	ublk add --config linked/b.conf
+	printf 'type = null\n' >conf/c.conf
+	# Of another folder, though of this name.
+	mkdir -p other/conf
+	printf 'type = null\n' >other/conf/d.conf
+	ublk add --config other/conf/d.conf
+	rm conf/[ab].conf other/conf/d.conf
+	applies 0 --prune
+	grep -qE '^a +removed' out
+	grep -qE '^b +removed' out
+	[ "$(ublk list -o NAME | sort | xargs)" = 'NAME c d' ]
+	ublk del c d
+}
+
 @test "many applies at once make each device once" {
 	for i in {0..5}; do
 		printf 'type = null\n' >"conf/n$i.conf"
