@@ -370,6 +370,7 @@ bound()
 		[[ $output == "ublk: error: $full"*'hint: have root allow more: echo 4096 >/sys/module'* ]]
 	done
 	ublk add -t null
+	user_ublk del --all
 	ublk del --all
 }
 
