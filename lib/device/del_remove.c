@@ -6,6 +6,7 @@
 #include "base/fault.h"
 #include "device/same.h"
 #include "device/served_by.h"
+#include "process/files.h"
 #include "process/process.h"
 #include "record/store.h"
 

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "kernel/sysfs.h"
+#include "process/files.h"
 #include "process/process.h"
 
 static uint64_t find_rdev(const struct ublksrv_ctrl_dev_info *info,

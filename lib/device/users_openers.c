@@ -1,15 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * Users that are processes: those whose descriptors or, as root sees it, mappings lead to the device.
- * What shows nowhere: a descriptor that is registered with io_uring or on its way through a socket, and
- * closed; and one of a thread that does not share its process's.
- */
+/* Users that are processes: those whose descriptors or, as root sees it, mappings lead to the device. */
 #include "device/users_internal.h"
 
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -18,6 +12,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "kernel/sysfs.h"
+#include "process/files.h"
 #include "process/process.h"
 
 /* How far a program that a rule of udev has started may be from its worker. */
@@ -55,16 +50,25 @@ static bool is_udev(int32_t pid, const char *name)
 	return false;
 }
 
-static int add_opener(const struct ub_nodes *nodes, const struct statx *stx, int32_t pid,
-		      struct ub_users *users)
+/* A look at one process. */
+struct opener {
+	const struct ub_nodes *nodes;
+	struct ub_users *users;
+	int32_t pid;
+};
+
+static int add_opener(void *arg, const struct statx *stx)
 {
+	const struct opener *opener = arg;
+	struct ub_users *users = opener->users;
+	int32_t pid = opener->pid;
 	const struct ub_node *node;
 	char name[64];
 	int ret;
 
 	if (!S_ISBLK(stx->stx_mode))
 		return 0;
-	node = ub_nodes_by_devt(nodes, stx->stx_rdev_major, stx->stx_rdev_minor);
+	node = ub_nodes_by_devt(opener->nodes, stx->stx_rdev_major, stx->stx_rdev_minor);
 	if (!node || pid == node->except[0] || pid == node->except[1] || is_known(users, node, pid))
 		return 0;
 	if (ub_sysfs_line(name, sizeof(name), "/proc/%d/comm", pid) <= 0)
@@ -75,45 +79,12 @@ static int add_opener(const struct ub_nodes *nodes, const struct statx *stx, int
 	return ret;
 }
 
-/* One of a process's folders of what it has open. Return: 0 or a negative errno. */
-static int scan_links(int procfd, const char *path, int32_t pid, const struct ub_nodes *nodes,
-		      struct ub_users *users)
-{
-	int fd = openat(procfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
-	struct dirent *entry;
-	int ret = 0;
-
-	if (!dir) {
-		ret = -errno;
-		ub_close(&fd);
-		return ret;
-	}
-	while (!ret && (errno = 0, entry = readdir(dir))) {
-		struct statx stx;
-
-		/* Follows the link without opening anything; and as no file system is asked for news,
-		 * one that hangs can't hold this up. What does not let root look at it, as a user's own
-		 * may, is no device. */
-		if (entry->d_name[0] == '.')
-			continue;
-		if (statx(fd, entry->d_name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) == 0)
-			ret = add_opener(nodes, &stx, pid, users);
-		else if (errno == ENOMEM)
-			ret = -errno;
-	}
-	if (!ret && !entry)
-		ret = -errno;
-	(void)closedir(dir);
-	return ret;
-}
-
 /* Looks through @folder of all processes. Return: 0 or a negative errno. */
 static int scan_processes(const char *folder, const struct ub_nodes *nodes, struct ub_users *users)
 {
+	struct opener opener = {.nodes = nodes, .users = users};
 	DIR *proc = opendir("/proc");
 	struct dirent *entry;
-	char path[64];
 	uint64_t pid;
 	int ret = 0;
 
@@ -122,13 +93,11 @@ static int scan_processes(const char *folder, const struct ub_nodes *nodes, stru
 	while (!ret && (errno = 0, entry = readdir(proc))) {
 		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) != 0 || (int32_t)pid == getpid())
 			continue;
-		(void)snprintf(path, sizeof(path), "%.20s/%s", entry->d_name, folder);
-		ret = scan_links(dirfd(proc), path, (int32_t)pid, nodes, users);
+		opener.pid = (int32_t)pid;
+		ret = ub_process_each_open(opener.pid, folder, add_opener, &opener);
 		if (ret == -EACCES || ret == -EPERM) {
 			users->forbidden = true;
 			ret = 0;
-		} else if (ret == -ENOENT || ret == -ESRCH) {
-			ret = 0; /* it is gone */
 		}
 	}
 	if (!ret && !entry)

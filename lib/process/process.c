@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "process/process.h"
 
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -10,7 +9,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
-#include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -134,6 +132,14 @@ bool ub_process_is_alive(int32_t pid, uint64_t start_time)
 	return fd >= 0 && ub_process_wait(fd, 0) == -ETIMEDOUT;
 }
 
+bool ub_process_first_thread_has_ended(int32_t pid)
+{
+	char text[STAT_SIZE];
+	const char *p = read_stat(pid, text) == 0 ? strrchr(text, ')') : NULL;
+
+	return p && strncmp(p, ") Z", 3) == 0;
+}
+
 /* The signal that ends it, or what it gave to exit, in the second byte; or, as one that was stopped or is
  * traced, the signal that did that. */
 static bool is_of_an_end(uint64_t exit_code)
@@ -245,52 +251,4 @@ bool ub_process_sees_all(void)
 bool ub_process_hides_others(void)
 {
 	return access("/proc/1", F_OK) != 0;
-}
-
-int ub_process_has_open(int32_t pid, uint64_t rdev)
-{
-	struct dirent *entry;
-	bool found = false;
-	char path[32];
-	DIR *dir;
-
-	(void)snprintf(path, sizeof(path), "/proc/%d/fd", pid);
-	dir = opendir(path);
-	if (!dir)
-		return errno == ENOENT || errno == ESRCH ? 0 : -errno;
-	while (!found && (entry = readdir(dir))) {
-		struct statx stx;
-
-		/* No file system is asked, so none that hangs can hold this up. */
-		if (statx(dirfd(dir), entry->d_name, AT_STATX_DONT_SYNC, STATX_TYPE, &stx) != 0)
-			continue;
-		found = S_ISCHR(stx.stx_mode) &&
-			makedev(stx.stx_rdev_major, stx.stx_rdev_minor) == rdev;
-	}
-	(void)closedir(dir);
-	return found;
-}
-
-int32_t ub_process_find_open(uint64_t rdev, bool *ret_all)
-{
-	DIR *dir = opendir("/proc");
-	struct dirent *entry;
-	uint64_t pid;
-	int32_t found = 0;
-
-	*ret_all = dir && ub_process_sees_all() && !ub_process_hides_others();
-	while (dir && !found && (entry = readdir(dir))) {
-		int has;
-
-		if (ub_parse_u64(entry->d_name, INT32_MAX, &pid) != 0 || (pid_t)pid == getpid())
-			continue;
-		has = ub_process_has_open((int32_t)pid, rdev);
-		if (has > 0)
-			found = (int32_t)pid;
-		else if (has < 0)
-			*ret_all = false;
-	}
-	if (dir)
-		(void)closedir(dir);
-	return found;
 }

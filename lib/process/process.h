@@ -30,6 +30,9 @@ bool ub_process_is_alive(int32_t pid, uint64_t start_time);
  * kernel does not let end yet: it counts as alive until then. */
 bool ub_process_is_ending(int32_t pid);
 
+/* Has its first thread ended, whose number it has? Others may go on. */
+bool ub_process_first_thread_has_ended(int32_t pid);
+
 /* Has this process a number of its own in a namespace of processes, other than the machine's? */
 bool ub_process_in_namespace(void);
 
@@ -56,11 +59,3 @@ bool ub_process_sees_all(void);
 
 /* Does /proc leave out those of other users? */
 bool ub_process_hides_others(void);
-
-/* Has the process the character device @rdev open? Return: 1, 0 (also if there is no such process),
- * or a negative errno when that can't be seen. */
-int ub_process_has_open(int32_t pid, uint64_t rdev);
-
-/* Looks for a process, other than this one, that has it open. @ret_all: every process that can be
- * seen could be asked. Return: it, or 0. */
-int32_t ub_process_find_open(uint64_t rdev, bool *ret_all);

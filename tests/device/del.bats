@@ -554,3 +554,25 @@ time.sleep(1000)' "$1" &
 	wait "$holder" || true
 	ublk del "$dev"
 }
+
+# first_thread_ends DEV: another one of that process has it open; it is $holder.
+first_thread_ends()
+{
+	python3 -c '
+import ctypes, sys, threading, time
+disk = open(sys.argv[1], "rb")
+threading.Thread(target=time.sleep, args=(1000,), daemon=True).start()
+ctypes.CDLL(None).pthread_exit(None)' "$1" 3>&- &
+	holder=$!
+	# Then it counts as gone.
+	wait_for 20 is_gone "$holder"
+}
+
+@test "a device that a process has open whose first thread has ended is refused, with that process" {
+	dev=$(ublk add -t null)
+	first_thread_ends "$dev"
+	refused "$dev" "open by python3 ($holder)"
+	kill -KILL "$holder"
+	wait "$holder" || true
+	ublk del "$dev"
+}

@@ -378,7 +378,10 @@ bound()
 	fs_on "$(make_ram_disk 16)" ext4 "$root/e"
 	records=$root/e/records
 	install -d -o "$USER_ID" -g "$USER_ID" -m 700 "$records"
-	run -1 as "$USER_ID" dd if=/dev/zero of="$records/full" bs=4k
+	for size in 1M 4k 1k; do
+		run -1 as "$USER_ID" dd if=/dev/zero of="$records/full" bs="$size" oflag=append conv=notrunc
+	done
+	stat -f "$records"
 	(($(stat -f -c '%f > 0 && %a == 0' "$records")))
 	run -1 as "$USER_ID" env UBLK_RUNTIME_DIR="$records" "$bin/ublk" doctor
 	[[ $output == *"bad   records     cannot write to $records: No space left on device"* ]]

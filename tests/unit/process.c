@@ -22,6 +22,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "process/helper.h"
+#include "process/files.h"
 #include "process/process.h"
 
 #define FIELDS_3_TO_21 "S 1 812 812 0 -1 4194560 1 2 3 4 5 6 7 8 20 0 4 0"
@@ -209,6 +210,36 @@ static void an_open_device_shows(void **state)
 	ub_close(&fd);
 	assert_int_equal(ub_process_has_open(getpid(), st.st_rdev), 0);
 	assert_int_equal(ub_process_has_open(INT32_MAX, st.st_rdev), 0);
+}
+
+/* Before Linux 7.0 it shows only with a thread that goes on. */
+static void an_open_device_shows_though_the_first_thread_has_ended(void **state)
+{
+	int64_t deadline = ub_now_ms() + 10000;
+	pthread_t thread;
+	struct stat st;
+	bool all;
+	pid_t pid;
+
+	(void)state;
+	assert_int_equal(stat("/dev/full", &st), 0);
+	pid = fork();
+	if (pid == 0) {
+		(void)open("/dev/full", O_RDONLY | O_CLOEXEC);
+		(void)pthread_create(&thread, NULL, wait_for_ever, NULL);
+		(void)syscall(SYS_exit, 0);
+	}
+	assert_false(ub_process_first_thread_has_ended(getpid()));
+	while (!ub_process_first_thread_has_ended(pid) && ub_left_ms(deadline) > 0)
+		(void)usleep(1000);
+	assert_true(ub_process_first_thread_has_ended(pid));
+	assert_int_equal(ub_process_has_open(pid, st.st_rdev), 1);
+	assert_int_equal(ub_process_find_open(st.st_rdev, &all), pid);
+	assert_int_equal(kill(pid, SIGKILL), 0);
+	assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+	/* All of it has ended, and is to be reaped yet. */
+	assert_int_equal(ub_process_has_open(pid, st.st_rdev), 0);
+	assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static int count_descriptors(const void *arg)
@@ -405,6 +436,7 @@ int main(void)
 		cmocka_unit_test(one_that_is_stopped_is_not_ending),
 		cmocka_unit_test(no_id_is_no_process),
 		cmocka_unit_test(an_open_device_shows),
+		cmocka_unit_test(an_open_device_shows_though_the_first_thread_has_ended),
 		cmocka_unit_test(a_helper_has_nothing_open_and_answers),
 		cmocka_unit_test(a_helper_can_ask),
 		cmocka_unit_test(a_helper_does_not_wait_for_ever),
