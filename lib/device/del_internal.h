@@ -52,7 +52,8 @@ struct ub_del_run {
 	int kill_code;          /* what came of that */
 	struct ub_ctrl_cmd cmd; /* of the deletion, on a ring of its own */
 	struct ub_ctrl *deleter;
-	int64_t again; /* when it is looked for again */
+	bool cancelled; /* the deletion */
+	int64_t again;  /* when it is looked for again */
 	int pause_ms;
 	bool killed; /* its server, since the number stayed taken */
 };
@@ -69,7 +70,7 @@ int ub_del_end_server(struct ub_del_run *d);
 
 /* del_remove.c: a stopped device goes. */
 int ub_del_begin_remove(struct ub_del_run *d);
-/* The driver has answered, or its time is over: given up, the device is deleted all the same. */
+/* The driver has answered, or its time is over. */
 int ub_del_end_remove(struct ub_del_run *d);
 /* It is deleted; what remains is the number, as long as somebody has a node open. */
 int ub_del_look_again(struct ub_del_run *d);

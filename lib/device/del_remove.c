@@ -12,6 +12,8 @@
 
 /* What the deletion of a stopped device has at the least, and one that nobody waits for. */
 #define DELETE_MS 1000
+/* How long a cancelled one has to end. */
+#define CANCEL_MS 1000
 /* How often it is looked whether a deleted device has gone: a grace period takes some milliseconds. */
 #define FIRST_PAUSE_MS 2
 #define LAST_PAUSE_MS 50
@@ -109,15 +111,39 @@ static int still_open(struct ub_del_run *d)
 			    d->name, pid, ub_del_force_kills(d));
 }
 
+/* The deletion was given up. Until the driver has its lock (ublk_ctrl_del_dev()) that leaves the device as
+ * it is; from then on it is deleted, whoever waits. */
+static int end_given_up(struct ub_del_run *d)
+{
+	struct ublksrv_ctrl_dev_info now;
+	int ret = ub_same_info(d->ctrl, &d->dev->info, &now);
+
+	if (ret == 0 && !ub_dev_is_going(d->dev->id))
+		return ub_fail_text(d->err, UB_STAGE_DEL, -ETIMEDOUT,
+				    "cannot remove %s in time: it is stopped, and the driver is "
+				    "busy with another deletion",
+				    d->name);
+	if (ret && ret != -ENODEV)
+		return fail_delete(d, ret);
+	await_number(d, ret == 0);
+	return 0;
+}
+
 int ub_del_end_remove(struct ub_del_run *d)
 {
 	int ret = 0;
+	bool ended = ub_ctrl_done(d->deleter, &ret);
 
-	if (!ub_ctrl_done(d->deleter, &ret)) {
-		if (ub_left_ms(d->until))
-			return 0;
+	if (!ended && ub_left_ms(d->until))
+		return 0;
+	if (!ended && !d->cancelled) {
 		ub_ctrl_cancel(d->deleter);
+		d->cancelled = true;
+		ub_del_enter(d, UB_DEL_DELETES, CANCEL_MS);
+		return 0;
 	}
+	if (!ended || ret == -EINTR || ret == -ECANCELED)
+		return end_given_up(d);
 	if (ret < 0 && ret != -ENODEV)
 		return fail_delete(d, ret);
 	await_number(d, ret == 0);

@@ -64,6 +64,14 @@ bool ub_dev_has_disk(uint32_t id)
 	return access(path, F_OK) == 0 || access("/sys/block", F_OK) != 0;
 }
 
+bool ub_dev_is_going(uint32_t id)
+{
+	char path[64];
+
+	(void)snprintf(path, sizeof(path), CHAR_CLASS "/ublkc%u", id);
+	return access(path, F_OK) != 0;
+}
+
 bool ub_dev_is_orphan(const struct ub_dev *dev)
 {
 	return dev->info.state == UBLK_S_DEV_DEAD && dev->server.answer == UB_SERVED_NO;

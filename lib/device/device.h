@@ -69,5 +69,8 @@ bool ub_dev_is_live(const struct ub_dev *dev);
 /* It has a disk, as sysfs says, or there is no sysfs: the driver says "live" before that. */
 bool ub_dev_has_disk(uint32_t id);
 
+/* It is being deleted, or there is no sysfs: its number is freed with the last close of its node. */
+bool ub_dev_is_going(uint32_t id);
+
 /* No server and no way to get one: dead, or its server died without recovery. */
 bool ub_dev_is_orphan(const struct ub_dev *dev);

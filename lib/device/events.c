@@ -234,20 +234,12 @@ static void forget_others(struct ub_events *e)
 		e->servers[i].seen = false;
 }
 
-/* It is deleted, and its number is freed with the last close, of which nobody tells. */
-static bool is_going(uint32_t id)
-{
-	char path[64];
-
-	(void)snprintf(path, sizeof(path), "/sys/class/ublk-char/ublkc%u", id);
-	return access(path, F_OK) != 0;
-}
-
 /* The driver's word, its disk and its server's life do not fit together: one of them is about to
  * change. */
 static bool is_settling(const struct ub_dev *dev)
 {
-	if (is_going(dev->id))
+	/* Of the last close of a deleted one nobody tells. */
+	if (ub_dev_is_going(dev->id))
 		return true;
 	if (dev->info.state == UBLK_S_DEV_LIVE)
 		return !ub_dev_is_live(dev) || !ub_dev_has_disk(dev->id);

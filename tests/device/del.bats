@@ -367,6 +367,34 @@ hang()
 	ends_with 0 "$del"
 }
 
+# is_in_kernel PID: a thread of it is in the kernel, for something that no signal ends.
+is_in_kernel()
+{
+	local stat file
+	for file in "/proc/$1/task/"*/stat; do
+		read -r stat 2>/dev/null <"$file" && [[ ${stat##*) } == D* ]] && return
+	done
+	return 1
+}
+
+@test "a deletion that the driver has not come to in time is no deletion: status 7, and the device is there" {
+	dev=$(ublk add -t null --recovery none)
+	other=$(ublk add -t null)
+	hang "$dev"
+	"$TOP/tests/device/delete-live" 0 >deleted 3>&- &
+	deleter=$!
+	wait_for 20 is_in_kernel "$deleter"
+	in_time 30 ublk del --async --timeout 2 "$other"
+	[ "$status" -eq 7 ] || { echo "$output"; false; }
+	[[ $output == "ublk: error: cannot remove ublkb1 in time: it is stopped, and the driver is busy with another deletion"* ]]
+	is_state "$other" dead
+	let_go_on "$stopped"
+	ends_with 0 "$deleter"
+	[ "$(cat deleted)" -eq 0 ]
+	ublk del --if-exists "$other"
+	wait_for 10 nothing_left
+}
+
 @test "a hung server holds up nobody else's device" {
 	for ((i = 0; i < 40; i++)); do
 		ublk add -n "$i" -t null >/dev/null
