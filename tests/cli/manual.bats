@@ -273,6 +273,12 @@ prose()
 	done
 }
 
+@test "the manual's date is that of the release" {
+	local day
+	day=$(sed -n 's/^ -- .*>  //p' "$TOP/lib/packaging/changelog" | head -n 1)
+	grep -qF "\"$(date -u -d "$day" +%F)\"" "$BUILD/man/ublk.8"
+}
+
 @test "without scdoc there is no manual, and nothing else is missing" {
 	cmake -S "$TOP" -B "$BATS_TEST_TMPDIR/none" -DUB_TESTS=OFF -DUB_SCDOC=OFF >"$BATS_TEST_TMPDIR/log"
 	cmake --build "$BATS_TEST_TMPDIR/none" --target help | sed 's/^\.\.\. //' | grep -xE 'ublk|ublk-server|manual' |
