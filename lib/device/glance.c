@@ -5,17 +5,16 @@
 #include <stdlib.h>
 
 #include "base/clean.h"
+#include "device/ask.h"
 #include "device/device.h"
-#include "kernel/ctrl.h"
 
-/* GET_DEV_INFO takes no lock: it answers also for a device whose server hangs. */
-static bool look(struct ub_ctrl *ctrl, struct ub_glance *glance)
+/* Return: whether it is to be told of. */
+static bool look(const struct ub_asked_info *asked, struct ub_glance *glance)
 {
-	if (!ctrl)
-		return true;
-	if (ub_ctrl_get_info(ctrl, glance->id, &glance->info) != 0)
-		return false;
+	if (asked->answer != UB_ASKED_TOLD)
+		return asked->answer == UB_ASKED_NOTHING;
 	glance->known = true;
+	glance->info = asked->info;
 	if (glance->info.ublksrv_flags)
 		(void)ub_record_glance(glance->id, glance->info.ublksrv_flags, &glance->record);
 	return true;
@@ -23,23 +22,22 @@ static bool look(struct ub_ctrl *ctrl, struct ub_glance *glance)
 
 int ub_glance_list(struct ub_glance **ret_list, size_t *ret_count)
 {
-	_cleanup_(ub_ctrl_closep)
-	struct ub_ctrl *ctrl = NULL;
 	_cleanup_free_ uint32_t *ids = NULL;
+	_cleanup_free_ struct ub_asked_info *infos = NULL;
 	struct ub_glance *list;
 	size_t id_count, count = 0;
 	int ret = ub_dev_list_ids(&ids, &id_count);
 
 	if (ret)
 		return ret;
-	list = calloc(id_count + 1, sizeof(*list));
+	infos = calloc(id_count + 1, sizeof(*infos));
+	list = infos ? calloc(id_count + 1, sizeof(*list)) : NULL;
 	if (!list)
 		return -ENOMEM;
-	if (id_count)
-		(void)ub_ctrl_open(&ctrl, NULL);
+	ub_ask_infos(ids, id_count, infos);
 	for (size_t i = 0; i < id_count; i++) {
 		list[count].id = ids[i];
-		count += look(ctrl, &list[count]);
+		count += look(&infos[i], &list[count]);
 	}
 	*ret_list = list;
 	*ret_count = count;

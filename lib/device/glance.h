@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * All devices at a glance: what a person needs to choose one, for a tenth of what device.h's list
- * costs, and for people without rights as well. Starts no process and waits for no device.
+ * costs, and for people without rights as well. Waits for no device, and not for a driver that hangs.
  */
 #pragma once
 
@@ -21,7 +21,7 @@ struct ub_glance {
 
 /*
  * By ascending id. Where the driver lets this user ask, those are left out that he may not ask
- * about; where it does not, all are there, and none is known.
+ * about; where it does not, or does not answer, all are there, and none is known.
  * Return: 0 with @ret_list, for ub_glance_list_free(), or a negative errno.
  */
 int ub_glance_list(struct ub_glance **ret_list, size_t *ret_count);

@@ -312,8 +312,10 @@ int ub_ctrl_get_info(struct ub_ctrl *ctrl, uint32_t id, struct ublksrv_ctrl_dev_
 		.len = sizeof(info),
 		.unprivileged = true, /* this command wants the path on every device */
 	};
-	int ret = ub_ctrl_run(ctrl, &cmd, UB_CTRL_NO_TIMEOUT);
+	int ret = ub_fault("info");
 
+	if (!ret)
+		ret = ub_ctrl_run(ctrl, &cmd, UB_CTRL_NO_TIMEOUT);
 	if (ret == -ENOENT || ret == -EPERM || ret == -EINVAL) {
 		/* No usable node in /dev: a container, perhaps. */
 		cmd.op = UBLK_U_CMD_GET_DEV_INFO;
