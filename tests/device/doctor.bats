@@ -105,7 +105,8 @@ is_loaded()
 	unload
 	"$UBLK" add -t null --foreground >front.log 2>&1 &
 	front=$!
-	wait_for 20 is_state 0 live
+	# The driver says live before the disk could be opened.
+	wait_for 20 grep -q serving front.log
 	ublk del 0
 	wait "$front"
 }
