@@ -25,7 +25,7 @@ in_each_shell()
 		load
 		"$1"
 		# It is still to be talked to.
-		completes 'ublk feat' 'ublk features '
+		completes 'ublk feat' 'ublk features'
 	done
 	# Nor is anybody left who waits.
 	wait_for 10 no_completion_runs

@@ -31,6 +31,6 @@ load completions
 		esac
 		press C-c
 		clear_line
-		completes 'ublk feat' 'ublk features '
+		completes 'ublk feat' 'ublk features'
 	done
 }
