@@ -10,13 +10,16 @@
 
 #include "base/caps.h"
 #include "base/clean.h"
+#include "device/links.h"
 #include "device/namespace.h"
 #include "device/quota.h"
+#include "device/udev.h"
 #include "machine.h"
 #include "process/process.h"
 #include "process/program.h"
 
 #define RULES "60-ublk.rules"
+#define IDENTITY_RULES "59-ublk.rules"
 #define SYSTEMD "/run/systemd/system"
 
 void ub_check_program(struct ub_doctor *doctor)
@@ -37,29 +40,8 @@ void ub_check_program(struct ub_doctor *doctor)
 		ub_doctor_good(doctor, "devices are served by %.500s", path);
 }
 
-enum rules { RULES_NONE, RULES_EMPTY, RULES_THERE };
-
-/* A file in an earlier folder stands in for those of the same name. @ret_path: it, as it is told. */
-static enum rules find_rules(const char **ret_path)
-{
-	static const char *const paths[] = {
-		"/etc/udev/rules.d/" RULES,           "/run/udev/rules.d/" RULES,
-		"/usr/local/lib/udev/rules.d/" RULES, "/usr/lib/udev/rules.d/" RULES,
-		"/lib/udev/rules.d/" RULES,
-	};
-	struct stat st;
-
-	for (size_t i = 0; i < UB_ARRAY_SIZE(paths); i++) {
-		*ret_path = paths[i];
-		/* A link to /dev/null is no less empty. */
-		if (stat(paths[i], &st) == 0)
-			return S_ISREG(st.st_mode) && st.st_size ? RULES_THERE : RULES_EMPTY;
-	}
-	return RULES_NONE;
-}
-
 /* An ordinary user's device is no use until udev has opened its nodes to him. */
-static void check_user_udev(struct ub_doctor *doctor, bool runs, enum rules rules)
+static void check_user_udev(struct ub_doctor *doctor, bool runs, enum ub_udev_rules rules)
 {
 	struct ub_error err = {0};
 
@@ -72,17 +54,17 @@ static void check_user_udev(struct ub_doctor *doctor, bool runs, enum rules rule
 		(void)ub_fail_text(&err, UB_STAGE_CHAR, -EACCES,
 				   "cannot use a device: udev has %s " RULES
 				   ", by which it would open its node to user %u",
-				   rules == RULES_EMPTY ? "an empty" : "no", geteuid());
+				   rules == UB_UDEV_RULES_EMPTY ? "an empty" : "no", geteuid());
 	ub_doctor_bad(doctor, &err);
 }
 
 void ub_check_udev(struct ub_doctor *doctor)
 {
-	bool runs = access("/run/udev/control", F_OK) == 0;
-	const char *path;
-	enum rules rules = find_rules(&path);
+	const char *folder, *links;
+	enum ub_udev_rules rules = ub_udev_find_rules(RULES, &folder);
+	bool runs = ub_udev_runs();
 
-	if (ub_ctrl_is_unprivileged() && (!runs || rules != RULES_THERE))
+	if (ub_ctrl_is_unprivileged() && (!runs || rules != UB_UDEV_RULES_THERE))
 		check_user_udev(doctor, runs, rules);
 	else if (!runs)
 		ub_doctor_note(doctor,
@@ -91,15 +73,24 @@ void ub_check_udev(struct ub_doctor *doctor)
 				       : "start udev, as by: /lib/systemd/systemd-udevd --daemon",
 			       "does not run: only root can have devices, and there are no links "
 			       "to them in /dev/disk");
-	else if (rules == RULES_NONE)
+	else if (rules == UB_UDEV_RULES_NONE)
 		ub_doctor_note(doctor,
 			       "install ublk's " RULES
 			       " in /etc/udev/rules.d, then: udevadm control --reload",
 			       "runs without ublk's rules: only root can have devices");
-	else if (rules == RULES_EMPTY)
-		ub_doctor_good(doctor, "runs, and %s keeps ordinary users from devices", path);
+	else if (ub_udev_find_rules(IDENTITY_RULES, &links) != UB_UDEV_RULES_THERE ||
+		 ub_udev_find_rules(UB_LINKS_RULES, &links) != UB_UDEV_RULES_THERE)
+		ub_doctor_note(doctor,
+			       "install ublk's " IDENTITY_RULES " and " UB_LINKS_RULES
+			       " beside it, then: udevadm control --reload",
+			       "runs, with %s/" RULES
+			       " alone: there are no links to devices in /dev/disk",
+			       folder);
+	else if (rules == UB_UDEV_RULES_EMPTY)
+		ub_doctor_good(doctor, "runs, and %s/" RULES " keeps ordinary users from devices",
+			       folder);
 	else
-		ub_doctor_good(doctor, "runs, with %s", path);
+		ub_doctor_good(doctor, "runs, with %s/" RULES, folder);
 }
 
 void ub_check_privileges(struct ub_doctor *doctor)

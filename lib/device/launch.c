@@ -21,6 +21,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/handover.h"
+#include "device/links.h"
 #include "device/same.h"
 #include "process/inherit.h"
 #include "process/process.h"
@@ -34,6 +35,8 @@
 #define UNDO_MS 10000
 #define GRACE_MS 2000
 #define LET_GO_MS 2000
+/* How long udev may take to link a device that serves. */
+#define LINK_MS 10000
 
 struct ub_launch {
 	enum ub_launch_mode mode;
@@ -306,12 +309,31 @@ static int wait_ready(struct ub_launch *launch, int interrupt_fd, int timeout_ms
 	}
 }
 
+/* Whoever is told of a new device finds it by its name. One that has no link serves all the same: only an
+ * interruption is an error. */
+static int wait_link(const struct ub_record *record, uint32_t id, int64_t deadline,
+		     int interrupt_fd, struct ub_notes *notes, struct ub_error *err)
+{
+	int left = ub_left_ms(deadline), ret;
+
+	if (!record->spec.name || record->spec.no_wait || record->spec.unprivileged)
+		return 0;
+	ret = ub_links_await(record->spec.name, id, interrupt_fd, left < LINK_MS ? left : LINK_MS);
+	if (ret == -EINTR)
+		return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
+	if (ret && ret != -EOPNOTSUPP)
+		ub_note(notes, "udev has not made the link /dev/disk/by-ublk/%s: %s",
+			record->spec.name, strerror(-ret));
+	return 0;
+}
+
 int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int interrupt_fd,
 	      struct ub_launch **ret_launch, uint32_t *ret_id, struct ub_notes *notes,
 	      struct ub_error *err)
 {
 	_cleanup_(free_launchp)
 	struct ub_launch *launch = calloc(1, sizeof(*launch));
+	int64_t deadline = ub_now_ms() + (int64_t)record->spec.timeout_s * 1000;
 	_cleanup_close_ int handover_fd = -1;
 	int ret;
 
@@ -332,6 +354,8 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 	/* The server has the same deadline and says more about what it waits for: let it speak. */
 	ret = wait_ready(launch, interrupt_fd, (int)record->spec.timeout_s * 1000 + GRACE_MS,
 			 ret_id, notes, err);
+	if (!ret && mode == UB_LAUNCH_ADD)
+		ret = wait_link(record, *ret_id, deadline, interrupt_fd, notes, err);
 	if (ret) {
 		undo(launch);
 		if (stays(launch))

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/parse.h"
+#include "device/links.h"
 #include "device/same.h"
 #include "device/scheduler.h"
 #include "device/served_by.h"
@@ -142,8 +143,10 @@ static int scan(const struct errand *e)
 static int run_start(const struct errand *e)
 {
 	struct ub_error err = {0};
-	int ret = command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
+	int ret;
 
+	ub_links_clear(DEV_FD, e->info.dev_id);
+	ret = command(e, UBLK_U_CMD_START_DEV, (uint64_t)e->pid);
 	if (ret)
 		return ret;
 	(void)printf(LIVE "\n");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The server program: ublk-server HANDOVER_FD CHANNEL_FD [FRONT]. Started by `ublk`, not by people; by
- * itself for errands, and by udev to open a node to its owner.
+ * itself for errands, and by udev to open a node to its owner and to learn a disk's name.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -22,6 +22,7 @@
 #include "process/process.h"
 #include "record/json.h"
 #include "record/store.h"
+#include "server/describe.h"
 #include "server/errand.h"
 #include "server/own.h"
 #include "server/server.h"
@@ -179,6 +180,8 @@ int main(int argc, char **argv)
 		return server_errand_main(argv + 2);
 	if (argc == 3 && strcmp(argv[1], "own") == 0)
 		return server_own_main(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "describe") == 0)
+		return server_describe_main(argv[2], argv[3]);
 	if (argc == 3 && strcmp(argv[1], "log-dir") == 0)
 		return server_log_dir_main(argv[2]);
 	s.log.fd = -1;

@@ -16,12 +16,12 @@
 #include "device/device.h"
 #include "device/namespace.h"
 #include "device/quota.h"
+#include "device/udev.h"
 #include "server/server.h"
 
 /* How long udev may take for a node, and how often to look. */
 #define UDEV_MS 20000
 #define POLL_MS 10
-#define UDEV_SOCKET "/run/udev/control"
 
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
 {
@@ -226,7 +226,7 @@ static int add_device(struct server *s, struct ub_error *err)
 /* Whose node nobody opens to him can't even delete his device. */
 static int check_udev(const struct server *s, struct ub_error *err)
 {
-	if (!s->record.spec.unprivileged || access(UDEV_SOCKET, F_OK) == 0)
+	if (!s->record.spec.unprivileged || ub_udev_runs())
 		return 0;
 	return ub_fail_text(err, UB_STAGE_CHAR, -EACCES,
 			    "cannot add a device: udev, which would open its node to user %u, does "

@@ -11,6 +11,16 @@
 
 #define NAME_LENGTH_MAX 64
 
+/* NAME-partN is the link of a partition in /dev/disk/by-ublk. */
+static bool is_partition_name(const char *name)
+{
+	const char *digits = name + strlen(name);
+
+	while (digits > name && strchr("0123456789", digits[-1]))
+		digits--;
+	return *digits && digits - name >= 5 && strncmp(digits - 5, "-part", 5) == 0;
+}
+
 int ub_spec_check_name(const char *name, struct ub_error *err)
 {
 	static const char good[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -25,6 +35,9 @@ int ub_spec_check_name(const char *name, struct ub_error *err)
 					  "and no . or - at the start");
 	if (ub_parse_dev_id(name, &id) == 0 || strspn(name, "0123456789") == len)
 		return ub_fail_usage(err, "--name %s would be taken for a device's number", name);
+	if (is_partition_name(name))
+		return ub_fail_usage(err, "--name %s would be taken for a partition of a device",
+				     name);
 	return 0;
 }
 
