@@ -58,9 +58,17 @@ static void check_user_udev(struct ub_doctor *doctor, bool runs, enum ub_udev_ru
 	ub_doctor_bad(doctor, &err);
 }
 
+static bool has_link_rules(void)
+{
+	const char *folder;
+
+	return ub_udev_find_rules(IDENTITY_RULES, &folder) == UB_UDEV_RULES_THERE &&
+	       ub_udev_find_rules(UB_LINKS_RULES, &folder) == UB_UDEV_RULES_THERE;
+}
+
 void ub_check_udev(struct ub_doctor *doctor)
 {
-	const char *folder, *links;
+	const char *folder;
 	enum ub_udev_rules rules = ub_udev_find_rules(RULES, &folder);
 	bool runs = ub_udev_runs();
 
@@ -78,8 +86,7 @@ void ub_check_udev(struct ub_doctor *doctor)
 			       "install ublk's " RULES
 			       " in /etc/udev/rules.d, then: udevadm control --reload",
 			       "runs without ublk's rules: only root can have devices");
-	else if (ub_udev_find_rules(IDENTITY_RULES, &links) != UB_UDEV_RULES_THERE ||
-		 ub_udev_find_rules(UB_LINKS_RULES, &links) != UB_UDEV_RULES_THERE)
+	else if (!ub_ctrl_is_unprivileged() && !has_link_rules())
 		ub_doctor_note(doctor,
 			       "install ublk's " IDENTITY_RULES " and " UB_LINKS_RULES
 			       " beside it, then: udevadm control --reload",

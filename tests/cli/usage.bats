@@ -99,6 +99,7 @@ wrong()
 	wrong "its data dies with its server" add -t mem --size 1M --recovery requeue
 	wrong "--name 3 would be taken for a device's number" add -t null --name 3
 	wrong "--name ublkb3 would be taken for a device's number" add -t null --name ublkb3
+	wrong '--name x-part1 would be taken for a partition of a device' add -t null --name x-part1
 	wrong "--name takes letters, digits" add -t null --name ../x
 	wrong "is given twice" add -t null -q1 --queues=2
 	wrong "exclude each other" add -t null --foreground --no-wait

@@ -149,6 +149,38 @@ everybody_may_add()
 	ublk del "$dev"
 }
 
+# has_requests DEV: that its server has not answered.
+has_requests()
+{
+	[[ $(<"/sys/block/${1##*/}/inflight") =~ [1-9] ]]
+}
+
+# hang_under_udev DEV: a writer closes the device while its server does not answer, and dies.
+hang_under_udev()
+{
+	local server
+	server=$(server_of "$1")
+	kill -STOP "$server"
+	: <>"$1"
+	wait_for 20 has_requests "$1"
+	kill -KILL "$server"
+	wait_for 60 is_state "$1" quiesced
+}
+
+@test "a server that dies while udev reads its device keeps neither recover nor del, and udev goes on" {
+	make_image a.img 32M
+	dev=$(ublk add -t loop -f a.img --name hung)
+	udevadm settle
+	hang_under_udev "$dev"
+	ublk recover "$dev"
+	mkfs.ext4 -qF -L goes-on "$dev"
+	wait_for 20 leads_to /dev/disk/by-label/goes-on "$dev"
+	hang_under_udev "$dev"
+	ublk del --force "$dev"
+	udevadm settle
+	wait_for 20 no_links
+}
+
 @test "a name that can't be asked for at an event stays as it was" {
 	make_image a.img 32M
 	dev=$(ublk add -t loop -f a.img --name firm)
@@ -217,10 +249,10 @@ restore_control()
 	chown "$USER_ID" "$root/user/a.img"
 	roots=$(ublk add -t mem --size 1M --name wanted)
 	dev=$(user_ublk add -t loop -f a.img --name wanted)
-	before=$(awk '{ print $1 }' "/sys/block/${dev##*/}/stat")
 	udevadm trigger --action=change --settle "$dev"
 	udevadm settle
-	[ "$(awk '{ print $1 }' "/sys/block/${dev##*/}/stat")" -eq "$before" ]
+	# Nobody has read anything, from its first event on.
+	[ "$(awk '{ print $1 }' "/sys/block/${dev##*/}/stat")" -eq 0 ]
 	[ -z "$(links_of "$dev")" ]
 	udevadm info -q property "$dev" >properties
 	grep -qx UBLK_PROBE=no properties
@@ -261,11 +293,12 @@ restore_control()
 }
 
 @test "a udev that makes no link is told in a note, and the device serves" {
-	kill -STOP "$(pgrep -xo systemd-udevd)"
-	at_end pkill -CONT -xo systemd-udevd
+	udevd=$(pgrep -xo systemd-udevd)
+	kill -STOP "$udevd"
+	at_end kill -CONT "$udevd"
 	run -0 --separate-stderr ublk add -t mem --size 1M --name slow --timeout 5
 	[[ $stderr == "ublk: note: udev has not made the link $BY_NAME/slow: Connection timed out" ]]
-	kill -CONT "$(pgrep -xo systemd-udevd)"
+	kill -CONT "$udevd"
 	wait_for 20 leads_to "$BY_NAME/slow" "$output"
 	ublk del slow
 }

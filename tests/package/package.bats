@@ -43,11 +43,12 @@ files_below()
 		prefix=$(sed -n 's/^CMAKE_INSTALL_PREFIX:PATH=//p' "$build/CMakeCache.txt")
 		stage=$BATS_TEST_TMPDIR/${build##*/} root=$BATS_TEST_TMPDIR/${build##*/}$prefix
 		DESTDIR=$stage cmake --install "$build" >/dev/null
-		for file in sbin/ublk libexec/ublk/ublk-server lib/udev/rules.d/60-ublk.rules share/doc/ublk/copyright; do
+		for file in sbin/ublk libexec/ublk/ublk-server lib/udev/rules.d/{59,60,61}-ublk.rules share/doc/ublk/copyright; do
 			[[ -f $root/$file ]] || { echo "not there: $prefix/$file"; return 1; }
 		done
 		[[ -x $root/sbin/ublk && -x $root/libexec/ublk/ublk-server ]]
 		grep -qF "RUN+=\"$prefix/libexec/ublk/ublk-server own" "$root/lib/udev/rules.d/60-ublk.rules"
+		grep -qF "IMPORT{program}=\"$prefix/libexec/ublk/ublk-server describe" "$root/lib/udev/rules.d/59-ublk.rules"
 		grep -qF 'The above copyright notice and this permission notice' "$root/share/doc/ublk/copyright"
 		LC_ALL=C grep -qaP "\\x00$prefix/libexec\\x00" "$root/sbin/ublk"
 		empty 'not for all to read' "$(find "$stage" ! -perm -go=r)"
