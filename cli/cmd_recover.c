@@ -14,7 +14,7 @@
 
 struct recover_args {
 	struct ub_device_args devices;
-	bool foreground;
+	bool foreground, stay;
 	uint32_t timeout_s;
 	struct ub_interrupt interrupt;
 };
@@ -29,6 +29,8 @@ static const struct ub_opt options[] = {
 	  .help = "all devices of ours whose server died" },
 	{ .name = "foreground", .type = UB_OPT_FLAG, AT(foreground), .conflicts = "all",
 	  .help = "become the server of one device instead of starting one" },
+	{ .name = "stay", .type = UB_OPT_FLAG, AT(stay),
+	  .help = "leave the server in the control group that it is started in" },
 	{ .name = "timeout", .type = UB_OPT_U32, AT(timeout_s), .metavar = "SEC", .min = 1,
 	  .max = 86400, .help = "give up after so many seconds (default: 60)" },
 	UB_OPT_END,
@@ -58,6 +60,7 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 
 	dev->record.spec.timeout_s = args->timeout_s;
 	dev->record.spec.foreground = args->foreground;
+	dev->record.spec.stay |= args->stay;
 	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, args->interrupt.fd, &launch, &id, &notes,
 			err);
 	ub_out_notes(&notes);

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "budget/cgroup.h"
 #include "commands.h"
 #include "config.h"
 #include "device/scheduler.h"
@@ -84,6 +85,8 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 			    dev->id);
 	else
 		(void)ub_placement_find(dev, &detail.queues, &detail.queue_count);
+	if (dev->server.pid > 0)
+		detail.group = ub_cgroup_of(dev->server.pid);
 	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
 			 sizeof(detail.action));
 	ret = print(call, &detail);
@@ -93,6 +96,7 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	}
 	ub_placement_free(detail.queues, detail.queue_count);
 	ub_users_done(&detail.users);
+	free(detail.group);
 	return status;
 }
 

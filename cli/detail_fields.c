@@ -293,6 +293,7 @@ const struct ub_field ub_detail_fields[] = {
 	  .when = has_basic, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .fields = queue_fields,
 	  UB_LIST_AT(struct ub_dev_detail, queues, queue_count), .describe = describe_queue },
+	{ .key = "control_group", .type = UB_FIELD_STRING, UB_AT(struct ub_dev_detail, group) },
 	{ .key = "scheduler", .type = UB_FIELD_STRING, DETAIL(scheduler), .help = "I/O scheduler that the disk has now" },
 	{ .key = "idle_buffers", .type = UB_FIELD_STRING, .get = get_idle_buffers },
 	{ .key = "regions", .type = UB_FIELD_INCLUDE, .fields = ub_region_list_fields },

@@ -34,6 +34,7 @@ struct ub_dev_detail {
 	struct ub_users users;
 	struct ub_placement *queues;
 	size_t queue_count;
+	char *group;                          /* control group of the server; NULL: not known */
 	char scheduler[UB_SCHEDULER_MAX + 1]; /* of the disk; "" when not known */
 	char status[512];                     /* what is wrong; "" when nothing is */
 	char action[256];                     /* what to do about it */

@@ -6,7 +6,7 @@
 
 #include "base/clean.h"
 #include "base/parse.h"
-#include "budget/cgroup.h"
+#include "device/group.h"
 #include "budget/limits.h"
 #include "process/program.h"
 #include "spec/data_path.h"
@@ -181,7 +181,7 @@ static int make(struct view *view, const struct ub_ctrl *ctrl, struct ub_notes *
 	}
 	if (ctrl)
 		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl), notes);
-	ub_allowance_read(&allowance, ub_cgroup_memory_max());
+	ub_allowance_read(&allowance, ub_group_memory_max(spec->stay || spec->foreground));
 	ub_allowance_read_huge(&allowance);
 	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
 	if (ret)

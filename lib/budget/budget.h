@@ -29,7 +29,7 @@ struct ub_allowance {
 	uint64_t huge_free; /* neither used nor promised */
 };
 
-/* All but huge pages. @cgroup: ub_cgroup_memory_max(), which a server can't see any more. */
+/* All but huge pages. @cgroup: its group's memory.max, which a server can't see any more. */
 void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup);
 void ub_allowance_read_huge(struct ub_allowance *allowance);
 

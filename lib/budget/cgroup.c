@@ -65,22 +65,38 @@ int ub_cgroup_find(FILE *mountinfo, const char *path, char *buf, size_t size)
 	return -ENOENT;
 }
 
-uint64_t ub_cgroup_memory_max(void)
+char *ub_cgroup_of(int32_t pid)
 {
-	_cleanup_fclose_ FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	_cleanup_fclose_ FILE *groups = fopen("/proc/self/cgroup", "re");
+	_cleanup_fclose_ FILE *groups = NULL;
 	_cleanup_free_ char *line = NULL;
-	uint64_t least = UINT64_MAX, value;
-	char path[PATH_MAX] = "", text[32];
+	char path[32] = "/proc/self/cgroup";
 	size_t size = 0;
-	int top = -ENOENT;
 
+	if (pid)
+		(void)snprintf(path, sizeof(path), "/proc/%d/cgroup", pid);
+	groups = fopen(path, "re");
 	/* On a mixed machine it is one of several lines. */
-	while (mounts && groups && top < 0 && getline(&line, &size, groups) > 0) {
+	while (groups && getline(&line, &size, groups) > 0) {
 		line[strcspn(line, "\n")] = '\0';
 		if (strncmp(line, "0::", 3) == 0)
-			top = ub_cgroup_find(mounts, line + 3, path, sizeof(path));
+			return strdup(line + 3);
 	}
+	return NULL;
+}
+
+int ub_cgroup_path(const char *group, char *buf, size_t size)
+{
+	_cleanup_fclose_ FILE *mounts = fopen("/proc/self/mountinfo", "re");
+
+	return mounts ? ub_cgroup_find(mounts, group, buf, size) : -ENOENT;
+}
+
+uint64_t ub_cgroup_memory_max(const char *group)
+{
+	uint64_t least = UINT64_MAX, value;
+	char path[PATH_MAX], text[32];
+	int top = ub_cgroup_path(group, path, sizeof(path));
+
 	while (top >= 0 && (int)strlen(path) >= top) {
 		if (ub_sysfs_line(text, sizeof(text), "%s/memory.max", path) >= 0 &&
 		    ub_parse_u64(text, UINT64_MAX, &value) == 0 && value < least)

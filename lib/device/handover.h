@@ -13,6 +13,12 @@
 #define UB_HANDOVER_MAGIC 0x75626c6b68616e64ULL
 #define UB_HANDOVER_TEXT_MAX ((uint32_t)1 << 20)
 
+enum ub_begun {
+	UB_BEGUN_NOT,
+	UB_BEGUN,      /* the server has its task */
+	UB_BEGUN_NEVER /* nobody waits for it any more */
+};
+
 struct ub_handover {
 	uint64_t magic;
 	char version[24];
@@ -20,6 +26,13 @@ struct ub_handover {
 	uint32_t text_len;
 	uint32_t bound;    /* once committed, the device goes with the command line */
 	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */
+	/*
+	 * enum ub_begun: what starts the server may not come to that in time (device/spawn.h). Both sides
+	 * set it, each only if the other has not.
+	 */
+	_Atomic uint32_t begun;
+	char why_callers
+		[128]; /* why it has no control group of its own; "": it has, or needs none */
 	/*
 	 * The server, whose start has failed, undoes it as soon as its backing has given up the requests
 	 * that it has: it is not to be killed. The command line could not remove the device before

@@ -23,6 +23,7 @@
 #include "device/handover.h"
 #include "device/links.h"
 #include "device/same.h"
+#include "device/spawn.h"
 #include "process/inherit.h"
 #include "process/process.h"
 #include "kernel/ctrl.h"
@@ -42,9 +43,7 @@ struct ub_launch {
 	enum ub_launch_mode mode;
 	bool foreground; /* the server is this process's parent */
 	bool undone;     /* ... and has said that nothing is left */
-	pid_t pid;
-	int pidfd;
-	int channel;
+	struct ub_spawn server;
 	struct ub_handover *handover;
 	size_t handover_size;
 };
@@ -101,30 +100,10 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	return 0;
 }
 
-/* In the child, or to become the server: only async-signal-safe calls. @front: the process that
- * speaks for a server in the foreground, or 0. */
-static void exec_server(const char *path, int handover_fd, int channel_fd, pid_t front)
-{
-	char handover[12], channel[12], speaker[12], *environment[UB_ENVIRONMENT_MAX + 1];
-	char *const argv[] = {(char *)UB_SERVER_NAME, handover, channel, front ? speaker : NULL,
-			      NULL};
-	sigset_t none;
-
-	(void)snprintf(handover, sizeof(handover), "%d", handover_fd);
-	(void)snprintf(channel, sizeof(channel), "%d", channel_fd);
-	(void)snprintf(speaker, sizeof(speaker), "%d", front);
-	(void)fcntl(handover_fd, F_SETFD, 0);
-	(void)fcntl(channel_fd, F_SETFD, 0);
-	(void)sigemptyset(&none);
-	(void)sigprocmask(SIG_SETMASK, &none, NULL);
-	ub_inherit_environment(environment);
-	(void)execve(path, argv, environment);
-}
-
 static void free_launch(struct ub_launch *launch)
 {
-	ub_close(&launch->channel);
-	ub_close(&launch->pidfd);
+	ub_close(&launch->server.channel);
+	ub_close(&launch->server.pidfd);
 	if (launch->handover)
 		(void)munmap(launch->handover, launch->handover_size);
 	free(launch);
@@ -134,52 +113,6 @@ static void free_launchp(struct ub_launch **launch)
 {
 	if (*launch)
 		free_launch(*launch);
-}
-
-/* This process becomes the server, which a supervisor knows, and its child goes on. */
-static int change_places(struct ub_launch *launch, const char *path, int handover_fd,
-			 int channel_fd, struct ub_error *err)
-{
-	int ret = ub_fault("fork");
-	pid_t front;
-
-	launch->pid = getpid();
-	launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
-	front = ret ? -1 : fork();
-	if (front > 0) {
-		exec_server(path, handover_fd, channel_fd, front);
-		_exit(127);
-	}
-	return front == 0
-		       ? 0
-		       : ub_fail(err, UB_STAGE_SPAWN, ret ? ret : -errno, "cannot start a server");
-}
-
-static int spawn(struct ub_launch *launch, int handover_fd, struct ub_error *err)
-{
-	char path[PATH_MAX];
-	_cleanup_close_ int theirs = -1;
-	int pair[2];
-	int ret = ub_program_find_server(path);
-
-	if (ret)
-		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s", path);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a socket pair");
-	launch->channel = pair[0];
-	theirs = pair[1];
-	if (launch->foreground)
-		return change_places(launch, path, handover_fd, theirs, err);
-	ret = ub_fault("fork");
-	launch->pid = ret ? -1 : fork();
-	if (launch->pid == 0) {
-		exec_server(path, handover_fd, theirs, 0);
-		_exit(127);
-	}
-	if (launch->pid < 0)
-		return ub_fail(err, UB_STAGE_SPAWN, ret ? ret : -errno, "cannot start a server");
-	launch->pidfd = (int)syscall(SYS_pidfd_open, launch->pid, 0);
-	return 0;
 }
 
 static bool stays(const struct ub_launch *launch)
@@ -193,11 +126,11 @@ static bool wait_gone(struct ub_launch *launch)
 {
 	int ret;
 
-	if (ub_process_wait(launch->pidfd, UNDO_MS) != 0 && stays(launch))
+	if (ub_process_wait(launch->server.pidfd, UNDO_MS) != 0 && stays(launch))
 		return false;
-	ret = ub_process_end(launch->pid, launch->pidfd, 0, UNDO_MS);
+	ret = ub_process_end(launch->server.pid, launch->server.pidfd, 0, UNDO_MS);
 	/* In the foreground it is no child. */
-	return ret == -ECHILD ? ub_process_wait(launch->pidfd, 0) == 0 : ret != -ETIMEDOUT;
+	return ret == -ECHILD ? ub_process_wait(launch->server.pidfd, 0) == 0 : ret != -ETIMEDOUT;
 }
 
 /* In a helper: the driver lets go of a dead server's requests when its backing has. */
@@ -232,14 +165,14 @@ static void remove_left_device(struct ub_launch *launch)
 
 static void undo(struct ub_launch *launch)
 {
-	ub_close(&launch->channel);
+	ub_close(&launch->server.channel);
 	/* It waits for this process to say so. */
 	if (launch->foreground && launch->undone)
 		return;
 	/* A recovery that has begun to fetch goes on by itself, and is not to be killed. */
 	if (launch->mode == UB_LAUNCH_RECOVER) {
-		(void)ub_process_wait(launch->pidfd, LET_GO_MS);
-		(void)waitpid(launch->pid, NULL, WNOHANG);
+		(void)ub_process_wait(launch->server.pidfd, LET_GO_MS);
+		(void)waitpid(launch->server.pid, NULL, WNOHANG);
 		return;
 	}
 	if (wait_gone(launch))
@@ -257,7 +190,7 @@ static int take_message(struct ub_launch *launch, uint32_t *ret_id, struct ub_no
 			struct ub_error *err)
 {
 	struct ub_message msg;
-	ssize_t n = recv(launch->channel, &msg, sizeof(msg), 0);
+	ssize_t n = recv(launch->server.channel, &msg, sizeof(msg), 0);
 
 	if (n < 0)
 		return errno == EINTR ? 0
@@ -285,7 +218,7 @@ static int wait_ready(struct ub_launch *launch, int interrupt_fd, int timeout_ms
 		      struct ub_notes *notes, struct ub_error *err)
 {
 	struct pollfd fds[] = {
-		{.fd = launch->channel, .events = POLLIN},
+		{.fd = launch->server.channel, .events = POLLIN},
 		{.fd = interrupt_fd, .events = POLLIN},
 	};
 	int64_t deadline = ub_now_ms() + timeout_ms;
@@ -341,14 +274,15 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
 	launch->mode = mode;
 	launch->foreground = record->spec.foreground;
-	launch->channel = -1;
-	launch->pidfd = -1;
+	launch->server.channel = -1;
+	launch->server.pidfd = -1;
 	ret = ub_program_check_proc(err);
 	if (!ret)
 		ret = make_handover(mode, record, &handover_fd, &launch->handover,
 				    &launch->handover_size, err);
 	if (!ret)
-		ret = spawn(launch, handover_fd, err);
+		ret = ub_spawn_server(&launch->server, record, handover_fd, launch->handover,
+				      interrupt_fd, err);
 	if (ret)
 		return ret;
 	/* The server has the same deadline and says more about what it waits for: let it speak. */
@@ -360,7 +294,7 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 		undo(launch);
 		if (stays(launch))
 			ub_error_add(err, "; process %d removes it as soon as its backing answers",
-				     launch->pid);
+				     launch->server.pid);
 		return ret;
 	}
 	*ret_launch = UB_TAKE_PTR(launch);
@@ -370,7 +304,7 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 int ub_launch_commit(struct ub_launch *launch, int *ret_bond, struct ub_error *err)
 {
 	struct ub_message msg = {.type = UB_MESSAGE_COMMIT};
-	ssize_t n = send(launch->channel, &msg, sizeof(msg), MSG_NOSIGNAL);
+	ssize_t n = send(launch->server.channel, &msg, sizeof(msg), MSG_NOSIGNAL);
 
 	if (n != sizeof(msg)) {
 		(void)ub_fail_text(err, UB_STAGE_SERVER, -EPIPE,
@@ -379,7 +313,7 @@ int ub_launch_commit(struct ub_launch *launch, int *ret_bond, struct ub_error *e
 		return -EPIPE;
 	}
 	if (ret_bond)
-		*ret_bond = UB_TAKE_FD(launch->channel);
+		*ret_bond = UB_TAKE_FD(launch->server.channel);
 	free_launch(launch);
 	return 0;
 }

@@ -31,6 +31,8 @@
 #define FIRST_NAMESPACE 0xEFFFFFFCU
 /* ... and that of users (PROC_USER_INIT_INO). */
 #define FIRST_USERS 0xEFFFFFFDU
+/* ... and that of control groups (PROC_CGROUP_INIT_INO). */
+#define FIRST_GROUPS 0xEFFFFFFBU
 
 /* Field @index of the numbers behind the name. */
 static int parse_field(const char *text, int index, uint64_t *ret_value)
@@ -196,6 +198,13 @@ bool ub_process_in_user_namespace(void)
 	return own && own != FIRST_USERS;
 }
 
+bool ub_process_in_group_namespace(void)
+{
+	ino_t own = namespace_of("/proc/self/ns/cgroup");
+
+	return own && own != FIRST_GROUPS;
+}
+
 int ub_process_signal(int pidfd, int sig)
 {
 	return syscall(SYS_pidfd_send_signal, pidfd, sig, NULL, 0) == 0 ? 0 : -errno;
@@ -237,15 +246,19 @@ int ub_process_end(int32_t child, int pidfd, int patience_ms, int kill_ms)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : -EINTR;
 }
 
-bool ub_process_sees_all(void)
+bool ub_process_knows_itself(void)
 {
 	char self[16];
 	ssize_t len = readlink("/proc/self", self, sizeof(self) - 1);
 	uint64_t pid;
 
 	self[len < 0 ? 0 : len] = '\0';
-	return ub_parse_u64(self, INT32_MAX, &pid) == 0 && (pid_t)pid == getpid() &&
-	       own_namespace() == FIRST_NAMESPACE;
+	return ub_parse_u64(self, INT32_MAX, &pid) == 0 && (pid_t)pid == getpid();
+}
+
+bool ub_process_sees_all(void)
+{
+	return ub_process_knows_itself() && own_namespace() == FIRST_NAMESPACE;
 }
 
 bool ub_process_hides_others(void)

@@ -36,6 +36,12 @@ bool ub_process_first_thread_has_ended(int32_t pid);
 /* Has this process a number of its own in a namespace of processes, other than the machine's? */
 bool ub_process_in_namespace(void);
 
+/* ... and sees only a part of the machine's control groups? */
+bool ub_process_in_group_namespace(void);
+
+/* Has this process in /proc the number that it has for itself? */
+bool ub_process_knows_itself(void);
+
 /* Has it capabilities only in a namespace of users, which are none for the machine? */
 bool ub_process_in_user_namespace(void);
 

@@ -5,6 +5,7 @@
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,6 +58,7 @@ static void close_others(int a, int b)
 static int take_handover(struct server *s, int fd, struct ub_error *err)
 {
 	struct ub_handover *map = MAP_FAILED;
+	uint32_t begun = UB_BEGUN_NOT;
 	struct stat st;
 	int ret = ub_fault("handover");
 
@@ -75,6 +77,8 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	    map->text_len != (size_t)st.st_size - sizeof(*map))
 		return ub_fail_text(err, UB_STAGE_SPAWN, -EINVAL,
 				    "cannot serve: ublk and ublk-server are of different versions");
+	if (!atomic_compare_exchange_strong(&map->begun, &begun, UB_BEGUN))
+		return ub_fail_text(err, UB_STAGE_SPAWN, -EINTR, "nobody waits for this server");
 	/* Not the errands'. */
 	if (map->caller_fd >= 0)
 		(void)fcntl(map->caller_fd, F_SETFD, FD_CLOEXEC);

@@ -24,7 +24,7 @@
 
 #include "base/clean.h"
 #include "base/fault.h"
-#include "budget/cgroup.h"
+#include "device/group.h"
 #include "process/process.h"
 #include "record/dir.h"
 #include "server/server.h"
@@ -329,7 +329,9 @@ void server_look_around(struct server *s)
 #ifdef SANITIZED
 	(void)__sanitizer_get_report_path();
 #endif
-	s->cgroup_max = ub_cgroup_memory_max();
+	if (!s->foreground && !s->record.spec.stay)
+		ub_group_leave();
+	s->cgroup_max = ub_group_memory_max(true);
 	s->dev_fd = open("/dev", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (s->foreground)
 		s->notify_fd = connect_supervisor();
@@ -341,6 +343,10 @@ int server_leave_namespace(struct server *s, struct ub_error *err)
 	char path[PATH_MAX];
 	int ret = ub_fault("namespace");
 
+	if (s->handover->why_callers[0])
+		ub_note(&s->record.notes,
+			"the server is in its caller's control group, and may end with it: %s",
+			s->handover->why_callers);
 	(void)chdir("/");
 	/* While it can be reached, and the right error told. */
 	records = ub_record_dir_open(true, err);

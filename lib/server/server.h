@@ -44,7 +44,7 @@ struct server {
 	int caller_ns,
 		caller_root; /* where a recovered device's log is, until it is ready; or -1 */
 	int notify_fd;       /* to the supervisor, until the device is ready; or -1 */
-	uint64_t cgroup_max; /* memory.max, as the caller's mounts show it */
+	uint64_t cgroup_max; /* memory.max of its group, as the caller's mounts show it */
 	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
 
 	/* What has been done, and has to be undone in reverse. */
@@ -78,7 +78,8 @@ void server_forget_start(struct server *s);
 
 /* namespace.c: where it lives. */
 
-/* Opens and reads what is needed of the caller's later. */
+/* Leaves the caller's control group, if it is not to stay, and opens and reads what is needed of the
+ * caller's later. */
 void server_look_around(struct server *s);
 /* Leaves the caller's working directory and mount namespace for an empty root, or notes why it does
  * not; after the backing and the log were opened, and before the first ring. Return: 0, or why no

@@ -22,7 +22,7 @@ declare -gA VALUES=(
 	[cpus]=0 [poll-us]=5 [buffer-memory]=8M [memory-limit]=96M [mlock]=yes [huge-pages]=yes
 	[numa-node]=0 [logical-block-size]=4K [physical-block-size]=8K [io-min]=16K [io-opt]=64K
 	[read-only]=yes [rotational]=yes [scheduler]=keep [no-partition-scan]=yes [no-discard]=yes
-	[no-lock]=yes [recovery]=none [log-file]=/tmp/ublk-config.log
+	[no-lock]=yes [recovery]=none [log-file]=/tmp/ublk-config.log [stay]=yes
 	[offset]=4K [size]=8M [direct]=off [file]=/tmp/ublk-config.img
 )
 # What an option can't be without.

@@ -196,10 +196,12 @@ ends_alike()
 	[[ $both -eq 0 ]]
 }
 
-# in_group CMD...: in a control group of 32 MiB.
+# in_group CMD...: in a control group of 32 MiB, as a container has it: its servers stay there.
 in_group()
 {
-	bash -c 'echo $$ >/sys/fs/cgroup/doctor/cgroup.procs && exec "$@"' - "$@"
+	bash -c 'echo $$ >/sys/fs/cgroup/doctor/cgroup.procs && exec "$@"' - \
+		unshare --cgroup --mount bash -c '
+			umount -l /sys/fs/cgroup && mount -t cgroup2 none /sys/fs/cgroup && exec "$@"' - "$@"
 }
 
 @test "a control group with less memory than a device needs is told" {

@@ -102,12 +102,12 @@ served_in_huge_pages()
 	at_end rmdir /sys/fs/cgroup/few
 	echo 8M >/sys/fs/cgroup/few/hugetlb.2MB.max
 	in_group() { (echo 0 >/sys/fs/cgroup/few/cgroup.procs && exec "$@"); }
-	run --separate-stderr in_group "$UBLK" add -t null --huge-pages
+	run --separate-stderr in_group "$UBLK" add --stay -t null --huge-pages
 	[ "$status" -eq 1 ]
 	[[ $stderr == *"cannot take the huge pages of queue 0"* ]]
 	nothing_left
 	wait_for 5 all_are_free
-	run -0 in_group "$UBLK" add -t null -d 16 --huge-pages
+	run -0 in_group "$UBLK" add --stay -t null -d 16 --huge-pages
 	ublk del 0
 }
 

@@ -137,7 +137,7 @@ in_group()
 }
 
 @test "memory.max is seen behind private mounts" {
-	run in_group a unshare --mount --propagation private "$UBLK" add -t mem --size 256M
+	run in_group a unshare --mount --propagation private "$UBLK" add --stay -t mem --size 256M
 	[ "$status" -eq 1 ]
 	[[ $output == *"memory of the control group"*"33554432 are allowed"* ]]
 }

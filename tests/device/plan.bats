@@ -178,17 +178,20 @@ charged_as_planned()
 		echo +memory >/sys/fs/cgroup/cgroup.subtree_control
 	echo 32M >/sys/fs/cgroup/small/memory.max
 	in_group() { (echo 0 >/sys/fs/cgroup/small/cgroup.procs && exec "$@"); }
-	run --separate-stderr in_group "$UBLK" add -t null
+	run --separate-stderr in_group "$UBLK" add --stay -t null
 	[ "$status" -eq 1 ]
 	[[ $stderr == *"bytes of memory of the control group (memory.max), and 33554432 are allowed; 64M of it is for buffers"* ]]
 	[[ $stderr == *"hint: "*"--depth"* ]]
 	nothing_left
-	run -0 in_group "$UBLK" add -t null -d 32
+	run -0 in_group "$UBLK" add --stay -t null -d 32
+	ublk del 0
+	# It holds for who stays.
+	run -0 in_group "$UBLK" add -t null
 	ublk del 0
 	# But where requests wait for a server, the kernel has the last word.
 	ublk add -t null
 	park 0
-	run -0 --separate-stderr in_group "$UBLK" recover 0
+	run -0 --separate-stderr in_group "$UBLK" recover --stay 0
 	[[ $stderr == "ublk: note: it may not get what it needs: "*" bytes of memory of the control group (memory.max), and 33554432 are allowed" ]]
 	ublk del 0
 }

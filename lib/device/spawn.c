@@ -1,0 +1,256 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/spawn.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "device/group.h"
+#include "process/inherit.h"
+#include "process/process.h"
+#include "process/program.h"
+
+/* How long systemd may take to give a server its scope. */
+#define SCOPE_MS 5000
+#define KILL_MS 1000
+
+/* What becomes a server. */
+struct program {
+	char path[PATH_MAX];
+	char handover[12], channel[12];
+	char unit[64], slice[32], description[128]; /* of the scope */
+	int output;                                 /* a file for what systemd-run has to say */
+};
+
+/* In the child, or to become the server: only async-signal-safe calls. */
+static void set_up(int handover_fd, int channel_fd)
+{
+	sigset_t none;
+
+	(void)fcntl(handover_fd, F_SETFD, 0);
+	(void)fcntl(channel_fd, F_SETFD, 0);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* The same. @front: the process that speaks for a server in the foreground, or 0. */
+static void exec_server(struct program *p, pid_t front)
+{
+	char speaker[12], *environment[UB_ENVIRONMENT_MAX + 1];
+	char *const argv[] = {(char *)UB_SERVER_NAME, p->handover, p->channel,
+			      front ? speaker : NULL, NULL};
+
+	(void)snprintf(speaker, sizeof(speaker), "%d", front);
+	ub_inherit_environment(environment);
+	(void)execve(p->path, argv, environment);
+}
+
+/*
+ * The same, in a scope. At the end of the machine it is sent SIGTERM, as its units' file systems are
+ * unmounted: an orderly end, which waits for the last user. The second SIGTERM takes the device away,
+ * not a SIGKILL, which would leave requests waiting, and with them the machine. Its limits are those of
+ * the slice.
+ */
+static void exec_scope(struct program *p)
+{
+	/* Not by the caller's PATH: this may be root. */
+	static const char *const usual[] = {"/usr/bin/systemd-run", "/bin/systemd-run",
+					    "/run/current-system/sw/bin/systemd-run"};
+	static const char missing[] = "there is no systemd-run";
+	char *environment[UB_ENVIRONMENT_MAX + 1];
+	char *const argv[] = {(char *)"systemd-run",
+			      (char *)"--scope",
+			      (char *)(geteuid() == 0 ? "--system" : "--user"),
+			      (char *)"--quiet",
+			      (char *)"--collect",
+			      (char *)"--no-ask-password",
+			      p->unit,
+			      p->slice,
+			      p->description,
+			      (char *)"--property=TimeoutStopSec=30",
+			      (char *)"--property=FinalKillSignal=SIGTERM",
+			      (char *)"--property=TasksMax=infinity",
+			      (char *)"--",
+			      p->path,
+			      p->handover,
+			      p->channel,
+			      NULL};
+
+	/* What is typed meanwhile is for the command line. */
+	(void)setsid();
+	(void)dup2(p->output, STDOUT_FILENO);
+	(void)dup2(p->output, STDERR_FILENO);
+	ub_inherit_environment(environment);
+	for (size_t i = 0; i < UB_ARRAY_SIZE(usual); i++)
+		(void)execve(usual[i], argv, environment);
+	(void)!write(STDERR_FILENO, missing, strlen(missing));
+}
+
+/* This process becomes the server, which a supervisor knows, and its child goes on. */
+static int change_places(struct ub_spawn *spawn, struct program *p, int handover_fd, int theirs,
+			 struct ub_error *err)
+{
+	int ret = ub_fault("fork");
+	pid_t front;
+
+	spawn->pid = getpid();
+	spawn->pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
+	front = ret ? -1 : fork();
+	if (front > 0) {
+		set_up(handover_fd, theirs);
+		exec_server(p, front);
+		_exit(127);
+	}
+	return front == 0
+		       ? 0
+		       : ub_fail(err, UB_STAGE_SPAWN, ret ? ret : -errno, "cannot start a server");
+}
+
+static int spawn_child(struct ub_spawn *spawn, struct program *p, int handover_fd, int theirs,
+		       struct ub_error *err)
+{
+	int ret = ub_fault("fork");
+
+	spawn->pid = ret ? -1 : fork();
+	if (spawn->pid == 0) {
+		set_up(handover_fd, theirs);
+		if (p->output >= 0)
+			exec_scope(p);
+		else
+			exec_server(p, 0);
+		_exit(127);
+	}
+	if (spawn->pid < 0)
+		return ub_fail(err, UB_STAGE_SPAWN, ret ? ret : -errno, "cannot start a server");
+	spawn->pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
+	return 0;
+}
+
+static int start(struct ub_spawn *spawn, struct program *p, bool foreground, int handover_fd,
+		 struct ub_error *err)
+{
+	_cleanup_close_ int theirs = -1;
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a socket pair");
+	spawn->channel = pair[0];
+	theirs = pair[1];
+	(void)snprintf(p->handover, sizeof(p->handover), "%d", handover_fd);
+	(void)snprintf(p->channel, sizeof(p->channel), "%d", theirs);
+	return foreground ? change_places(spawn, p, handover_fd, theirs, err)
+			  : spawn_child(spawn, p, handover_fd, theirs, err);
+}
+
+/* Its name is nobody else's: an errand may stay behind in the scope of a server whose number is another's
+ * by now. */
+static void describe_scope(struct program *p, const struct ub_record *record)
+{
+	const struct ub_spec *spec = &record->spec;
+	const char *name = spec->name ? spec->name : "";
+
+	(void)snprintf(p->unit, sizeof(p->unit), "--unit=ublk-%d-%lld.scope", getpid(),
+		       (long long)ub_now_ms());
+	(void)snprintf(p->slice, sizeof(p->slice), "--slice=%s", ub_group_slice());
+	(void)snprintf(p->description, sizeof(p->description),
+		       "--description=Server of a ublk device%s%s (%s)", *name ? " " : "", name,
+		       spec->target->name);
+}
+
+/* Waits until the server has its task, or has something to say. Return: 0; or what has come instead, and
+ * then it never will. */
+static int wait_begun(const struct ub_spawn *spawn, struct ub_handover *handover, int interrupt_fd)
+{
+	struct pollfd fds[] = {
+		{.fd = spawn->channel, .events = POLLIN},
+		{.fd = interrupt_fd, .events = POLLIN},
+	};
+	int64_t deadline = ub_now_ms() + SCOPE_MS;
+	uint32_t begun = UB_BEGUN_NOT;
+	char byte;
+	int ret;
+
+	do
+		ret = poll(fds, UB_ARRAY_SIZE(fds), ub_left_ms(deadline));
+	while (ret < 0 && errno == EINTR);
+	if (ret == 0)
+		ret = -ETIMEDOUT;
+	else if (fds[1].revents)
+		ret = -EINTR;
+	else if (recv(spawn->channel, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0)
+		return 0;
+	else
+		ret = -EPIPE;
+	return atomic_compare_exchange_strong(&handover->begun, &begun, UB_BEGUN_NEVER) ? ret : 0;
+}
+
+/* Why there is no scope: systemd-run's own words, if it has said some. */
+static void tell_why(char *why, size_t size, int code, int output)
+{
+	ssize_t n = pread(output, why, size - 1, 0);
+
+	why[n > 0 ? n : 0] = '\0';
+	why[strcspn(why, "\n")] = '\0';
+	if (code == -ETIMEDOUT)
+		(void)snprintf(why, size, "systemd does not answer");
+	else if (!*why)
+		(void)snprintf(why, size, "systemd-run has failed");
+}
+
+/* Return: 0 with the server running, 1 without, or a negative errno with a message. */
+static int start_in_scope(struct ub_spawn *spawn, struct program *p, int handover_fd,
+			  struct ub_handover *handover, int interrupt_fd, struct ub_error *err)
+{
+	_cleanup_close_ int output = memfd_create("ublk-output", MFD_CLOEXEC);
+	int ret;
+
+	if (output < 0)
+		return ub_fail(err, UB_STAGE_SPAWN, -errno, "cannot make a memory file");
+	p->output = output;
+	ret = start(spawn, p, false, handover_fd, err);
+	p->output = -1;
+	if (ret)
+		return ret;
+	ret = wait_begun(spawn, handover, interrupt_fd);
+	if (!ret)
+		return 0;
+	(void)ub_process_end(spawn->pid, spawn->pidfd, 0, KILL_MS);
+	ub_close(&spawn->pidfd);
+	ub_close(&spawn->channel);
+	if (ret == -EINTR)
+		return ub_fail_text(err, UB_STAGE_SERVER, ret, "interrupted");
+	tell_why(handover->why_callers, sizeof(handover->why_callers), ret, output);
+	atomic_store(&handover->begun, UB_BEGUN_NOT);
+	return 1;
+}
+
+int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int handover_fd,
+		    struct ub_handover *handover, int interrupt_fd, struct ub_error *err)
+{
+	const struct ub_spec *spec = &record->spec;
+	struct program program = {.output = -1};
+	int ret = ub_program_find_server(program.path);
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s",
+			       program.path);
+	if (!spec->foreground && !spec->stay && ub_group_choose() == UB_GROUP_SCOPE) {
+		describe_scope(&program, record);
+		ret = start_in_scope(spawn, &program, handover_fd, handover, interrupt_fd, err);
+		if (ret <= 0)
+			return ret;
+	}
+	return start(spawn, &program, spec->foreground, handover_fd, err);
+}

@@ -1,0 +1,328 @@
+# SPDX-License-Identifier: MIT
+# The control group of a server: one of its own, so that it outlives what has started it. First without
+# systemd, as the machine of these tests is; then under a real one, which is process 1 of namespaces.
+# kernels: newest
+# long kernels: 6.12
+# no sanitizers
+
+load helpers
+load backings
+load servers
+
+setup()
+{
+	device_setup
+	umask 022
+	make_image a.img 64M
+}
+
+teardown()
+{
+	[[ $BATS_TEST_COMPLETED || ! -e console ]] || cat console
+	device_teardown
+}
+
+# group_of PID
+group_of()
+{
+	sed -n 's/^0:://p' "/proc/$1/cgroup"
+}
+
+# shown_group DEV: as `ublk show` tells it.
+shown_group()
+{
+	ublk show "$1" | sed -n 's/^ *control group: *//p'
+}
+
+GROUP=/sys/fs/cgroup/session
+
+make_group()
+{
+	mkdir -p "$GROUP"
+	at_end rmdir "$GROUP"
+}
+
+# in_group CMD...: as a session, or a service's unit, has its processes.
+in_group()
+{
+	(echo 0 >"$GROUP/cgroup.procs" && exec "$@")
+}
+
+# end_group: kills all that is in it.
+end_group()
+{
+	echo 1 >"$GROUP/cgroup.kill"
+	wait_for 10 grep -qx 'populated 0' "$GROUP/cgroup.events"
+}
+
+@test "without systemd a server leaves the control group of who starts it, and outlives that" {
+	make_group
+	dev=$(in_group "$UBLK" add -t loop -f a.img)
+	[ "$(group_of "$(servers)")" = / ]
+	[ "$(shown_group 0)" = / ]
+	end_group
+	write_block "$dev"
+	kill -KILL "$(servers)"
+	wait_for 10 is_state 0 quiesced
+	in_group "$UBLK" recover 0
+	[ "$(group_of "$(servers)")" = / ]
+	end_group
+	write_block "$dev"
+	ublk del 0
+}
+
+@test "with --stay it is there, ends with it, and a recovery keeps to it" {
+	make_group
+	in_group "$UBLK" add -t loop -f a.img --stay
+	[ "$(group_of "$(servers)")" = /session ]
+	[ "$(detail 0 .control_group)" = '"/session"' ]
+	[ "$(detail 0 .asked.stay)" = true ]
+	end_group
+	wait_for 10 is_state 0 quiesced
+	[ "$(detail 0 .control_group)" = null ]
+	in_group "$UBLK" recover 0
+	[ "$(group_of "$(servers)")" = /session ]
+	ublk del 0
+	# One that was not told so is told by the recovery.
+	in_group "$UBLK" add -t loop -f a.img
+	kill -KILL "$(servers)"
+	wait_for 10 is_state 0 quiesced
+	in_group "$UBLK" recover --stay 0
+	[ "$(group_of "$(servers)")" = /session ]
+	ublk del 0
+}
+
+@test "in the foreground a server is where it was started" {
+	make_group
+	in_group "$UBLK" add -t null --foreground >path 2>log 3>&- &
+	wait_for 20 is_state 0 live
+	[ "$(group_of "$(servers)")" = /session ]
+	ublk del 0
+	wait
+}
+
+@test "the end of all that a session has removes the device of its run" {
+	make_group
+	in_group "$UBLK" run -t null -- sleep infinity 3>&- &
+	wait_for 20 is_state 0 live
+	end_group
+	wait_for 20 nothing_left
+}
+
+@test "a container's server stays what is charged to the container" {
+	make_group
+	in_group unshare --cgroup "$UBLK" add -t null
+	[ "$(group_of "$(servers)")" = /session ]
+	ublk del 0
+	in_group unshare --pid --fork --mount-proc "$UBLK" add -t null
+	[ "$(group_of "$(servers)")" = /session ]
+	ublk del --force 0
+	# The same namespaces, and a root of its own.
+	mkdir root
+	mount --rbind / root
+	at_end umount -lR "$PWD/root"
+	mount --make-rslave root
+	in_group chroot root "$UBLK" add -t null
+	[ "$(group_of "$(servers)")" = /session ]
+	ublk del 0
+}
+
+# unit NAME CMD...: a service that is over when CMD has ended.
+unit()
+{
+	printf '[Unit]\nDefaultDependencies=no\n[Service]\nType=oneshot\nKillSignal=SIGKILL\nExecStart=%s\n' \
+		"${*:2}" >"units/$1.service"
+}
+
+# boot: systemd, without a bus; $init is its number here, $booted the job's.
+boot()
+{
+	local unit
+	mkdir -p units
+	for unit in {shutdown,umount,final,poweroff}.target systemd-poweroff.service; do
+		cp "/usr/lib/systemd/system/$unit" units
+	done
+	printf '[Unit]\nDefaultDependencies=no\n' >units/default.target
+	mkdir -p /sys/fs/cgroup/booted
+	at_end rm -rf /run/systemd
+	(
+		echo "$BASHPID" >/sys/fs/cgroup/booted/cgroup.procs
+		# shellcheck disable=SC2016 # not this shell's
+		exec env -i PATH="$PATH" container=test SYSTEMD_UNIT_PATH="$PWD/units" \
+			SYSTEMD_LOG_TARGET=console TERM=dumb unshare --pid --mount --cgroup \
+			--fork --kill-child --mount-proc --propagation slave bash -c '
+				umount -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup &&
+					exec /usr/lib/systemd/systemd --system' >console 2>&1 3>&-
+	) &
+	booted=$!
+	at_end kill_booted
+	wait_for 60 is_booted
+}
+
+is_booted()
+{
+	init=$(<"/proc/$booted/task/$booted/children")
+	init=${init% }
+	[[ -n $init ]] && within systemctl -q is-active default.target 2>/dev/null
+}
+
+# Stopped processes too.
+kill_booted()
+{
+	kill -KILL "$booted" 2>/dev/null || true
+}
+
+# within CMD...: where systemd is process 1.
+within()
+{
+	nsenter -t "$init" -p -m -C "$@"
+}
+
+is_over()
+{
+	[[ $(within systemctl show -P ActiveState "$1") == inactive ]]
+}
+
+# has_scope: the server has one, as systemd, the kernel and `ublk show` say.
+has_scope()
+{
+	local scope
+	scope=$(within "$UBLK" show 0 | sed -n 's/^ *control group: *//p')
+	printf 'shown: %s\n' "$scope"
+	[[ $scope == /system.slice/ublk-*.scope ]] &&
+		[[ $(group_of "$(servers)") == "/booted$scope" ]] &&
+		[[ $(within systemctl show -P ActiveState "${scope##*/}") == active ]]
+}
+
+@test "a server outlives the oneshot unit that has started it, in a scope of its own" {
+	boot
+	unit once "$UBLK" add -t loop -f "$PWD/a.img" --name disk
+	within systemctl start once
+	wait_for 20 is_over once
+	has_scope
+	write_block /dev/ublkb0
+	scope=$(group_of "$(servers)")
+	[ "$(within systemctl show -P Description "${scope##*/}")" = 'Server of a ublk device disk (loop)' ]
+	# And so does the next one.
+	kill -KILL "$(servers)"
+	wait_for 10 is_state 0 quiesced
+	unit again "$UBLK" recover disk
+	within systemctl start again
+	wait_for 20 is_over again
+	has_scope
+	write_block /dev/ublkb0
+	scope=$(group_of "$(servers)")
+	within "$UBLK" del --force 0
+	wait_for 10 is_over "${scope##*/}"
+}
+
+@test "with --stay it ends with the unit" {
+	boot
+	unit once "$UBLK" add -t loop -f "$PWD/a.img" --stay
+	within systemctl start once
+	wait_for 20 is_state 0 quiesced
+	within "$UBLK" del --force 0
+}
+
+@test "a server outlives what a timer has started" {
+	boot
+	unit tick "$UBLK" add -t loop -f "$PWD/a.img"
+	printf '[Unit]\nDefaultDependencies=no\n[Timer]\nOnActiveSec=0\n' >units/tick.timer
+	within systemctl start tick.timer
+	wait_for 30 is_state 0 live
+	wait_for 20 is_over tick.service
+	has_scope
+	write_block /dev/ublkb0
+	within "$UBLK" del --force 0
+}
+
+@test "a server outlives the session that has started it" {
+	boot
+	within systemd-run --quiet --scope --unit=session.scope bash -c "'$UBLK' add -t loop -f a.img && exec sleep infinity" >path 3>&- &
+	wait_for 30 is_state 0 live
+	within systemctl kill --signal=KILL session.scope
+	wait_for 20 is_over session.scope
+	has_scope
+	write_block /dev/ublkb0
+	within "$UBLK" del --force 0
+}
+
+@test "systemd that does not answer keeps nobody waiting: it is told, and the server stays" {
+	boot
+	kill -STOP "$init"
+	run --separate-stderr -0 within "$UBLK" add -t null
+	[ "$output" = /dev/ublkb0 ]
+	[[ $stderr == *"note: the server is in its caller's control group, and may end with it: systemd does not answer"* ]]
+	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
+	[[ $(detail 0 '.notes | join(" ")') == *'systemd does not answer'* ]]
+	within "$UBLK" del --force 0
+	# Nor can it not be interrupted.
+	within "$UBLK" add -t null 2>log 3>&- &
+	wait_for 20 is_asking
+	kill -INT "$(<asking)"
+	run wait $!
+	nothing_left
+	kill -CONT "$init"
+}
+
+# is_asking: there is one who asks systemd; who has started that is kept.
+is_asking()
+{
+	local dir name
+	for dir in /proc/[0-9]*; do
+		if read -r name 2>/dev/null <"$dir/comm" && [[ $name == systemd-run ]]; then
+			awk '{ print $4 }' "$dir/stat" >asking
+			return
+		fi
+	done
+	return 1
+}
+
+@test "where systemd cannot be asked the server stays, and says why" {
+	boot
+	run --separate-stderr -0 within unshare --mount bash -c "
+		mount -t tmpfs none /run/systemd && mkdir /run/systemd/system && '$UBLK' add -t null"
+	[ "$output" = /dev/ublkb0 ]
+	[[ $stderr == *"note: the server is in its caller's control group, and may end with it: Failed to connect to bus: "* ]]
+	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
+	within "$UBLK" del --force 0
+}
+
+@test "a container that has only the folder of systemd is not taken for a machine" {
+	boot
+	run --separate-stderr -0 within unshare --pid --fork --mount-proc "$UBLK" add -t null
+	[ "$output" = /dev/ublkb0 ]
+	[[ $stderr != *'control group'* ]]
+	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
+	within "$UBLK" del --force 0
+}
+
+@test "at shutdown the file system is unmounted, then the device goes, and nothing is lost" {
+	boot
+	unit once "$UBLK" add -t loop -f "$PWD/a.img"
+	within systemctl start once
+	mkfs.ext4 -qF /dev/ublkb0
+	mkdir m
+	within mount -t ext4 /dev/ublkb0 m
+	within dd if=/dev/urandom of="$PWD/m/file" bs=1M count=8 status=none
+	sum=$(within md5sum <"/proc/$init/root$PWD/m/file")
+	# systemd has seen the mount, and unmounts it.
+	wait_for 20 within systemctl -q is-active "$(systemd-escape --path --suffix mount "$PWD/m")"
+	within systemctl poweroff 2>/dev/null
+	wait_for 100 is_gone "$booted"
+	nothing_left
+	e2fsck -fn a.img
+	[ "$(dumpe2fs -h a.img 2>/dev/null | grep -c needs_recovery)" -eq 0 ]
+	[ "$(debugfs -R 'cat /file' a.img 2>/dev/null | md5sum)" = "$sum" ]
+}
+
+@test "a user who never lets go does not hold a shutdown up: the device is taken away" {
+	boot
+	unit once "$UBLK" add -t loop -f "$PWD/a.img"
+	within systemctl start once
+	exec 7</dev/ublkb0
+	within systemctl poweroff 2>/dev/null
+	wait_for 100 is_gone "$booted"
+	exec 7<&-
+	wait_for 10 nothing_left
+}
