@@ -52,16 +52,21 @@ static bool is_systemd(void)
 	       strcmp(name, "systemd") == 0;
 }
 
-/* Return: a descriptor to write to, or a negative errno. */
-static int open_root(void)
+bool ub_group_is_scope(void)
 {
-	_cleanup_free_ char *group = ub_cgroup_of(0);
+	return access(SYSTEMD, F_OK) == 0 && is_systemd() && has_first_process();
+}
+
+/* For who leaves @group for the root of all. Return: a descriptor to write to, or a negative errno. */
+static int open_root(const char *group)
+{
 	char path[PATH_MAX], procs[PATH_MAX + 16];
 	int fd;
 
-	if (!group || strcmp(group, "/") == 0)
-		return -ENOENT;
-	if (ub_process_in_namespace() || ub_process_in_group_namespace() || !has_first_process())
+	if (strcmp(group, "/") == 0)
+		return -EALREADY;
+	if (access(SYSTEMD, F_OK) == 0 || ub_process_in_namespace() ||
+	    ub_process_in_group_namespace() || !has_first_process())
 		return -EPERM;
 	if (ub_cgroup_path("/", path, sizeof(path)) < 0)
 		return -ENOENT;
@@ -70,45 +75,39 @@ static int open_root(void)
 	return fd < 0 ? -errno : fd;
 }
 
-enum ub_group ub_group_choose(void)
-{
-	_cleanup_close_ int fd = -1;
-
-	if (access(SYSTEMD, F_OK) == 0)
-		return is_systemd() && has_first_process() ? UB_GROUP_SCOPE : UB_GROUP_CALLERS;
-	fd = open_root();
-	return fd < 0 ? UB_GROUP_CALLERS : UB_GROUP_ROOT;
-}
-
 void ub_group_leave(void)
 {
-	_cleanup_close_ int fd = -1;
+	_cleanup_free_ char *group = ub_cgroup_of(0);
+	_cleanup_close_ int fd = group ? open_root(group) : -ENOENT;
 
-	if (access(SYSTEMD, F_OK) == 0)
-		return;
-	fd = open_root();
 	if (fd >= 0)
 		(void)!write(fd, "0", 1);
 }
 
+/* Return: a text to be freed, or NULL. */
+static char *slice_path(void)
+{
+	unsigned uid = geteuid();
+	char *path;
+
+	if (uid == 0)
+		return strdup("/system.slice");
+	return asprintf(&path, "/user.slice/user-%u.slice/user@%u.service/app.slice", uid, uid) < 0
+		       ? NULL
+		       : path;
+}
+
 uint64_t ub_group_memory_max(bool stays)
 {
-	enum ub_group choice = stays ? UB_GROUP_CALLERS : ub_group_choose();
-	_cleanup_free_ char *own = NULL;
-	char slice[96];
+	bool is_scope = !stays && ub_group_is_scope();
+	_cleanup_free_ char *group = is_scope ? slice_path() : ub_cgroup_of(0);
+	_cleanup_close_ int fd = -1;
 
-	if (choice == UB_GROUP_ROOT)
-		return ub_cgroup_memory_max("/");
-	if (choice == UB_GROUP_SCOPE && geteuid() == 0)
-		return ub_cgroup_memory_max("/system.slice");
-	if (choice == UB_GROUP_SCOPE) {
-		(void)snprintf(slice, sizeof(slice),
-			       "/user.slice/user-%u.slice/user@%u.service/app.slice", geteuid(),
-			       geteuid());
-		return ub_cgroup_memory_max(slice);
-	}
-	own = ub_cgroup_of(0);
-	return own ? ub_cgroup_memory_max(own) : UINT64_MAX;
+	if (group && !stays && !is_scope)
+		fd = open_root(group);
+	if (!group)
+		return UINT64_MAX;
+	return ub_cgroup_memory_max(fd < 0 ? group : "/");
 }
 
 const char *ub_group_slice(void)

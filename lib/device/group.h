@@ -9,21 +9,15 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum ub_group {
-	UB_GROUP_CALLERS, /* it stays where it is started */
-	UB_GROUP_ROOT,    /* above all others: there is no systemd */
-	UB_GROUP_SCOPE,   /* systemd is asked for a scope of its own */
-};
+/* Is systemd to be asked for the group of a server that is started here? It is not for a container that
+ * merely sees the machine's. */
+bool ub_group_is_scope(void);
 
-/* Which one it is for a server that is started from here in the background. A container's never
- * leaves what the container has. */
-enum ub_group ub_group_choose(void);
-
-/* Goes where ub_group_choose() says, if that is UB_GROUP_ROOT: for a server. What is not allowed is
- * not done. */
+/* For a server: without systemd it goes to the root of all groups, where that is allowed. A container's
+ * never leaves what the container has. */
 void ub_group_leave(void);
 
-/* memory.max for a server that is started from here, which @stays in this group or not. */
+/* memory.max for a server that is started here, and @stays in this group or not. */
 uint64_t ub_group_memory_max(bool stays);
 
 /* The slice that a scope is to be in; for an ordinary user one of his own manager's. */

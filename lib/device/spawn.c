@@ -246,7 +246,7 @@ int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int 
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s",
 			       program.path);
-	if (!spec->foreground && !spec->stay && ub_group_choose() == UB_GROUP_SCOPE) {
+	if (!spec->foreground && !spec->stay && ub_group_is_scope()) {
 		describe_scope(&program, record);
 		ret = start_in_scope(spawn, &program, handover_fd, handover, interrupt_fd, err);
 		if (ret <= 0)
