@@ -49,7 +49,7 @@ static void set_up(int handover_fd, int channel_fd)
 static void exec_server(struct program *p, pid_t front)
 {
 	char speaker[12], *environment[UB_ENVIRONMENT_MAX + 1];
-	char *const argv[] = {(char *)UB_SERVER_NAME, p->handover, p->channel,
+	char *const argv[] = {(char *)ub_program_server_name(), p->handover, p->channel,
 			      front ? speaker : NULL, NULL};
 
 	(void)snprintf(speaker, sizeof(speaker), "%d", front);
@@ -246,7 +246,9 @@ int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int 
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s",
 			       program.path);
-	if (!spec->foreground && !spec->stay && ub_group_is_scope()) {
+	/* One that is to outlive systemd's own is not put where systemd ends it. */
+	if (!spec->foreground && !spec->stay && ub_program_server_name()[0] != '@' &&
+	    ub_group_is_scope()) {
 		describe_scope(&program, record);
 		ret = start_in_scope(spawn, &program, handover_fd, handover, interrupt_fd, err);
 		if (ret <= 0)

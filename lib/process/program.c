@@ -7,6 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+/* There in an initial RAM file system, and nowhere else. */
+#define INITRD "/etc/initrd-release"
+
 int ub_program_check_proc(struct ub_error *err)
 {
 	if (access("/proc/self/fd", X_OK) == 0)
@@ -29,6 +32,12 @@ int ub_program_find_server(char path[static PATH_MAX])
 	}
 	(void)snprintf(path, PATH_MAX, "%s/ublk/%s", UB_LIBEXECDIR, UB_SERVER_NAME);
 	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
+const char *ub_program_server_name(void)
+{
+	return *program_invocation_name == '@' || access(INITRD, F_OK) == 0 ? "@" UB_SERVER_NAME
+									    : UB_SERVER_NAME;
 }
 
 int ub_program_open_server(void)

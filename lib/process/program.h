@@ -16,5 +16,10 @@ int ub_program_check_proc(struct ub_error *err);
  * negative errno. */
 int ub_program_find_server(char ret_path[static PATH_MAX]);
 
+/* What a server is to be called in its command line: its name, behind an @ where this program's own
+ * has one, or where it runs from an initial RAM file system. systemd spares root's processes of such
+ * a name when it ends all others, which what serves the root file system must outlive. */
+const char *ub_program_server_name(void);
+
 /* Opens the server's program for reading. Return: a descriptor to be closed, or a negative errno. */
 int ub_program_open_server(void);

@@ -71,6 +71,7 @@ static inline void fill_ours(struct ub_dev_detail *detail)
 	dev->record.backing.handle = strdup("1:0c000000");
 	dev->record.backing.length = 1 << 30;
 	ub_note(&dev->record.notes, "8 queues asked for, 2 granted");
+	detail->group = (char *)"/system.slice/ublk-1-2.scope";
 	detail->users = (struct ub_users){.list = users, .count = 2};
 }
 

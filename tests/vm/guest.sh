@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The guest's process 1 once the root is there: mounts the rest, runs the command with its
-# output on two virtio ports, reports, powers off. The shell's `wait` reaps orphans.
+# output on two virtio ports, reports, powers off, or leaves the machine to systemd. The shell's `wait`
+# reaps orphans.
 # Run by busybox sh, of which nothing on the host can deprive it.
 # shellcheck shell=dash disable=SC2154
 
@@ -133,15 +134,28 @@ end_others()
 	done
 }
 
+# The machine is systemd's from here on, as the command has left it. What it says is to come to the
+# console whole.
+become_systemd()
+{
+	# shellcheck disable=SC2086
+	wait $pumps
+	echo 7 >/proc/sys/kernel/printk
+	echo on >/proc/sys/kernel/printk_devkmsg
+	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
+		SYSTEMD_LOG_TARGET=kmsg /lib/systemd/systemd
+}
+
 mount_all 2>/dev/null
 tune 2>/dev/null
 modprobe -a ublk_drv virtio_blk || echo "vm-boot: cannot load ublk_drv" >/dev/console
 start_pumps
 # For what servers have to say where no file is asked for.
-syslogd -O $VM/syslog
-start_watchdog
+$SETTING_systemd || syslogd -O $VM/syslog
+$SETTING_systemd || start_watchdog
 run_command
 status=$?
+[ $status != 0 ] || ! $SETTING_systemd || become_systemd
 end_others
 # shellcheck disable=SC2086
 wait $pumps
