@@ -14,7 +14,7 @@ UBLK=${UBLK:-$TOP/build/ublk}
 new_scene()
 {
 	mkdir -p root/etc/ublk root/etc/systemd/system.control root/usr/local/bin units images || return
-	: >fstab >enabled
+	touch fstab enabled
 	DESTDIR=$PWD/root cmake --install "$(dirname "$UBLK")" >install.txt || return
 	cp "$BATS_TEST_DIRNAME/write" root/usr/local/bin/
 }

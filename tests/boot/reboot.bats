@@ -8,15 +8,16 @@ load helpers
 # /dev/vda has images in a file system; the others are served whole.
 setup_file()
 {
-	cd "$BATS_FILE_TMPDIR"
+	cd "$BATS_FILE_TMPDIR" || return
 	new_scene
 	device_of_fstab
 	root_of_container
 	device_by_hand
 	device_of_initrd
+	device_of_root
 	wrong_name
 	new_fs disk.img 512M images
-	happen --disk disk.img --disk hand.img --disk held.img
+	happen --disk disk.img --disk hand.img --disk held.img --disk root.img
 	unpack disk.img after
 }
 
@@ -106,31 +107,48 @@ device_by_hand()
 	END
 }
 
-# Before systemd is there, and mounted until it has gone.
+# kept NAME DEV [DEPENDENCY]: a mount as the root's, which nobody but systemd-shutdown unmounts, and who
+# writes there.
+kept()
+{
+	mkdir "root/$1"
+	unit "$1.mount" <<-END
+		[Unit]
+		DefaultDependencies=no
+		${3-}
+		[Mount]
+		What=$2
+		Where=/$1
+	END
+	unit "$1-writer.service" <<-END
+		[Unit]
+		RequiresMountsFor=/$1
+		[Service]
+		ExecStart=/usr/local/bin/write /$1
+	END
+}
+
+# Its server is there before systemd.
 device_of_initrd()
 {
 	new_fs held.img 64M
-	mkdir root/held
 	cat >first <<-'END'
 		touch /etc/initrd-release
 		/usr/local/sbin/ublk add -n 10 -t loop -f /dev/vdc
 		rm /etc/initrd-release
 		mount /dev/ublkb10 /held
 	END
-	# As the root's: nobody but systemd-shutdown unmounts it.
-	unit held.mount <<-END
-		[Unit]
-		DefaultDependencies=no
-		[Mount]
-		What=/dev/ublkb10
-		Where=/held
-	END
-	unit held-writer.service <<-END
-		[Unit]
-		RequiresMountsFor=/held
-		[Service]
-		ExecStart=/usr/local/bin/write /held
-	END
+	kept held /dev/ublkb10
+}
+
+# By the manual's unit.
+device_of_root()
+{
+	new_fs root.img 64M
+	printf 'type = loop\nfile = /dev/vdd\nid = 11\n' >root/etc/ublk/root.conf
+	awk '/^```/ { on = 0 } /^\[Unit\]$/ { on = 1 } on' "$TOP/doc/man/ublk.8.scd" |
+		sed 's|@/usr/sbin/|@/usr/local/sbin/|' | unit ublk-root.service
+	kept rooted /dev/ublkb11 $'Requires=ublk-root.service\nAfter=ublk-root.service'
 }
 
 wrong_name()
@@ -145,7 +163,7 @@ wrong_name()
 @test "nothing is waited for in vain, killed, or taken away from its users" {
 	in_order 'systemd-shutdown\[1\]: Rebooting'
 	never 'timed out|stop job|SIGKILL to PID|I/O error'
-	never 'Failed unmounting.*(srv|images|hand|held)'
+	never 'Failed unmounting.*(srv|images|hand|held|rooted)'
 }
 
 @test "a file system of fstab is unmounted, then its service ends, then that is unmounted where its image lies" {
@@ -172,8 +190,18 @@ wrong_name()
 	lost_nothing hand.img /mnt/hand
 }
 
-@test "a server from an initial RAM file system outlives all others, and what is on it is unmounted at the very end" {
-	in_order 'wrote [0-9]+ to /held$' 'Sending SIGTERM to remaining' 'Sending SIGKILL to remaining' \
-		'EXT4-fs \(ublkb10\): unmounting' 'All filesystems.* detached'
-	lost_nothing held.img /held
+# outlived_all DEV FOLDER: what is on the device was unmounted after all processes had been ended.
+outlived_all()
+{
+	in_order "wrote [0-9]+ to /$2\$" 'Sending SIGTERM to remaining' 'Sending SIGKILL to remaining' \
+		"EXT4-fs \\($1\\): unmounting" 'All filesystems.* (detached|unmounted)'
+	lost_nothing "$3" "/$2"
+}
+
+@test "a server from an initial RAM file system outlives all others, and its file system is unmounted at the very end" {
+	outlived_all ublkb10 held held.img
+}
+
+@test "so does one by the unit of the manual" {
+	outlived_all ublkb11 rooted root.img
 }

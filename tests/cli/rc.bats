@@ -30,16 +30,16 @@ openrc()
 			'eend() { return "$1"; }'
 		script '#!/sbin/openrc-run'
 		echo "$1"
-	} >script
-	PATH=$PWD/bin:$PATH dash ./script
+	} >run.sh
+	PATH=$PWD/bin:$PATH dash ./run.sh
 }
 
 # sysvinit ARG: as init does.
 sysvinit()
 {
 	# Where it writes is not to be this machine's.
-	script '#!/bin/sh' | sed "s|/run/|$PWD/run/|" >script
-	PATH=$PWD/bin:$PATH dash ./script "$1"
+	script '#!/bin/sh' | sed "s|/run/|$PWD/run/|" >run.sh
+	PATH=$PWD/bin:$PATH dash ./run.sh "$1"
 }
 
 @test "OpenRC makes the devices before file systems are mounted, and removes them after" {

@@ -47,3 +47,17 @@ setup()
 	preset=$(find root -name 90-ublk.preset)
 	[ "$(grep -v '^#' "$preset")" = $'enable ublk.target\ndisable ublk@.service' ]
 }
+
+@test "the manual's unit for a root file system is one, and sets the name by which its server survives" {
+	awk '/^```/ { on = 0 } /^\[Unit\]$/ { on = 1 } on' "$TOP/doc/man/ublk.8.scd" >manual.service
+	grep -q '^ExecStart=@/[^ ]*/ublk @ublk add --foreground ' manual.service
+	# Newer than what may be here.
+	sed -i -e '/^SurviveFinalKillSignal=/d' -e "s|@/usr/sbin/ublk|@$UBLK|" manual.service
+	run systemd-analyze verify "$PWD/manual.service"
+	[ "$status" -eq 0 ]
+	[ "$(grep manual <<<"$output")" = '' ] || { printf '%s\n' "$output"; return 1; }
+}
+
+@test "what a server has to say goes to the journal" {
+	grep -qx StandardError=journal "$units/ublk@.service"
+}

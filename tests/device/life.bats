@@ -459,6 +459,42 @@ is_recorded()
 	[[ $(jq .server.pid /run/ublk/0.json) == "$(server_of "$1")" ]]
 }
 
+# called DEV: what the server's command line begins with.
+called()
+{
+	tr '\0' '\n' <"/proc/$(server_of "$1")/cmdline" | head -n 1
+}
+
+@test "what starts with an @ in its name, or from an initial RAM file system, has a server with one, which is a server like any" {
+	make_image a.img 16M
+	(exec -a @ublk "$UBLK" add -n 0 -t loop -f a.img)
+	[ "$(called 0)" = @ublk-server ]
+	at_end rm -f /etc/initrd-release
+	touch /etc/initrd-release
+	ublk add -n 1 -t null
+	[ "$(called 1)" = @ublk-server ]
+	rm /etc/initrd-release
+	ublk add -n 2 -t null
+	[ "$(called 2)" = ublk-server ]
+	[ "$(servers | wc -l)" -eq 3 ]
+	write_block /dev/ublkb0
+	kill_server 0
+	wait_for 10 is_state 0 quiesced
+	(exec -a @ublk "$UBLK" recover 0)
+	[ "$(called 0)" = @ublk-server ]
+	cmp -n 4096 a.img /dev/ublkb0
+	ublk del --all
+	nothing_left
+}
+
+@test "--foreground: a name with an @ is kept by the server that ublk becomes" {
+	bash -c 'exec -a @ublk "$1" add --foreground -n 0 -t null' bash "$UBLK" >path.txt &
+	wait_for 20 test -s path.txt
+	[ "$(called 0)" = @ublk-server ]
+	ublk del 0
+	ends_with 0 $!
+}
+
 @test "--foreground: what a terminal sends stops neither the server nor who waits for its users" {
 	# In a group of its own, as a shell with job control makes it.
 	perl -e 'setpgrp; exec @ARGV' "$UBLK" add --foreground -t null >path.txt &
