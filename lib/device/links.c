@@ -120,11 +120,11 @@ static void closedirp(DIR **dir)
 
 static DIR *open_folder(int at, const char *name)
 {
-	_cleanup_close_ int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
 
-	if (dir)
-		(void)UB_TAKE_FD(fd);
+	if (!dir)
+		ub_close(&fd);
 	return dir;
 }
 

@@ -161,7 +161,8 @@ hang_under_udev()
 	local server
 	server=$(server_of "$1")
 	kill -STOP "$server"
-	: <>"$1"
+	# Its close waits for whoever reads the partition table.
+	(: <>"$1") 3>&- &
 	wait_for 20 has_requests "$1"
 	kill -KILL "$server"
 	wait_for 60 is_state "$1" quiesced
@@ -175,6 +176,7 @@ hang_under_udev()
 	ublk recover "$dev"
 	mkfs.ext4 -qF -L goes-on "$dev"
 	wait_for 20 leads_to /dev/disk/by-label/goes-on "$dev"
+	udevadm settle
 	hang_under_udev "$dev"
 	ublk del --force "$dev"
 	udevadm settle
