@@ -254,7 +254,7 @@ restore_control()
 	udevadm trigger --action=change --settle "$dev"
 	udevadm settle
 	# Nobody has read anything, from its first event on.
-	[ "$(awk '{ print $1 }' "/sys/block/${dev##*/}/stat")" -eq 0 ]
+	[ "$(reads_of "$dev")" -eq 0 ]
 	[ -z "$(links_of "$dev")" ]
 	udevadm info -q property "$dev" >properties
 	grep -qx UBLK_PROBE=no properties
@@ -263,6 +263,55 @@ restore_control()
 	leads_to "$BY_NAME/wanted" "$roots"
 	user_ublk del "$dev"
 	ublk del "$roots"
+}
+
+# know_ublk: this machine's rules as those of systemd 257, which read and watch ublk disks.
+know_ublk()
+{
+	local rules
+	for rules in 60-block.rules 60-persistent-storage.rules; do
+		at_end rm -f "$RULES/$rules"
+		sed 's/|zd\*"/|zd*|ublkb*"/' "/usr/lib/udev/rules.d/$rules" >"$RULES/$rules"
+		grep -q ublkb "$RULES/$rules" || return
+	done
+	at_end udevadm control --reload
+	udevadm control --reload
+}
+
+# is_watched DEV
+is_watched()
+{
+	[[ -e /run/udev/watch/b$(<"/sys/block/${1##*/}/dev") ]]
+}
+
+# reads_of DEV: how many requests to read it has had.
+reads_of()
+{
+	awk '{ print $1 }' "/sys/block/${1##*/}/stat"
+}
+
+@test "rules of udev's own that know ublk read no ordinary user's device, and none that is not to be read" {
+	know_ublk
+	be_a_user
+	make_image a.img 32M
+	mkfs.ext4 -qF -L unread a.img
+	cp a.img "$root/user/a.img"
+	chown "$USER_ID" "$root/user/a.img"
+	dev=$(user_ublk add -t loop -f a.img)
+	quiet=$(ublk add -t loop -f a.img --name quiet --no-partition-scan)
+	open=$(ublk add -t mem --size 32M --name open)
+	udevadm trigger --action=change --settle "$dev" "$quiet" "$open"
+	[ "$(reads_of "$dev")" -eq 0 ]
+	run ! is_watched "$dev"
+	[ -z "$(links_of "$dev")" ]
+	! kernel_at_least 7.0 || [ "$(reads_of "$quiet")" -eq 0 ]
+	run ! is_watched "$quiet"
+	[ "$(links_of "$quiet")" = "$BY_NAME/quiet" ]
+	is_watched "$open"
+	mkfs.ext4 -qF -L is-read "$open"
+	wait_for 20 leads_to /dev/disk/by-label/is-read "$open"
+	user_ublk del "$dev"
+	ublk del "$quiet" "$open"
 }
 
 @test "with --no-partition-scan udev links the device by its name and reads nothing" {
