@@ -114,15 +114,18 @@ end_group()
 	in_group unshare --cgroup "$UBLK" add -t null
 	[ "$(group_of "$(servers)")" = /session ]
 	ublk del 0
-	in_group unshare --pid --fork --mount-proc "$UBLK" add -t null
+	# The numbers go with their first process.
+	in_group unshare --pid --fork --mount-proc bash -c "'$UBLK' add -t null && exec sleep infinity" 3>&- &
+	wait_for 20 is_state 0 live
 	[ "$(group_of "$(servers)")" = /session ]
+	end_group
 	ublk del --force 0
 	# The same namespaces, and a root of its own.
-	mkdir root
-	mount --rbind / root
-	at_end umount -lR "$PWD/root"
-	mount --make-rslave root
-	in_group chroot root "$UBLK" add -t null
+	in_group unshare --mount bash -c '
+		mount -t tmpfs none /mnt && for dir in /*/; do
+			[[ $dir != /mnt/ ]] || continue
+			mkdir "/mnt$dir" && mount --rbind "$dir" "/mnt$dir" || exit
+		done && exec chroot /mnt "$0" add -t null' "$UBLK"
 	[ "$(group_of "$(servers)")" = /session ]
 	ublk del 0
 }
@@ -238,31 +241,13 @@ has_scope()
 
 @test "a server outlives the session that has started it" {
 	boot
-	within systemd-run --quiet --scope --unit=session.scope bash -c "'$UBLK' add -t loop -f a.img && exec sleep infinity" >path 3>&- &
+	within systemd-run --quiet --scope --unit=session.scope bash -c "'$UBLK' add -t loop -f '$PWD/a.img' && exec sleep infinity" >path 3>&- &
 	wait_for 30 is_state 0 live
 	within systemctl kill --signal=KILL session.scope
 	wait_for 20 is_over session.scope
 	has_scope
 	write_block /dev/ublkb0
 	within "$UBLK" del --force 0
-}
-
-@test "systemd that does not answer keeps nobody waiting: it is told, and the server stays" {
-	boot
-	kill -STOP "$init"
-	run --separate-stderr -0 within "$UBLK" add -t null
-	[ "$output" = /dev/ublkb0 ]
-	[[ $stderr == *"note: the server is in its caller's control group, and may end with it: systemd does not answer"* ]]
-	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
-	[[ $(detail 0 '.notes | join(" ")') == *'systemd does not answer'* ]]
-	within "$UBLK" del --force 0
-	# Nor can it not be interrupted.
-	within "$UBLK" add -t null 2>log 3>&- &
-	wait_for 20 is_asking
-	kill -INT "$(<asking)"
-	run wait $!
-	nothing_left
-	kill -CONT "$init"
 }
 
 # is_asking: there is one who asks systemd; who has started that is kept.
@@ -278,6 +263,24 @@ is_asking()
 	return 1
 }
 
+@test "systemd that does not answer keeps nobody waiting: it is told, and the server stays" {
+	boot
+	kill -STOP "$init"
+	run --separate-stderr -0 within "$UBLK" add -t null
+	[ "$output" = /dev/ublkb0 ]
+	[[ $stderr == *"note: the server is in its caller's control group, and may end with it: systemd does not answer"* ]]
+	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
+	[[ $(detail 0 '.notes | join(" ")') == *'systemd does not answer'* ]]
+	within "$UBLK" del --force 0
+	# A signal ends the wait.
+	within "$UBLK" add -t null 2>log 3>&- &
+	wait_for 20 is_asking
+	kill -INT "$(<asking)"
+	wait $! || true
+	wait_for 10 nothing_left
+	kill -CONT "$init"
+}
+
 @test "where systemd cannot be asked the server stays, and says why" {
 	boot
 	run --separate-stderr -0 within unshare --mount bash -c "
@@ -290,11 +293,12 @@ is_asking()
 
 @test "a container that has only the folder of systemd is not taken for a machine" {
 	boot
-	run --separate-stderr -0 within unshare --pid --fork --mount-proc "$UBLK" add -t null
-	[ "$output" = /dev/ublkb0 ]
-	[[ $stderr != *'control group'* ]]
+	within unshare --pid --fork --mount-proc bash -c "
+		'$UBLK' add -t null 2>'$PWD/log' && exec sleep infinity" >path 3>&- &
+	wait_for 20 is_state 0 live
 	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
-	within "$UBLK" del --force 0
+	run ! grep 'control group' log
+	ublk del --force 0
 }
 
 @test "at shutdown the file system is unmounted, then the device goes, and nothing is lost" {
@@ -303,7 +307,7 @@ is_asking()
 	within systemctl start once
 	mkfs.ext4 -qF /dev/ublkb0
 	mkdir m
-	within mount -t ext4 /dev/ublkb0 m
+	within mount -t ext4 /dev/ublkb0 "$PWD/m"
 	within dd if=/dev/urandom of="$PWD/m/file" bs=1M count=8 status=none
 	sum=$(within md5sum <"/proc/$init/root$PWD/m/file")
 	# systemd has seen the mount, and unmounts it.
