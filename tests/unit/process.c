@@ -217,8 +217,9 @@ static void an_open_device_shows_though_the_first_thread_has_ended(void **state)
 	int64_t deadline = ub_now_ms() + 10000;
 	pthread_t thread;
 	struct stat st;
-	bool all;
+	bool all, ended;
 	pid_t pid;
+	int has, found;
 
 	(void)state;
 	assert_int_equal(stat("/dev/full", &st), 0);
@@ -228,14 +229,17 @@ static void an_open_device_shows_though_the_first_thread_has_ended(void **state)
 		(void)pthread_create(&thread, NULL, wait_for_ever, NULL);
 		(void)syscall(SYS_exit, 0);
 	}
-	assert_false(ub_process_first_thread_has_ended(getpid()));
 	while (!ub_process_first_thread_has_ended(pid) && ub_left_ms(deadline) > 0)
 		(void)usleep(1000);
-	assert_true(ub_process_first_thread_has_ended(pid));
-	assert_int_equal(ub_process_has_open(pid, st.st_rdev), 1);
-	assert_int_equal(ub_process_find_open(st.st_rdev, &all), pid);
+	ended = ub_process_first_thread_has_ended(pid);
+	has = ub_process_has_open(pid, st.st_rdev);
+	found = ub_process_find_open(st.st_rdev, &all);
 	assert_int_equal(kill(pid, SIGKILL), 0);
 	assert_int_equal(waitid(P_PID, (id_t)pid, &(siginfo_t){0}, WEXITED | WNOWAIT), 0);
+	assert_true(ended);
+	assert_int_equal(has, 1);
+	assert_int_equal(found, pid);
+	assert_false(ub_process_first_thread_has_ended(getpid()));
 	/* All of it has ended, and is to be reaped yet. */
 	assert_int_equal(ub_process_has_open(pid, st.st_rdev), 0);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
