@@ -161,5 +161,6 @@ end_others
 wait $pumps
 send_evidence
 dmesg -r >"$(port log)"
-echo "exit $status" >"$(port status)"
+read -r uptime _ </proc/uptime
+printf 'exit %s\nuptime %s\n' "$status" "${uptime%.*}" >"$(port status)"
 poweroff -f
