@@ -255,8 +255,9 @@ static int wait_link(const struct ub_record *record, uint32_t id, int64_t deadli
 	if (ret == -EINTR)
 		return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
 	if (ret && ret != -EOPNOTSUPP)
-		ub_note(notes, "udev has not made the link /dev/disk/by-ublk/%s: %s",
-			record->spec.name, strerror(-ret));
+		ub_note(notes, "udev has not made the link /dev/disk/by-ublk/%s%s%s",
+			record->spec.name, ret == -ETIMEDOUT ? " in time" : ": ",
+			ret == -ETIMEDOUT ? "" : strerror(-ret));
 	return 0;
 }
 
