@@ -281,7 +281,7 @@ know_ublk()
 # is_watched DEV
 is_watched()
 {
-	[[ -e /run/udev/watch/b$(<"/sys/block/${1##*/}/dev") ]]
+	[[ -L /run/udev/watch/b$(<"/sys/block/${1##*/}/dev") ]]
 }
 
 # reads_of DEV: how many requests to read it has had.
