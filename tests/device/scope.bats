@@ -239,12 +239,14 @@ has_scope()
 	within "$UBLK" del --force 0
 }
 
-@test "a server outlives the session that has started it" {
+@test "a server outlives the service that has started it, and that is ended with all that it has" {
 	boot
-	within systemd-run --quiet --scope --unit=session.scope bash -c "'$UBLK' add -t loop -f '$PWD/a.img' && exec sleep infinity" >path 3>&- &
+	printf '[Unit]\nDefaultDependencies=no\n[Service]\nKillSignal=SIGKILL\nExecStart=%s\n' \
+		"/bin/bash -c \"'$UBLK' add -t loop -f '$PWD/a.img' && exec sleep infinity\"" \
+		>units/session.service
+	within systemctl start session
 	wait_for 30 is_state 0 live
-	within systemctl kill --signal=KILL session.scope
-	wait_for 20 is_over session.scope
+	within systemctl stop session
 	has_scope
 	write_block /dev/ublkb0
 	within "$UBLK" del --force 0
