@@ -34,7 +34,7 @@ unit()
 # happen [OPTION...]: the scene, until the machine has gone down.
 happen()
 {
-	"$TOP/tests/vm/run" --mem 2G --timeout 600 --systemd --keep-log console "$@" -- \
+	"$TOP/tests/vm/run" --mem 2G --timeout 900 --systemd --keep-log console "$@" -- \
 		"$BATS_TEST_DIRNAME/machine" "$PWD" || { cat console; return 1; }
 }
 
@@ -52,7 +52,8 @@ unpack()
 	mkdir -p "$2" && debugfs -R "rdump / $2" "$1" 2>/dev/null
 }
 
-# lost_nothing IMAGE FOLDER: it is clean, and has all that `write` wrote there, where it was mounted.
+# lost_nothing IMAGE FOLDER [WHERE]: it is clean, and has all that `write` wrote to that folder of the
+# machine, which is its root or WHERE in it.
 lost_nothing()
 {
 	local n file
@@ -60,7 +61,7 @@ lost_nothing()
 	[[ $n -gt 0 ]] || { echo "nothing was written to $2"; return 1; }
 	is_clean "$1" || return
 	for file in synced written; do
-		debugfs -R "cat /$file" "$1" 2>/dev/null | cmp - <(seq "$n") || return
+		debugfs -R "cat ${3-}/$file" "$1" 2>/dev/null | cmp - <(seq "$n") || return
 	done
 }
 
@@ -77,4 +78,48 @@ in_order()
 never()
 {
 	! grep -E -- "$1" console
+}
+
+# writer NAME FOLDER [DIRECTIVE]: a service that writes there; with a count in FOLDER, the one that has
+# the machine go down.
+writer()
+{
+	unit "$1.service" <<-END
+		[Unit]
+		RequiresMountsFor=${2%% *}
+		${3-}
+		[Service]
+		ExecStart=/usr/local/bin/write $2
+	END
+}
+
+# kept NAME DEV [DIRECTIVE]: a file system /NAME that nobody but systemd-shutdown unmounts, as the root's,
+# and who writes there.
+kept()
+{
+	mkdir "root/$1"
+	unit "$1.mount" <<-END
+		[Unit]
+		DefaultDependencies=no
+		${3-}
+		[Mount]
+		What=$2
+		Where=/$1
+	END
+	writer "$1-writer" "/$1"
+}
+
+# manual_unit: that of ublk(8) for a root file system.
+manual_unit()
+{
+	awk '/^```/ { on = 0 } /^\[Unit\]$/ { on = 1 } on' "$TOP/doc/man/ublk.8.scd" |
+		sed -E 's|^(ExecStart=@?)/usr/sbin/|\1/usr/local/sbin/|'
+}
+
+# outlived_all DEV IMAGE FOLDER: what is on the device was unmounted after all processes had been ended.
+outlived_all()
+{
+	in_order "wrote [0-9]+ to $3\$" 'Sending SIGTERM to remaining' 'Sending SIGKILL to remaining' \
+		"EXT4-fs \\($1\\): unmounting" 'All filesystems.* (detached|unmounted)'
+	lost_nothing "$2" "$3"
 }

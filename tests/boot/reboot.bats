@@ -45,13 +45,7 @@ device_of_fstab()
 		/dev/ublkb7 /srv ext4 defaults,x-systemd.requires=ublk@disk.service 0 2
 	END
 	# It is the one that ends it all.
-	unit writer.service <<-END
-		[Unit]
-		RequiresMountsFor=/srv
-		After=hand.service inside.service
-		[Service]
-		ExecStart=/usr/local/bin/write /srv 20
-	END
+	writer writer '/srv 50' 'After=inside.service hand-writer.service held-writer.service rooted-writer.service'
 }
 
 # With a name that systemd would escape.
@@ -98,34 +92,7 @@ device_by_hand()
 		ExecStart=systemd-run --scope --quiet -p TimeoutStopSec=30 /usr/local/sbin/ublk add -n 9 -t loop -f /dev/vdb
 		ExecStart=mount /dev/ublkb9 /mnt/hand
 	END
-	unit hand-writer.service <<-END
-		[Unit]
-		After=hand.service
-		RequiresMountsFor=/mnt/hand
-		[Service]
-		ExecStart=/usr/local/bin/write /mnt/hand
-	END
-}
-
-# kept NAME DEV [DEPENDENCY]: a mount as the root's, which nobody but systemd-shutdown unmounts, and who
-# writes there.
-kept()
-{
-	mkdir "root/$1"
-	unit "$1.mount" <<-END
-		[Unit]
-		DefaultDependencies=no
-		${3-}
-		[Mount]
-		What=$2
-		Where=/$1
-	END
-	unit "$1-writer.service" <<-END
-		[Unit]
-		RequiresMountsFor=/$1
-		[Service]
-		ExecStart=/usr/local/bin/write /$1
-	END
+	writer hand-writer /mnt/hand After=hand.service
 }
 
 # Its server is there before systemd.
@@ -146,8 +113,7 @@ device_of_root()
 {
 	new_fs root.img 64M
 	printf 'type = loop\nfile = /dev/vdd\nid = 11\n' >root/etc/ublk/root.conf
-	awk '/^```/ { on = 0 } /^\[Unit\]$/ { on = 1 } on' "$TOP/doc/man/ublk.8.scd" |
-		sed 's|@/usr/sbin/|@/usr/local/sbin/|' | unit ublk-root.service
+	manual_unit | unit ublk-root.service
 	kept rooted /dev/ublkb11 $'Requires=ublk-root.service\nAfter=ublk-root.service'
 }
 
@@ -190,18 +156,10 @@ wrong_name()
 	lost_nothing hand.img /mnt/hand
 }
 
-# outlived_all DEV FOLDER: what is on the device was unmounted after all processes had been ended.
-outlived_all()
-{
-	in_order "wrote [0-9]+ to /$2\$" 'Sending SIGTERM to remaining' 'Sending SIGKILL to remaining' \
-		"EXT4-fs \\($1\\): unmounting" 'All filesystems.* (detached|unmounted)'
-	lost_nothing "$3" "/$2"
-}
-
 @test "a server from an initial RAM file system outlives all others, and its file system is unmounted at the very end" {
-	outlived_all ublkb10 held held.img
+	outlived_all ublkb10 held.img /held
 }
 
 @test "so does one by the unit of the manual" {
-	outlived_all ublkb11 rooted root.img
+	outlived_all ublkb11 root.img /rooted
 }

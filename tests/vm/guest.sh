@@ -134,6 +134,22 @@ end_others()
 	done
 }
 
+# What the command has mounted as /sysroot becomes the root, as at the end of an initial RAM file system.
+take_root()
+{
+	modules=/lib/modules/$(uname -r)
+	mkdir -p "/sysroot$modules"
+	mount --bind "$modules" "/sysroot$modules"
+	# What is shared cannot be moved.
+	mount --make-rprivate /
+	# By its path: without /proc the shell finds no command of its own.
+	for dir in dev proc sys run; do
+		$VM/bin/busybox mount --move "/$dir" "/sysroot/$dir"
+	done
+	cd /sysroot || return
+	.$VM/bin/busybox mount --move . /
+}
+
 # The machine is systemd's from here on, as the command has left it. What it says is to come to the
 # console whole.
 become_systemd()
@@ -142,8 +158,10 @@ become_systemd()
 	wait $pumps
 	echo 7 >/proc/sys/kernel/printk
 	echo on >/proc/sys/kernel/printk_devkmsg
-	exec env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin TERM=dumb \
-		SYSTEMD_LOG_TARGET=kmsg /lib/systemd/systemd
+	cd /
+	! grep -q ' /sysroot ' /proc/mounts || take_root
+	exec .$VM/bin/busybox chroot . /usr/bin/env -i TERM=dumb SYSTEMD_LOG_TARGET=kmsg \
+		PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd
 }
 
 mount_all 2>/dev/null
