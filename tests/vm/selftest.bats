@@ -169,7 +169,7 @@ tells()
 
 @test "--systemd boots what the command has prepared, and nothing if that has failed" {
 	run -0 vm --systemd --keep-log log -- bash -c '
-		rm -rf /etc/systemd/system
+		rm -rf /etc/systemd/system /.dockerenv
 		mkdir /etc/systemd/system
 		printf "[Unit]\nRequires=reboot.target\n" >/etc/systemd/system/default.target'
 	grep -q 'systemd\[1\]: systemd [0-9]' log
