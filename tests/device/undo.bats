@@ -528,27 +528,3 @@ del_has_ended()
 	[ ! -e "/proc/$(server_of 0)/root/log" ]
 	ublk del 0
 }
-
-# is_writing PID: it waits for room where it writes.
-is_writing()
-{
-	[[ $(<"/proc/$1/syscall") == '1 '* ]]
-}
-
-@test "a device that could not be taken back keeps its record" {
-	mkfifo pipe
-	exec 8<>pipe
-	head -c 65536 /dev/zero >&8
-	UBLK_FAULT=same "$UBLK" add -t null --name kept >&8 2>err 3>&- &
-	add=$!
-	wait_for 60 is_writing "$add"
-	park 0
-	cat <&8 >/dev/null 3>&- &
-	reader=$!
-	ends_with 1 "$add"
-	grep -qx 'ublk: error: cannot keep the device: its server has died' err
-	end_job "$reader"
-	exec 8<&-
-	[ "$(column_of 0 NAME)" = kept ]
-	ublk del kept
-}
