@@ -252,19 +252,6 @@ has_scope()
 	within "$UBLK" del --force 0
 }
 
-# is_asking: there is one who asks systemd; who has started that is kept.
-is_asking()
-{
-	local dir name
-	for dir in /proc/[0-9]*; do
-		if read -r name 2>/dev/null <"$dir/comm" && [[ $name == systemd-run ]]; then
-			awk '{ print $4 }' "$dir/stat" >asking
-			return
-		fi
-	done
-	return 1
-}
-
 @test "systemd that does not answer keeps nobody waiting: it is told, and the server stays" {
 	boot
 	kill -STOP "$init"
@@ -274,12 +261,6 @@ is_asking()
 	[ "$(group_of "$(servers)")" = "$(group_of "$BASHPID")" ]
 	[[ $(detail 0 '.notes | join(" ")') == *'systemd does not answer'* ]]
 	within "$UBLK" del --force 0
-	# A signal ends the wait.
-	within "$UBLK" add -t null 2>log 3>&- &
-	wait_for 20 is_asking
-	kill -INT "$(<asking)"
-	wait $! || true
-	wait_for 10 nothing_left
 	kill -CONT "$init"
 }
 
