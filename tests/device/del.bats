@@ -367,14 +367,10 @@ hang()
 	ends_with 0 "$del"
 }
 
-# is_in_kernel PID: a thread of it is in the kernel, for something that no signal ends.
-is_in_kernel()
+# deletes PID: the driver is about a deletion for one of its threads, and holds its lock.
+deletes()
 {
-	local stat file
-	for file in "/proc/$1/task/"*/stat; do
-		read -r stat 2>/dev/null <"$file" && [[ ${stat##*) } == D* ]] && return
-	done
-	return 1
+	cat "/proc/$1/task/"*/stack 2>/dev/null | grep -q 'ublk_remove\|ublk_stop_dev'
 }
 
 @test "a deletion that the driver has not come to in time is no deletion: status 7, and the device is there" {
@@ -383,7 +379,7 @@ is_in_kernel()
 	hang "$dev"
 	"$TOP/tests/device/delete-live" 0 >deleted 3>&- &
 	deleter=$!
-	wait_for 20 is_in_kernel "$deleter"
+	wait_for 20 deletes "$deleter"
 	in_time 30 ublk del --async --timeout 2 "$other"
 	[ "$status" -eq 7 ] || { echo "$output"; false; }
 	[[ $output == "ublk: error: cannot remove ublkb1 in time: it is stopped, and the driver is busy with another deletion"* ]]
