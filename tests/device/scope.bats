@@ -181,7 +181,7 @@ within()
 	nsenter -t "$init" -p -m -C "$@"
 }
 
-is_over()
+has_run()
 {
 	[[ $(within systemctl show -P ActiveState "$1") == inactive ]]
 }
@@ -201,7 +201,7 @@ has_scope()
 	boot
 	unit once "$UBLK" add -t loop -f "$PWD/a.img" --name disk
 	within systemctl start once
-	wait_for 20 is_over once
+	wait_for 20 has_run once
 	has_scope
 	write_block /dev/ublkb0
 	scope=$(group_of "$(servers)")
@@ -211,12 +211,12 @@ has_scope()
 	wait_for 10 is_state 0 quiesced
 	unit again "$UBLK" recover disk
 	within systemctl start again
-	wait_for 20 is_over again
+	wait_for 20 has_run again
 	has_scope
 	write_block /dev/ublkb0
 	scope=$(group_of "$(servers)")
 	within "$UBLK" del --force 0
-	wait_for 10 is_over "${scope##*/}"
+	wait_for 10 has_run "${scope##*/}"
 }
 
 @test "with --stay it ends with the unit" {
@@ -233,7 +233,7 @@ has_scope()
 	printf '[Unit]\nDefaultDependencies=no\n[Timer]\nOnActiveSec=0\n' >units/tick.timer
 	within systemctl start tick.timer
 	wait_for 30 is_state 0 live
-	wait_for 20 is_over tick.service
+	wait_for 20 has_run tick.service
 	has_scope
 	write_block /dev/ublkb0
 	within "$UBLK" del --force 0
