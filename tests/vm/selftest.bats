@@ -167,17 +167,6 @@ tells()
 	run -125 vm -- bash -c 'echo b >/proc/sysrq-trigger; sleep 100'
 }
 
-@test "--systemd boots what the command has prepared, and nothing if that has failed" {
-	run -0 vm --systemd --keep-log log -- bash -c '
-		rm -rf /etc/systemd/system /.dockerenv
-		mkdir /etc/systemd/system
-		printf "[Unit]\nRequires=reboot.target\n" >/etc/systemd/system/default.target'
-	grep -q 'systemd\[1\]: systemd [0-9]' log
-	grep -q 'systemd-shutdown\[1\]: Rebooting' log
-	run -125 vm --systemd -- false
-	[[ $output == *'CMD ended with 1' ]]
-}
-
 @test "--disk keeps what is written to it" {
 	truncate -s 16M 'a,disk'
 	run -0 vm --disk 'a,disk' -- bash -c 'echo kept | dd of=/dev/vda conv=notrunc,fsync status=none'
