@@ -4,6 +4,7 @@
 # long kernels: 6.12
 
 load helpers
+load deaf
 
 # ids ARGS...: the numbers that list shows, in a line.
 ids()
@@ -183,14 +184,8 @@ is_live_again()
 
 # Nor is there a node in /dev that could be watched: only servers and records tell.
 @test "where neither uevents nor nodes come, a watched list shows each change all the same" {
-	unshare --mount --user --map-root-user --net sleep 1000 3>&- &
-	space=$!
-	wait_for 20 is_in_another_net "$space"
-	nsenter --net="/proc/$space/ns/net" unshare --mount sh -c '
-		touch control && mount --bind /dev/ublk-control control && mount -t tmpfs none /dev &&
-		mknod -m 600 /dev/null c 1 3 && touch /dev/ublk-control &&
-		mount --bind control /dev/ublk-control && exec "$@"' \
-		sh "$UBLK" list --watch -o ID,STATE >out 2>out.err 3>&- &
+	new_net
+	without_nodes "$UBLK" list --watch -o ID,STATE >out 2>out.err 3>&- &
 	watcher=$!
 	wait_for 20 has out 'ID  STATE'
 	# Of other programs there is no record.
@@ -207,11 +202,6 @@ is_live_again()
 	[ ! -s out.err ]
 	kill -KILL "$space"
 	rm -rf /run/elsewhere
-}
-
-is_in_another_net()
-{
-	[[ $(readlink "/proc/$1/ns/net") != $(readlink /proc/self/ns/net) ]]
 }
 
 # On a terminal of 12 rows, which then has 6: what is drawn, by a program that plays the terminal.

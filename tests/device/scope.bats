@@ -8,6 +8,7 @@
 load helpers
 load backings
 load servers
+load systemd
 
 setup()
 {
@@ -137,48 +138,12 @@ unit()
 		"${*:2}" >"units/$1.service"
 }
 
-# boot: systemd, without a bus; $init is its number here, $booted the job's.
 boot()
 {
-	local unit
-	mkdir -p units
-	for unit in {shutdown,umount,final,poweroff}.target systemd-poweroff.service; do
-		cp "/usr/lib/systemd/system/$unit" units
-	done
+	copy_units {shutdown,umount,final,poweroff}.target systemd-poweroff.service
 	printf '[Unit]\nDefaultDependencies=no\n' >units/default.target
-	mkdir -p /sys/fs/cgroup/booted
-	at_end rm -rf /run/systemd
-	(
-		echo "$BASHPID" >/sys/fs/cgroup/booted/cgroup.procs
-		# shellcheck disable=SC2016 # not this shell's
-		exec env -i PATH="$PATH" container=test SYSTEMD_UNIT_PATH="$PWD/units" \
-			SYSTEMD_LOG_TARGET=console TERM=dumb unshare --pid --mount --cgroup \
-			--fork --kill-child --mount-proc --propagation slave bash -c '
-				umount -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup &&
-					exec /usr/lib/systemd/systemd --system' >console 2>&1 3>&-
-	) &
-	booted=$!
-	at_end kill_booted
-	wait_for 60 is_booted
-}
-
-is_booted()
-{
-	init=$(<"/proc/$booted/task/$booted/children")
-	init=${init% }
-	[[ -n $init ]] && within systemctl -q is-active default.target 2>/dev/null
-}
-
-# Stopped processes too.
-kill_booted()
-{
-	kill -KILL "$booted" 2>/dev/null || true
-}
-
-# within CMD...: where systemd is process 1.
-within()
-{
-	nsenter -t "$init" -p -m -C "$@"
+	boot_systemd
+	wait_for 60 is_up default.target
 }
 
 has_run()

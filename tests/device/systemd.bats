@@ -8,6 +8,7 @@
 
 load helpers
 load servers
+load systemd
 
 setup()
 {
@@ -32,14 +33,12 @@ teardown()
 # x-systemd.requires in fstab makes it.
 make_units()
 {
-	local installed unit where
+	local installed where
 	DESTDIR=$PWD/root cmake --install "$(dirname "$UBLK")" >/dev/null || return
 	installed=$(dirname "$(find root -type f -name ublk.target)")
 	cp "$installed"/ublk* units
 	sed -i -E "s|^(ExecStart=)[^ ]*/ublk |\1$UBLK |" units/ublk@.service
-	for unit in {shutdown,umount,final,poweroff}.target systemd-poweroff.service modprobe@.service; do
-		cp "/usr/lib/systemd/system/$unit" units
-	done
+	copy_units {shutdown,umount,final,poweroff}.target systemd-poweroff.service modprobe@.service
 	printf '[Unit]\nDefaultDependencies=no\nWants=ublk.target\n' >units/default.target
 	mkdir units/ublk.target.wants
 	ln -s ../ublk@.service units/ublk.target.wants/ublk@disk.service
@@ -58,38 +57,13 @@ make_units()
 	END
 }
 
-# boot: systemd, until the device is there; $init is its number here, $booted the job's.
+# boot: until the device is there.
 boot()
 {
-	local cgroup=/sys/fs/cgroup/booted
-	mkdir -p "$cgroup"
-	(
-		echo "$BASHPID" >"$cgroup/cgroup.procs"
-		# shellcheck disable=SC2016 # not this shell's
-		exec env -i PATH="$PATH" container=test SYSTEMD_UNIT_PATH="$PWD/units" \
-			SYSTEMD_LOG_TARGET=console TERM=dumb unshare --pid --mount --cgroup \
-			--fork --kill-child --mount-proc --propagation slave bash -c '
-				umount -l /sys/fs/cgroup && mount -t cgroup2 cgroup2 /sys/fs/cgroup &&
-					exec /usr/lib/systemd/systemd --system' >console 2>&1 3>&-
-	) &
-	booted=$!
-	at_end end_boot
+	boot_systemd
+	at_end rm -f /etc/ublk/disk.conf
 	wait_for 60 is_state 7 live
-	init=$(<"/proc/$booted/task/$booted/children")
-	init=${init% }
-	wait_for 20 within systemctl -q is-active ublk@disk.service
-}
-
-end_boot()
-{
-	kill -KILL "$booted" 2>/dev/null || true
-	rm -rf /run/systemd /etc/ublk/disk.conf
-}
-
-# within CMD...: where systemd is process 1.
-within()
-{
-	nsenter -t "$init" -p -m -C "$@"
+	wait_for 20 is_up ublk@disk.service
 }
 
 has_new_server()

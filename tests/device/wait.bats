@@ -5,6 +5,7 @@
 # long kernels: 6.12
 
 load helpers
+load deaf
 load servers
 
 # begin ARGS...: a wait that goes on; its process is in $waiter.
@@ -189,15 +190,13 @@ arrives()
 }
 
 @test "where no uevents come it is looked again and again" {
-	unshare --user --map-root-user --net sleep 1000 3>&- &
-	space=$!
-	wait_for 20 is_in_another_net "$space"
-	nsenter --net="/proc/$space/ns/net" "$UBLK" wait 0 --state live --timeout 600 3>&- &
+	new_net
+	in_net "$UBLK" wait 0 --state live --timeout 600 3>&- &
 	waiter=$!
 	wait_for 20 looks_again "$waiter"
 	ublk add -t null
 	arrives
-	nsenter --net="/proc/$space/ns/net" "$UBLK" wait 0 --state gone --timeout 600 3>&- &
+	in_net "$UBLK" wait 0 --state gone --timeout 600 3>&- &
 	waiter=$!
 	wait_for 20 looks_again "$waiter"
 	ublk del 0
@@ -205,21 +204,10 @@ arrives()
 	end_job "$space" KILL
 }
 
-is_in_another_net()
-{
-	[[ $(readlink "/proc/$1/ns/net") != $(readlink /proc/self/ns/net) ]]
-}
-
 @test "where there are neither uevents nor nodes it waits all the same" {
 	dev=$(ublk add -t null --recovery requeue)
-	unshare --mount --user --map-root-user --net sleep 1000 3>&- &
-	space=$!
-	wait_for 20 is_in_another_net "$space"
-	nsenter --net="/proc/$space/ns/net" unshare --mount sh -c '
-		touch control && mount --bind /dev/ublk-control control && mount -t tmpfs none /dev &&
-		mknod -m 600 /dev/null c 1 3 && touch /dev/ublk-control &&
-		mount --bind control /dev/ublk-control && exec "$@"' \
-		sh "$UBLK" wait 0 --state quiesced --timeout 600 3>&- &
+	new_net
+	without_nodes "$UBLK" wait 0 --state quiesced --timeout 600 3>&- &
 	waiter=$!
 	wait_for 20 looks_again "$waiter"
 	kill_server "$dev"
