@@ -9,6 +9,7 @@
 #include "base/caps.h"
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/fault.h"
 #include "device/claim.h"
 #include "device/same.h"
 #include "kernel/node.h"
@@ -17,6 +18,10 @@
  * that of what the kernel itself has open, a mount say, or of another node, comes without. */
 #define FIRST_PAUSE_MS 4
 #define LAST_PAUSE_MS 2000
+
+/* How long nobody at all may be seen where users were, before that counts as somebody unseen: the event
+ * of a close comes before the driver knows of it, and a look takes its time. */
+#define GONE_MS 1000
 
 /* May there be users among the processes that can't be seen, or asked? */
 static bool may_hide(const struct ub_users *users, const struct ublksrv_ctrl_dev_info *dev)
@@ -65,10 +70,9 @@ struct attempt {
 };
 
 /* From Linux 7.0 on the driver refuses, and doesn't say why. */
-static int try_stop(const struct attempt *a, enum ub_user_kind *ret_kind, bool *ret_udev)
+static int try_stop(const struct attempt *a, struct ub_unused_seen *ret_seen)
 {
 	_cleanup_close_ int claim = -1;
-	struct ub_unused_seen seen;
 	int ret = ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_TRY_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 
 	/* Also of a device that is not started. */
@@ -76,45 +80,53 @@ static int try_stop(const struct attempt *a, enum ub_user_kind *ret_kind, bool *
 		return ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 	if (ret != -EBUSY)
 		return ret;
-	a->look(a->dev, a->server, &seen);
-	*ret_udev = seen.udev;
-	*ret_kind = seen.used ? seen.kind : UB_USER_UNSEEN;
-	if (!seen.used) {
+	/* The tests have its user go between the two. */
+	(void)ub_fault("unused-look");
+	a->look(a->dev, a->server, ret_seen);
+	if (!ret_seen->used) {
 		claim = ub_claim_open(a->ctrl, a->dev);
-		if (claim == -EBUSY)
-			*ret_kind = UB_USER_CLAIM;
+		ret_seen->kind = claim == -EBUSY ? UB_USER_CLAIM : UB_USER_UNSEEN;
 	}
 	return ret;
 }
 
 /* Before that it does not. */
-static int claim_and_stop(const struct attempt *a, enum ub_user_kind *ret_kind, bool *ret_udev)
+static int claim_and_stop(const struct attempt *a, struct ub_unused_seen *ret_seen)
 {
 	_cleanup_close_ int claim = ub_claim_open(a->ctrl, a->dev);
-	struct ub_unused_seen seen = {0};
 
 	if (claim == -ENODEV)
 		return claim;
 	/* Without a disk there are no users. */
 	if (claim != -ENXIO)
-		a->look(a->dev, a->server, &seen);
-	if (seen.code)
-		return seen.code;
-	*ret_udev = seen.udev;
-	*ret_kind = seen.used ? seen.kind : claim == -EBUSY ? UB_USER_CLAIM : UB_USER_UNSEEN;
-	if ((claim < 0 && claim != -ENXIO) || seen.used || seen.hidden)
+		a->look(a->dev, a->server, ret_seen);
+	if (ret_seen->code)
+		return ret_seen->code;
+	if (!ret_seen->used)
+		ret_seen->kind = claim == -EBUSY ? UB_USER_CLAIM : UB_USER_UNSEEN;
+	if ((claim < 0 && claim != -ENXIO) || ret_seen->used || ret_seen->hidden)
 		return -EBUSY;
 	return ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
 }
 
-static int64_t until(const struct ub_unused_wait *wait, enum ub_user_kind kind, bool udev)
+static int64_t later(int64_t a, int64_t b)
 {
-	int64_t ms = wait->any_ms;
+	return a > b ? a : b;
+}
 
-	if ((kind == UB_USER_OPENER || kind == UB_USER_UNSEEN) && wait->openers_ms > ms)
-		ms = wait->openers_ms;
-	if (udev && wait->udev_ms > ms)
-		ms = wait->udev_ms;
+/* @used_ms: when users were seen the last time. */
+static int64_t until(const struct ub_unused_wait *wait, const struct ub_unused_seen *seen,
+		     int64_t used_ms)
+{
+	int64_t ms = wait->any_ms, gone_ms = used_ms + GONE_MS;
+	int64_t last_ms = later(wait->any_ms, later(wait->openers_ms, wait->udev_ms));
+
+	if (seen->kind == UB_USER_OPENER || seen->kind == UB_USER_UNSEEN)
+		ms = later(ms, wait->openers_ms);
+	if (seen->udev)
+		ms = later(ms, wait->udev_ms);
+	if (!seen->used && used_ms)
+		ms = later(ms, gone_ms < last_ms ? gone_ms : last_ms);
 	return ms;
 }
 
@@ -145,13 +157,17 @@ int ub_unused_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev
 	bool is_safe = dev->flags & UBLK_F_SAFE_STOP_DEV;
 	_cleanup_close_ int watch = -1;
 	int pause = FIRST_PAUSE_MS;
+	int64_t used_ms = 0;
 
 	for (;;) {
-		bool udev = false;
-		int ret = is_safe ? try_stop(&a, ret_kind, &udev)
-				  : claim_and_stop(&a, ret_kind, &udev);
-		int left = ret == -EBUSY ? ub_left_ms(until(wait, *ret_kind, udev)) : 0;
+		struct ub_unused_seen seen = {0};
+		int ret = is_safe ? try_stop(&a, &seen) : claim_and_stop(&a, &seen);
+		int left;
 
+		if (seen.used)
+			used_ms = ub_now_ms();
+		left = ret == -EBUSY ? ub_left_ms(until(wait, &seen, used_ms)) : 0;
+		*ret_kind = seen.kind;
 		if (left == 0)
 			return ret;
 		/* What was closed until now was this process's own claim, or is seen the next time. */

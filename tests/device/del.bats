@@ -198,21 +198,6 @@ end_lio()
 	[[ ! -d $store ]] || rmdir "$store/disk" "$store"
 }
 
-# udev_has DEV SECONDS: as its worker looks at the device, on a slow machine.
-udev_has()
-{
-	local name='(udev-worker)'
-	cp "$(command -v sleep)" "$name"
-	"./$name" "$2" 7<"$1" &
-	worker=$!
-	wait_for 10 is_named "$worker" "$name"
-}
-
-is_named()
-{
-	[[ $(<"/proc/$1/comm") == "$2" ]]
-}
-
 @test "del waits for udev to close the device, as long as it may" {
 	dev=$(ublk add -t null)
 	udev_has "$dev" 4

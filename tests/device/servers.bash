@@ -68,6 +68,21 @@ end_job()
 	wait "$1" || true
 }
 
+# udev_has DEV SECONDS: as its worker looks at the device, on a slow machine.
+udev_has()
+{
+	local name='(udev-worker)'
+	cp "$(command -v sleep)" "$name"
+	"./$name" "$2" 7<"$1" &
+	worker=$!
+	wait_for 10 is_named "$worker" "$name"
+}
+
+is_named()
+{
+	[[ $(<"/proc/$1/comm") == "$2" ]]
+}
+
 read_block()
 {
 	dd if="$1" of=/dev/null bs=4096 count=1 iflag=direct status=none

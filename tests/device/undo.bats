@@ -492,6 +492,23 @@ stopped_ublk()
 	done
 }
 
+@test "del: udev closes the device between the driver's refusal and the look, late, and it goes" {
+	kernel_at_least 7.0 || skip "kernel: the driver refuses to stop what is open since Linux 7.0"
+	dev=$(ublk add -t null)
+	udev_has "$dev" 1000
+	UBLK_FAULT=unused-look:stop "$UBLK" del "$dev" >out.log 2>&1 &
+	command=$!
+	wait_for 20 stopped_ublk
+	# Others would have had a second by now.
+	sleep 1.2
+	kill -CONT "$helper"
+	wait_for 20 stopped_ublk
+	end_job "$worker"
+	wait_for 20 del_has_ended
+	ends_with 0 "$command" || { cat out.log; return 1; }
+	nothing_left
+}
+
 # It may stop itself again.
 del_has_ended()
 {
