@@ -243,7 +243,10 @@ static const struct hint hints[] = {
 	 "ask for less (--queues, --depth, --max-io), or allow more: ulimit -l KIB, or "
 	 "LimitMEMLOCK= "
 	 "and MemoryMax= in the service's unit"},
+	{UB_STAGE_PLAN, EDQUOT, NULL,
+	 "ask for less (--queues, --depth, --max-io), or allow more: --memory-limit SIZE"},
 	{UB_STAGE_PLAN, ENOMEM, NULL, "see where it goes: ublk add --dry-run ..."},
+	{UB_STAGE_PLAN, EDQUOT, NULL, "see where it goes: ublk add --dry-run ..."},
 	{UB_STAGE_PLAN, ENOSPC, NULL,
 	 "set more of them aside: sysctl vm.nr_hugepages=N (those there are: grep Huge "
 	 "/proc/meminfo)"},

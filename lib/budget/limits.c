@@ -95,6 +95,14 @@ static int raise_limit(const struct ub_plan *plan, const struct ub_allowance *al
 	return 0;
 }
 
+/* What each is told with: an errno of its own, since what to do about it differs. */
+static const int limit_codes[UB_LIMIT_COUNT] = {
+	[UB_LIMIT_DEVICE] = -EDQUOT,
+	[UB_LIMIT_LOCKED] = -ENOMEM,
+	[UB_LIMIT_CGROUP] = -ENOMEM,
+	[UB_LIMIT_HUGE] = -ENOSPC,
+};
+
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 		    const struct ub_allowance *allowance, bool refuse, struct ub_notes *notes,
 		    struct ub_error *err)
@@ -118,7 +126,7 @@ int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 		}
 		/* To the byte: "8M of 8M" would help nobody. */
 		return ub_fail_text(
-			err, UB_STAGE_PLAN, i == UB_LIMIT_HUGE ? -ENOSPC : -ENOMEM,
+			err, UB_STAGE_PLAN, limit_codes[i],
 			"cannot add a device: it needs %llu bytes of %s, and %llu are "
 			"%s; %s of it is for %s",
 			(unsigned long long)l->need, l->what, (unsigned long long)l->have,

@@ -30,8 +30,8 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
  * takes and may be done, with a note.
  * @refuse: false: requests wait for this server: what does not fit is noted, and the kernel has the
  * last word
- * Return: 0, or -ENOMEM (-ENOSPC: too few huge pages) with a message that says need, have and the
- * part that causes it.
+ * Return: 0, or -ENOMEM (-EDQUOT: above --memory-limit, -ENOSPC: too few huge pages) with a message
+ * that says need, have and the part that causes it.
  */
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 		    const struct ub_allowance *allowance, bool refuse, struct ub_notes *notes,

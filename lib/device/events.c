@@ -22,8 +22,6 @@
 
 #define FIRST_PAUSE_MS 2
 #define LAST_PAUSE_MS 1024
-/* The inode of the machine's own namespace of users (PROC_USER_INIT_INO). */
-#define FIRST_USER_NAMESPACE 0xEFFFFFFDU
 
 /* A server whose end is waited for. */
 struct followed {
@@ -67,7 +65,7 @@ static bool are_uevents_heard(void)
 	_cleanup_close_ int users = net < 0 ? -1 : ioctl(net, NS_GET_USERNS);
 	struct stat st;
 
-	return users >= 0 && fstat(users, &st) == 0 && st.st_ino == FIRST_USER_NAMESPACE;
+	return users >= 0 && fstat(users, &st) == 0 && st.st_ino == UB_PROCESS_FIRST_USERS;
 }
 
 static int add(const struct ub_events *e, int fd)

@@ -154,7 +154,7 @@ static void remove_left_device(struct ub_launch *launch)
 	    ub_helper_start(&helper, call_remove, info) != 0)
 		return;
 	/* What can't be deleted yet is listed, with its record. */
-	if (ub_helper_wait(&helper, UNDO_MS, &result) == 0)
+	if (ub_helper_wait(&helper, UNDO_MS, &result) == 0 && (!result || result == -ENODEV))
 		(void)ub_record_remove(info->dev_id, info->ublksrv_flags);
 	ub_helper_end(&helper);
 }

@@ -29,8 +29,6 @@
 #define FLAG_EXITING 4U
 /* The inode of the machine's own namespace of processes (PROC_PID_INIT_INO). */
 #define FIRST_NAMESPACE 0xEFFFFFFCU
-/* ... and that of users (PROC_USER_INIT_INO). */
-#define FIRST_USERS 0xEFFFFFFDU
 /* ... and that of control groups (PROC_CGROUP_INIT_INO). */
 #define FIRST_GROUPS 0xEFFFFFFBU
 
@@ -195,7 +193,7 @@ bool ub_process_in_user_namespace(void)
 {
 	ino_t own = namespace_of("/proc/self/ns/user");
 
-	return own && own != FIRST_USERS;
+	return own && own != UB_PROCESS_FIRST_USERS;
 }
 
 bool ub_process_in_group_namespace(void)

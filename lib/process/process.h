@@ -42,6 +42,9 @@ bool ub_process_in_group_namespace(void);
 /* Has this process in /proc the number that it has for itself? */
 bool ub_process_knows_itself(void);
 
+/* The inode of the machine's own namespace of users (PROC_USER_INIT_INO). */
+#define UB_PROCESS_FIRST_USERS 0xEFFFFFFDU
+
 /* Has it capabilities only in a namespace of users, which are none for the machine? */
 bool ub_process_in_user_namespace(void);
 

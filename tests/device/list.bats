@@ -4,6 +4,7 @@
 # long kernels: 6.12
 
 load helpers
+load servers
 load deaf
 
 # ids ARGS...: the numbers that list shows, in a line.
@@ -27,19 +28,14 @@ watch()
 	watcher=$!
 }
 
-is_state()
-{
-	[[ $(state_of "$1") == "$2" ]]
-}
-
 # has_times COUNT FILE TEXT
 has_times()
 {
 	[[ $(grep -cF -- "$3" "$2") -eq $1 ]]
 }
 
-# ends_with FILE LINE
-ends_with()
+# last_line_is FILE LINE
+last_line_is()
 {
 	[[ $(tail -n 1 "$1") == "$2" ]]
 }
@@ -48,14 +44,6 @@ ends_with()
 sleeps_for_ever()
 {
 	[[ $(<"/proc/$1/syscall") =~ ^7\ 0x[0-9a-f]+\ 0x[0-9a-f]+\ 0x(ffffffff)?ffffffff\  ]]
-}
-
-# ended STATUS: the watcher, with this one.
-ended()
-{
-	local status=0
-	wait "$watcher" || status=$?
-	[[ $status -eq $1 ]] || { echo "it ended with $status"; return 1; }
 }
 
 # has FILE TEXT
@@ -114,13 +102,13 @@ has()
 	ublk recover 0 >/dev/null
 	wait_for 20 has_times 2 out ' 0  live '
 	ublk del 0
-	wait_for 20 ends_with out 'ID  STATE  NAME'
+	wait_for 20 last_line_is out 'ID  STATE  NAME'
 	# Nothing is printed twice, a blank line stands between, and nothing is drawn.
 	[ -z "$(awk -v RS= '$0 == former; { former = $0 }' out)" ]
 	run -1 has out $'\e'
 	wait_for 20 sleeps_for_ever "$watcher"
 	kill -TERM "$watcher"
-	ended 143
+	ends_with 143 "$watcher"
 	[ ! -s out.err ]
 }
 
@@ -138,7 +126,7 @@ has()
 	ublk del 5
 	wait_for 20 has lines '{"schema":"ublk.deleted_device/1","id":5,"name":null,"path":"/dev/ublkb5"}'
 	kill -TERM "$watcher"
-	ended 143
+	ends_with 143 "$watcher"
 	# The other device did not change.
 	[ "$(grep -c '"id":4' lines)" -eq 1 ]
 	[ "$(jq -r .schema lines | sort -u | tr '\n' ' ')" = 'ublk.deleted_device/1 ublk.device/1 ' ]
@@ -165,7 +153,7 @@ is_live_again()
 	wait_for 20 is_live_again lines 5
 	run -1 has lines '"id":4'
 	kill -TERM "$watcher"
-	ended 143
+	ends_with 143 "$watcher"
 	ublk del 5
 }
 
@@ -174,7 +162,7 @@ is_live_again()
 	"$UBLK" list --watch >pipe 2>err &
 	watcher=$!
 	head -n 1 pipe >first
-	ended 1
+	ends_with 1 "$watcher"
 	[ "$(cat err)" = 'ublk: error: cannot write to standard output: Broken pipe' ]
 	# Of the shell that is called.
 	# shellcheck disable=SC2016
@@ -196,9 +184,9 @@ is_live_again()
 	UBLK_RUNTIME_DIR=/run/elsewhere ublk recover 0 >/dev/null
 	wait_for 20 has_times 2 out ' 0  live'
 	ublk del 0
-	wait_for 20 ends_with out 'ID  STATE'
+	wait_for 20 last_line_is out 'ID  STATE'
 	kill -TERM "$watcher"
-	ended 143
+	ends_with 143 "$watcher"
 	[ ! -s out.err ]
 	kill -KILL "$space"
 	rm -rf /run/elsewhere

@@ -158,3 +158,22 @@ sum_agrees()
 	[[ $output == *RESIDENT*total\ resident:* ]]
 	ublk del --all
 }
+
+@test "memory of devices that are named is theirs alone, and what is missing is told" {
+	ublk add -t mem --size 8M --name one
+	ublk add -t null
+	run -0 jq -c '[.devices[].id], .measured, .errors' < <(ublk memory one --json)
+	[ "$output" = $'[0]\n1\n[]' ]
+	run -0 jq -c '[.devices[].id], .measured' < <(ublk memory -n 1 /dev/ublkb0 one --json)
+	[ "$output" = $'[1,0]\n2' ]
+	run -0 ublk memory 1
+	[[ $output != *one* && $output == *'measured:'*1* ]]
+	run -4 --separate-stderr ublk memory 7 1
+	[[ $output == *'measured:'*1* && $stderr == *'cannot find'*7* ]]
+	run -4 --separate-stderr ublk memory 7
+	[ -z "$output" ]
+	run -4 --separate-stderr ublk memory 7 --json
+	run -0 jq -c '[.measured, (.devices | length), (.errors | length)]' <<<"$output"
+	[ "$output" = '[0,0,1]' ]
+	ublk del --all
+}

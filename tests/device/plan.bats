@@ -168,6 +168,7 @@ charged_as_planned()
 	run --separate-stderr "$UBLK" add -t loop -f a.img --memory-limit 8M --data-path copy
 	[ "$status" -eq 1 ]
 	[[ $stderr == *"bytes of memory (--memory-limit), and 8388608 are allowed; 64M of it is for buffers"* ]]
+	[[ $stderr == *'or allow more: --memory-limit SIZE'* && $stderr != *ulimit* ]]
 	nothing_left
 }
 
