@@ -63,10 +63,10 @@ happens()
 	happens remove trixie
 }
 
-@test "the maintainer scripts have udev and systemd read their files anew where they run, and do nothing else" {
+@test "the maintainer scripts have udev and systemd read their files anew where they run, udev look at what there is, and do nothing else" {
 	happens scripts here
 }
 
-@test "where udev runs, an ordinary user can add a device once the package is installed" {
+@test "where udev runs, a device that was there has its links once the package is installed, and a user can add one" {
 	happens udev here
 }
