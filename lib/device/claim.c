@@ -21,8 +21,5 @@ int ub_claim_open(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev)
 	disk = makedev(params.devt.disk_major, params.devt.disk_minor);
 	if (!(params.types & UBLK_PARAM_TYPE_DEVT) || !disk)
 		return -ENXIO;
-	ret = ub_node_open(AT_FDCWD, ub_dev_block_path(dev->dev_id, path), S_IFBLK, disk, FLAGS);
-	return ret == -ENOENT || ret == -ENOTDIR || ret == -ENOTBLK || ret == -ESTALE
-		       ? ub_node_open_private(S_IFBLK, disk, FLAGS)
-		       : ret;
+	return ub_node_open_any(ub_dev_block_path(dev->dev_id, path), S_IFBLK, disk, FLAGS);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the files that look for a device's users share: its nodes. Internal to users*.c, and open to
- * their unit test. */
+ * their unit test, and to flush.c for the nodes alone. */
 #pragma once
 
 #include <errno.h>

@@ -85,3 +85,12 @@ int ub_node_open_private(mode_t type, dev_t devt, int flags)
 	fd = openat(dir, "node", flags);
 	return fd < 0 ? -errno : fd;
 }
+
+int ub_node_open_any(const char *path, mode_t type, dev_t devt, int flags)
+{
+	int fd = ub_node_open(AT_FDCWD, path, type, devt, flags);
+
+	return fd == -ENOENT || fd == -ENOTDIR || fd == -ENOTBLK || fd == -ESTALE
+		       ? ub_node_open_private(type, devt, flags)
+		       : fd;
+}

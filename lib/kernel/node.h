@@ -30,3 +30,6 @@ int ub_node_open(int dirfd, const char *path, mode_t type, dev_t devt, int flags
 /* The same, by a node of our own that nobody else sees. Return: a descriptor or a negative errno
  * (without CAP_SYS_ADMIN and CAP_MKNOD there is none). */
 int ub_node_open_private(mode_t type, dev_t devt, int flags);
+
+/* The one at @path, or if that is not it one of our own. */
+int ub_node_open_any(const char *path, mode_t type, dev_t devt, int flags);

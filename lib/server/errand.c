@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/parse.h"
+#include "device/flush.h"
 #include "device/links.h"
 #include "device/same.h"
 #include "device/scheduler.h"
@@ -189,6 +190,11 @@ static int run_wait_stop(const struct errand *e)
 	return stop_unused(e, INT64_MAX);
 }
 
+static int run_flush(const struct errand *e)
+{
+	return ub_flush(e->info.dev_id);
+}
+
 static int run_stop(const struct errand *e)
 {
 	return command(e, UBLK_U_CMD_STOP_DEV, 0);
@@ -205,6 +211,7 @@ static const struct {
 	[ERRAND_OPEN] = {"open", run_open},
 	[ERRAND_TRY_STOP] = {"try-stop", run_try_stop},
 	[ERRAND_WAIT_STOP] = {"wait-stop", run_wait_stop},
+	[ERRAND_FLUSH] = {"flush", run_flush},
 	[ERRAND_STOP] = {"stop", run_stop},
 };
 
@@ -309,6 +316,7 @@ static int reason_to_end(struct server *s, enum server_errand errand, unsigned t
 		return 0;
 	case ERRAND_TRY_STOP:
 	case ERRAND_WAIT_STOP:
+	case ERRAND_FLUSH:
 		return s->terms > terms ? -EINTR : 0;
 	default:
 		return server_reason_to_stop(s);

@@ -23,13 +23,14 @@ enum server_errand {
 	ERRAND_OPEN,       /* waits until the node is there and opens */
 	ERRAND_TRY_STOP,   /* stops the device unless somebody uses it: -EBUSY */
 	ERRAND_WAIT_STOP,  /* the same, when nobody uses it any more */
+	ERRAND_FLUSH,      /* writes what the kernel keeps of it in memory (device/flush.h) */
 	ERRAND_STOP,
 };
 
 /*
  * Runs an errand while the server's events are taken care of. One that is to bring the device up
  * ends early with -EINTR when the command line went away or a SIGTERM came, or with the error of a
- * queue that died; one that is to stop the device if it is unused ends with -EINTR at the next SIGTERM.
+ * queue that died; one that comes before a stop by force ends with -EINTR at the next SIGTERM.
  * Once the device is live the server's `live` is set, whatever else the errand comes to.
  * @timeout_ms: negative for ever. What does not end by a SIGKILL is left behind.
  * Return: 0, a negative errno, -ETIMEDOUT.

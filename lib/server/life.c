@@ -15,6 +15,9 @@
 
 /* How soon a stop that has failed is tried again. */
 #define STOP_RETRY_MS 500
+/* How long users' data may take that is not written yet, when the device is taken from them: less than
+ * systemd waits for after the second SIGTERM. */
+#define FLUSH_MS 20000
 /* How long the deletion of what is stopped may take, before the rest is left to the command line. */
 #define DELETE_MS 8000
 
@@ -36,14 +39,23 @@ static void log_users(struct server *s)
 		ub_log(&s->log, LOG_NOTICE, "mounted, or claimed by somebody not seen from here");
 }
 
+/* Takes the device from who uses it, but not what they have written. */
+static int stop_by_force(struct server *s)
+{
+	int ret = server_errand(s, ERRAND_FLUSH, FLUSH_MS);
+
+	if (ret && ret != -ENODEV)
+		ub_log(&s->log, LOG_ERR, "what was written last may be lost: cannot flush: %s",
+		       strerror(-ret));
+	return server_errand(s, ERRAND_STOP, -1);
+}
+
 /* Stops the device: at once, or when nobody uses it any more. Return: true when it is stopped; false:
  * it is to be seen what has happened. */
 static bool try_stop(struct server *s)
 {
-	enum server_errand how = s->terms > 1     ? ERRAND_STOP
-				 : s->told_in_use ? ERRAND_WAIT_STOP
-						  : ERRAND_TRY_STOP;
-	int ret = server_errand(s, how, -1);
+	enum server_errand how = s->told_in_use ? ERRAND_WAIT_STOP : ERRAND_TRY_STOP;
+	int ret = s->terms > 1 ? stop_by_force(s) : server_errand(s, how, -1);
 
 	if (ret == 0 || ret == -ENODEV)
 		return true;

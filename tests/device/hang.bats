@@ -19,17 +19,23 @@ add_with_stuck_write()
 	wait_for 10 is_delayed
 }
 
-is_being_stopped()
+# is_on ERRAND: some server.
+is_on()
 {
-	pgrep -fx 'ublk-server errand stop .*' >/dev/null
+	pgrep -fx "ublk-server errand $1 .*" >/dev/null
 }
 
-@test "a server that stops its device while the backing hangs can be killed" {
+@test "a server that stops its device while the backing hangs waits for no flush at a third SIGTERM, and can be killed" {
 	add_with_stuck_write
+	# Into the page cache, where it stays: the other one has the device open.
+	dd if=/dev/zero of="$dev" bs=4k seek=1 count=1 conv=notrunc status=none
 	kill -TERM "$server"
 	wait_for 10 grep -q 'asked to stop, but in use' log
 	kill -TERM "$server"
-	wait_for 10 is_being_stopped
+	wait_for 10 is_on flush
+	kill -TERM "$server"
+	wait_for 10 is_on stop
+	grep -q 'what was written last may be lost: cannot flush: Interrupted' log
 	kill -KILL "$server"
 	# No process ends before what it has given to a disk.
 	speed_up

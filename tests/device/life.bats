@@ -104,6 +104,48 @@ is_waiting_for_users()
 	wait_for 10 nothing_left
 }
 
+# take_away SERVER: as systemd does at the end of a machine.
+take_away()
+{
+	kill -TERM "$1"
+	wait_for 10 grep -q 'in use' server.log
+	kill -TERM "$1"
+	wait_for 40 is_gone "$1"
+}
+
+@test "SIGTERM: a second one takes a mounted device away, and nothing that had been written to its files" {
+	make_image a.img 64M
+	dev=$(ublk add -t loop -f a.img --log-file server.log)
+	fs_on "$dev" ext4 m
+	dd if=/dev/urandom of=m/file bs=1M count=4 status=none
+	cp m/file kept
+	take_away "$(server_of "$dev")"
+	umount m
+	wait_for 10 nothing_left
+	e2fsck -p a.img || [ $? -eq 1 ]
+	debugfs -R 'cat /file' a.img 2>/dev/null | cmp - kept
+}
+
+@test "SIGTERM: nor what had been written to its partitions, by way of a file system or not" {
+	make_image a.img 64M
+	dev=$(ublk add -t loop -f a.img --log-file server.log)
+	printf 'label: gpt\nsize=32M\nsize=8M\n' | sfdisk -q "$dev"
+	wait_for 10 test -b "${dev}p2"
+	fs_on "${dev}p1" ext4 m
+	dd if=/dev/urandom of=m/file bs=1M count=4 status=none
+	cp m/file kept
+	exec 7<>"${dev}p2"
+	dd if=kept bs=1M status=none >&7
+	take_away "$(server_of "$dev")"
+	exec 7<&-
+	umount m
+	wait_for 10 nothing_left
+	dd if=a.img of=p1 bs=1M skip=1 count=32 status=none
+	e2fsck -p p1 || [ $? -eq 1 ]
+	debugfs -R 'cat /file' p1 2>/dev/null | cmp - kept
+	cmp -n "$((4 << 20))" -i "$((33 << 20)):0" a.img kept
+}
+
 @test "SIGHUP: the server opens its log again, so that it can be rotated" {
 	dev=$(ublk add -t null --log-file server.log)
 	server=$(server_of "$dev")
