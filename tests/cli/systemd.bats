@@ -43,6 +43,25 @@ setup()
 	grep -qE "^RestartPreventExitStatus=(.* )?$status( |$)" "$units/ublk@.service"
 }
 
+# enabled_as NAME: what systemctl makes of it.
+enabled_as()
+{
+	systemctl --root="$PWD/root" enable "ublk@$1.service" >/dev/null 2>&1 || return
+	find root/etc/systemd/system/ublk.target.wants -name 'ublk@*' -printf '%f\n' -delete
+}
+
+@test "the service of a file is named as the file if that has what the manual says, and else is another file's" {
+	units=root/usr/lib/systemd/system
+	mkdir -p "$units"
+	find root -type f -path '*/systemd/system/*' -exec cp -n -t "$units" {} +
+	for name in disk my-disk my-root.2 a_b a:b X9; do
+		[ "$(enabled_as "$name")" = "ublk@$name.service" ]
+	done
+	[ "$(enabled_as 'größe')" = 'ublk@gr\xc3\xb6\xc3\x9fe.service' ]
+	[ "$(enabled_as 'my disk')" = 'ublk@my\x20disk.service' ]
+	[ "$(enabled_as a+b)" = 'ublk@a\x2bb.service' ]
+}
+
 @test "the preset enables the target, and no device by itself" {
 	preset=$(find root -name 90-ublk.preset)
 	[ "$(grep -v '^#' "$preset")" = $'enable ublk.target\ndisable ublk@.service' ]
