@@ -8,10 +8,14 @@
 #include "budget/cgroup.h"
 #include "commands.h"
 #include "config.h"
+#include "device/control.h"
 #include "device/scheduler.h"
 #include "device_fields.h"
 #include "devices.h"
 #include "table.h"
+
+/* So long a server may take to answer. */
+#define ANSWER_S 2
 
 struct show_args {
 	struct ub_device_args devices;
@@ -63,6 +67,24 @@ static enum ub_exit show_config(struct ub_call *call, const struct ub_dev *dev)
 	return ret < 0 ? ub_device_fail(call, dev->id, NULL, &err) : UB_EXIT_DONE;
 }
 
+/* One that serves is to be there for whoever wants something of it. */
+static void ask_server(struct ub_dev_detail *detail)
+{
+	const struct ub_control_request request = {.op = UB_CONTROL_STATUS};
+	const struct ub_dev *dev = &detail->dev;
+	struct ub_control_answer answer;
+
+	if (!dev->managed || !dev->record.socket || !ub_dev_is_live(dev))
+		return;
+	detail->asked = true;
+	detail->answer = ub_control_ask(dev->id, dev->info.ublksrv_flags, &request, ANSWER_S * 1000,
+					&answer);
+	detail->served_seconds = answer.value[0] / 1000;
+	if (detail->answer && detail->answer != -ETIMEDOUT)
+		ub_out_note("cannot speak with the server of ublkb%u by %s: %s", dev->id,
+			    dev->record.socket, strerror(-detail->answer));
+}
+
 static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	struct ub_dev_detail detail; /* borrows what dev owns */
@@ -87,8 +109,12 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 		(void)ub_placement_find(dev, &detail.queues, &detail.queue_count);
 	if (dev->server.pid > 0)
 		detail.group = ub_cgroup_of(dev->server.pid);
+	ask_server(&detail);
 	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
 			 sizeof(detail.action));
+	if (detail.answer == -ETIMEDOUT && !detail.status[0])
+		ub_device_silence(dev, ANSWER_S, detail.status, sizeof(detail.status),
+				  detail.action, sizeof(detail.action));
 	ret = print(call, &detail);
 	if (ret < 0) {
 		(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot show ublkb%u", dev->id);

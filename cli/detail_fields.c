@@ -2,6 +2,7 @@
 /* What `show` tells of a device besides the fields that `list` has. */
 #include "device_fields.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -157,6 +158,22 @@ static const char *describe_queue(const void *element, char *buf, size_t size)
 	return buf;
 }
 
+static bool has_answered(const void *object)
+{
+	const struct ub_dev_detail *detail = object;
+
+	return detail->asked && !detail->answer;
+}
+
+/* One that nobody can reach from here may be well. */
+GETTER(answers)
+{
+	const struct ub_dev_detail *detail = object;
+
+	if (detail->asked && (!detail->answer || detail->answer == -ETIMEDOUT))
+		ub_value_number(value, !detail->answer);
+}
+
 /* What becomes of the memory of buffers that nobody needs. */
 GETTER(idle_buffers)
 {
@@ -293,6 +310,11 @@ const struct ub_field ub_detail_fields[] = {
 	  .when = has_basic, .flat = true },
 	{ .key = "queues_detail", .type = UB_FIELD_LIST, .fields = queue_fields,
 	  UB_LIST_AT(struct ub_dev_detail, queues, queue_count), .describe = describe_queue },
+	{ .key = "control_socket", .type = UB_FIELD_STRING, UB_AT(struct ub_dev, record.socket),
+	  .when = is_managed },
+	{ .key = "server_answers", .type = UB_FIELD_BOOL, .get = get_answers },
+	{ .key = "served_seconds", .type = UB_FIELD_NUMBER, .when = has_answered,
+	  UB_AT(struct ub_dev_detail, served_seconds) },
 	{ .key = "control_group", .type = UB_FIELD_STRING, UB_AT(struct ub_dev_detail, group) },
 	{ .key = "scheduler", .type = UB_FIELD_STRING, DETAIL(scheduler), .help = "I/O scheduler that the disk has now" },
 	{ .key = "idle_buffers", .type = UB_FIELD_STRING, .get = get_idle_buffers },

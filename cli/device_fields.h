@@ -35,6 +35,9 @@ struct ub_dev_detail {
 	struct ub_placement *queues;
 	size_t queue_count;
 	char *group;                          /* control group of the server; NULL: not known */
+	bool asked;                           /* its server, by its control socket */
+	int answer;                           /* of what ub_control_ask() returns */
+	uint64_t served_seconds;              /* since it began to serve, as it has answered */
 	char scheduler[UB_SCHEDULER_MAX + 1]; /* of the disk; "" when not known */
 	char status[512];                     /* what is wrong; "" when nothing is */
 	char action[256];                     /* what to do about it */
@@ -42,6 +45,10 @@ struct ub_dev_detail {
 
 /* Of a struct ub_dev_detail: a device's fields, and more. */
 extern const struct ub_field ub_detail_fields[];
+
+/* The same of one that is well but for its server, which has not answered for @seconds. */
+void ub_device_silence(const struct ub_dev *dev, unsigned seconds, char *status, size_t status_size,
+		       char *action, size_t action_size);
 
 /* What is wrong with a device, and what to do about it: both "" when it is well. */
 void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,

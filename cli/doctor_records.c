@@ -94,6 +94,12 @@ static void found_record(void *arg, uint32_t id, const char *path)
 		tell_stray(arg, "the record", path);
 }
 
+static void found_socket(void *arg, uint32_t id, const char *path)
+{
+	if (is_gone(arg, id) && access(path, F_OK) == 0)
+		tell_stray(arg, "the control socket", path);
+}
+
 static void found_entry(void *arg, uint32_t id, const char *path)
 {
 	if (is_gone(arg, id) && access(path, F_OK) == 0)
@@ -134,7 +140,11 @@ static void check_devices(struct ub_doctor *doctor)
 void ub_check_leftovers(struct ub_doctor *doctor)
 {
 	const struct ub_survey survey = {
-		.record = found_record, .entry = found_entry, .arg = doctor};
+		.record = found_record,
+		.socket = found_socket,
+		.entry = found_entry,
+		.arg = doctor,
+	};
 	size_t before = doctor->count;
 	int ret = ub_record_survey(&survey);
 

@@ -66,6 +66,18 @@ static void tell_record(const struct ub_dev *dev, const char *text, char *status
 		       text ? " --force" : "", dev->id);
 }
 
+/* Stopped, or in the kernel for something that does not end: what it is tells what to do. */
+void ub_device_silence(const struct ub_dev *dev, unsigned seconds, char *status, size_t status_size,
+		       char *action, size_t action_size)
+{
+	(void)snprintf(status, status_size,
+		       "its server (process %d) has not answered for %u seconds; its queues may go "
+		       "on",
+		       dev->server.pid, seconds);
+	(void)snprintf(action, action_size, "see what it does: ps -o pid,stat,wchan:32,args -Lp %d",
+		       dev->server.pid);
+}
+
 void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,
 		      size_t action_size)
 {

@@ -173,3 +173,19 @@ const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE])
 	(void)snprintf(buf, UB_RECORD_NAME_SIZE, "%u.json", id);
 	return buf;
 }
+
+const char *ub_record_socket_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE])
+{
+	(void)snprintf(buf, UB_RECORD_NAME_SIZE, "%u.sock", id);
+	return buf;
+}
+
+char *ub_record_socket_path(uint32_t id)
+{
+	char dir[PATH_MAX], name[UB_RECORD_NAME_SIZE], *path;
+
+	if (!ub_record_dir(dir, sizeof(dir)) ||
+	    asprintf(&path, "%s/%s", dir, ub_record_socket_name(id, name)) < 0)
+		return NULL;
+	return path;
+}

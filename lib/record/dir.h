@@ -51,3 +51,9 @@ int ub_record_dir_lock(int dirfd);
 
 /* "3.json". */
 const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
+
+/* "3.sock": where the server of the device is spoken with. */
+const char *ub_record_socket_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
+
+/* Its whole path in the directory of this process. Return: a path to be freed, or NULL. */
+char *ub_record_socket_path(uint32_t id);

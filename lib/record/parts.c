@@ -34,6 +34,7 @@ const struct ub_opt ub_record_server[] = {
 	{ .name = "start-time", NUMBER, AT(start_time) },
 	{ .name = "threads", .type = UB_OPT_U32, AT(threads) },
 	{ .name = "taking-over", .type = UB_OPT_FLAG, AT(taking_over) },
+	{ .name = "socket", .type = UB_OPT_STRING, AT(socket) },
 	UB_OPT_END,
 };
 

@@ -7,5 +7,6 @@ void ub_record_done(struct ub_record *record)
 {
 	ub_spec_done(&record->spec);
 	ub_backing_done(&record->backing);
+	free(record->socket);
 	*record = (struct ub_record){0};
 }

@@ -33,8 +33,9 @@ static void visit_entry(void *arg, const char *key, uint32_t id)
 	place->survey->entry(place->survey->arg, id, path);
 }
 
-/* "3.json": exactly as a record is named. */
-static bool is_record(const char *name, uint32_t *ret_id)
+/* Is it "3.json", say: exactly as @make_name names what belongs to a number? */
+static bool is_named(const char *name, const char *(*make_name)(uint32_t id, char *buf),
+		     uint32_t *ret_id)
 {
 	char number[16], same[UB_RECORD_NAME_SIZE];
 	size_t len = strcspn(name, ".");
@@ -47,10 +48,10 @@ static bool is_record(const char *name, uint32_t *ret_id)
 	if (ub_parse_u64(number, UINT32_MAX, &id) != 0)
 		return false;
 	*ret_id = (uint32_t)id;
-	return strcmp(ub_record_name(*ret_id, same), name) == 0;
+	return strcmp(make_name(*ret_id, same), name) == 0;
 }
 
-static int visit_records(const struct place *place)
+static int visit_files(const struct place *place)
 {
 	_cleanup_close_ int fd = openat(place->dirfd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -62,10 +63,11 @@ static int visit_records(const struct place *place)
 		return -errno;
 	UB_TAKE_FD(fd);
 	while ((entry = readdir(dir))) {
-		if (!is_record(entry->d_name, &id))
-			continue;
 		(void)snprintf(path, sizeof(path), "%s/%.31s", place->path, entry->d_name);
-		place->survey->record(place->survey->arg, id, path);
+		if (is_named(entry->d_name, ub_record_name, &id))
+			place->survey->record(place->survey->arg, id, path);
+		else if (is_named(entry->d_name, ub_record_socket_name, &id))
+			place->survey->socket(place->survey->arg, id, path);
 	}
 	(void)closedir(dir);
 	return 0;
@@ -80,7 +82,7 @@ static int visit_place(struct place *place)
 	(void)snprintf(link, sizeof(link), "/proc/self/fd/%d", place->dirfd);
 	len = readlink(link, place->path, sizeof(place->path) - 1);
 	place->path[len < 0 ? 0 : len] = '\0';
-	ret = visit_records(place);
+	ret = visit_files(place);
 	return ret ? ret : ub_index_visit_all(place->dirfd, visit_entry, place);
 }
 

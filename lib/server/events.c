@@ -17,6 +17,8 @@
 
 /* How often what is to be known of the device is written again, where it could not be. */
 #define RECORD_RETRY_MS 2000
+/* What is waited for besides those who speak with it. */
+#define OTHER_FDS 5
 
 void server_take_front(struct server *s, int status)
 {
@@ -117,7 +119,7 @@ static void take_queues(struct server *s)
 
 void server_wait(struct server *s, int timeout_ms)
 {
-	struct pollfd fds[] = {
+	struct pollfd fds[OTHER_FDS + SERVER_CONTROL_FDS] = {
 		{.fd = s->signal_fd, .events = POLLIN},
 		{.fd = s->event_fd, .events = POLLIN},
 		{.fd = s->channel, .events = POLLIN},
@@ -127,6 +129,7 @@ void server_wait(struct server *s, int timeout_ms)
 	bool retries = s->unwritten && s->recorded;
 	int res, count;
 
+	server_poll_control(&s->control, &fds[OTHER_FDS]);
 	if (retries && (timeout_ms < 0 || timeout_ms > RECORD_RETRY_MS))
 		timeout_ms = RECORD_RETRY_MS;
 	count = poll(fds, UB_ARRAY_SIZE(fds), timeout_ms);
@@ -143,6 +146,7 @@ void server_wait(struct server *s, int timeout_ms)
 	/* Also what ended after it was given up: it would go on being readable. */
 	if (fds[3].revents)
 		(void)ub_ctrl_done(s->ctrl, &res);
+	server_take_control(s, &fds[OTHER_FDS]);
 }
 
 int server_reason_to_stop(struct server *s)

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "device/same.h"
 #include "device/users.h"
 #include "record/store.h"
@@ -128,6 +129,7 @@ static int ended_by_us(struct server *s)
 
 int server_live(struct server *s)
 {
+	s->served_ms = ub_now_ms();
 	ub_log(&s->log, LOG_INFO, "serving");
 	/* A queue may have died since all had fetched: only of a device that is live it is the end. */
 	(void)eventfd_write(s->event_fd, 1);

@@ -145,6 +145,7 @@ static void done(struct server *s)
 	ub_record_done(&s->record);
 	ub_log_close(&s->log);
 	free(s->log.own);
+	server_close_control(&s->control);
 	ub_close(&s->channel);
 	ub_close(&s->signal_fd);
 	ub_close(&s->event_fd);
@@ -189,6 +190,7 @@ int main(int argc, char **argv)
 	if (argc == 3 && strcmp(argv[1], "log-dir") == 0)
 		return server_log_dir_main(argv[2]);
 	s.log.fd = -1;
+	server_init_control(&s.control);
 	if (argc < 3 || argc > 4 || parse_number(argv[1], &handover_fd) != 0 ||
 	    parse_number(argv[2], &s.channel) != 0 ||
 	    (argc == 4 && parse_number(argv[3], &s.front) != 0)) {

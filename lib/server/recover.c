@@ -303,6 +303,7 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = wait_a_moment(s, 0, err);
 	if (ret)
 		return ret;
+	server_open_control(s);
 	note_take_over(s, true);
 	s->recorded = true;
 	/* An interruption has to wait from here on until the device is live: Linux 6.12 keeps the

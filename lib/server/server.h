@@ -6,6 +6,7 @@
  */
 #pragma once
 
+#include <poll.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -18,6 +19,22 @@
 #include "queue/queue.h"
 #include "server/errand.h"
 #include "server/log.h"
+
+
+/* Somebody who speaks with it, or has not yet. */
+struct server_client {
+	int fd; /* -1: there is none */
+	int64_t heard_ms;
+};
+
+#define SERVER_CLIENTS_MAX 8
+/* The descriptors that are waited for. */
+#define SERVER_CONTROL_FDS (1 + SERVER_CLIENTS_MAX)
+
+struct server_control {
+	int fd; /* the socket, or negative */
+	struct server_client clients[SERVER_CLIENTS_MAX];
+};
 
 struct server {
 	enum ub_launch_mode mode;
@@ -44,8 +61,10 @@ struct server {
 	int caller_ns,
 		caller_root; /* where a recovered device's log is, until it is ready; or -1 */
 	int notify_fd;       /* to the supervisor, until the device is ready; or -1 */
+	struct server_control control;
 	uint64_t cgroup_max; /* memory.max of its group, as the caller's mounts show it */
 	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
+	int64_t served_ms;   /* when it began to serve; 0: it has not */
 
 	/* What has been done, and has to be undone in reverse. */
 	bool added;
@@ -100,6 +119,17 @@ int server_write_record(struct server *s, struct ub_error *err);
 /* A recovery's: takes over what other servers of the device have written since the command line read the
  * record: one may have had its turn meanwhile, and have died. */
 void server_read_record(struct server *s);
+
+/* control.c: who speaks with it. */
+void server_init_control(struct server_control *control);
+/* Opens the socket beside the record. Without one it serves all the same: that is noted. The number has to
+ * be this device's: with its char device open. */
+void server_open_control(struct server *s);
+void server_close_control(struct server_control *control);
+void server_poll_control(const struct server_control *control,
+			 struct pollfd fds[static SERVER_CONTROL_FDS]);
+/* What has come by them. Never waits. */
+void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS]);
 
 /* events.c: what the main thread waits for. */
 

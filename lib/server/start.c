@@ -369,8 +369,10 @@ int server_add(struct server *s, struct ub_error *err)
 		ret = set_params(s, err);
 	if (!ret)
 		ret = server_map_queues(s, err);
-	if (!ret)
-		ret = server_write_record(s, err);
+	if (ret)
+		return ret;
+	server_open_control(s);
+	ret = server_write_record(s, err);
 	if (ret)
 		return ret;
 	s->recorded = true;

@@ -154,7 +154,7 @@ pod()
 	is_state "$a" quiesced
 	is_state "$b" live
 	run -0 pod "$UBLK" del --all --force
-	rm -f /run/ublk/*.json /run/ublk/.index/*/*
+	rm -f /run/ublk/[0-9]* /run/ublk/.index/*/*
 }
 
 @test "a device that an NVMe target exports is refused" {

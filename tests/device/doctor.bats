@@ -18,7 +18,7 @@ agree()
 	"${@:2}" "$UBLK" add -t null --timeout 10 >add.out 2>add.err || add=$?
 	put_back
 	ublk del --force --all || true
-	rm -f /run/ublk/*.json /run/ublk/.index/*/*
+	rm -f /run/ublk/[0-9]* /run/ublk/.index/*/*
 	[[ $doctor -eq $1 && $add -eq $1 ]] ||
 		{ printf 'doctor %s, add %s, not %s\n' "$doctor" "$add" "$1"; cat doctor.* add.*; return 1; }
 	[[ ! -s doctor.err ]]
@@ -359,6 +359,7 @@ mend()
 	echo '{' >/run/ublk/4.json
 	ublk add -n 5 -t null
 	cp /run/ublk/5.json /run/ublk/7.json
+	: >/run/ublk/8.sock
 	mkdir -p /run/ublk/.index/name-lost
 	: >/run/ublk/.index/name-lost/9
 	run -0 ublk doctor --json
@@ -368,10 +369,12 @@ mend()
 	finds leftovers note 'ublkb3: dead: it has no server' 'ublk del 3'
 	finds leftovers note 'ublkb4: it could not be recovered' 'ublk del 4'
 	finds leftovers note 'the record of a device that is no more: /run/ublk/7.json' 'rm /run/ublk/7.json'
+	finds leftovers note 'the control socket of a device that is no more' 'rm /run/ublk/8.sock'
 	finds leftovers note 'an entry of the index of a device that is no more' 'rm /run/ublk/.index/name-lost/9'
-	[ "$(jq '[.checks[] | select(.name == "leftovers")] | length' doctor.json)" -eq 4 ]
+	[ "$(jq '[.checks[] | select(.name == "leftovers")] | length' doctor.json)" -eq 5 ]
 	mend ublkb3
 	mend 7.json
+	mend 8.sock
 	mend name-lost
 	lose_record 4
 	ublk doctor --json >doctor.json

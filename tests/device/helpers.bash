@@ -107,7 +107,7 @@ at_end()
 
 nothing_left()
 {
-	! compgen -G '/dev/ublk[bc]*' >/dev/null && ! compgen -G '/run/ublk/*.json' >/dev/null &&
+	! compgen -G '/dev/ublk[bc]*' >/dev/null && ! compgen -G '/run/ublk/[0-9]*' >/dev/null &&
 		! compgen -G '/run/ublk/.index/*/*' >/dev/null && [[ -z $(servers) ]]
 }
 
@@ -126,7 +126,7 @@ what_is_left()
 {
 	echo 'devices, records or servers left:'
 	compgen -G '/dev/ublk[bc]*' || true
-	compgen -G '/run/ublk/*.json' || true
+	compgen -G '/run/ublk/[0-9]*' || true
 	compgen -G '/run/ublk/.index/*/*' || true
 	servers | xargs -r ps -o pid,stat,args -p
 }
@@ -136,7 +136,7 @@ remove_what_is_left()
 	timeout -k 5 20 "$UBLK" del --all --force || true
 	servers | xargs -r kill -KILL || true
 	timeout -k 5 20 "$UBLK" del --all --force || true
-	rm -f /run/ublk/*.json /run/ublk/.index/*/*
+	rm -f /run/ublk/[0-9]* /run/ublk/.index/*/*
 	wait_for 5 nothing_left || echo 'and it does not go'
 }
 

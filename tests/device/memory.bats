@@ -168,7 +168,7 @@ sum_agrees()
 	[ "$output" = $'[1,0]\n2' ]
 	run -0 ublk memory 1
 	[[ $output != *one* && $output == *'measured:'*1* ]]
-	run -4 --separate-stderr ublk memory 7 1
+	run -1 --separate-stderr ublk memory 7 1
 	[[ $output == *'measured:'*1* && $stderr == *'cannot find'*7* ]]
 	run -4 --separate-stderr ublk memory 7
 	[ -z "$output" ]

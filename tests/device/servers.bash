@@ -51,7 +51,7 @@ lose_record()
 {
 	local id
 	for id; do
-		rm -f "/run/ublk/$id.json" /run/ublk/.index/*/"$id"
+		rm -f "/run/ublk/$id."{json,sock} /run/ublk/.index/*/"$id"
 	done
 }
 

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A server's control socket, as both ends see it: N.sock beside the record, SOCK_SEQPACKET, for root
+ * and the server's own user. A request is one packet, and so is its answer.
+ *
+ * Packets are structs of a fixed size, not JSON: the server reads what anybody of its user's sends,
+ * and there is nothing to parse, to allocate or to come in pieces. Both ends are of one machine, so
+ * numbers are as the processor has them. A version is for the struct as a whole; what is new gets an
+ * operation of its own, and a server that does not know one says so.
+ */
+#pragma once
+
+#include <stdint.h>
+
+#define UB_CONTROL_MAGIC 0x6b6c6275U /* "ublk" */
+#define UB_CONTROL_VERSION 1
+
+enum ub_control_op {
+	UB_CONTROL_STATUS = 1, /* value[0]: milliseconds since it began to serve */
+};
+
+struct ub_control_request {
+	uint32_t magic;
+	uint16_t version;
+	uint16_t op;    /* enum ub_control_op */
+	uint64_t token; /* of the device that is meant */
+	uint64_t value[4];
+};
+
+struct ub_control_answer {
+	uint32_t magic;
+	uint16_t version; /* of the server's, whatever the request's was */
+	uint16_t op;
+	int32_t code; /* 0 or a negative errno: -EPERM, -ENODEV (another device's server), -EOPNOTSUPP
+		       * (an operation, or a version, that it does not know) */
+	int32_t pid;
+	uint64_t value[4];
+	char text[128]; /* what there is to be told, NUL-terminated; "" */
+};
+
+/*
+ * Asks the server of device @id with @token, wherever its socket is (record/dir.h).
+ * @request: op and value count, the rest is filled in.
+ * Return: the answer's code, with the answer; or without one -ENOENT (there is no socket here),
+ * -ECONNREFUSED (nobody has it open), -EACCES, -EPERM (the folder is not safe), -ETIMEDOUT (no answer
+ * within @timeout_ms), -EPROTO (one that can't be understood), -ECONNRESET (it has hung up), or another
+ * negative errno. May take as long as that, and no longer.
+ */
+int ub_control_ask(uint32_t id, uint64_t token, const struct ub_control_request *request,
+		   int timeout_ms, struct ub_control_answer *ret_answer);

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* The control socket: who may speak with the server, and what it answers. */
+#include <errno.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/fault.h"
+#include "device/control.h"
+#include "record/dir.h"
+#include "server/server.h"
+
+/* Those that want to speak while as many as may are being heard. */
+#define WAITING_MAX 16
+
+static void hang_up(struct server_client *client)
+{
+	ub_close(&client->fd);
+}
+
+void server_init_control(struct server_control *control)
+{
+	control->fd = -1;
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
+		control->clients[i].fd = -1;
+}
+
+/* The name is free, or a dead server's, whose device this one has got: nobody else has it now. */
+static int bind_at(int fd, int dirfd, uint32_t id)
+{
+	struct sockaddr_un addr = {.sun_family = AF_UNIX};
+	char name[UB_RECORD_NAME_SIZE];
+
+	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dirfd,
+		       ub_record_socket_name(id, name));
+	(void)unlinkat(dirfd, name, 0);
+	/* Its node gets what the socket has: from its first moment on nobody else can connect. */
+	if (fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
+		return -errno;
+	if (listen(fd, WAITING_MAX) == 0)
+		return 0;
+	(void)unlinkat(dirfd, name, 0);
+	return -errno;
+}
+
+static int open_socket(uint32_t id)
+{
+	_cleanup_close_ int dirfd = ub_record_dir_open(true, NULL);
+	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int ret = ub_fault("control");
+
+	if (fd < 0)
+		return -errno;
+	if (!ret)
+		ret = dirfd < 0 ? dirfd : bind_at(fd, dirfd, id);
+	return ret ? ret : UB_TAKE_FD(fd);
+}
+
+void server_open_control(struct server *s)
+{
+	struct ub_record *record = &s->record;
+
+	free(record->socket);
+	record->socket = NULL;
+	s->control.fd = open_socket(record->id);
+	if (s->control.fd < 0)
+		ub_note(&record->notes, "it has no control socket, and cannot be spoken with: %s",
+			strerror(-s->control.fd));
+	else
+		record->socket = ub_record_socket_path(record->id);
+}
+
+void server_close_control(struct server_control *control)
+{
+	ub_close(&control->fd);
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
+		hang_up(&control->clients[i]);
+}
+
+/* Root may, and who has the rights of this process. */
+static bool may_speak(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+
+	return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) == 0 &&
+	       (peer.uid == 0 || peer.uid == geteuid());
+}
+
+/* A free place, or that of the one who has been silent for the longest: whoever says nothing keeps nobody
+ * out. */
+static struct server_client *find_place(struct server_control *control)
+{
+	struct server_client *found = &control->clients[0];
+
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX && found->fd >= 0; i++)
+		if (control->clients[i].fd < 0 || control->clients[i].heard_ms < found->heard_ms)
+			found = &control->clients[i];
+	return found;
+}
+
+static void take_client(struct server_control *control)
+{
+	_cleanup_close_ int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	struct server_client *client;
+
+	if (fd < 0 || !may_speak(fd))
+		return;
+	client = find_place(control);
+	hang_up(client);
+	*client = (struct server_client){.fd = UB_TAKE_FD(fd), .heard_ms = ub_now_ms()};
+}
+
+static void answer(struct server *s, const struct ub_control_request *request,
+		   struct ub_control_answer *ret_answer)
+{
+	if (request->version != UB_CONTROL_VERSION) {
+		ret_answer->code = -EOPNOTSUPP;
+		return;
+	}
+	if (request->token != s->record.token) {
+		ret_answer->code = -ENODEV;
+		return;
+	}
+	switch (request->op) {
+	case UB_CONTROL_STATUS:
+		ret_answer->value[0] = (uint64_t)(s->served_ms ? ub_now_ms() - s->served_ms : 0);
+		break;
+	default:
+		ret_answer->code = -EOPNOTSUPP;
+	}
+}
+
+/* One request, and no more: others wait, too. Descriptors that come with it are not taken. Return: false
+ * when there is nothing to be made of it. */
+static bool take_request(struct server *s, struct server_client *client)
+{
+	struct ub_control_request request;
+	struct ub_control_answer reply = {
+		.magic = UB_CONTROL_MAGIC, .version = UB_CONTROL_VERSION, .pid = getpid()};
+	ssize_t n = recv(client->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
+
+	if (n < 0)
+		return errno == EAGAIN || errno == EINTR;
+	if (n != sizeof(request) || request.magic != UB_CONTROL_MAGIC)
+		return false;
+	client->heard_ms = ub_now_ms();
+	reply.op = request.op;
+	answer(s, &request, &reply);
+	/* Who does not read his answers is not waited for. */
+	return send(client->fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) ==
+	       sizeof(reply);
+}
+
+void server_poll_control(const struct server_control *control,
+			 struct pollfd fds[static SERVER_CONTROL_FDS])
+{
+	fds[0] = (struct pollfd){.fd = control->fd, .events = POLLIN};
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
+		fds[1 + i] = (struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
+}
+
+void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS])
+{
+	/* Before a new one gets somebody's place. */
+	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
+		if (fds[1 + i].revents && !take_request(s, &s->control.clients[i]))
+			hang_up(&s->control.clients[i]);
+	if (fds[0].revents)
+		take_client(&s->control);
+}
