@@ -32,7 +32,6 @@ void server_init_control(struct server_control *control)
 		control->clients[i].fd = -1;
 }
 
-/* The name is free, or a dead server's, whose device this one has got: nobody else has it now. */
 static int bind_at(int fd, int dirfd, uint32_t id)
 {
 	struct sockaddr_un addr = {.sun_family = AF_UNIX};
@@ -40,14 +39,16 @@ static int bind_at(int fd, int dirfd, uint32_t id)
 
 	(void)snprintf(addr.sun_path, sizeof(addr.sun_path), "/proc/self/fd/%d/%s", dirfd,
 		       ub_record_socket_name(id, name));
-	(void)unlinkat(dirfd, name, 0);
 	/* Its node gets what the socket has: from its first moment on nobody else can connect. */
-	if (fchmod(fd, 0600) != 0 || bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
+	if (fchmod(fd, 0600) != 0)
 		return -errno;
-	if (listen(fd, WAITING_MAX) == 0)
+	if (bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) == 0)
 		return 0;
-	(void)unlinkat(dirfd, name, 0);
-	return -errno;
+	/* A dead server's, whose device, or number, this one has got: nobody else has it now. */
+	if (errno != EADDRINUSE || unlinkat(dirfd, name, 0) != 0 ||
+	    bind(fd, (const struct sockaddr *)&addr, sizeof(addr)) != 0)
+		return -errno;
+	return 0;
 }
 
 static int open_socket(uint32_t id)
@@ -60,6 +61,9 @@ static int open_socket(uint32_t id)
 		return -errno;
 	if (!ret)
 		ret = dirfd < 0 ? dirfd : bind_at(fd, dirfd, id);
+	/* The node goes with the record. */
+	if (!ret && listen(fd, WAITING_MAX) != 0)
+		ret = -errno;
 	return ret ? ret : UB_TAKE_FD(fd);
 }
 

@@ -185,7 +185,7 @@ ends_alike()
 	done
 	((works >= 2 && fails >= 2))
 	agree 1 prlimit --nofile=12:12 setpriv --bounding-set=-sys_resource --inh-caps=-sys_resource
-	finds limits bad 'opens 15 files, and 12 are allowed' 'ulimit -n'
+	finds limits bad 'opens 16 files, and 12 are allowed' 'ulimit -n'
 }
 
 @test "without locked memory doctor and add agree, whether this kernel charges rings or not" {

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Buffers in huge pages: planned, refused before anything is made when too few are free, taken at
 # once, shown, and given back with the device.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # build: faults
 
 load helpers

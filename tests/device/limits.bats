@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Processes that may not have all they want: of descriptors, of memory. The sanitizers need more of
 # it than any limit here leaves.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # no sanitizers
 
 # shellcheck disable=SC2154 # bats sets stderr

@@ -173,7 +173,8 @@ sum_agrees()
 	run -4 --separate-stderr ublk memory 7
 	[ -z "$output" ]
 	run -4 --separate-stderr ublk memory 7 --json
-	run -0 jq -c '[.measured, (.devices | length), (.errors | length)]' <<<"$output"
-	[ "$output" = '[0,0,1]' ]
+	[ "$(jq -r .error.code <<<"$output")" = ENODEV ]
+	run -1 --separate-stderr ublk memory 7 1 --json
+	[ "$(jq -c '[.measured, (.devices | length), .errors[].code]' <<<"$output")" = '[1,1,"ENODEV"]' ]
 	ublk del --all
 }

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # On a machine with several nodes, each queue's memory is on the node of its CPUs. (The sanitizers do not
 # let mlock() be.)
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # cpus: 4
 # vm: --numa 2
 # no sanitizers
