@@ -81,6 +81,15 @@ void server_open_control(struct server *s)
 		record->socket = ub_record_socket_path(record->id);
 }
 
+void server_remove_control(const struct server *s)
+{
+	_cleanup_close_ int dirfd = s->record.socket ? ub_record_dir_open(false, NULL) : -1;
+	char name[UB_RECORD_NAME_SIZE];
+
+	if (dirfd >= 0)
+		(void)unlinkat(dirfd, ub_record_socket_name(s->record.id, name), 0);
+}
+
 void server_close_control(struct server_control *control)
 {
 	ub_close(&control->fd);

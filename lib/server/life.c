@@ -83,6 +83,7 @@ static void remove_device(struct server *s)
 	uint32_t del = UBLK_U_CMD_DEL_DEV_ASYNC;
 	int ret;
 
+	server_remove_control(s);
 	if (s->info->flags & UBLK_F_UNPRIVILEGED_DEV) {
 		server_free_queues(s);
 		del = UBLK_U_CMD_DEL_DEV;
@@ -110,6 +111,8 @@ static int ended_by_driver(struct server *s)
 	 * device it would wait all the same. */
 	if (dead && !users_own)
 		remove_device(s);
+	else if (dead)
+		server_remove_control(s);
 	server_free_queues(s);
 	if (dead && users_own)
 		(void)ub_record_remove(s->record.id, s->record.token);

@@ -20,7 +20,6 @@
 #include "server/errand.h"
 #include "server/log.h"
 
-
 /* Somebody who speaks with it, or has not yet. */
 struct server_client {
 	int fd; /* -1: there is none */
@@ -125,6 +124,8 @@ void server_init_control(struct server_control *control);
 /* Opens the socket beside the record. Without one it serves all the same: that is noted. The number has to
  * be this device's: with its char device open. */
 void server_open_control(struct server *s);
+/* Its node, while the number is still this device's: with a record that nobody believes it would stay. */
+void server_remove_control(const struct server *s);
 void server_close_control(struct server_control *control);
 void server_poll_control(const struct server_control *control,
 			 struct pollfd fds[static SERVER_CONTROL_FDS]);
