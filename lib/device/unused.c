@@ -114,19 +114,19 @@ static int64_t later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* @used_ms: when users were seen the last time. */
+/* @gone_ms: when nobody was seen for the first time after users were; 0: that is not so. */
 static int64_t until(const struct ub_unused_wait *wait, const struct ub_unused_seen *seen,
-		     int64_t used_ms)
+		     int64_t gone_ms)
 {
-	int64_t ms = wait->any_ms, gone_ms = used_ms + GONE_MS;
+	int64_t ms = wait->any_ms;
 	int64_t last_ms = later(wait->any_ms, later(wait->openers_ms, wait->udev_ms));
 
 	if (seen->kind == UB_USER_OPENER || seen->kind == UB_USER_UNSEEN)
 		ms = later(ms, wait->openers_ms);
 	if (seen->udev)
 		ms = later(ms, wait->udev_ms);
-	if (!seen->used && used_ms)
-		ms = later(ms, gone_ms < last_ms ? gone_ms : last_ms);
+	if (gone_ms)
+		ms = later(ms, gone_ms + GONE_MS < last_ms ? gone_ms + GONE_MS : last_ms);
 	return ms;
 }
 
@@ -157,16 +157,20 @@ int ub_unused_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev
 	bool is_safe = dev->flags & UBLK_F_SAFE_STOP_DEV;
 	_cleanup_close_ int watch = -1;
 	int pause = FIRST_PAUSE_MS;
-	int64_t used_ms = 0;
+	bool was_used = false;
+	int64_t gone_ms = 0;
 
 	for (;;) {
 		struct ub_unused_seen seen = {0};
 		int ret = is_safe ? try_stop(&a, &seen) : claim_and_stop(&a, &seen);
 		int left;
 
+		was_used |= seen.used;
 		if (seen.used)
-			used_ms = ub_now_ms();
-		left = ret == -EBUSY ? ub_left_ms(until(wait, &seen, used_ms)) : 0;
+			gone_ms = 0;
+		else if (was_used && !gone_ms)
+			gone_ms = ub_now_ms();
+		left = ret == -EBUSY ? ub_left_ms(until(wait, &seen, gone_ms)) : 0;
 		*ret_kind = seen.kind;
 		if (left == 0)
 			return ret;

@@ -503,6 +503,8 @@ stopped_ublk()
 	sleep 1.2
 	kill -CONT "$helper"
 	wait_for 20 stopped_ublk
+	# Nor is it long ago only for a while that it was seen.
+	sleep 1.2
 	end_job "$worker"
 	wait_for 20 del_has_ended
 	ends_with 0 "$command" || { cat out.log; return 1; }
