@@ -52,7 +52,6 @@ static int receive(int fd, int64_t deadline, struct ub_control_answer *answer)
 		return n == 0 ? -ECONNRESET : -errno;
 	if (n != sizeof(*answer) || answer->magic != UB_CONTROL_MAGIC || answer->code > 0)
 		return -EPROTO;
-	answer->text[sizeof(answer->text) - 1] = '\0';
 	return answer->code;
 }
 

@@ -31,11 +31,10 @@ struct ub_control_answer {
 	uint32_t magic;
 	uint16_t version; /* of the server's, whatever the request's was */
 	uint16_t op;
-	int32_t code; /* 0 or a negative errno: -EPERM, -ENODEV (another device's server), -EOPNOTSUPP
-		       * (an operation, or a version, that it does not know) */
+	int32_t code; /* 0 or a negative errno: -ENODEV (another device's server), -EOPNOTSUPP (an
+		       * operation, or a version, that it does not know) */
 	int32_t pid;
 	uint64_t value[4];
-	char text[128]; /* what there is to be told, NUL-terminated; "" */
 };
 
 /*
