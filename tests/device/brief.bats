@@ -141,10 +141,10 @@ thaw()
 		# Several words.
 		# shellcheck disable=SC2086
 		add_on_ext4 $options
-		fio_verify "$dev" --fsync=3 --numjobs=1
-		fio --name=mix --filename="$dev" --rw=randtrimwrite --bs=4k --size=8M --fsync=2 \
+		fio_verify "$dev" --io_size=2M --fsync=3
+		fio --name=mix --filename="$dev" --rw=randtrimwrite --bs=4k --size=8M --io_size=1M --fsync=2 \
 			--ioengine=io_uring --iodepth=2 --direct=1 --numjobs=2 --output=fio.log
-		fio_verify "$dev" --fsync=5 --iodepth=1
+		fio_verify "$dev" --io_size=2M --fsync=5 --iodepth=1
 		cmp "$dev" fs/img
 		ublk del "$dev"
 		umount fs

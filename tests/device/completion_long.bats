@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What Tab offers where there are devices: pressed in the three real shells, in a terminal.
 # kernels: 6.12 newest
-# minutes: 30
+# minutes: 60
 # long
 
 load helpers
@@ -24,5 +24,28 @@ load completions
 		press Tab
 		shown "beta +(--|\() ?ublkb1: quiesced, loop .*a.img"
 		clear_line
+	done
+}
+
+@test "nobody is offered numbers in each shell, and told nothing" {
+	three
+	cd here
+	for shell in "${SHELLS[@]}"; do
+		start_shell "$shell" setpriv --reuid=nobody --regid=nogroup --clear-groups
+		load
+		offers 'ublk del ' 0 1 2 -- alpha
+		completes 'ublk del 0 /dev/ublkb1' 'ublk del 0 /dev/ublkb1'
+	done
+}
+
+@test "without a driver nothing is offered in any shell, and nothing said" {
+	modprobe -r ublk_drv
+	cd here
+	for shell in "${SHELLS[@]}"; do
+		start_shell "$shell"
+		load
+		offers_nothing 'ublk del '
+		offers_nothing 'ublk recover -n '
+		[ ! -e /dev/ublk-control ]
 	done
 }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Many at once: commands for the same thing, devices, and a life under load.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Discard, write-zeroes and read-only: what a device offers, by what it then does to the data.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 # shellcheck disable=SC2154 # bats sets stderr
 

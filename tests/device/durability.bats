@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What a client was told to be durable is durable, and what was lost is never called so.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # File systems and partition tables: on a device, and in images that were made elsewhere.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load backings

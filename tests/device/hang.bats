@@ -33,6 +33,9 @@ is_on()
 	wait_for 10 grep -q 'asked to stop, but in use' log
 	kill -TERM "$server"
 	wait_for 10 is_on flush
+	# systemd tells each process of a unit to end: one that flushes does not.
+	blocked=$(awk '/^SigBlk/ { print $2 }' "/proc/$(pgrep -P "$server")/status")
+	[ $((0x$blocked & 0x4002)) -eq $((0x4002)) ]
 	kill -TERM "$server"
 	wait_for 10 is_on stop
 	grep -q 'what was written last may be lost: cannot flush: Interrupted' log

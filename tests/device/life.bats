@@ -146,6 +146,21 @@ take_away()
 	cmp -n "$((4 << 20))" -i "$((33 << 20)):0" a.img kept
 }
 
+@test "SIGTERM: nor what had been written to a file system on a mapping of it" {
+	make_image a.img 64M
+	dev=$(ublk add -t loop -f a.img --log-file server.log)
+	map_disk above "0 131072 linear $dev 0"
+	fs_on /dev/mapper/above ext4 m
+	dd if=/dev/urandom of=m/file bs=1M count=4 status=none
+	cp m/file kept
+	take_away "$(server_of "$dev")"
+	umount m
+	dmsetup remove above
+	wait_for 10 nothing_left
+	e2fsck -p a.img || [ $? -eq 1 ]
+	debugfs -R 'cat /file' a.img 2>/dev/null | cmp - kept
+}
+
 @test "SIGHUP: the server opens its log again, so that it can be rotated" {
 	dev=$(ublk add -t null --log-file server.log)
 	server=$(server_of "$dev")

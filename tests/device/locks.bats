@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What lies behind a device is its own: whoever wants it too is refused.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 # shellcheck disable=SC2154 # bats sets stderr
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What a device has in memory, and what is told of it. The sanitizers' own would be measured.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # no sanitizers
 
 load helpers

@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Containers, as far as unshare(1) makes them: a server keeps nothing of the mounts that are around
 # it, and finds its limits behind them.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The options of memory together, on every path. (The sanitizers do not let mlock() be.)
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # no sanitizers
 
 load helpers

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Several queues: a thread each, with a name, on the CPUs whose requests the kernel sends there.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # cpus: 4
 
 load helpers

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The I/O scheduler of a device: none, unless another one was asked for.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # Tab where the driver is broken: the shells offer what they can, say nothing, and go on.
-# kernels: newest
-# long kernels: 6.12
-# minutes: 30
+# kernels: 6.12 newest
+# minutes: 60
+# long
 # build: faults
 # no sanitizers
 
