@@ -19,6 +19,11 @@
 
 /* Those that want to speak while as many as may are being heard. */
 #define WAITING_MAX 16
+/* How long nobody is let in when there was no descriptor for somebody. */
+#define DEAF_MS 1000
+#ifndef SO_PASSRIGHTS /* Linux 6.16 */
+#define SO_PASSRIGHTS 83
+#endif
 
 static void hang_up(struct server_client *client)
 {
@@ -55,10 +60,13 @@ static int open_socket(uint32_t id)
 {
 	_cleanup_close_ int dirfd = ub_record_dir_open(true, NULL);
 	_cleanup_close_ int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	int ret = ub_fault("control");
+	int ret = ub_fault("control"), no = 0;
 
 	if (fd < 0)
 		return -errno;
+	/* Nobody's files are closed by this process, which might have to wait for that: older kernels do not
+	 * know it. */
+	(void)setsockopt(fd, SOL_SOCKET, SO_PASSRIGHTS, &no, sizeof(no));
 	if (!ret)
 		ret = dirfd < 0 ? dirfd : bind_at(fd, dirfd, id);
 	/* The node goes with the record. */
@@ -67,18 +75,23 @@ static int open_socket(uint32_t id)
 	return ret ? ret : UB_TAKE_FD(fd);
 }
 
+void server_name_control(struct server *s)
+{
+	free(s->record.socket);
+	s->record.socket = ub_record_socket_path(s->record.id);
+}
+
 void server_open_control(struct server *s)
 {
 	struct ub_record *record = &s->record;
 
+	s->control.fd = open_socket(record->id);
+	if (s->control.fd >= 0)
+		return;
+	ub_note(&record->notes, "it has no control socket, and cannot be spoken with: %s",
+		strerror(-s->control.fd));
 	free(record->socket);
 	record->socket = NULL;
-	s->control.fd = open_socket(record->id);
-	if (s->control.fd < 0)
-		ub_note(&record->notes, "it has no control socket, and cannot be spoken with: %s",
-			strerror(-s->control.fd));
-	else
-		record->socket = ub_record_socket_path(record->id);
 }
 
 void server_remove_control(const struct server *s)
@@ -124,6 +137,9 @@ static void take_client(struct server_control *control)
 	_cleanup_close_ int fd = accept4(control->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 	struct server_client *client;
 
+	/* He would be seen again at once, and again. */
+	if (fd < 0 && errno != EAGAIN && errno != ECONNABORTED)
+		control->deaf_ms = ub_now_ms() + DEAF_MS;
 	if (fd < 0 || !may_speak(fd))
 		return;
 	client = find_place(control);
@@ -172,12 +188,15 @@ static bool take_request(struct server *s, struct server_client *client)
 	       sizeof(reply);
 }
 
-void server_poll_control(const struct server_control *control,
-			 struct pollfd fds[static SERVER_CONTROL_FDS])
+int server_poll_control(const struct server_control *control,
+			struct pollfd fds[static SERVER_CONTROL_FDS])
 {
-	fds[0] = (struct pollfd){.fd = control->fd, .events = POLLIN};
+	int left = ub_left_ms(control->deaf_ms);
+
+	fds[0] = (struct pollfd){.fd = left ? -1 : control->fd, .events = POLLIN};
 	for (size_t i = 0; i < SERVER_CLIENTS_MAX; i++)
 		fds[1 + i] = (struct pollfd){.fd = control->clients[i].fd, .events = POLLIN};
+	return left ? left : -1;
 }
 
 void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS])

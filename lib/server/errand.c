@@ -266,7 +266,7 @@ static int spawn(const struct server *s, enum server_errand errand, int out, pid
 			(char *)(scheduler ? scheduler : UB_SCHEDULER_NONE),
 			NULL};
 	posix_spawnattr_t attr;
-	sigset_t none;
+	sigset_t ours;
 	int ret;
 
 	(void)snprintf(id, sizeof(id), "%u", s->record.id);
@@ -275,8 +275,11 @@ static int spawn(const struct server *s, enum server_errand errand, int out, pid
 	ret = posix_spawnattr_init(&attr);
 	if (ret)
 		return -ret;
-	(void)sigemptyset(&none);
-	(void)posix_spawnattr_setsigmask(&attr, &none);
+	/* What a service manager sends to all of a unit is for the server, too: it ends its errands. */
+	(void)sigemptyset(&ours);
+	(void)sigaddset(&ours, SIGTERM);
+	(void)sigaddset(&ours, SIGINT);
+	(void)posix_spawnattr_setsigmask(&attr, &ours);
 	/* What is typed at a server in the foreground is for the server, which knows what it means. */
 	(void)posix_spawnattr_setpgroup(&attr, 0);
 	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);

@@ -15,8 +15,6 @@
 #include "base/clock.h"
 #include "server/server.h"
 
-/* How often what is to be known of the device is written again, where it could not be. */
-#define RECORD_RETRY_MS 2000
 /* What is waited for besides those who speak with it. */
 #define OTHER_FDS 5
 
@@ -117,6 +115,12 @@ static void take_queues(struct server *s)
 	take_write_error(s);
 }
 
+/* Of two timeouts; -1 is none. */
+static int sooner(int a, int b)
+{
+	return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 void server_wait(struct server *s, int timeout_ms)
 {
 	struct pollfd fds[OTHER_FDS + SERVER_CONTROL_FDS] = {
@@ -129,11 +133,11 @@ void server_wait(struct server *s, int timeout_ms)
 	bool retries = s->unwritten && s->recorded;
 	int res, count;
 
-	server_poll_control(&s->control, &fds[OTHER_FDS]);
-	if (retries && (timeout_ms < 0 || timeout_ms > RECORD_RETRY_MS))
-		timeout_ms = RECORD_RETRY_MS;
-	count = poll(fds, UB_ARRAY_SIZE(fds), timeout_ms);
+	timeout_ms = sooner(timeout_ms, server_poll_control(&s->control, &fds[OTHER_FDS]));
 	if (retries)
+		timeout_ms = sooner(timeout_ms, ub_left_ms(s->retry_ms));
+	count = poll(fds, UB_ARRAY_SIZE(fds), timeout_ms);
+	if (retries && ub_left_ms(s->retry_ms) == 0)
 		(void)server_write_record(s, NULL);
 	if (count <= 0)
 		return;

@@ -6,11 +6,15 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/fault.h"
 #include "process/process.h"
 #include "record/store.h"
 #include "server/server.h"
 #include "spec/data_path.h"
+
+/* How often what is to be known of the device is written again, where it could not be. */
+#define RETRY_MS 2000
 
 static int write_record(struct server *s, struct ub_error *err)
 {
@@ -48,6 +52,7 @@ int server_write_record(struct server *s, struct ub_error *err)
 	else if (!ret && s->unwritten)
 		ub_log(&s->log, LOG_NOTICE, "the record is written again");
 	s->unwritten = ret;
+	s->retry_ms = ub_now_ms() + RETRY_MS;
 	s->noted = s->record.notes.count;
 	return ret;
 }

@@ -31,7 +31,7 @@ static void log_users(struct server *s)
 	(void)ub_users_find(s->record.id, getpid(), &users);
 	ub_log(&s->log, LOG_NOTICE,
 	       "asked to stop, but in use: serving until the last user has gone; a second SIGTERM "
-	       "stops at once");
+	       "flushes it, and takes it away");
 	for (size_t i = 0; i < users.count; i++)
 		ub_log(&s->log, LOG_NOTICE, "%s",
 		       ub_user_describe(&users.list[i], text, sizeof(text)));
@@ -43,12 +43,23 @@ static void log_users(struct server *s)
 /* Takes the device from who uses it, but not what they have written. */
 static int stop_by_force(struct server *s)
 {
-	int ret = server_errand(s, ERRAND_FLUSH, FLUSH_MS);
+	int ret = s->flushed ? 0 : server_errand(s, ERRAND_FLUSH, FLUSH_MS);
 
+	s->flushed = true;
 	if (ret && ret != -ENODEV)
 		ub_log(&s->log, LOG_ERR, "what was written last may be lost: cannot flush: %s",
 		       strerror(-ret));
 	return server_errand(s, ERRAND_STOP, -1);
+}
+
+/* Before what has failed is tried again: whoever speaks with the server meanwhile makes it no shorter. */
+static void wait_for_retry(struct server *s)
+{
+	int64_t until = ub_now_ms() + STOP_RETRY_MS;
+	unsigned terms = s->terms;
+
+	while (ub_left_ms(until) > 0 && s->terms == terms && !s->queues_ended)
+		server_wait(s, ub_left_ms(until));
 }
 
 /* Stops the device: at once, or when nobody uses it any more. Return: true when it is stopped; false:
@@ -67,7 +78,7 @@ static bool try_stop(struct server *s)
 		if (!s->told_stop_error)
 			ub_log(&s->log, LOG_ERR, "cannot stop: %s", strerror(-ret));
 		s->told_stop_error = true;
-		server_wait(s, STOP_RETRY_MS);
+		wait_for_retry(s);
 	}
 	return false;
 }

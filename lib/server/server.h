@@ -33,6 +33,7 @@ struct server_client {
 struct server_control {
 	int fd; /* the socket, or negative */
 	struct server_client clients[SERVER_CLIENTS_MAX];
+	int64_t deaf_ms; /* until when nobody is let in: there was no descriptor for him */
 };
 
 struct server {
@@ -80,8 +81,10 @@ struct server {
 	bool queues_ended;
 	bool told_in_use; /* asked to stop: and serves until nobody uses it */
 	bool told_stop_error;
-	bool unwritten; /* the record is not as it should be */
-	unsigned noted; /* notes that the record has */
+	bool flushed;     /* or it was tried, before the device was taken away */
+	bool unwritten;   /* the record is not as it should be */
+	int64_t retry_ms; /* when it is tried again */
+	unsigned noted;   /* notes that the record has */
 };
 
 /* environ.c: the process itself. */
@@ -121,14 +124,17 @@ void server_read_record(struct server *s);
 
 /* control.c: who speaks with it. */
 void server_init_control(struct server_control *control);
-/* Opens the socket beside the record. Without one it serves all the same: that is noted. The number has to
- * be this device's: with its char device open. */
+/* Has the record tell where the socket will be. */
+void server_name_control(struct server *s);
+/* Opens it, once the record is this device's: who removes the number's former one takes its socket along.
+ * Without one it serves all the same: that is noted, and the record to be written again. */
 void server_open_control(struct server *s);
 /* Its node, while the number is still this device's: with a record that nobody believes it would stay. */
 void server_remove_control(const struct server *s);
 void server_close_control(struct server_control *control);
-void server_poll_control(const struct server_control *control,
-			 struct pollfd fds[static SERVER_CONTROL_FDS]);
+/* Return: for how long at most may be waited, or -1. */
+int server_poll_control(const struct server_control *control,
+			struct pollfd fds[static SERVER_CONTROL_FDS]);
 /* What has come by them. Never waits. */
 void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS]);
 

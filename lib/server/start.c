@@ -371,11 +371,12 @@ int server_add(struct server *s, struct ub_error *err)
 		ret = server_map_queues(s, err);
 	if (ret)
 		return ret;
-	server_open_control(s);
+	server_name_control(s);
 	ret = server_write_record(s, err);
 	if (ret)
 		return ret;
 	s->recorded = true;
+	server_open_control(s);
 	ub_record_release_name(spec->name, &s->name_lock);
 	ret = server_fetch(s, err);
 	return ret ? ret : start_device(s, err);
