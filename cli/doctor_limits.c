@@ -14,7 +14,7 @@
 #include "target/target.h"
 
 /* What a server with one queue has open at most while it starts; measured. */
-#define DESCRIPTORS 16
+#define DESCRIPTORS 15
 
 static int plan(struct ub_doctor *doctor, struct ub_error *err)
 {

@@ -34,7 +34,7 @@ applies()
 result_of()
 {
 	ublk apply --folder conf --json "${@:2}" >json 2>err || true
-	"$TOP/tests/cli/validate" json &&
+	to_be_validated json &&
 		jq -r --arg name "$1" '.files[] | select(.name == $name).result' json
 }
 

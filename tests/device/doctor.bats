@@ -22,7 +22,7 @@ agree()
 	[[ $doctor -eq $1 && $add -eq $1 ]] ||
 		{ printf 'doctor %s, add %s, not %s\n' "$doctor" "$add" "$1"; cat doctor.* add.*; return 1; }
 	[[ ! -s doctor.err ]]
-	"$TOP/tests/cli/validate" doctor.json
+	to_be_validated doctor.json
 	[[ $(jq .exit_status doctor.json) -eq $1 ]]
 	# Something is bad exactly if it would not work.
 	[[ $(jq '[.works, ([.checks[] | select(.status == "bad")] == [])] | unique' -c doctor.json) == \
@@ -185,7 +185,7 @@ ends_alike()
 	done
 	((works >= 2 && fails >= 2))
 	agree 1 prlimit --nofile=12:12 setpriv --bounding-set=-sys_resource --inh-caps=-sys_resource
-	finds limits bad 'opens 16 files, and 12 are allowed' 'ulimit -n'
+	finds limits bad 'opens 15 files, and 12 are allowed' 'ulimit -n'
 }
 
 @test "without locked memory doctor and add agree, whether this kernel charges rings or not" {
@@ -364,7 +364,7 @@ mend()
 	: >/run/ublk/.index/name-lost/9
 	run -0 ublk doctor --json
 	cat <<<"$output" >doctor.json
-	"$TOP/tests/cli/validate" doctor.json
+	to_be_validated doctor.json
 	jq -c '.checks[] | select(.name == "leftovers")' doctor.json
 	finds leftovers note 'ublkb3: dead: it has no server' 'ublk del 3'
 	finds leftovers note 'ublkb4: it could not be recovered' 'ublk del 4'

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The memory of buffers goes back to the system when a queue is idle, and never takes data along.
-# kernels: 6.12 newest
-# long kernels: 6.18
+# kernels: newest
+# long kernels: 6.12 6.18
 # build: faults
 
 load helpers

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # A server that writes one byte too many dies of it before it can do harm to anybody's data.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # build: faults
 # no sanitizers
 

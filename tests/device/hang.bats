@@ -1,7 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Servers whose backing does not answer: they hear signals, and they can be killed.
-# kernels: 6.12 7.2 newest
+# kernels: 6.12 newest
+# long kernels: 7.2
 
 load helpers
 load servers

@@ -164,6 +164,18 @@ check_sanitizer()
 	return 1
 }
 
+# to_be_validated FILE: JSON of a test, against its schema, when all tests of the file are over: Python takes
+# half a minute of an emulated processor to begin.
+to_be_validated()
+{
+	cp "$1" "$(mktemp "$BATS_FILE_TMPDIR/json.XXXXXX")"
+}
+
+teardown_file()
+{
+	! compgen -G "$BATS_FILE_TMPDIR/json.*" >/dev/null || "$TOP/tests/cli/validate" "$BATS_FILE_TMPDIR"/json.*
+}
+
 # requires CMD...: fails with the names of those that are missing.
 requires()
 {

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT
 # The plan of a device's memory against what the device then has, and against what the kernel
 # charges to who may not lock at will. The sanitizers' own memory would be measured.
-# kernels: 6.12 newest
-# long kernels: 6.18
+# kernels: newest
+# long kernels: 6.12 6.18
 # build: faults
 # no sanitizers
 

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What some kernels must not be asked, because they crash, hang or lose data by it, is not asked.
-# kernels: 6.12 6.18 7.2 newest
+# kernels: 6.12 newest
+# long kernels: 6.18 7.2
 
 load helpers
 load servers

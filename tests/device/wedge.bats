@@ -2,7 +2,8 @@
 # The one window that Linux 6.12 to 6.19 leave: a recovering server that dies between its first
 # fetch (6.12: mapping) and its last one. The device can't be recovered then, and the commands say
 # so in time. It may not go before the next boot: hence a machine for this file alone, and one run.
-# kernels: 6.12 6.18
+# kernels: 6.12
+# long kernels: 6.18
 # vm: --mem 3G
 # build: faults
 # no sanitizers

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The data path on which nobody copies: the backing reads and writes the request's own pages.
-# kernels: 6.18 newest
-# long kernels: 6.12
+# kernels: newest
+# long kernels: 6.12 6.18
 # build: faults
 
 load helpers
