@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Many at once: commands for the same thing, devices, and a life under load.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A server that died, and the one that takes its place.
+# cpus: 2
 # kernels: 6.12 newest
 
 load helpers
