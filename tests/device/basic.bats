@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # Add, list, show and del of every target, as a user meets them.
+# cpus: 2
 # kernels: 6.12 newest
 
 load helpers

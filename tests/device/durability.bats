@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What a client was told to be durable is durable, and what was lost is never called so.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The memory of buffers goes back to the system when a queue is idle, and never takes data along.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12 6.18
 # build: faults

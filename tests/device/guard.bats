@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A server that writes one byte too many dies of it before it can do harm to anybody's data.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 # build: faults

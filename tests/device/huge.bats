@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Buffers in huge pages: planned, refused before anything is made when too few are free, taken at
 # once, shown, and given back with the device.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 # build: faults

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # A server's life: what kind of process it is, and how it ends.
+# cpus: 2
 # kernels: 6.12 newest
 
 load helpers

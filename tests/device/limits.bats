@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Processes that may not have all they want: of descriptors, of memory. The sanitizers need more of
 # it than any limit here leaves.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 # no sanitizers

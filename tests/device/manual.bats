@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What the manual shows is what happens: the examples of every page are typed (tests/lib/typed), each page's in
 # an empty folder.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 # no sanitizers

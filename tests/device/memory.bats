@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What a device has in memory, and what is told of it. The sanitizers' own would be measured.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 # no sanitizers

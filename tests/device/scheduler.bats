@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The I/O scheduler of a device: none, unless another one was asked for.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What the README and the tour show is what happens. tests/tour writes them anew.
+# cpus: 2
 # kernels: newest
 # no sanitizers
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # What some kernels must not be asked, because they crash, hang or lose data by it, is not asked.
+# cpus: 2
 # kernels: 6.12 newest
 # long kernels: 6.18 7.2
 

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
 # The data path on which nobody copies: the backing reads and writes the request's own pages.
+# cpus: 2
 # kernels: newest
 # long kernels: 6.12 6.18
 # build: faults
