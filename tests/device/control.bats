@@ -74,7 +74,7 @@ files_of_server()
 		hears descriptors 0
 	fi
 	hears silent '0, closed'
-	hears many 0 20000
+	hears many 0 5000
 	hears deaf closed 1000000
 	[ "$(server_of "$dev")" = "$server" ]
 	wait_for 10 has_files "$files" || { ls -l "/proc/$server/fd"; return 1; }

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # What was written is what is read: every size, depth and number of queues, over every backing.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # cpus: 4
 
 load helpers

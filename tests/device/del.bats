@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Removing devices: in use, hung, parked, orphaned, and other programs'.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

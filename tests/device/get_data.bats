@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # The data path on which a write's data is asked for, with buffers from a pool.
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # cpus: 4
 # build: faults
 

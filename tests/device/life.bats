@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 # A server's life: what kind of process it is, and how it ends.
 # cpus: 2
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 
 load helpers
 load servers

@@ -2,7 +2,8 @@
 # Every step of add and of recover fails, dies or is interrupted in turn: nothing is left of an
 # add, and a device stays as recoverable as it was.
 # cpus: 2
-# kernels: 6.12 newest
+# kernels: newest
+# long kernels: 6.12
 # build: faults
 
 load helpers
