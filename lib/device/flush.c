@@ -41,8 +41,7 @@ int ub_flush(uint32_t id)
 
 		ret = ret ? ret : code;
 	}
-	/* File systems that no node of the device leads to: of a volume or another mapping on it, or btrfs
-	 * before its device tells it (Linux 6.16). */
+	/* File systems that no node of the device leads to: of a volume or another mapping on it. */
 	if (nodes.count)
 		sync();
 	ub_nodes_done(&nodes);

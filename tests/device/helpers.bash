@@ -165,7 +165,7 @@ check_sanitizer()
 }
 
 # to_be_validated FILE: JSON of a test, against its schema, when all tests of the file are over: Python takes
-# half a minute of an emulated processor to begin.
+# eight seconds of an emulated processor to begin, and more beside others.
 to_be_validated()
 {
 	cp "$1" "$(mktemp "$BATS_FILE_TMPDIR/json.XXXXXX")"
