@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "args.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -139,7 +140,8 @@ static bool scan_next(struct scan *scan, bool operands_last)
 {
 	const char *text = *scan->next;
 
-	if (text[0] != '-' || !text[1]) {
+	/* No option is a digit: that is a number. */
+	if (text[0] != '-' || !text[1] || isdigit((unsigned char)text[1])) {
 		if (operands_last)
 			return false;
 		scan->args->operands[scan->args->nr_operands++] = *scan->next++;

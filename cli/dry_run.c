@@ -47,11 +47,12 @@ static const char *describe_limit(const void *element, char *buf, size_t size)
 	const struct ub_limit *limit = element;
 	char need[16], have[16];
 
-	(void)snprintf(buf, size, "%s: %s needed, %s allowed%s", limit->what,
+	(void)snprintf(buf, size, "%s: %s needed, %s %s%s", limit->what,
 		       ub_format_size(limit->need, need, sizeof(need)),
 		       limit->have == UB_UNLIMITED
 			       ? "any amount"
 			       : ub_format_size(limit->have, have, sizeof(have)),
+		       limit->left && limit->have != UB_UNLIMITED ? "free" : "allowed",
 		       ub_limit_fits(limit) ? "" : ": too little");
 	return buf;
 }
@@ -182,6 +183,8 @@ static int make(struct view *view, const struct ub_ctrl *ctrl, struct ub_notes *
 	if (ctrl)
 		ub_spec_choose_path(spec, &view->tgt, ub_ctrl_features(ctrl), notes);
 	ub_allowance_read(&allowance, ub_group_memory_max(spec->stay || spec->foreground));
+	if (spec->mlock)
+		ub_allowance_read_available(&allowance);
 	ub_allowance_read_huge(&allowance);
 	ret = ub_budget_fit(spec, &view->tgt, &allowance, notes, err);
 	if (ret)

@@ -135,6 +135,11 @@ static bool is_swap(const struct ub_facts *facts)
 	return find_user(facts, UB_USER_SWAP);
 }
 
+static bool is_used(const struct ub_facts *facts)
+{
+	return facts->device && facts->users && facts->users->count;
+}
+
 static bool has_device(const struct ub_facts *facts)
 {
 	return facts->device;
@@ -247,6 +252,7 @@ static const struct hint hints[] = {
 	 "ask for less (--queues, --depth, --max-io), or allow more: --memory-limit SIZE"},
 	{UB_STAGE_PLAN, ENOMEM, NULL, "see where it goes: ublk add --dry-run ..."},
 	{UB_STAGE_PLAN, EDQUOT, NULL, "see where it goes: ublk add --dry-run ..."},
+	{UB_STAGE_PLAN, ENOBUFS, NULL, "ask for less, or leave --mlock out"},
 	{UB_STAGE_PLAN, ENOSPC, NULL,
 	 "set more of them aside: sysctl vm.nr_hugepages=N (those there are: grep Huge "
 	 "/proc/meminfo)"},
@@ -264,6 +270,14 @@ static const struct hint hints[] = {
 	{UB_STAGE_STOP, ETIMEDOUT, has_device, "ublk del --force {device}"},
 	{UB_STAGE_DEL, ETIMEDOUT, has_device, "see who still has it open: ublk show {device}"},
 	{UB_STAGE_RECOVER, EINVAL, has_device, "see what is wrong with it: ublk show {device}"},
+	{UB_STAGE_RESIZE, EFBIG, has_device,
+	 "make room first, or of a file: ublk resize --grow-backing {device} SIZE"},
+	{UB_STAGE_RESIZE, EBUSY, is_mounted, "umount {mount}"},
+	{UB_STAGE_RESIZE, EBUSY, is_used,
+	 "cut off what is used, and lose it: ublk resize --force {device} SIZE"},
+	{UB_STAGE_RESIZE, ENOENT, has_device, "see why: ublk show {device}"},
+	{UB_STAGE_RESIZE, ENOTCONN, has_device, "give it one: ublk recover {device}"},
+	{UB_STAGE_RESIZE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
 	{UB_STAGE_RECOVER, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
 	{ANY_STAGE, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
 };

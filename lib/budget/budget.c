@@ -88,6 +88,21 @@ void ub_allowance_read_huge(struct ub_allowance *allowance)
 	allowance->huge_free = pages * allowance->huge_page;
 }
 
+void ub_allowance_read_available(struct ub_allowance *allowance)
+{
+	_cleanup_fclose_ FILE *file = fopen("/proc/meminfo", "re");
+	_cleanup_free_ char *line = NULL;
+	unsigned long long available = 0, swap = 0;
+	size_t size = 0;
+
+	while (file && getline(&line, &size, file) > 0) {
+		(void)sscanf(line, "MemAvailable: %llu kB", &available);
+		(void)sscanf(line, "SwapFree: %llu kB", &swap);
+	}
+	if (available)
+		allowance->available = (available + swap) << 10;
+}
+
 void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup)
 {
 	struct rlimit limit = {RLIM_INFINITY, RLIM_INFINITY};
@@ -101,6 +116,7 @@ void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup)
 		.locked_soft = limit.rlim_cur,
 		.locked_hard = limit.rlim_max,
 		.cgroup = cgroup,
+		.available = UB_UNLIMITED,
 	};
 	if (ret_allowance->rings_charged)
 		ret_allowance->locked_used = ub_charged_rings();

@@ -24,13 +24,17 @@ struct ub_allowance {
 	uint64_t locked_soft, locked_hard; /* RLIMIT_MEMLOCK */
 	uint64_t locked_used;              /* of it, by this user's rings so far */
 	uint64_t cgroup;                   /* memory.max, the smallest up the tree */
+	uint64_t available; /* that could be locked now: ub_allowance_read_available() */
 	/* Of huge pages: ub_allowance_read_huge(). */
 	uint64_t huge_page; /* of the default size; 0: there are none */
 	uint64_t huge_free; /* neither used nor promised */
 };
 
-/* All but huge pages. @cgroup: its group's memory.max, which a server can't see any more. */
+/* All but huge pages and what the machine has left. @cgroup: its group's memory.max, which a server
+ * can't see any more. */
 void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup);
+/* What the machine has left, that others have in swap by then counted in: /proc/meminfo. */
+void ub_allowance_read_available(struct ub_allowance *allowance);
 void ub_allowance_read_huge(struct ub_allowance *allowance);
 
 /*

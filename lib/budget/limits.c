@@ -40,6 +40,11 @@ static uint64_t get_counted(const struct ub_plan_region *region)
 	return region->most - region->huge;
 }
 
+static uint64_t get_locked(const struct ub_plan_region *region)
+{
+	return region->locked > region->huge ? region->locked - region->huge : 0;
+}
+
 static uint64_t get_most(const struct ub_plan_region *region)
 {
 	return region->most;
@@ -70,8 +75,14 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
 	ret_limits[UB_LIMIT_CGROUP] =
 		make_limit(plan, "cgroup", "memory of the control group (memory.max)",
 			   allowance->cgroup, get_counted);
+	/* Else it is others that the kernel would kill for it. */
+	ret_limits[UB_LIMIT_MACHINE] =
+		make_limit(plan, "machine", "the machine's memory that is locked (--mlock)",
+			   allowance->available, get_locked);
+	ret_limits[UB_LIMIT_MACHINE].left = true;
 	ret_limits[UB_LIMIT_HUGE] =
 		make_limit(plan, "huge-pages", "huge pages", allowance->huge_free, get_huge);
+	ret_limits[UB_LIMIT_HUGE].left = true;
 }
 
 static int raise_limit(const struct ub_plan *plan, const struct ub_allowance *allowance,
@@ -97,10 +108,8 @@ static int raise_limit(const struct ub_plan *plan, const struct ub_allowance *al
 
 /* What each is told with: an errno of its own, since what to do about it differs. */
 static const int limit_codes[UB_LIMIT_COUNT] = {
-	[UB_LIMIT_DEVICE] = -EDQUOT,
-	[UB_LIMIT_LOCKED] = -ENOMEM,
-	[UB_LIMIT_CGROUP] = -ENOMEM,
-	[UB_LIMIT_HUGE] = -ENOSPC,
+	[UB_LIMIT_DEVICE] = -EDQUOT,   [UB_LIMIT_LOCKED] = -ENOMEM, [UB_LIMIT_CGROUP] = -ENOMEM,
+	[UB_LIMIT_MACHINE] = -ENOBUFS, [UB_LIMIT_HUGE] = -ENOSPC,
 };
 
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
@@ -121,17 +130,17 @@ int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,
 			ub_note(notes,
 				"it may not get what it needs: %llu bytes of %s, and %llu are %s",
 				(unsigned long long)l->need, l->what, (unsigned long long)l->have,
-				i == UB_LIMIT_HUGE ? "free" : "allowed");
+				l->left ? "free" : "allowed");
 			continue;
 		}
 		/* To the byte: "8M of 8M" would help nobody. */
-		return ub_fail_text(
-			err, UB_STAGE_PLAN, limit_codes[i],
-			"cannot add a device: it needs %llu bytes of %s, and %llu are "
-			"%s; %s of it is for %s",
-			(unsigned long long)l->need, l->what, (unsigned long long)l->have,
-			i == UB_LIMIT_HUGE ? "free" : "allowed",
-			ub_format_size(l->part_need, part, sizeof(part)), ub_region_names[l->part]);
+		return ub_fail_text(err, UB_STAGE_PLAN, limit_codes[i],
+				    "cannot add a device: it needs %llu bytes of %s, and %llu are "
+				    "%s; %s of it is for %s",
+				    (unsigned long long)l->need, l->what,
+				    (unsigned long long)l->have, l->left ? "free" : "allowed",
+				    ub_format_size(l->part_need, part, sizeof(part)),
+				    ub_region_names[l->part]);
 	}
 	ret = raise_limit(plan, allowance, notes, err);
 	return refuse ? ret : 0;

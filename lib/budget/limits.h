@@ -11,9 +11,17 @@ struct ub_limit {
 	uint64_t need, have;      /* bytes; have may be UB_UNLIMITED */
 	enum ub_region_kind part; /* that needs most of it */
 	uint64_t part_need;
+	bool left; /* have is what is free, not what is allowed */
 };
 
-enum { UB_LIMIT_DEVICE, UB_LIMIT_LOCKED, UB_LIMIT_CGROUP, UB_LIMIT_HUGE, UB_LIMIT_COUNT };
+enum {
+	UB_LIMIT_DEVICE,
+	UB_LIMIT_LOCKED,
+	UB_LIMIT_CGROUP,
+	UB_LIMIT_MACHINE,
+	UB_LIMIT_HUGE,
+	UB_LIMIT_COUNT
+};
 
 static inline bool ub_limit_fits(const struct ub_limit *limit)
 {
@@ -30,7 +38,8 @@ void ub_budget_limits(const struct ub_spec *spec, const struct ub_plan *plan,
  * takes and may be done, with a note.
  * @refuse: false: requests wait for this server: what does not fit is noted, and the kernel has the
  * last word
- * Return: 0, or -ENOMEM (-EDQUOT: above --memory-limit, -ENOSPC: too few huge pages) with a message
+ * Return: 0, or -ENOMEM (-EDQUOT: above --memory-limit, -ENOBUFS: more
+ * locked than the machine has left, -ENOSPC: too few huge pages) with a message
  * that says need, have and the part that causes it.
  */
 int ub_budget_check(const struct ub_spec *spec, const struct ub_plan *plan,

@@ -16,7 +16,12 @@
 #define UB_CONTROL_VERSION 1
 
 enum ub_control_op {
-	UB_CONTROL_STATUS = 1, /* value[0]: milliseconds since it began to serve */
+	UB_CONTROL_STATUS = 1, /* answer: value[0]: milliseconds since it began to serve */
+	/* resize.h; -EOPNOTSUPP: of this target it can't be changed. */
+	UB_CONTROL_ROOM, /* answer: value[0]: bytes that could be served, INT64_MAX: any number */
+	UB_CONTROL_BEGIN_RESIZE, /* value[0]: bytes; answer: value[0]: 1: the code is the record's */
+	UB_CONTROL_END_RESIZE, /* value[0]: bytes that the driver has; value[1]: 1: all that came before
+				  * has ended */
 };
 
 struct ub_control_request {

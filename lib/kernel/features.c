@@ -29,7 +29,7 @@ const struct ub_feature ub_features[] = {
 	{ .name = "user_recovery_fail_io", .bit = UBLK_F_USER_RECOVERY_FAIL_IO, .since = "6.13",
 	  .used = true,
 	  .summary = "I/O fails at once instead of waiting while there is no server" },
-	{ .name = "update_size", .bit = UBLK_F_UPDATE_SIZE, .since = "6.16",
+	{ .name = "update_size", .bit = UBLK_F_UPDATE_SIZE, .since = "6.16", .used = true,
 	  .summary = "a live device's size can change" },
 	{ .name = "auto_buf_reg", .bit = UBLK_F_AUTO_BUF_REG, .since = "6.16", .used = true,
 	  .summary = "the driver registers zero-copy buffers by itself" },

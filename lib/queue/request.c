@@ -22,7 +22,7 @@ void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
  * Return: 0, or the negative errno that the client gets. */
 static int check(struct ub_queue *q, const struct ub_io *io, uint64_t sectors)
 {
-	uint64_t size = q->target->size, bytes = sectors << SECTOR_SHIFT;
+	uint64_t size = q->target->limit, bytes = sectors << SECTOR_SHIFT;
 	uint64_t max = UB_DISCARD_MAX;
 
 	switch (io->op) {

@@ -2,6 +2,7 @@
 #include "record/store.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <string.h>
 
 #include "base/clean.h"
@@ -106,11 +107,18 @@ static int read_token(int dirfd, uint32_t id, uint64_t *ret_token)
 	return ret == 0 && its_id != id ? -EBADMSG : ret;
 }
 
+static const char *size_key(uint32_t id, char buf[static UB_INDEX_KEY_SIZE])
+{
+	(void)snprintf(buf, UB_INDEX_KEY_SIZE, "size-%u", id);
+	return buf;
+}
+
 static int remove_in(unsigned place, uint32_t id, uint64_t token)
 {
 	_cleanup_close_ int dirfd = ub_record_dir_open_place(place, NULL);
 	_cleanup_close_ int lock = -1;
 	struct ub_record record = {0};
+	char key[UB_INDEX_KEY_SIZE];
 	int ret;
 
 	if (dirfd < 0)
@@ -127,8 +135,11 @@ static int remove_in(unsigned place, uint32_t id, uint64_t token)
 		return ret != -ENOENT ? ret : lock < 0 ? 0 : ub_record_file_remove(dirfd, id);
 	if (token && record.id == id && record.token == token) {
 		ret = ub_record_file_remove(dirfd, id);
-		if (!ret)
+		if (!ret) {
 			ub_index_remove(dirfd, &record, NULL);
+			/* Whoever was killed while he had it has left it. */
+			ub_index_unlock(dirfd, size_key(id, key));
+		}
 	}
 	ub_record_done(&record);
 	return ret;
@@ -243,12 +254,34 @@ int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, 
 		       : UB_TAKE_FD(lock);
 }
 
-void ub_record_release_name(const char *name, int *lock)
+static void release(const char *key, int *lock)
 {
-	char buf[UB_INDEX_KEY_SIZE];
 	_cleanup_close_ int dirfd = *lock < 0 ? -1 : ub_record_dir_open(false, NULL);
 
 	if (dirfd >= 0)
-		ub_index_unlock(dirfd, ub_index_name_key(name, buf)); /* it had a key */
+		ub_index_unlock(dirfd, key);
 	ub_close(lock);
+}
+
+void ub_record_release_name(const char *name, int *lock)
+{
+	char buf[UB_INDEX_KEY_SIZE];
+
+	if (*lock >= 0)
+		release(ub_index_name_key(name, buf), lock); /* it had a key */
+}
+
+int ub_record_claim_size(uint32_t id, struct ub_error *err)
+{
+	_cleanup_close_ int dirfd = ub_record_dir_open(true, err);
+	char buf[UB_INDEX_KEY_SIZE];
+
+	return dirfd < 0 ? dirfd : ub_index_lock(dirfd, size_key(id, buf), err);
+}
+
+void ub_record_release_size(uint32_t id, int *lock)
+{
+	char buf[UB_INDEX_KEY_SIZE];
+
+	release(size_key(id, buf), lock);
 }

@@ -51,5 +51,12 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id,
 			 struct ub_error *err);
 
+/*
+ * Keeps others from changing the size of device @id, as long as the descriptor is open. Return: it, for
+ * ub_record_release_size(); -EAGAIN: somebody does it now; or another negative errno with a message.
+ */
+int ub_record_claim_size(uint32_t id, struct ub_error *err);
+void ub_record_release_size(uint32_t id, int *lock);
+
 /* When the record has been written, or will not be. Takes -1. */
 void ub_record_release_name(const char *name, int *lock);

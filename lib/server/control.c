@@ -150,6 +150,9 @@ static void take_client(struct server_control *control)
 static void answer(struct server *s, const struct ub_control_request *request,
 		   struct ub_control_answer *ret_answer)
 {
+	bool is_record;
+	int64_t number;
+
 	if (request->version != UB_CONTROL_VERSION) {
 		ret_answer->code = -EOPNOTSUPP;
 		return;
@@ -161,6 +164,18 @@ static void answer(struct server *s, const struct ub_control_request *request,
 	switch (request->op) {
 	case UB_CONTROL_STATUS:
 		ret_answer->value[0] = (uint64_t)(s->served_ms ? ub_now_ms() - s->served_ms : 0);
+		break;
+	case UB_CONTROL_ROOM:
+		number = server_room(s);
+		ret_answer->code = number < 0 ? (int32_t)number : 0;
+		ret_answer->value[0] = number < 0 ? 0 : (uint64_t)number;
+		break;
+	case UB_CONTROL_BEGIN_RESIZE:
+		ret_answer->code = server_begin_resize(s, request->value[0], &is_record);
+		ret_answer->value[0] = is_record;
+		break;
+	case UB_CONTROL_END_RESIZE:
+		ret_answer->code = server_end_resize(s, request->value[0], request->value[1] == 1);
 		break;
 	default:
 		ret_answer->code = -EOPNOTSUPP;

@@ -64,6 +64,7 @@ void server_read_record(struct server *s)
 	if (ub_record_read(r->id, r->token, &now, NULL) != 0)
 		return;
 	r->taking_over = now.taking_over;
+	r->resizing = now.resizing;
 	r->pid = now.pid;
 	r->start_time = now.start_time;
 	r->write_error = now.write_error;

@@ -166,6 +166,8 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 void server_read_allowance(const struct server *s, struct ub_allowance *ret_allowance)
 {
 	ub_allowance_read(ret_allowance, s->cgroup_max);
+	if (s->record.spec.mlock)
+		ub_allowance_read_available(ret_allowance);
 	if (s->record.spec.huge_pages)
 		ub_allowance_read_huge(ret_allowance);
 }

@@ -16,6 +16,7 @@
 #include "base/fault.h"
 #include "device/namespace.h"
 #include "device/same.h"
+#include "kernel/sysfs.h"
 #include "process/process.h"
 #include "server/server.h"
 
@@ -101,6 +102,14 @@ static int taken_over_half(const struct server *s, int code, struct ub_error *er
 			    r->id);
 }
 
+/* Return: bytes; 0: not known. */
+static uint64_t size_of_disk(uint32_t id)
+{
+	uint64_t sectors;
+
+	return ub_sysfs_u64(&sectors, "/sys/block/ublkb%u/size", id) == 0 ? sectors << 9 : 0;
+}
+
 /*
  * The backing's lock first: the dead server's description held it, so having it proves that its
  * last write is over and can't land on newer data. It comes without an event, and meanwhile
@@ -116,6 +125,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.no_lock = spec->no_lock,
 		.expect = &s->record.backing,
 		.write_error = s->record.write_error,
+		.size = s->record.resizing ? size_of_disk(s->record.id) : 0,
 	};
 	struct ub_notes old = s->record.notes;
 	int ret;

@@ -138,6 +138,16 @@ int server_poll_control(const struct server_control *control,
 /* What has come by them. Never waits. */
 void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS]);
 
+/* resize.c: the size changes while the device is served. */
+/* Return: how many bytes could be served, or a negative errno. */
+int64_t server_room(struct server *s);
+/* Before the driver is told: from now on both sizes can be served, and the record says so. Return: 0,
+ * or a negative errno (ub_target.make_room()), -EINVAL, -ESHUTDOWN, or with @ret_is_record why the record
+ * can't be written; then nothing has changed. */
+int server_begin_resize(struct server *s, uint64_t size, bool *ret_is_record);
+/* The driver has it. @all_ended: no request of the time before is under way. Return: 0 or as above. */
+int server_end_resize(struct server *s, uint64_t size, bool all_ended);
+
 /* events.c: what the main thread waits for. */
 
 /* Of the process that speaks for the server in the foreground: how it ended, as waitpid() tells it. */

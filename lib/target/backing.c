@@ -180,22 +180,30 @@ static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *
 	return 0;
 }
 
-static int identify(struct ub_tgt *tgt, struct ub_error *err)
+int ub_backing_measure(struct ub_tgt *tgt)
 {
 	struct ub_backing *b = &tgt->backing;
 	struct stat st;
+
+	if (b->rdev)
+		return ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0 ? -errno : 0;
+	if (fstat(tgt->files[0], &st) < 0)
+		return -errno;
+	b->size = (uint64_t)st.st_size;
+	return 0;
+}
+
+static int identify(struct ub_tgt *tgt, struct ub_error *err)
+{
+	struct ub_backing *b = &tgt->backing;
 	int ret = ub_backing_identify(tgt->files[0], b);
 
-	if (ret == 0 && fstat(tgt->files[0], &st) < 0)
-		ret = -errno;
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot look at %s", b->path);
-	b->size = (uint64_t)st.st_size;
 	b->writable = !tgt->read_only;
-	if (b->rdev && ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot tell the size of %s",
-			       b->path);
-	return 0;
+	ret = ub_backing_measure(tgt);
+	return ret < 0 ? ub_fail(err, UB_STAGE_BACKING, ret, "cannot tell the size of %s", b->path)
+		       : 0;
 }
 
 void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes)
@@ -226,14 +234,14 @@ int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_re
  * An open-file-description lock belongs to the description, not to the process: it goes when the
  * last I/O that a dead server left in the kernel is over.
  */
-int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err)
+int ub_backing_lock(const struct ub_tgt *tgt, uint64_t length, struct ub_error *err)
 {
 	const struct ub_backing *b = &tgt->backing;
 	struct flock fl = {
 		.l_type = tgt->read_only ? F_RDLCK : F_WRLCK,
 		.l_whence = SEEK_SET,
 		.l_start = (off_t)b->offset,
-		.l_len = (off_t)b->length,
+		.l_len = (off_t)length,
 	};
 	int ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
 
@@ -244,6 +252,17 @@ int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err)
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_LOCK, ret, "cannot lock %s", b->path);
 	return 0;
+}
+
+void ub_backing_unlock_rest(const struct ub_tgt *tgt, uint64_t length)
+{
+	struct flock fl = {
+		.l_type = F_UNLCK,
+		.l_whence = SEEK_SET,
+		.l_start = (off_t)(tgt->backing.offset + length),
+	};
+
+	(void)fcntl(tgt->files[0], F_OFD_SETLK, &fl);
 }
 
 int ub_backing_open_again(int fd)

@@ -28,13 +28,18 @@ int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_re
 void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes);
 
 /*
- * Locks what of it is served. The descriptor is the only one of its description: the lock lasts as long
+ * Locks @length bytes of it from where it is served on. The descriptor is the only one of its description: the lock lasts as long
  * as the server's I/O does, even past the server's death. (Of a block device the whole is the server's
  * alone, by O_EXCL; so no two devices have a range of it each.)
  *
  * Return: 0, or a negative errno with a message; -EBUSY: another one has it, or a part of it.
  */
-int ub_backing_lock(const struct ub_tgt *tgt, struct ub_error *err);
+int ub_backing_lock(const struct ub_tgt *tgt, uint64_t length, struct ub_error *err);
+/* Lets go of what of it lies behind @length bytes. */
+void ub_backing_unlock_rest(const struct ub_tgt *tgt, uint64_t length);
+
+/* Looks how large the whole of it is now. Return: 0 with ub_backing.size, or a negative errno. */
+int ub_backing_measure(struct ub_tgt *tgt);
 
 /*
  * Opens the very file or block device of @fd once more: a description of its own, for the errors that

@@ -187,6 +187,8 @@ static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
 	/* What was served: what was asked for may have ended within a block. */
 	if (req->expect && req->expect->length)
 		size = req->expect->length;
+	if (req->size)
+		size = req->size;
 	if (req->expect && size > left)
 		return ub_fail_text(
 			err, UB_STAGE_BACKING, -ESTALE,
@@ -213,8 +215,8 @@ static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
 	return 0;
 }
 
-static int choose_size(struct ub_tgt *tgt, struct loop_args *a, struct ub_notes *notes,
-		       struct ub_error *err)
+static int choose_size(struct ub_tgt *tgt, struct loop_args *a, const struct ub_open_request *req,
+		       struct ub_notes *notes, struct ub_error *err)
 {
 	int ret = ub_tgt_set_size(tgt, tgt->backing.length, notes, err);
 
@@ -223,7 +225,7 @@ static int choose_size(struct ub_tgt *tgt, struct loop_args *a, struct ub_notes 
 		return ret;
 	}
 	/* What was asked for stays: --adopt compares with that. */
-	if (!a->size)
+	if (!a->size || req->size)
 		a->size = tgt->size;
 	tgt->backing.length = tgt->size;
 	return 0;
@@ -273,7 +275,8 @@ static int name_descriptor(struct ub_tgt *tgt, struct loop_args *a, struct ub_er
 	return 0;
 }
 
-static int make_state(struct ub_tgt *tgt, const struct loop_args *a, const struct ub_probe *p)
+static int make_state(struct ub_tgt *tgt, const struct loop_args *a,
+		      const struct ub_open_request *req, const struct ub_probe *p)
 {
 	struct ub_loop *loop = calloc(1, sizeof(*loop));
 	bool direct = a->direct == 1;
@@ -285,6 +288,7 @@ static int make_state(struct ub_tgt *tgt, const struct loop_args *a, const struc
 	loop->durable = direct && p->block;
 	loop->pushes = p->own_cache;
 	loop->direct = direct;
+	loop->locked = !req->no_lock && !req->probe;
 	atomic_init(&loop->can_zero_range, true);
 	atomic_init(&loop->can_punch, p->block || p->granularity);
 	atomic_init(&loop->can_discard, p->block);
@@ -311,7 +315,7 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	if (ret == 0)
 		ret = choose_range(tgt, a, req, err);
 	if (ret == 0 && !req->no_lock && !req->probe)
-		ret = ub_backing_lock(tgt, err);
+		ret = ub_backing_lock(tgt, tgt->backing.length, err);
 	if (ret < 0)
 		return ret;
 	/* Asking whether holes can be punched would change the file's times. */
@@ -323,11 +327,11 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 	ret = choose_io(tgt, a, req, &p, notes, err);
 	if (ret < 0)
 		return ret;
-	ret = choose_size(tgt, a, notes, err);
+	ret = choose_size(tgt, a, req, notes, err);
 	if (ret < 0)
 		return ret;
 	describe(tgt, a, req, &p);
-	ret = make_state(tgt, a, &p);
+	ret = make_state(tgt, a, req, &p);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot serve %s", a->file);
 	atomic_init(&tgt->write_error, req->write_error);
@@ -371,6 +375,47 @@ static int loop_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct u
 	return 0;
 }
 
+static int64_t loop_room(struct ub_tgt *tgt)
+{
+	const struct ub_backing *b = &tgt->backing;
+	int ret = ub_backing_measure(tgt);
+
+	if (ret < 0)
+		return ret;
+	return b->size > b->offset ? (int64_t)(b->size - b->offset) : 0;
+}
+
+static int loop_make_room(struct ub_tgt *tgt, uint64_t size)
+{
+	const struct ub_loop *loop = tgt->state;
+	int64_t room = loop_room(tgt);
+	int ret = 0;
+
+	if (room < 0)
+		return (int)room;
+	if (size > (uint64_t)room)
+		return -EFBIG;
+	if (size <= tgt->backing.length)
+		return 0;
+	if (loop->locked)
+		ret = ub_backing_lock(tgt, size, NULL);
+	if (!ret)
+		tgt->backing.length = size;
+	return ret;
+}
+
+static void loop_resized(struct ub_tgt *tgt, void *args)
+{
+	const struct ub_loop *loop = tgt->state;
+
+	((struct loop_args *)args)->size = tgt->size;
+	if (tgt->limit > tgt->size)
+		return;
+	tgt->backing.length = tgt->size;
+	if (loop->locked)
+		ub_backing_unlock_rest(tgt, tgt->size);
+}
+
 static void loop_close(struct ub_tgt *tgt)
 {
 	free(tgt->state);
@@ -392,5 +437,8 @@ const struct ub_target ub_target_loop = {
 	.queue_open = loop_queue_open,
 	.submit = ub_loop_submit,
 	.complete = ub_loop_complete,
+	.room = loop_room,
+	.make_room = loop_make_room,
+	.resized = loop_resized,
 	.close = loop_close,
 };

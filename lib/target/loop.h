@@ -15,6 +15,7 @@ struct ub_loop {
 	uint32_t resume; /* a short result is taken up again at a multiple of this */
 	bool durable;    /* a write with RWF_DSYNC is, and its error is its own: see loop_sync.c */
 	bool direct;     /* no page cache of ours has anything to be synced */
+	bool locked;     /* what is served of it */
 	bool pushes;     /* what one description has written, no other one syncs */
 	/* Cleared for good when the backing turns out not to have them. */
 	_Atomic bool can_zero_range, can_punch, can_discard;

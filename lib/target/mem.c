@@ -16,6 +16,9 @@
 #include "memory/space.h"
 
 #define DEFAULT_BLOCK 512U
+/* Far below whatever else a process has, and far above its heap's start: it can grow where it is, since
+ * nothing is put behind it. Where there are no such addresses, it is put elsewhere, and may not. */
+#define PLACE ((void *)(uintptr_t)0x100000000000)
 
 /* From Linux 5.18, newer than some headers. */
 #ifndef MADV_DONTNEED_LOCKED
@@ -62,7 +65,7 @@ static int map(struct mem *m, uint64_t size, struct ub_error *err)
 			       (unsigned long long)size);
 	ret = ub_fault("mem");
 	if (!ret) {
-		data = mmap(NULL, (size_t)size, PROT_READ | PROT_WRITE,
+		data = mmap(PLACE, (size_t)size, PROT_READ | PROT_WRITE,
 			    MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 		ret = data == MAP_FAILED ? -errno : 0;
 	}
@@ -171,6 +174,41 @@ static void mem_submit(struct ub_queue *q, struct ub_io *io)
 	ub_io_end(q, io, ret);
 }
 
+static uint64_t whole_pages(const struct mem *m, uint64_t size)
+{
+	return (size + m->page - 1) / m->page * m->page;
+}
+
+/* Where it is: the queues use it. */
+static int mem_make_room(struct ub_tgt *tgt, uint64_t size)
+{
+	struct mem *m = tgt->state;
+
+	if (size <= m->size)
+		return 0;
+	if (size > SIZE_MAX || mremap(m->data, m->size, (size_t)size, 0) == MAP_FAILED)
+		return size > SIZE_MAX ? -ENOMEM : -errno;
+	m->size = (size_t)size;
+	tgt->memory_size = size;
+	return 0;
+}
+
+static void mem_resized(struct ub_tgt *tgt, void *args)
+{
+	struct mem *m = tgt->state;
+	uint64_t last = whole_pages(m, tgt->size), end = whole_pages(m, m->size);
+
+	((struct mem_args *)args)->size = tgt->size;
+	if (tgt->limit > tgt->size || tgt->size >= m->size)
+		return;
+	/* What it grows by later reads as zeroes. */
+	memset(m->data + tgt->size, 0, (m->size < last ? m->size : last) - tgt->size);
+	if (last < end)
+		(void)munmap(m->data + last, end - last);
+	m->size = (size_t)tgt->size;
+	tgt->memory_size = tgt->size;
+}
+
 const struct ub_target ub_target_mem = {
 	.name = "mem",
 	.summary = "memory of the server; its data dies with it",
@@ -180,5 +218,7 @@ const struct ub_target ub_target_mem = {
 	.check = mem_check,
 	.open = mem_open,
 	.submit = mem_submit,
+	.make_room = mem_make_room,
+	.resized = mem_resized,
 	.close = mem_close,
 };

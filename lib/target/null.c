@@ -39,6 +39,8 @@ static int null_open(struct ub_tgt *tgt, void *args, const struct ub_open_reques
 	int ret;
 
 	tgt->logical_block_size = req->logical_block_size ? req->logical_block_size : DEFAULT_BLOCK;
+	if (req->size)
+		a->size = req->size;
 	ret = ub_tgt_set_size(tgt, a->size, notes, err);
 	if (ret < 0) {
 		ub_tgt_close(tgt);
@@ -57,6 +59,18 @@ static void null_submit(struct ub_queue *q, struct ub_io *io)
 	ub_io_end(q, io, 0);
 }
 
+static int null_make_room(struct ub_tgt *tgt, uint64_t size)
+{
+	(void)tgt;
+	(void)size;
+	return 0;
+}
+
+static void null_resized(struct ub_tgt *tgt, void *args)
+{
+	((struct null_args *)args)->size = tgt->size;
+}
+
 const struct ub_target ub_target_null = {
 	.name = "null",
 	.summary = "nothing: every request succeeds at once",
@@ -66,4 +80,6 @@ const struct ub_target ub_target_null = {
 	.defaults = null_defaults,
 	.open = null_open,
 	.submit = null_submit,
+	.make_room = null_make_room,
+	.resized = null_resized,
 };

@@ -22,6 +22,7 @@ int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes, s
 			(unsigned long long)rest, (unsigned long long)size,
 			tgt->logical_block_size);
 	tgt->size = size - rest;
+	tgt->limit = tgt->size;
 	return 0;
 }
 

@@ -26,6 +26,8 @@ struct ub_tgt {
 	const struct ub_target *type;
 	void *state;   /* the target's own, freed by close() */
 	uint64_t size; /* of the device, bytes; a multiple of logical_block_size */
+	/* Requests beyond are refused. As the size, but while that changes: read by the queues meanwhile. */
+	_Atomic uint64_t limit;
 	uint32_t logical_block_size;
 	uint32_t physical_block_size; /* at least the logical one; powers of two, both */
 	uint32_t io_min, io_opt;      /* bytes, powers of two; 0: none */
@@ -65,6 +67,7 @@ struct ub_open_request {
 	bool no_lock;                /* do not lock the backing */
 	bool zero_copy;              /* asked for: operations get the clients' memory as it lies */
 	bool probe;                  /* only to tell about it: take no lock, create nothing */
+	uint64_t size; /* recovery: what the device has come to, whatever was asked for; or 0 */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };
@@ -104,6 +107,21 @@ struct ub_target {
 	void (*submit)(struct ub_queue *q, struct ub_io *io);
 	/* An operation ended; @res as io_uring gives it. May be NULL if there never is one. */
 	void (*complete)(struct ub_queue *q, struct ub_io *io, int res);
+	/*
+	 * Looks how many bytes could be served now, at the most; NULL: as many as one likes.
+	 * Return: them, or a negative errno.
+	 */
+	int64_t (*room)(struct ub_tgt *tgt);
+	/*
+	 * Makes sure that @size bytes can be served as well as those that are now, while the queues serve;
+	 * NULL: the size can't be changed.
+	 * Return: 0, -EFBIG (there are not so many), -EBUSY (somebody else has them), or another negative
+	 * errno; then nothing has changed.
+	 */
+	int (*make_room)(struct ub_tgt *tgt, uint64_t size);
+	/* The device has ub_tgt.size bytes from now on: @args are to say so, and what lies beyond
+	 * ub_tgt.limit is given back. */
+	void (*resized)(struct ub_tgt *tgt, void *args);
 	/* Frees the state; may be NULL; takes a half-opened target. The files are closed by
 	 * ub_tgt_close(). */
 	void (*close)(struct ub_tgt *tgt);

@@ -152,6 +152,18 @@ charged_as_planned()
 	nothing_left
 }
 
+@test "what is locked has to be free on the machine: others would be killed for it" {
+	run -1 --separate-stderr ublk add -t mem --size 64G --mlock
+	[[ $stderr == *"bytes of the machine's memory that is locked (--mlock), and "*" are free; 64G of it is for target"* ]]
+	[[ $stderr == *"hint: ask for less, or leave --mlock out"* ]]
+	nothing_left
+	ublk add -t mem --size 64G --mlock --dry-run --json >plan.json || [ $? -eq 1 ]
+	[ "$(jq '.limits[] | select(.name == "machine") | .need > 68719476736 and .have < .need and (.fits | not)' plan.json)" = true ]
+	# It is taken as it is written.
+	ublk add -t mem --size 64G
+	ublk del 0
+}
+
 @test "who may lock at will needs no limit" {
 	run -0 prlimit --memlock=0:0 "$UBLK" add -t null -q 2
 	ublk del 0

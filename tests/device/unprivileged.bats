@@ -108,6 +108,26 @@ user_image()
 	blkid -p "$root/$USER_ID/a.img" | grep -q ext4
 }
 
+@test "an ordinary user changes the size of his device, and nobody else but by being him" {
+	only_on_kernel 6.16 'UPDATE_SIZE'
+	user_image
+	dev=$(user_ublk add -t loop -f a.img 2>/dev/null)
+	user_ublk resize --grow-backing "$dev" 64M
+	[ "$(blockdev --getsize64 "$dev")" -eq $((64 << 20)) ]
+	as "$USER_ID" dd if=/dev/urandom of="$dev" bs=1M seek=60 count=4 oflag=direct status=none
+	user_ublk resize "$dev" -32M
+	[ "$(blockdev --getsize64 "$dev")" -eq $((32 << 20)) ]
+	[ "$(user_ublk show --json "$dev" | jq '.devices[0].size')" -eq $((32 << 20)) ]
+	user_ublk resize "$dev" max
+	[ "$(blockdev --getsize64 "$dev")" -eq $((64 << 20)) ]
+	cmp "$dev" "$root/$USER_ID/a.img"
+	run -1 --separate-stderr ublk resize "$dev" 16M
+	[[ $stderr == *"cannot resize ublkb0: it is another program's"* ]]
+	run ! as "$OTHER_ID" "$bin/ublk" resize "$dev" 16M
+	[ "$(blockdev --getsize64 "$dev")" -eq $((64 << 20)) ]
+	user_ublk del "$dev"
+}
+
 @test "an ordinary user waits for his devices, and is told whose others are" {
 	as "$USER_ID" "$bin/ublk" wait mine --state live --timeout 600 3>&- &
 	waiter=$!

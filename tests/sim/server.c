@@ -56,6 +56,7 @@ static void open_target(struct server *s)
 		.type = &target_type,
 		.state = &s->loop,
 		.size = (uint64_t)(c->shrunk ? c->sectors / 2 : c->sectors) * SECTOR,
+		.limit = (uint64_t)(c->shrunk ? c->sectors / 2 : c->sectors) * SECTOR,
 		.logical_block_size = SECTOR,
 		.physical_block_size = SECTOR,
 		.discard_granularity = SECTOR,

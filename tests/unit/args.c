@@ -146,6 +146,16 @@ static void operands_are_all_the_rest(void **state)
 	assert_false(values.loud);
 }
 
+static void a_number_below_zero_is_an_operand(void **state)
+{
+	(void)state;
+	assert_int_equal(parse("-1G", "-l", "-0"), 0);
+	assert_int_equal(args.nr_operands, 2);
+	assert_string_equal(args.operands[0], "-1G");
+	assert_string_equal(args.operands[1], "-0");
+	assert_true(values.loud);
+}
+
 static void what_follows_the_first_operand_may_be_another_commands(void **state)
 {
 	(void)state;
@@ -288,6 +298,7 @@ int main(void)
 		TEST(values_stand_behind_or_beside_their_option),
 		TEST(each_type_is_stored),
 		TEST(operands_are_all_the_rest),
+		TEST(a_number_below_zero_is_an_operand),
 		TEST(what_follows_the_first_operand_may_be_another_commands),
 		TEST(an_optional_value_stands_behind_its_equals_sign_only),
 		TEST(a_list_of_words_has_words_only),
