@@ -52,17 +52,14 @@ static int choose_target(struct ub_adding *adding, const struct ub_args *typed,
 	return config && config->value ? read_config(adding, config->value, typed, err) : 0;
 }
 
-int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,
-		   struct ub_error *err)
+int ub_adding_targets(struct ub_adding *adding, const struct ub_args *typed,
+		      struct ub_optset *ret_sets, struct ub_error *err)
 {
-	struct ub_adding *adding = args;
 	struct ub_spec *spec = &adding->record.spec;
 	int count = 0, ret = choose_target(adding, typed, err);
 
 	if (ret < 0)
 		return ret;
-	ret_sets[count++] = (struct ub_optset){
-		.title = "Options of the device", .options = ub_spec_options, .values = spec};
 	for (size_t i = 0; i < UB_ADDING_TARGETS_MAX && ub_targets[i]; i++) {
 		const struct ub_target *target = ub_targets[i];
 		char *owner = adding->targets[i].owner, *title = adding->targets[i].title;
@@ -78,6 +75,18 @@ int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *re
 		};
 	}
 	return count;
+}
+
+int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,
+		   struct ub_error *err)
+{
+	struct ub_adding *adding = args;
+	int count = ub_adding_targets(adding, typed, ret_sets + 1, err);
+
+	ret_sets[0] = (struct ub_optset){.title = "Options of the device",
+					 .options = ub_spec_options,
+					 .values = &adding->record.spec};
+	return count < 0 ? count : count + 1;
 }
 
 int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err)

@@ -35,5 +35,10 @@ void ub_adding_done(void *args);
 int ub_adding_more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,
 		   struct ub_error *err);
 
+/* The tables of all targets alone, of which the one that is named by -t fills its arguments. Return: how
+ * many, or a negative errno with a message. */
+int ub_adding_targets(struct ub_adding *adding, const struct ub_args *typed,
+		      struct ub_optset *ret_sets, struct ub_error *err);
+
 /* Loads the driver where it can, and refuses kernels that would crash. Return: 0 or a negative errno. */
 int ub_adding_prepare(struct ub_adding *adding, struct ub_error *err);

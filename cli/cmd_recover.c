@@ -3,20 +3,21 @@
 #include <errno.h>
 #include <signal.h>
 
+#include "adding.h"
 #include "base/clean.h"
 #include "commands.h"
 #include "device/launch.h"
 #include "device_fields.h"
 #include "devices.h"
-#include "interrupt.h"
 #include "kernel/node.h"
 #include "recover.h"
 
 struct recover_args {
+	struct ub_adding adding; /* what was typed of the target, and the interrupt */
 	struct ub_device_args devices;
-	bool foreground, stay;
+	const struct ub_args *typed;
+	bool foreground, stay, force;
 	uint32_t timeout_s;
-	struct ub_interrupt interrupt;
 };
 
 #define AT(field) .offset = offsetof(struct recover_args, field)
@@ -27,6 +28,11 @@ static const struct ub_opt options[] = {
 	{ .name = "all", .letter = 'a', .type = UB_OPT_FLAG, AT(devices.all),
 	  .conflicts = "id", .no_operands = 1,
 	  .help = "all devices of ours whose server died" },
+	{ .name = "type", .letter = 't', .type = UB_OPT_STRING, AT(adding.type), .metavar = "TYPE",
+	  .completer = "target", .conflicts = "all",
+	  .help = "say anew what one device serves, by its target's options" },
+	{ .name = "force", .type = UB_OPT_FLAG, AT(force), .conflicts = "all",
+	  .help = "with -t: even if nothing proves that it is what the device was made of" },
 	{ .name = "foreground", .type = UB_OPT_FLAG, AT(foreground), .conflicts = "all",
 	  .help = "become the server of one device instead of starting one" },
 	{ .name = "stay", .type = UB_OPT_FLAG, AT(stay),
@@ -61,8 +67,8 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 	dev->record.spec.timeout_s = args->timeout_s;
 	dev->record.spec.foreground = args->foreground;
 	dev->record.spec.stay |= args->stay;
-	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, args->interrupt.fd, &launch, &id, &notes,
-			err);
+	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, args->adding.interrupt.fd, &launch, &id,
+			&notes, err);
 	ub_out_notes(&notes);
 	/* Its requests are answered again: that stays, whatever becomes of the output. */
 	return ret < 0 ? ret : ub_launch_commit(launch, NULL, err);
@@ -93,7 +99,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	int ret;
 
 	/* The signal is to end the whole command, not one device of it. */
-	if (ub_interrupt_is_there(&args->interrupt))
+	if (ub_interrupt_is_there(&args->adding.interrupt))
 		return UB_EXIT_FAILED;
 	ub_recover_wait_for_death(ctrl, dev);
 	if (ub_dev_is_live(dev)) {
@@ -102,10 +108,12 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 			print_json(call, dev);
 		return UB_EXIT_DONE;
 	}
-	ret = ub_recover_check(dev, &err);
+	ret = args->adding.type ? ub_recover_with(dev, args->adding.record.spec.target, args->typed,
+						  args->force, &err)
+				: ub_recover_check(dev, &err);
 	if (ret == 0)
 		ret = start_server(call, dev, &err);
-	if (ret == -EINTR && ub_interrupt_is_there(&args->interrupt))
+	if (ret == -EINTR && ub_interrupt_is_there(&args->adding.interrupt))
 		return UB_EXIT_FAILED;
 	if (ret < 0 && !ub_recover_was_faster(ctrl, dev))
 		return ub_device_fail(call, dev->id, NULL, &err);
@@ -123,11 +131,13 @@ static enum ub_exit run(struct ub_call *call)
 	enum ub_exit status, written;
 	int ret;
 
-	if (args->foreground && call->nr_operands > 1)
+	if (args->force && !args->adding.type)
+		return ub_call_usage(call, "option '--force' needs '-t, --type TYPE'");
+	if ((args->foreground || args->adding.type) && call->nr_operands > 1)
 		return ub_call_usage(call, "unexpected argument '%s'", call->operands[1]);
 	ret = ub_out_begin(&call->out, UB_DEVICES_SCHEMA, "devices");
 	if (ret == 0)
-		ret = ub_interrupt_open(&args->interrupt);
+		ret = ub_interrupt_open(&args->adding.interrupt);
 	if (ret < 0) {
 		(void)ub_fail(&err, UB_STAGE_NONE, ret, "cannot recover a device");
 		return ub_call_fail(call, &err);
@@ -135,25 +145,34 @@ static enum ub_exit run(struct ub_call *call)
 	status = ub_devices_run(call, &args->devices, &job);
 	/* What was done is told before a signal kills. */
 	written = ub_out_finish(&call->out);
-	ub_interrupt_close(&args->interrupt);
+	ub_interrupt_close(&args->adding.interrupt);
 	return status ? status : written;
 }
 
 static void defaults(void *args)
 {
+	ub_adding_defaults(args);
 	((struct recover_args *)args)->devices.id = -1;
 	((struct recover_args *)args)->timeout_s = 60;
-	((struct recover_args *)args)->interrupt.fd = -1;
+}
+
+static int more(void *args, const struct ub_args *typed, struct ub_optset *ret_sets,
+		struct ub_error *err)
+{
+	((struct recover_args *)args)->typed = typed;
+	return ub_adding_targets(args, typed, ret_sets, err);
 }
 
 const struct ub_command ub_cmd_recover = {
 	.name = "recover",
 	.summary = "start a new server for devices whose server died",
-	.synopsis = "[OPTIONS] DEV...|--all",
+	.synopsis = "[OPTIONS] DEV...|--all, or DEV -t TYPE [OPTIONS OF THE TARGET]",
 	.about = "Start a new server for devices whose server died, and print their paths. A "
 		 "device\n"
 		 "that is live stays as it is. A failure leaves a device as recoverable as "
-		 "before.\n",
+		 "before.\n"
+		 "Where the record is lost, or the file has gone elsewhere, -t and the target's\n"
+		 "options say what it is.\n",
 	.options = options,
 	.args_size = sizeof(struct recover_args),
 	.max_operands = SIZE_MAX,
@@ -162,5 +181,7 @@ const struct ub_command ub_cmd_recover = {
 	.json = true,
 	.line_schema = UB_DEVICE_SCHEMA,
 	.defaults = defaults,
+	.done = ub_adding_done,
+	.more = more,
 	.run = run,
 };

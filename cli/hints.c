@@ -116,6 +116,11 @@ static const struct ub_user *find_user(const struct ub_facts *facts, enum ub_use
 	return NULL;
 }
 
+static bool is_recovery(const struct ub_facts *facts)
+{
+	return facts->device && facts->verb && strcmp(facts->verb, "recover") == 0;
+}
+
 static bool is_mounted(const struct ub_facts *facts)
 {
 	const struct ub_user *user = find_user(facts, UB_USER_MOUNT);
@@ -240,6 +245,8 @@ static const struct hint hints[] = {
 	{UB_STAGE_BACKING, ENOENT, is_add,
 	 "make the file too: ublk {verb} -t loop -f FILE --create SIZE"},
 	{UB_STAGE_BACKING, ESTALE, has_device, "see what it was made of: ublk show {device}"},
+	{UB_STAGE_BACKING, ESTALE, is_recovery,
+	 "if it is the right one all the same: ublk recover {device} -t loop -f FILE --force"},
 	{UB_STAGE_BACKING, ESTALE, has_device,
 	 "put that back, or lose the device: ublk del --force {device}"},
 	{UB_STAGE_LOCK, ANY_ERRNO, NULL, "see which device has it: ublk list"},
@@ -269,6 +276,8 @@ static const struct hint hints[] = {
 	 "take it away, and lose what is not written: ublk del --force {device}"},
 	{UB_STAGE_STOP, ETIMEDOUT, has_device, "ublk del --force {device}"},
 	{UB_STAGE_DEL, ETIMEDOUT, has_device, "see who still has it open: ublk show {device}"},
+	{UB_STAGE_RECOVER, EXDEV, has_device,
+	 "if you are sure of what you have named: ublk recover --force {device} ..."},
 	{UB_STAGE_RECOVER, EINVAL, has_device, "see what is wrong with it: ublk show {device}"},
 	{UB_STAGE_RESIZE, EFBIG, has_device,
 	 "make room first, or of a file: ublk resize --grow-backing {device} SIZE"},

@@ -27,8 +27,7 @@ static int resolve_log_file(struct ub_spec *spec, struct ub_error *err)
 	return 0;
 }
 
-/* Where the target's path begins, and what it names by a descriptor, is this process's affair. */
-static int resolve_target(struct ub_spec *spec, struct ub_error *err)
+int ub_prepare_target(struct ub_spec *spec, struct ub_error *err)
 {
 	struct ub_caller caller = {.fd = -1};
 	int ret = spec->target->call ? spec->target->call(spec->target_args, &caller, err) : 0;
@@ -74,7 +73,7 @@ int ub_prepare(struct ub_spec *spec, struct ub_error *err)
 	spec->unprivileged = ub_ctrl_is_unprivileged();
 	ret = resolve_config(spec, err);
 	if (ret == 0)
-		ret = resolve_target(spec, err);
+		ret = ub_prepare_target(spec, err);
 	if (ret == 0)
 		ret = resolve_log_file(spec, err);
 	if (ret == 0)

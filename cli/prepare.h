@@ -12,6 +12,10 @@
  */
 int ub_prepare(struct ub_spec *spec, struct ub_error *err);
 
+/* The part of it that is about the target: where its path begins, and what it names by a descriptor, is
+ * this process's affair. Return: as above. */
+int ub_prepare_target(struct ub_spec *spec, struct ub_error *err);
+
 /* The folder without links, and the last part of @path as it is. Return: a path to be freed, or NULL
  * with errno. */
 char *ub_prepare_config(const char *path);

@@ -123,7 +123,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
 		.no_lock = spec->no_lock,
-		.expect = &s->record.backing,
+		.expect = s->record.backing.path ? &s->record.backing : NULL,
 		.write_error = s->record.write_error,
 		.size = s->record.resizing ? size_of_disk(s->record.id) : 0,
 	};
@@ -166,12 +166,47 @@ static void compare_cache(struct server *s, const struct ublk_params *params)
 		t->backing.path);
 }
 
+/* Where nothing is known of the backing but what the user said: is it another device's? */
+static int compare_unproved(struct server *s, struct ub_error *err)
+{
+	const struct ub_backing *b = &s->target.backing;
+
+	if (s->record.backing.path || !b->path)
+		return 0;
+	if (b->size - b->offset > s->target.size)
+		ub_note(&s->record.notes,
+			"%s has %llu bytes from %llu on, and the device the first %llu of them",
+			b->path, (unsigned long long)(b->size - b->offset),
+			(unsigned long long)b->offset, (unsigned long long)s->target.size);
+	return server_check_claims(s, err);
+}
+
+static const char *describe_difference(const struct ub_tgt *t,
+				       const struct ublk_param_basic *driver, char *buf,
+				       size_t size)
+{
+	if (t->size >> 9 != driver->dev_sectors)
+		(void)snprintf(buf, size, "it has %llu bytes, and the server would serve %llu",
+			       (unsigned long long)driver->dev_sectors << 9,
+			       (unsigned long long)t->size);
+	else if (t->logical_block_size != 1U << driver->logical_bs_shift)
+		(void)snprintf(buf, size,
+			       "its logical blocks have %u bytes, and the server's would have %u",
+			       1U << driver->logical_bs_shift, t->logical_block_size);
+	else if (t->read_only && !(driver->attrs & UBLK_ATTR_READ_ONLY))
+		(void)snprintf(buf, size, "it can be written to, and what it would serve cannot");
+	else
+		return NULL;
+	return buf;
+}
+
 /* What the driver keeps of the device has to be what is about to be served. */
 static int compare(struct server *s, struct ub_error *err)
 {
 	const struct ub_tgt *t = &s->target;
 	struct ublk_params params;
 	uint32_t id = s->record.id;
+	char difference[120];
 	int ret = ub_ctrl_get_info(s->ctrl, id, s->info);
 
 	if (!ret && s->info->ublksrv_flags != s->record.token)
@@ -180,13 +215,11 @@ static int compare(struct server *s, struct ub_error *err)
 		ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
 	if (ret)
 		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", id);
-	if (t->size >> 9 != params.basic.dev_sectors ||
-	    t->logical_block_size != 1U << params.basic.logical_bs_shift ||
-	    (t->read_only && !(params.basic.attrs & UBLK_ATTR_READ_ONLY)))
-		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
-				    "cannot recover ublkb%u: what it serves has changed", id);
+	if (describe_difference(t, &params.basic, difference, sizeof(difference)))
+		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE, "cannot recover ublkb%u: %s",
+				    id, difference);
 	compare_cache(s, &params);
-	return 0;
+	return compare_unproved(s, err);
 }
 
 /* Can START_USER_RECOVERY be sent? After a recovery that died between its mapping and the end of its

@@ -167,13 +167,15 @@ bool server_has_undone(const struct server *s);
 bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,
 		 const char *text);
 
-/* queues.c: all queues at once. */
+/* plan.c */
 /* What the machine and this user let it have. */
 void server_read_allowance(const struct server *s, struct ub_allowance *ret_allowance);
 /* Plans the memory of what was granted (@info NULL: asked for), and refuses what does not fit.
  * Return: 0 with a plan to be freed, or a negative errno with a message. */
 int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 		struct ub_plan *ret_plan, struct ub_error *err);
+
+/* queues.c: all queues at once. */
 int server_make_queues(struct server *s, struct ub_error *err);
 int server_open_char(struct server *s, struct ub_error *err);
 int server_map_queues(struct server *s, struct ub_error *err);
@@ -187,6 +189,9 @@ void server_free_queues(struct server *s);
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
 /* Where a namespace is in the way (device/namespace.h). Return: -EOPNOTSUPP with a message that says so. */
+/* Does another device of ours have the backing? (A recovered one has its own.) Return: 0 or a negative errno
+ * with a message. */
+int server_check_claims(struct server *s, struct ub_error *err);
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
 int server_recover(struct server *s, struct ub_error *err);

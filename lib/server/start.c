@@ -51,7 +51,7 @@ static bool is_there(void *arg, uint32_t id, uint64_t token)
 	return ub_ctrl_get_info(s->ctrl, id, &info) == 0 && info.ublksrv_flags == token;
 }
 
-static int check_claims(struct server *s, struct ub_error *err)
+int server_check_claims(struct server *s, struct ub_error *err)
 {
 	const struct ub_record_alive alive = {.is_there = is_there, .arg = s};
 	const struct ub_backing *backing = &s->target.backing;
@@ -60,6 +60,8 @@ static int check_claims(struct server *s, struct ub_error *err)
 
 	if (backing->path && !s->record.spec.no_lock)
 		ret = ub_record_find_claim(backing, &alive, &id);
+	if (ret == 1 && s->mode == UB_LAUNCH_RECOVER && id == s->record.id)
+		return 0;
 	if (ret == 1)
 		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",
 				    backing->path, id);
@@ -348,7 +350,7 @@ int server_add(struct server *s, struct ub_error *err)
 		return ret;
 	ub_spec_choose_path(&s->record.spec, &s->target, ub_ctrl_features(s->ctrl),
 			    &s->record.notes);
-	ret = check_claims(s, err);
+	ret = server_check_claims(s, err);
 	if (!ret)
 		ret = claim_name(s, err);
 	if (!ret)

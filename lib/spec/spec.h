@@ -22,8 +22,6 @@ enum ub_data_path {
 	UB_PATH_ZERO_COPY
 };
 
-/* "auto" is on with zero copy, where the driver has it: 4 % fewer instructions with many requests
- * at once, 3 % more with one at a time. On the other paths it would gain less than it costs. */
 /* "auto" is off: doc/performance.md says why. */
 enum ub_batch_choice { UB_BATCH_AUTO, UB_BATCH_ON, UB_BATCH_OFF };
 

@@ -94,7 +94,7 @@ first()
 }
 
 @test "what the README says is to come is not there" {
-	for verb in resize upgrade stat; do
+	for verb in quiesce upgrade stat; do
 		ub "$verb"
 		exits 2
 		says 'unknown command'

@@ -462,7 +462,7 @@ container()
 	lose_record 0
 	run ublk recover "$dev"
 	[ "$status" -eq 1 ]
-	[[ $output == *"another program's"* ]]
+	[[ $output == *"another program's, or its record is lost"* ]]
 	run -0 ublk list --json
 	[ "$(jq -r '.devices[0].managed' <<<"$output")" = false ]
 	ublk del "$dev"
