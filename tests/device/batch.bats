@@ -15,6 +15,7 @@ load_and_verify()
 	fio_verify "$1" --ioengine=libaio --bsrange=512-512k --iodepth=128 --size=32M "${@:2}"
 }
 
+# bats test_tags=long
 @test "every block is kept, on every path, at every depth" {
 	make_image a.img 64M
 	for path in "${PATHS[@]}"; do
@@ -36,6 +37,7 @@ load_and_verify()
 }
 
 # Their completions come before that of the commit which they were queued with.
+# bats test_tags=long
 @test "operations that the kernel carries out at once crowd out no commit" {
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
@@ -48,6 +50,7 @@ load_and_verify()
 }
 
 # The client hands in two requests when it has both back: what waits to be committed is all that can come.
+# bats test_tags=long
 @test "a kernel that takes a commit later than it should loses none" {
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
@@ -69,6 +72,7 @@ has_given_back()
 	[ "$(buffers_of "$1" resident)" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "after a load the buffers go back, and the device works on" {
 	make_image a.img 64M
 	for path in copy user-copy; do

@@ -136,6 +136,7 @@ thaw()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "what is written, flushed and discarded by many is what is read" {
 	for options in '--data-path copy' '--batch off' "--batch $(on_or_off)" '--direct off'; do
 		# Several words.

@@ -86,6 +86,7 @@ one_wins()
 	ublk del "$busy"
 }
 
+# bats test_tags=long
 @test "32 devices at once are all usable, and all go" {
 	seq 0 31 | xargs -P 4 -I{} "$UBLK" add -n {} -t null --size 16M >paths.txt
 	[ "$(sort paths.txt | uniq | wc -l)" -eq 32 ]

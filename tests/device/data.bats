@@ -69,6 +69,7 @@ verify_sizes()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "loop --direct off keeps every block, and the file has them after a sync" {
 	fs_on "$(make_ram_disk 128)" ext4 fs
 	make_image fs/a.img 64M
@@ -123,6 +124,7 @@ writes_of()
 	awk '{ print $5 }' "/sys/block/${1#/dev/}/stat"
 }
 
+# bats test_tags=long
 @test "--max-io bounds the requests, and larger ones are cut without harm" {
 	for kib in 4 1024; do
 		dev=$(ublk add -t mem --size 16M --max-io ${kib}K)

@@ -377,6 +377,7 @@ deletes()
 	wait_for 10 nothing_left
 }
 
+# bats test_tags=long
 @test "a hung server holds up nobody else's device" {
 	for ((i = 0; i < 40; i++)); do
 		ublk add -n "$i" -t null >/dev/null

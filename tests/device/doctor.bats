@@ -233,6 +233,7 @@ wants_global_pid()
 }
 
 # To which no node of a new device comes.
+# bats test_tags=long
 @test "in a pod with a /dev of its own no device is of use, and the reason is told" {
 	if wants_global_pid; then
 		agree 6 pod
@@ -261,6 +262,7 @@ no_control_node()
 }
 
 # A server has a /dev of its own, so it finds the driver, and nobody here its disk.
+# bats test_tags=long
 @test "in a /dev without the control node a server is all that finds the driver" {
 	agree 7 no_control_node
 	finds module good 'ublk_drv is loaded'

@@ -34,6 +34,7 @@ has_no_buffers_in_memory()
 	done
 }
 
+# bats test_tags=long
 @test "the cap holds under any load, and every request is served in the end" {
 	make_image a.img 64M
 	for target in '-t loop -f a.img' '-t mem --size 64M'; do
@@ -65,6 +66,7 @@ has_no_buffers_in_memory()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "a killed server's requests are served whole by the next one" {
 	make_image a.img 32M
 	dev=$(ublk add -t loop -f a.img --recovery reissue --data-path get-data --buffer-memory 1M)

@@ -92,6 +92,7 @@ read_from_stalled_disks()
 	done
 }
 
+# bats test_tags=long
 @test "the check itself sees a buffer that is taken away too early, on every path" {
 	export UBLK_FAULT=give-back-busy
 	read_from_stalled_disks

@@ -1,8 +1,8 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
 # Servers whose backing does not answer: they hear signals, and they can be killed.
-# kernels: 6.12 newest
-# long kernels: 7.2
+# kernels: newest
+# long kernels: 6.12 7.2
 
 load helpers
 load servers
@@ -92,6 +92,7 @@ make_hanging_disk()
 	nothing_left
 }
 
+# bats test_tags=long
 @test "an add whose server is killed while its backing hangs ends in time" {
 	only_on_kernel 6.18 "a driver that does not read the partition table under a lock"
 	make_hanging_disk

@@ -58,6 +58,7 @@ served_in_huge_pages()
 	wait_for 5 all_are_free
 }
 
+# bats test_tags=long
 @test "buffers are in huge pages, on every path, alone and with the other options" {
 	make_image a.img 32M
 	served_in_huge_pages $((64 << 20)) -t loop -f a.img

@@ -9,6 +9,7 @@
 
 load helpers
 
+# bats test_tags=long
 @test "the examples of every page print what the page says, and leave nothing behind" {
 	requires jq mkfs.ext4 mkswap
 	for page in "${UBLK%/*}"/man/*.scd; do

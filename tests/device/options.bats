@@ -14,6 +14,7 @@ setup()
 	options_setup
 }
 
+# bats test_tags=long
 @test "locked, in huge pages, capped, limited and on a node, every path serves" {
 	while read -r path; do
 		pooled=() huge=(--huge-pages)

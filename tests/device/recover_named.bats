@@ -96,31 +96,51 @@ move_away()
 	ublk del 0
 }
 
+# lost_and_found OPTION...: with the record of such a device.
+lost_and_found()
+{
+	local offset=0 of='[.size, .queues, .depth, .max_io, .data_path, .batch, .recovery, .read_only, .discard, .logical_block_size]'
+	make_image a.img 16M
+	dev=$(ublk add -n 0 -t loop -f a.img "$@" 2>/dev/null)
+	[[ $* == *read-only* ]] || dd if=/dev/urandom of="$dev" bs=1M count=8 oflag=direct status=none
+	known "$of" >before
+	dd if="$dev" bs=1M status=none | cksum >sum
+	park "$dev"
+	lose_record 0
+	[[ $* != *offset* ]] || offset=1M
+	ublk recover 0 -t loop -f a.img --offset "$offset" --force
+	known "$of" >after
+	diff before after
+	dd if="$dev" bs=1M status=none | cksum | cmp - sum
+	[[ $* == *read-only* ]] || fio_verify "$dev"
+	# It is as good as any.
+	park "$dev"
+	ublk recover 0
+	dd if="$dev" of=/dev/null bs=1M iflag=direct status=none
+}
+
 @test "a record that is lost is made anew from what the driver knows, by force" {
-	for options in '' '--data-path copy -q 2 -d 16 --max-io 64K --recovery requeue' '--data-path user-copy --batch on' '--data-path get-data --read-only' '--no-discard --offset 1M --size 8M'; do
-		make_image a.img 16M
+	make_image a.img 16M
+	dev=$(ublk add -n 0 -t loop -f a.img)
+	park "$dev"
+	lose_record 0
+	refuses 1 "*another program's, or its record is lost*"
+	refuses 1 "*cannot recover ublkb0: it has no record that could be used, so nothing proves what it was made of*hint: *ublk recover --force 0 *" -t loop -f a.img
+	ublk del 0
+	rm a.img
+	lost_and_found --data-path copy -q 2 -d 16 --max-io 64K --recovery requeue
+	[ "$(known .managed)" = true ]
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "whatever options it was made with, a record is made anew" {
+	each=('' '--data-path user-copy' '--data-path get-data --read-only' '--no-discard --offset 1M --size 8M')
+	! kernel_at_least 7.0 || each+=('--data-path user-copy --batch on')
+	for options in "${each[@]}"; do
 		# Words.
 		# shellcheck disable=SC2086
-		dev=$(ublk add -n 0 -t loop -f a.img $options 2>/dev/null) || { kernel_at_least 7.0 && return 1; continue; }
-		[[ $options == *read-only* ]] || dd if=/dev/urandom of="$dev" bs=1M count=8 oflag=direct status=none
-		known '[.size, .queues, .depth, .max_io, .data_path, .batch, .recovery, .read_only, .discard, .logical_block_size]' >before
-		dd if="$dev" bs=1M status=none | cksum >sum
-		park "$dev"
-		lose_record 0
-		refuses 1 "*another program's, or its record is lost*"
-		refuses 1 "*cannot recover ublkb0: it has no record that could be used, so nothing proves what it was made of*hint: *ublk recover --force 0 *" -t loop -f a.img
-		offset=0
-		[[ $options != *offset* ]] || offset=1M
-		ublk recover 0 -t loop -f a.img --offset "$offset" --force
-		known '[.size, .queues, .depth, .max_io, .data_path, .batch, .recovery, .read_only, .discard, .logical_block_size]' >after
-		diff before after
-		[ "$(known .managed)" = true ]
-		dd if="$dev" bs=1M status=none | cksum | cmp - sum
-		[[ $options == *read-only* ]] || fio_verify "$dev"
-		# It is as good as any.
-		park "$dev"
-		ublk recover 0
-		dd if="$dev" of=/dev/null bs=1M iflag=direct status=none
+		lost_and_found $options
 		ublk del 0
 		rm a.img
 	done

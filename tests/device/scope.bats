@@ -192,6 +192,7 @@ has_scope()
 	within "$UBLK" del --force 0
 }
 
+# bats test_tags=long
 @test "a server outlives what a timer has started" {
 	boot
 	unit tick "$UBLK" add -t loop -f "$PWD/a.img"
@@ -217,6 +218,7 @@ has_scope()
 	within "$UBLK" del --force 0
 }
 
+# bats test_tags=long
 @test "systemd that does not answer keeps nobody waiting: it is told, and the server stays" {
 	boot
 	kill -STOP "$init"
@@ -229,6 +231,7 @@ has_scope()
 	kill -CONT "$init"
 }
 
+# bats test_tags=long
 @test "where systemd cannot be asked the server stays, and says why" {
 	boot
 	run --separate-stderr -0 within unshare --mount bash -c "
@@ -239,6 +242,7 @@ has_scope()
 	within "$UBLK" del --force 0
 }
 
+# bats test_tags=long
 @test "a container that has only the folder of systemd is not taken for a machine" {
 	boot
 	within unshare --pid --fork --mount-proc bash -c "
@@ -249,6 +253,7 @@ has_scope()
 	ublk del --force 0
 }
 
+# bats test_tags=long
 @test "at shutdown the file system is unmounted, then the device goes, and nothing is lost" {
 	boot
 	unit once "$UBLK" add -t loop -f "$PWD/a.img"
@@ -268,6 +273,7 @@ has_scope()
 	[ "$(debugfs -R 'cat /file' a.img 2>/dev/null | md5sum)" = "$sum" ]
 }
 
+# bats test_tags=long
 @test "a user who never lets go does not hold a shutdown up: the device is taken away" {
 	boot
 	unit once "$UBLK" add -t loop -f "$PWD/a.img"

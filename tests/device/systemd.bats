@@ -108,6 +108,7 @@ has_new_server()
 	[ "$(debugfs -R 'cat /file' a.img 2>/dev/null | md5sum)" = "$sum" ]
 }
 
+# bats test_tags=long
 @test "a user who never lets go does not hold a shutdown up: the device is taken away" {
 	exec 7</dev/ublkb7
 	within systemctl poweroff

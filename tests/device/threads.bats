@@ -35,6 +35,7 @@ threads_of()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "every block is kept, on every path, whatever the number of threads" {
 	has_threads
 	fs_on "$(make_ram_disk 128)" ext4 e

@@ -204,6 +204,7 @@ restore_control()
 	[[ ! -e $1 ]] || mv "$1" /dev/ublk-control
 }
 
+# bats test_tags=long
 @test "numbers that change hands again and again never have a name lead to another's device" {
 	for ((round = 0; round < 10; round++)); do
 		ublk add -n 0 -t mem --size 1M --name "odd$round" >/dev/null

@@ -171,6 +171,7 @@ user_image()
 	user_ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "numbers that change hands again and again never open a node to the wrong user" {
 	user_image
 	as "$OTHER_ID" truncate -s 1M b.img
@@ -245,6 +246,7 @@ user_verified()
 	user_ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "every data path that the driver allows an ordinary user works with 64 KiB to lock" {
 	user_image
 	[ "$(user_verified --data-path copy)" = '["copy",false]' ]

@@ -131,8 +131,8 @@ tells()
 	hangs own.bats 'wait_for 1 false'
 	hangs file.bats 'wait'
 	cat >./hang <<-END
-		$TOP/tests/lib/bats-group 600 . "build:\$(realpath --relative-to=$TOP own.bats)"
-		$TOP/tests/lib/bats-group 5 . "build:\$(realpath --relative-to=$TOP file.bats)"
+		$TOP/tests/lib/bats-group 600 . "" "build:\$(realpath --relative-to=$TOP own.bats)"
+		$TOP/tests/lib/bats-group 5 . "" "build:\$(realpath --relative-to=$TOP file.bats)"
 	END
 	run -0 vm --evidence evidence -- bash ./hang
 	printf '%s\n' "$output"
