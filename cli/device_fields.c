@@ -85,7 +85,7 @@ GETTER(flags_raw)
 
 GETTER(recovery)
 {
-	ub_value_text(value, ub_dev_recovery_name(dev_of(object)->info.flags));
+	ub_value_text(value, ub_recovery_names[ub_dev_recovery(dev_of(object)->info.flags)]);
 }
 
 /* Where it can't be told, it stays open. */

@@ -38,16 +38,14 @@ const char *ub_dev_state_name(const struct ub_dev *dev)
 	return ub_state_name(dev->info.state);
 }
 
-const char *ub_dev_recovery_name(uint64_t flags)
+enum ub_recovery ub_dev_recovery(uint64_t flags)
 {
 	/* Alone the other two do nothing; Linux 6.12 takes them all the same. */
 	if (!(flags & UBLK_F_USER_RECOVERY))
-		return ub_recovery_names[UB_RECOVERY_NONE];
+		return UB_RECOVERY_NONE;
 	if (flags & UBLK_F_USER_RECOVERY_REISSUE)
-		return ub_recovery_names[UB_RECOVERY_REISSUE];
-	if (flags & UBLK_F_USER_RECOVERY_FAIL_IO)
-		return ub_recovery_names[UB_RECOVERY_FAIL];
-	return ub_recovery_names[UB_RECOVERY_REQUEUE];
+		return UB_RECOVERY_REISSUE;
+	return flags & UBLK_F_USER_RECOVERY_FAIL_IO ? UB_RECOVERY_FAIL : UB_RECOVERY_REQUEUE;
 }
 
 bool ub_dev_is_live(const struct ub_dev *dev)

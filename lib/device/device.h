@@ -60,8 +60,8 @@ int ub_dev_list_ids(uint32_t **ret_ids, size_t *ret_count);
 const char *ub_state_name(unsigned state);
 const char *ub_dev_state_name(const struct ub_dev *dev);
 
-/* "none", "requeue", "reissue", "fail": from the granted flags. */
-const char *ub_dev_recovery_name(uint64_t flags);
+/* From the granted flags. */
+enum ub_recovery ub_dev_recovery(uint64_t flags);
 
 /* It serves, as far as can be told from here. */
 bool ub_dev_is_live(const struct ub_dev *dev);

@@ -3,15 +3,6 @@
 
 #include "spec/data_path.h"
 
-static int recovery_of(uint64_t flags)
-{
-	if (!(flags & UBLK_F_USER_RECOVERY))
-		return UB_RECOVERY_NONE;
-	if (flags & UBLK_F_USER_RECOVERY_REISSUE)
-		return UB_RECOVERY_REISSUE;
-	return flags & UBLK_F_USER_RECOVERY_FAIL_IO ? UB_RECOVERY_FAIL : UB_RECOVERY_REQUEUE;
-}
-
 int ub_lost_record(const struct ub_dev *dev, const struct ub_target *target,
 		   struct ub_record *ret_record)
 {
@@ -36,7 +27,7 @@ int ub_lost_record(const struct ub_dev *dev, const struct ub_target *target,
 	spec->max_io = r->max_io;
 	spec->data_path = r->data_path;
 	spec->batch = info->flags & UBLK_F_BATCH_IO ? UB_BATCH_ON : UB_BATCH_OFF;
-	spec->recovery = recovery_of(info->flags);
+	spec->recovery = (int)ub_dev_recovery(info->flags);
 	spec->logical_block_size = 1U << basic->logical_bs_shift;
 	spec->read_only = basic->attrs & UBLK_ATTR_READ_ONLY;
 	spec->rotational = basic->attrs & UBLK_ATTR_ROTATIONAL;

@@ -28,9 +28,9 @@ int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_re
 void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes);
 
 /*
- * Locks @length bytes of it from where it is served on. The descriptor is the only one of its description: the lock lasts as long
- * as the server's I/O does, even past the server's death. (Of a block device the whole is the server's
- * alone, by O_EXCL; so no two devices have a range of it each.)
+ * Locks @length bytes of it, from where it is served on. The descriptor is the only one of its
+ * description: the lock lasts as long as the server's I/O does, even past the server's death. (Of a block
+ * device the whole is the server's alone, by O_EXCL; so no two devices have a range of it each.)
  *
  * Return: 0, or a negative errno with a message; -EBUSY: another one has it, or a part of it.
  */
