@@ -8,6 +8,7 @@
 load helpers
 load servers
 load systemd
+load udevd
 
 # One that systemd finds by name, on any machine.
 USER_ID=$(id -u nobody)
@@ -27,8 +28,8 @@ setup()
 	mkdir -p "${RULES%/*}"
 	sed "s|/usr/local/|$root&|" "$root/usr/local/lib/udev/rules.d/60-ublk.rules" >"$RULES"
 	at_end rm -f "$RULES"
-	/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 3>&-
-	at_end udevadm control --exit
+	start_udevd
+	at_end end_udevd
 	wait_for 20 everybody_may_add
 	at_end chmod 600 /dev/ublk-control
 	boot

@@ -8,14 +8,15 @@
 
 load helpers
 load servers
+load udevd
 load systemd
 
 setup()
 {
 	device_setup
 	umask 022
-	/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 3>&-
-	at_end udevadm control --exit
+	start_udevd
+	at_end end_udevd
 	make_image a.img 64M
 	mkdir -p m units /etc/ublk
 	printf 'type = loop\nfile = %s/a.img\nid = 7\n' "$PWD" >/etc/ublk/disk.conf

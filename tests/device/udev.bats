@@ -6,6 +6,7 @@
 
 load helpers
 load servers
+load udevd
 
 USER_ID=4242
 RULES=/run/udev/rules.d
@@ -24,13 +25,12 @@ setup_file()
 	for rules in "$root"/usr/local/lib/udev/rules.d/*-ublk.rules; do
 		sed "s|\"/usr/local/|\"$root/usr/local/|" "$rules" >"$RULES/${rules##*/}"
 	done
-	/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 3>&-
-	wait_for 20 udevadm control --ping --timeout=5
+	start_udevd
 }
 
 teardown_file()
 {
-	udevadm control --exit
+	end_udevd
 	rm -rf "$RULES"/*-ublk.rules "$root"
 }
 
@@ -345,7 +345,6 @@ reads_of()
 }
 
 @test "a udev that makes no link is told in a note, and the device serves" {
-	udevd=$(pgrep -xo systemd-udevd)
 	kill -STOP "$udevd"
 	at_end kill -CONT "$udevd"
 	run -0 --separate-stderr ublk add -t mem --size 1M --name slow --timeout 5

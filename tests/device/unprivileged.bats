@@ -8,6 +8,7 @@
 load helpers
 load servers
 load backings
+load udevd
 
 USER_ID=4242
 OTHER_ID=4343
@@ -23,14 +24,13 @@ setup_file()
 	DESTDIR=$root cmake --install "$(dirname "$UBLK")" --prefix /usr/local >"$root/install.log"
 	ln -s ../libexec/ublk/ublk-server "$bin/ublk-server"
 	if ! udevadm control --ping --timeout=2 2>/dev/null; then
-		/usr/lib/systemd/systemd-udevd --daemon >/dev/null 2>&1 3>&-
-		: >"$root/udevd"
+		start_udevd
 	fi
 }
 
 teardown_file()
 {
-	[[ ! -e $root/udevd ]] || udevadm control --exit
+	[[ -z ${udevd-} ]] || end_udevd
 	rm -rf "$root"
 }
 
