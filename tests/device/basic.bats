@@ -47,6 +47,7 @@ ids_of_all()
 	[ "$(stat -c %s a.img)" -eq $((8 << 20)) ]
 }
 
+# bats test_tags=newest
 @test "loop: a descriptor is the caller's, a file without a name too, and never one of ours" {
 	head -c 4M /dev/urandom >a.img
 	cp a.img want
@@ -80,6 +81,7 @@ ids_of_all()
 	[[ $output == *'cannot serve /dev/stdin: it is a FIFO'* ]]
 }
 
+# bats test_tags=newest
 @test "loop --create makes the file, and refuses one that exists" {
 	dev=$(ublk add -t loop -f new.img --create 16M)
 	[ "$(stat -c %s new.img)" -eq $((16 << 20)) ]
@@ -90,6 +92,7 @@ ids_of_all()
 	[ "$(stat -c %s new.img)" -eq $((16 << 20)) ]
 }
 
+# bats test_tags=newest
 @test "every name of a device works in every verb, 0 included" {
 	ublk add -t null --name first
 	for name in 0 ublkb0 ublkc0 /dev/ublkb0 /dev/ublkc0 first '-n 0'; do
@@ -118,6 +121,7 @@ ids_of_all()
 	ublk del 5
 }
 
+# bats test_tags=newest
 @test "a name that a device has is refused to another one" {
 	ublk add -t null --name twin
 	run ublk add -t null --name twin
@@ -127,6 +131,7 @@ ids_of_all()
 	ublk del twin
 }
 
+# bats test_tags=newest
 @test "list is empty without devices, as a table and as JSON" {
 	run --separate-stderr ublk list
 	[ "$status" -eq 0 ]
@@ -222,6 +227,7 @@ has_contract_keys()
 	ublk del 0
 }
 
+# bats test_tags=newest
 @test "del without a device is a usage error and deletes nothing" {
 	ublk add -t null
 	run ublk del
@@ -230,6 +236,7 @@ has_contract_keys()
 	ublk del 0
 }
 
+# bats test_tags=newest
 @test "del of a device that is not there is exit 4, and none with --if-exists" {
 	ublk add -t null
 	run ublk del 99
@@ -245,6 +252,7 @@ has_contract_keys()
 	ublk del 0
 }
 
+# bats test_tags=newest
 @test "del of a word that is no device deletes nothing" {
 	ublk add -t null
 	for word in abc 0x0 -- -1 '' /dev/null; do
@@ -257,6 +265,7 @@ has_contract_keys()
 	ublk del 0
 }
 
+# bats test_tags=newest
 @test "of several devices the missing one is named and the others are deleted" {
 	ublk add -t null
 	ublk add -t null
@@ -287,6 +296,7 @@ has_contract_keys()
 	[ "$(ids_of_all)" = '[]' ]
 }
 
+# bats test_tags=newest
 @test "unknown verbs, options, targets and columns are usage errors" {
 	for args in 'ad' 'add -t nul' 'add -t null --sise 1G' 'list --number 0' 'list -o NOPE' \
 		'add' 'add -t null -q' 'show' 'add -t null extra' 'add -t mem -f x --size 1M'; do
@@ -327,6 +337,7 @@ has_contract_keys()
 		jq '.features[] | select(.name == "user_recovery_fail_io").present')" = $expected ]
 }
 
+# bats test_tags=newest
 @test "--recovery is refused for mem, whose data dies with its server" {
 	run ublk add -t mem --size 1M --recovery reissue
 	[ "$status" -eq 2 ]

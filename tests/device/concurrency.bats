@@ -75,7 +75,7 @@ one_wins()
 		--iodepth=8 --time_based --runtime=600 --size=64M --rate_iops=300 >fio.log 2>&1 &
 	load=$!
 	wait_for 30 has_written "$busy" 100
-	for ((round = 0; round < 8; round++)); do
+	for ((round = 0; round < 3; round++)); do
 		run -0 ublk add -t null --size 16M
 		[ "$output" = /dev/ublkb1 ]
 		read_block /dev/ublkb1

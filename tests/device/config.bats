@@ -8,6 +8,7 @@ load helpers
 load servers
 load configs
 
+# bats test_tags=long
 @test "loop: every option goes into a file and comes back" {
 	all_there_and_back loop
 }

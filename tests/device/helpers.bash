@@ -256,12 +256,12 @@ unmount()
 	! mountpoint -q "$1" || umount "$1"
 }
 
-# fio_verify DEV [FIO OPTION...]: random writes to the first 16 MiB, read back and compared.
+# fio_verify DEV [FIO OPTION...]: random writes to the first 4 MiB, read back and compared.
 fio_verify()
 {
 	local dev=$1 size
 	size=$(blockdev --getsize64 "$dev") || return
-	fio --name=verify --filename="$dev" --size=$((size < 16777216 ? size : 16777216)) \
+	fio --name=verify --filename="$dev" --size=$((size < 4194304 ? size : 4194304)) \
 		--rw=randwrite --bs=4k --direct=1 --ioengine=io_uring --iodepth=16 \
 		--verify=crc32c --do_verify=1 --verify_fatal=1 "${@:2}" >fio.out 2>&1 ||
 		{ cat fio.out; return 1; }

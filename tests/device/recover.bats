@@ -142,6 +142,7 @@ load backings
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "recover waits until the dead server's last write is over: a slow disk itself" {
 	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)
@@ -245,6 +246,7 @@ inode_again()
 	return 1
 }
 
+# bats test_tags=newest
 @test "recover refuses a file that has taken the place of the right one, its inode number too" {
 	fs_on "$(make_ram_disk 64)" ext4 fs
 	make_image fs/a.img 16M
@@ -260,6 +262,7 @@ inode_again()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "recover finds a file that was renamed, and one whose link leads elsewhere now" {
 	mkdir sub
 	make_image a.img 16M
@@ -286,6 +289,7 @@ inode_again()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "recover of a file that has grown serves what was served; one that is too short is refused" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
@@ -298,6 +302,7 @@ inode_again()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "recover knows a logical volume by its UUID, grown or not, and no disk by its number alone" {
 	ram=$(make_ram_disk 64)
 	map_disk lv "0 32768 linear $ram 0"
@@ -325,6 +330,7 @@ inode_again()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "recover takes the right file where numbers are invented: FAT by its birth, FUSE by its place" {
 	modprobe vfat
 	disk=$(make_ram_disk 64)
@@ -387,6 +393,7 @@ container()
 	[ "$(<box.status)" -eq 0 ] || { cat box.log; return 1; }
 }
 
+# bats test_tags=newest
 @test "a device that is served in another namespace of processes is live, and del and recover know it" {
 	make_image a.img 16M
 	container "'$UBLK' add -t loop -f a.img"
@@ -455,6 +462,7 @@ container()
 	ublk del --all
 }
 
+# bats test_tags=newest
 @test "recover of a device whose record is lost is refused; del removes it" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
@@ -468,6 +476,7 @@ container()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "a record that cannot be used says why, and one of another version is used all the same" {
 	dev=$(ublk add -t null)
 	park "$dev"
@@ -505,6 +514,7 @@ is_recorded()
 	[[ $(jq .server.pid /run/ublk/0.json) == "$(server_of "$1")" ]]
 }
 
+# bats test_tags=newest
 @test "a full disk with the records keeps no request waiting, and what could not be written is written later" {
 	small_records
 	dev=$(ublk add -t null --name disk)
@@ -530,6 +540,7 @@ is_recorded()
 	ublk del disk
 }
 
+# bats test_tags=newest
 @test "the log of a recovered device goes on in the same file" {
 	dev=$(ublk add -t null --log-file server.log)
 	wait_for 10 grep -q serving server.log
@@ -542,6 +553,7 @@ is_recorded()
 	wait_for 10 grep -q stopped server.log
 }
 
+# bats test_tags=newest
 @test "a log that cannot be opened keeps no request waiting" {
 	mkdir -p logs/deep
 	dev=$(ublk add -t null --log-file logs/deep/server.log)
@@ -555,6 +567,7 @@ is_recorded()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "a log that lies on the device itself keeps no request waiting" {
 	mkdir m
 	make_image a.img 64M
@@ -573,11 +586,13 @@ is_recorded()
 	ublk del --force "$dev"
 }
 
+# bats test_tags=newest
 @test "recover of a device that is not there is exit status 4" {
 	run ublk recover 7
 	[ "$status" -eq 4 ]
 }
 
+# bats test_tags=newest
 @test "the record of a recovered device names its new server" {
 	make_image a.img 16M
 	dev=$(ublk add -t loop -f a.img)
@@ -591,6 +606,7 @@ is_recorded()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
 @test "a failed write-back is not forgotten by recovery: flushes go on failing" {
 	ram=$(make_ram_disk 32)
 	map_disk bad "0 65536 linear $ram 0"

@@ -134,6 +134,7 @@ remove_group()
 	! vgs -qq "$1" >/dev/null 2>&1 || vgremove -qq -y --force "$1"
 }
 
+# bats test_tags=long
 @test "a volume group grows by a device that grows" {
 	requires lvm
 	export LVM_SUPPRESS_FD_WARNINGS=1

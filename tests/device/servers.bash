@@ -136,7 +136,7 @@ outlives_its_servers()
 {
 	local round requests
 	start_verified "$1" 8192 --bsrange=4k-64k --iodepth=32 "${@:2}"
-	for ((round = 0; round < 5; round++)); do
+	for ((round = 0; round < 3; round++)); do
 		requests "$1"
 		wait_for 60 has_done "$1" $((requests + 40))
 		kill_server "$1"

@@ -339,6 +339,7 @@ has_ended_after_all()
 	is_gone "$command" && { is_gone "$server" || is_state 0 live; }
 }
 
+# bats test_tags=long
 @test "recover: the command killed or interrupted at any step, the device is live or recoverable" {
 	orphaned_device 1
 	for step in target ring start-recovery record attach map fetch-half end-recovery ready; do
