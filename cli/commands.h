@@ -15,6 +15,7 @@ extern const struct ub_command ub_cmd_help;
 extern const struct ub_command ub_cmd_list;
 extern const struct ub_command ub_cmd_memory;
 extern const struct ub_command ub_cmd_recover;
+extern const struct ub_command ub_cmd_quiesce;
 extern const struct ub_command ub_cmd_resize;
 extern const struct ub_command ub_cmd_run;
 extern const struct ub_command ub_cmd_show;

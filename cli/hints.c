@@ -287,6 +287,8 @@ static const struct hint hints[] = {
 	{UB_STAGE_RESIZE, ENOENT, has_device, "see why: ublk show {device}"},
 	{UB_STAGE_RESIZE, ENOTCONN, has_device, "give it one: ublk recover {device}"},
 	{UB_STAGE_RESIZE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
+	{UB_STAGE_QUIESCE, ENOENT, has_device, "see why: ublk show {device}"},
+	{UB_STAGE_QUIESCE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
 	{UB_STAGE_RECOVER, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
 	{ANY_STAGE, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
 };

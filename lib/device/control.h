@@ -22,6 +22,8 @@ enum ub_control_op {
 	UB_CONTROL_BEGIN_RESIZE, /* value[0]: bytes; answer: value[0]: 1: the code is the record's */
 	UB_CONTROL_END_RESIZE, /* value[0]: bytes that the driver has; value[1]: 1: all that came before
 				  * has ended */
+	UB_CONTROL_PARK, /* end when all that was begun has ended, and leave the device quiesced; it is
+			  * not waited for. -EOPNOTSUPP: the driver has no word for that */
 };
 
 struct ub_control_request {

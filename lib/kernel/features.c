@@ -33,7 +33,7 @@ const struct ub_feature ub_features[] = {
 	  .summary = "a live device's size can change" },
 	{ .name = "auto_buf_reg", .bit = UBLK_F_AUTO_BUF_REG, .since = "6.16", .used = true,
 	  .summary = "the driver registers zero-copy buffers by itself" },
-	{ .name = "quiesce", .bit = UBLK_F_QUIESCE, .since = "6.16",
+	{ .name = "quiesce", .bit = UBLK_F_QUIESCE, .since = "6.16", .used = true,
 	  .summary = "a device can be parked for a change of its server" },
 	{ .name = "per_io_daemon", .bit = UBLK_F_PER_IO_DAEMON, .since = "6.16", .used = true,
 	  .summary = "each tag may have a thread of its own; always on" },

@@ -54,10 +54,6 @@ const struct ub_known_fault ub_known_faults[] = {
 	  .way = "boot Linux 7.1 or newer",
 	  .source = "commits 845db023a8ae and f7700a4415af; go-ublk's page of kernel bugs, not "
 		    "checked" },
-	{ .first = UB_LINUX(7, 0, 0), .fixed = UB_LINUX(7, 2, 7),
-	  .what = "parking a device that takes requests in batches fails its I/O",
-	  .way = "boot Linux 7.2.7 or newer, or add devices without --batch on",
-	  .source = "go-ublk's page of kernel bugs, not checked" },
 	{ .first = UB_LINUX(7, 2, 0), .fixed = UB_LINUX(7, 3, 0),
 	  .what = "zero copy may raise a false alarm of UBSAN in io_uring/rsrc.c, which ends a "
 		  "machine with panic_on_warn",

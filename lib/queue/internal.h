@@ -173,6 +173,7 @@ struct ub_queue {
 	atomic_int tid;
 	atomic_bool fetched;
 	atomic_bool ended;
+	atomic_bool leaving;
 	void *stack;
 };
 

@@ -216,6 +216,13 @@ void ub_queue_go(struct ub_queue *q)
 	open_gate(q, GATE_GO);
 }
 
+void ub_queue_leave(struct ub_queue *q)
+{
+	atomic_store(&q->leaving, true);
+	if (!atomic_load(&q->ended))
+		(void)pthread_kill(q->thread, UB_QUEUE_SIGNAL);
+}
+
 unsigned ub_queue_id(const struct ub_queue *q)
 {
 	return q->id;

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -59,6 +60,14 @@ int ub_queue_map(struct ub_queue *q, int char_fd, struct ub_error *err);
 
 /* Lets the thread fetch all tags and serve until the driver has aborted every one of them. */
 void ub_queue_go(struct ub_queue *q);
+
+/*
+ * Tells the thread, by a signal, to end when it has no I/O in hand: for a driver that brings none any more,
+ * and has got back all that were begun, but not its word for every tag (QUIESCE_DEV). It may just be on its
+ * way to sleep and not hear it: call this again until it has ended.
+ */
+#define UB_QUEUE_SIGNAL SIGRTMIN /* the process has a handler of it that does nothing */
+void ub_queue_leave(struct ub_queue *q);
 
 /* What the thread tells the others; all of it may be read at any time. */
 struct ub_queue_status {

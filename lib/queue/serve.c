@@ -145,6 +145,13 @@ __attribute__((noinline, cold)) static int cannot_enter(struct ub_queue *q, int 
 	return q->refused;
 }
 
+/* Woken up for nothing: to end? */
+__attribute__((noinline, cold)) static bool is_to_leave(struct ub_queue *q)
+{
+	return atomic_load(&q->leaving) && !ub_queue_is_busy(q) && !q->commits &&
+	       ub_ring_queued(&q->ring) == 0 && io_uring_cq_ready(&q->ring.uring) == 0;
+}
+
 int ub_queue_serve(struct ub_queue *q)
 {
 	unsigned wanted;
@@ -169,6 +176,8 @@ int ub_queue_serve(struct ub_queue *q)
 		drain(q);
 		if (__builtin_expect(q->refused != 0, 0))
 			return q->refused;
+		if (__builtin_expect(ret == -EINTR, 0) && is_to_leave(q))
+			return 0;
 	}
 	/* What was finished after the driver had ended the fetch. */
 	while (!q->refused) {

@@ -147,6 +147,17 @@ static void take_client(struct server_control *control)
 	*client = (struct server_client){.fd = UB_TAKE_FD(fd), .heard_ms = ub_now_ms()};
 }
 
+/* Return: 0: it will be done. */
+static int ask_park(struct server *s)
+{
+	if (!s->live || s->terms || s->unbound || s->queues_ended)
+		return -ESHUTDOWN;
+	if (!(s->info->flags & UBLK_F_QUIESCE))
+		return -EOPNOTSUPP;
+	s->park = true;
+	return 0;
+}
+
 static void answer(struct server *s, const struct ub_control_request *request,
 		   struct ub_control_answer *ret_answer)
 {
@@ -176,6 +187,9 @@ static void answer(struct server *s, const struct ub_control_request *request,
 		break;
 	case UB_CONTROL_END_RESIZE:
 		ret_answer->code = server_end_resize(s, request->value[0], request->value[1] == 1);
+		break;
+	case UB_CONTROL_PARK:
+		ret_answer->code = ask_park(s);
 		break;
 	default:
 		ret_answer->code = -EOPNOTSUPP;

@@ -56,11 +56,18 @@ static void reset_signals(void)
 	(void)signal(SIGXFSZ, SIG_IGN);
 }
 
+static void wake(int sig)
+{
+	(void)sig;
+}
+
 int server_init_signals(struct server *s, struct ub_error *err)
 {
+	const struct sigaction waking = {.sa_handler = wake};
 	sigset_t set;
 
 	reset_signals();
+	(void)sigaction(UB_QUEUE_SIGNAL, &waking, NULL);
 	(void)sigemptyset(&set);
 	(void)sigaddset(&set, SIGTERM);
 	(void)sigaddset(&set, SIGINT);

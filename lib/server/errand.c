@@ -27,11 +27,14 @@
 #include "device/served_by.h"
 #include "device/unused.h"
 #include "kernel/node.h"
+#include "kernel/sysfs.h"
 #include "process/process.h"
 #include "record/store.h"
 #include "server/server.h"
 
 #define REAP_MS 1000
+/* How often to look whether what was begun has ended: nothing tells. */
+#define PARK_POLL_MS 2
 /* What an errand finds open: the /dev of whoever started the server. */
 #define DEV_FD 3
 /* The line on its standard output that says so of the device. The others are notes. */
@@ -190,6 +193,27 @@ static int run_wait_stop(const struct errand *e)
 	return stop_unused(e, INT64_MAX);
 }
 
+/* In the block layer's eyes: the server's threads may be unable to tell, of operations that the kernel
+ * commits. Return: whether a request is under way, as far as can be told. */
+static bool has_requests(uint32_t id)
+{
+	unsigned reads, writes;
+	char line[64];
+
+	return ub_sysfs_line(line, sizeof(line), "/sys/block/ublkb%u/inflight", id) > 0 &&
+	       sscanf(line, "%u %u", &reads, &writes) == 2 && (reads || writes);
+}
+
+/* However often: a device that is quiesced already takes it again. */
+static int run_park(const struct errand *e)
+{
+	int ret = command(e, UBLK_U_CMD_QUIESCE_DEV, 0);
+
+	while (!ret && has_requests(e->info.dev_id))
+		(void)poll(NULL, 0, PARK_POLL_MS);
+	return ret;
+}
+
 static int run_flush(const struct errand *e)
 {
 	return ub_flush(e->info.dev_id);
@@ -211,6 +235,7 @@ static const struct {
 	[ERRAND_OPEN] = {"open", run_open},
 	[ERRAND_TRY_STOP] = {"try-stop", run_try_stop},
 	[ERRAND_WAIT_STOP] = {"wait-stop", run_wait_stop},
+	[ERRAND_PARK] = {"park", run_park},
 	[ERRAND_FLUSH] = {"flush", run_flush},
 	[ERRAND_STOP] = {"stop", run_stop},
 };
@@ -316,6 +341,7 @@ static int reason_to_end(struct server *s, enum server_errand errand, unsigned t
 {
 	switch (errand) {
 	case ERRAND_STOP:
+	case ERRAND_PARK:
 		return 0;
 	case ERRAND_TRY_STOP:
 	case ERRAND_WAIT_STOP:

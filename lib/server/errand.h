@@ -23,6 +23,7 @@ enum server_errand {
 	ERRAND_OPEN,       /* waits until the node is there and opens */
 	ERRAND_TRY_STOP,   /* stops the device unless somebody uses it: -EBUSY */
 	ERRAND_WAIT_STOP,  /* the same, when nobody uses it any more */
+	ERRAND_PARK,       /* QUIESCE_DEV, and waits until all that was begun has ended */
 	ERRAND_FLUSH,      /* writes what the kernel keeps of it in memory (device/flush.h) */
 	ERRAND_STOP,
 };

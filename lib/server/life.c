@@ -116,7 +116,10 @@ static int ended_by_driver(struct server *s)
 	bool dead = ret == -ENODEV || (ret == 0 && (info.state == UBLK_S_DEV_DEAD ||
 						    info.ublksrv_flags != s->record.token));
 
-	ub_log(&s->log, LOG_NOTICE, dead ? "stopped" : "let go by the driver");
+	ub_log(&s->log, LOG_NOTICE, "%s",
+	       dead      ? "stopped"
+	       : s->park ? "parked: its requests wait for another server"
+			 : "let go by the driver");
 	/* Whoever stopped it would do so, too, but would wait for a grace period meanwhile, under a lock of
 	 * the whole driver, if nobody had the char device open (blk_mq_free_tag_set()). Of an ordinary user's
 	 * device it would wait all the same. */
@@ -148,6 +151,8 @@ int server_live(struct server *s)
 	/* A queue may have died since all had fetched: only of a device that is live it is the end. */
 	(void)eventfd_write(s->event_fd, 1);
 	for (;;) {
+		if (s->park)
+			server_park(s);
 		if (s->queues_ended)
 			return ended_by_driver(s);
 		if ((s->terms || s->unbound) && try_stop(s))

@@ -71,6 +71,7 @@ struct server {
 	bool recorded;
 	bool fetching;
 	bool live;
+	bool park;         /* it is to be left to another server */
 	bool irreversible; /* a recovery that has begun to fetch: no way back */
 
 	/* What has happened. */
@@ -137,6 +138,10 @@ int server_poll_control(const struct server_control *control,
 			struct pollfd fds[static SERVER_CONTROL_FDS]);
 /* What has come by them. Never waits. */
 void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS]);
+
+/* park.c: the device is left to another server, without an error of its requests. */
+/* Returns when the queues have ended, or it was refused. */
+void server_park(struct server *s);
 
 /* resize.c: the size changes while the device is served. */
 /* Return: how many bytes could be served, or a negative errno. */

@@ -124,6 +124,9 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 				    "cannot add a device with --recovery %s: this kernel's driver "
 				    "does not have it",
 				    ub_recovery_names[spec->recovery]);
+	/* So that it can be parked: ublk quiesce. */
+	if (flags && (features & UBLK_F_QUIESCE))
+		flags |= UBLK_F_QUIESCE;
 	flags |= ub_spec_path_flags(spec);
 	if (flags & ~features)
 		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
