@@ -31,7 +31,7 @@ static const struct ub_opt options[] = {
 
 static bool suits(const struct ublksrv_ctrl_dev_info *info)
 {
-	return info->state == UBLK_S_DEV_LIVE;
+	return info->state == UBLK_S_DEV_LIVE || info->state == UBLK_S_DEV_QUIESCED;
 }
 
 static enum ub_exit resize_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)

@@ -32,6 +32,7 @@ struct run {
 	const struct ub_resize *resize;
 	uint64_t room;     /* that the backing has */
 	uint64_t old, new; /* bytes */
+	bool parked;       /* it has no server that would have to be asked */
 	struct ub_users *users;
 	struct ub_error *err;
 };
@@ -71,7 +72,8 @@ static int check(const struct run *r)
 		return fail(r, -ESTALE, "its record can't be used: %s", dev->record_error.msg);
 	if (!dev->managed)
 		return fail(r, -ESTALE, "it is another program's");
-	if (dev->info.state == UBLK_S_DEV_DEAD || dev->server.answer == UB_SERVED_NO)
+	if (!r->parked &&
+	    (dev->info.state != UBLK_S_DEV_LIVE || dev->server.answer == UB_SERVED_NO))
 		return fail(r, -ENOTCONN, "it has no server");
 	return 0;
 }
@@ -105,11 +107,50 @@ static int fail_control(const struct run *r, int code)
 	}
 }
 
+/* It is found as everybody finds it, and has to be what is served. Return: a descriptor or a negative errno
+ * with a message. */
+static int open_backing(const struct run *r, int flags)
+{
+	const struct ub_backing *b = &r->dev->record.backing;
+	_cleanup_close_ int fd =
+		open(b->real ? b->real : b->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	struct stat st;
+
+	if (fd < 0)
+		return fail(r, -errno, "cannot open %s: %s", b->path, strerror(errno));
+	if (fstat(fd, &st) != 0 || (b->rdev ? st.st_rdev != b->rdev || !S_ISBLK(st.st_mode)
+					    : st.st_dev != b->dev || st.st_ino != b->ino))
+		return fail(r, -ESTALE, "%s is not what it serves", b->path);
+	return UB_TAKE_FD(fd);
+}
+
+static int measure_room(struct run *r)
+{
+	const struct ub_backing *b = &r->dev->record.backing;
+	_cleanup_close_ int fd = -1;
+	off_t size;
+
+	r->room = INT64_MAX;
+	if (!b->path)
+		return 0;
+	fd = open_backing(r, O_RDONLY);
+	if (fd < 0)
+		return fd;
+	size = lseek(fd, 0, SEEK_END);
+	if (size < 0)
+		return fail(r, -errno, "cannot tell the size of %s: %s", b->path, strerror(errno));
+	r->room = (uint64_t)size > b->offset ? (uint64_t)size - b->offset : 0;
+	return 0;
+}
+
 static int ask_room(struct run *r)
 {
 	struct ub_control_answer answer;
-	int ret = ask(r, UB_CONTROL_ROOM, 0, false, &answer);
+	int ret;
 
+	if (r->parked)
+		return measure_room(r);
+	ret = ask(r, UB_CONTROL_ROOM, 0, false, &answer);
 	r->room = answer.value[0];
 	return ret ? fail_control(r, ret) : 0;
 }
@@ -148,23 +189,6 @@ static int choose_size(struct run *r)
 	return 0;
 }
 
-/* It is found as everybody finds it, and has to be what is served. */
-static int open_backing(const struct run *r)
-{
-	const struct ub_backing *b = &r->dev->record.backing;
-	_cleanup_close_ int fd = -1;
-	struct stat st;
-
-	if (!b->path || b->rdev)
-		return fail(r, -EINVAL, "what it serves is no file that could be made larger");
-	fd = open(b->real ? b->real : b->path, O_RDWR | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-	if (fd < 0)
-		return fail(r, -errno, "cannot open %s: %s", b->path, strerror(errno));
-	if (fstat(fd, &st) != 0 || st.st_dev != b->dev || st.st_ino != b->ino)
-		return fail(r, -ESTALE, "%s is not what it serves", b->path);
-	return UB_TAKE_FD(fd);
-}
-
 /* A hole, as --create makes it. It stays, whatever comes: somebody may have begun to use it. */
 static int grow_backing(struct run *r)
 {
@@ -173,13 +197,16 @@ static int grow_backing(struct run *r)
 
 	if (!r->resize->grow_backing || r->new <= r->room)
 		return 0;
-	fd = open_backing(r);
+	if (!b->path || b->rdev)
+		return fail(r, -EINVAL, "what it serves is no file that could be made larger");
+	fd = open_backing(r, O_RDWR);
 	if (fd < 0)
 		return fd;
 	if (r->new > INT64_MAX - b->offset || ftruncate(fd, (off_t)(b->offset + r->new)) != 0)
 		return fail(r, -errno, "cannot make %s larger: %s", b->path, strerror(errno));
 	if (fsync(fd) != 0)
 		return fail(r, -errno, "cannot write %s: %s", b->path, strerror(errno));
+	r->room = r->new;
 	return 0;
 }
 
@@ -220,10 +247,17 @@ static int claim_unused(const struct run *r)
 			    "cannot make ublkb%u smaller: it is in use", r->dev->id);
 }
 
+static int fail_room(const struct run *r)
+{
+	char there[16];
+
+	return fail(r, -EFBIG, "%s has %s for it", r->dev->record.backing.path,
+		    ub_format_size(r->room, there, sizeof(there)));
+}
+
 static int begin(const struct run *r)
 {
 	const char *path = r->dev->record.backing.path;
-	char there[16];
 	struct ub_control_answer answer;
 	int ret = ask(r, UB_CONTROL_BEGIN_RESIZE, r->new, false, &answer);
 
@@ -233,8 +267,7 @@ static int begin(const struct run *r)
 		return fail(r, ret, "its record can't be written: %s", strerror(-ret));
 	switch (ret) {
 	case -EFBIG:
-		return fail(r, ret, "%s has %s for it", path,
-			    ub_format_size(r->room, there, sizeof(there)));
+		return fail_room(r);
 	case -EBUSY:
 		return fail(r, ret, "another device or program has locked that part of %s", path);
 	case -EDQUOT:
@@ -282,6 +315,14 @@ static bool wait_for_requests(const struct run *r)
 	return fd >= 0 && write(fd, value, (size_t)len) == len;
 }
 
+static int fail_driver(const struct run *r, int code)
+{
+	if (code == -ETIMEDOUT)
+		return fail(r, code, "the driver does not answer, and may do it later");
+	return code == -ENODEV ? fail(r, code, "it was stopped meanwhile")
+			       : fail(r, code, "the driver refuses: %s", strerror(-code));
+}
+
 static int change(const struct run *r)
 {
 	struct ub_control_answer answer;
@@ -290,17 +331,43 @@ static int change(const struct run *r)
 	if (ret)
 		return ret;
 	code = tell_driver(r);
-	if (code == -ETIMEDOUT)
-		return fail(r, code, "the driver does not answer, and may do it later");
 	if (code) {
-		(void)ask(r, UB_CONTROL_END_RESIZE, r->old, true, &answer);
-		return code == -ENODEV ? fail(r, code, "it was stopped meanwhile")
-				       : fail(r, code, "the driver refuses: %s", strerror(-code));
+		if (code != -ETIMEDOUT)
+			(void)ask(r, UB_CONTROL_END_RESIZE, r->old, true, &answer);
+		return fail_driver(r, code);
 	}
 	(void)ub_fault("resized");
 	ret = ask(r, UB_CONTROL_END_RESIZE, r->new, r->new > r->old || wait_for_requests(r),
 		  &answer);
 	return ret ? fail_control(r, ret) : 0;
+}
+
+/* The next server is told by the record to serve what the driver has. One that comes meanwhile looks again
+ * when the device is live; if that was before, it is told as any. */
+static int change_parked(const struct run *r)
+{
+	struct ublksrv_ctrl_dev_info now;
+	struct ub_record record = {0};
+	int ret = ub_same_info(r->ctrl, &r->dev->info, &now);
+
+	if (ret || now.state != UBLK_S_DEV_QUIESCED)
+		return fail(r, ret ? ret : -EBUSY, "it has got a server meanwhile, or has gone");
+	if (r->new > r->room)
+		return fail_room(r);
+	ret = ub_record_read(r->dev->id, r->dev->info.ublksrv_flags, &record, NULL);
+	if (!ret) {
+		record.resizing = true;
+		ret = ub_record_write(&record, NULL);
+		ub_record_done(&record);
+	}
+	if (ret)
+		return fail(r, ret, "its record can't be written: %s", strerror(-ret));
+	ret = tell_driver(r);
+	if (ret)
+		return fail_driver(r, ret);
+	return ub_same_info(r->ctrl, &r->dev->info, &now) == 0 && now.state == UBLK_S_DEV_LIVE
+		       ? change(r)
+		       : 0;
 }
 
 static int run(struct run *r)
@@ -310,19 +377,32 @@ static int run(struct run *r)
 
 	if (ret || r->new == r->old)
 		return ret;
+	if (r->new < r->old && !r->resize->force && r->parked)
+		return ub_fail_text(
+			r->err, UB_STAGE_RESIZE, -EBUSY,
+			"cannot make ublkb%u smaller: without a server it can't be told "
+			"whether it is in use",
+			r->dev->id);
 	if (r->new < r->old && !r->resize->force) {
 		claim = claim_unused(r);
 		if (claim < 0)
 			return claim;
 	}
 	ret = grow_backing(r);
-	return ret ? ret : change(r);
+	if (ret)
+		return ret;
+	return r->parked ? change_parked(r) : change(r);
 }
 
 int ub_dev_resize(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struct ub_resize *resize,
 		  struct ub_users *ret_users, struct ub_error *err)
 {
-	struct run r = {.ctrl = ctrl, .dev = dev, .resize = resize, .users = ret_users, .err = err};
+	struct run r = {.ctrl = ctrl,
+			.dev = dev,
+			.resize = resize,
+			.parked = dev->info.state == UBLK_S_DEV_QUIESCED,
+			.users = ret_users,
+			.err = err};
 	int ret = check(&r), lock;
 
 	if (!ret)

@@ -289,9 +289,59 @@ remove_group()
 	run -4 ublk resize 1 1M
 	[ "$(size_of "$dev")" -eq $((16 * MIB)) ]
 	[ "$(</run/ublk/0.json)" = "$record" ]
-	park "$dev"
+	ublk del 0
+	# With nobody to ask.
+	dev=$(ublk add -n 0 -t null --recovery fail)
+	kill_server 0
+	wait_for 20 is_state 0 failed
 	run -1 --separate-stderr ublk resize 0 8M
 	[[ $stderr == *'it has no server'*'hint: give it one: ublk recover 0'* ]]
+	ublk del 0
+}
+
+@test "a quiesced device has another size when it gets its next server, and whoever waits sees it" {
+	make_image a.img 16M
+	dev=$(ublk add -n 0 -t loop -f a.img)
+	fio_verify "$dev"
+	park "$dev"
+	run -1 --separate-stderr ublk resize 0 32M
+	[[ $stderr == "ublk: error: cannot resize ublkb0: $PWD/a.img has 16M for it"* ]]
+	[ "$(recorded .resizing)" = false ]
+	ublk resize --grow-backing 0 32M
+	[ "$(stat -c %s a.img)" -eq $((32 * MIB)) ]
+	[ "$(size_of "$dev")" -eq $((32 * MIB)) ]
+	dd if=/dev/urandom of=block bs=1M count=1 status=none
+	dd if=block of="$dev" bs=1M seek=31 oflag=direct status=none 3>&- &
+	writer=$!
+	ublk recover 0
+	wait "$writer"
+	cmp -n $MIB <(tail -c $MIB a.img) block
+	[ "$(recorded '[.target.size, .backing.length] | join(" ")')" = "$((32 * MIB)) $((32 * MIB))" ]
+	park "$dev"
+	run -5 --separate-stderr ublk resize 0 8M
+	[[ $stderr == *"cannot make ublkb0 smaller: without a server it can't be told whether it is in use"* ]]
+	ublk resize --force 0 8M
+	mv a.img b.img
+	run -1 --separate-stderr ublk resize 0 16M
+	mv b.img a.img
+	ublk recover 0
+	[ "$(size_of "$dev")" -eq $((8 * MIB)) ]
+	fio_verify "$dev"
+	ublk del 0
+	# A disk, and nothing.
+	disk=$(make_ram_disk 32)
+	dev=$(ublk add -n 0 -t loop -f "$disk" --size 16M)
+	park "$dev"
+	ublk resize 0 max
+	ublk recover 0
+	[ "$(size_of "$dev")" -eq $((32 * MIB)) ]
+	ublk del 0
+	dev=$(ublk add -n 0 -t null --size 1G)
+	park "$dev"
+	ublk resize 0 2G
+	ublk recover 0
+	[ "$(size_of "$dev")" -eq $((2048 * MIB)) ]
+	read_block "$dev"
 	ublk del 0
 }
 
