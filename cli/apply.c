@@ -129,7 +129,7 @@ static int launch(enum ub_launch_mode mode, struct ub_record *record,
 
 	record->spec.timeout_s = how->timeout_s;
 	record->spec.foreground = false;
-	ret = ub_launch(mode, record, how->interrupt_fd, &launched, ret_id, &notes, err);
+	ret = ub_launch(mode, record, -1, how->interrupt_fd, &launched, ret_id, &notes, err);
 	ub_out_notes(&notes);
 	return ret < 0 ? ret : ub_launch_commit(launched, NULL, err);
 }

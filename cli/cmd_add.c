@@ -100,7 +100,7 @@ static enum ub_exit launch(struct ub_call *call)
 	if (ret > 0)
 		record = take_over(&args->adding.record.spec, &left);
 	if (ret >= 0)
-		ret = ub_launch(ret ? UB_LAUNCH_RECOVER : UB_LAUNCH_ADD, record,
+		ret = ub_launch(ret ? UB_LAUNCH_RECOVER : UB_LAUNCH_ADD, record, -1,
 				args->adding.interrupt.fd, &launched, &id, &notes, &err);
 	/* The signal is the answer; it kills when it is let go. */
 	if (ret == -EINTR && ub_interrupt_is_there(&args->adding.interrupt))

@@ -67,29 +67,11 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 	dev->record.spec.timeout_s = args->timeout_s;
 	dev->record.spec.foreground = args->foreground;
 	dev->record.spec.stay |= args->stay;
-	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, args->adding.interrupt.fd, &launch, &id,
-			&notes, err);
+	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, -1, args->adding.interrupt.fd, &launch,
+			&id, &notes, err);
 	ub_out_notes(&notes);
 	/* Its requests are answered again: that stays, whatever becomes of the output. */
 	return ret < 0 ? ret : ub_launch_commit(launch, NULL, err);
-}
-
-static void print_json(struct ub_call *call, struct ub_dev *dev)
-{
-	ub_dev_measure(dev);
-	ub_doc_add(call->out.doc, ub_device_fields, dev);
-}
-
-static void print(struct ub_call *call, struct ub_ctrl *ctrl, const struct ub_dev *dev)
-{
-	_cleanup_(ub_dev_done)
-	struct ub_dev now = {0};
-	char path[32];
-
-	if (!call->out.json)
-		(void)fprintf(call->out.file, "%s\n", ub_dev_block_path(dev->id, path));
-	else if (ub_dev_get(ctrl, dev->id, &now, NULL) == 0)
-		print_json(call, &now);
 }
 
 static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
@@ -105,7 +87,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	if (ub_dev_is_live(dev)) {
 		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
 		if (call->out.json)
-			print_json(call, dev);
+			ub_device_tell(call, ctrl, dev->id);
 		return UB_EXIT_DONE;
 	}
 	ret = args->adding.type ? ub_recover_with(dev, args->adding.record.spec.target, args->typed,
@@ -119,7 +101,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 		return ub_device_fail(call, dev->id, NULL, &err);
 	if (ret < 0)
 		ub_out_note("ublkb%u was recovered by another command meanwhile", dev->id);
-	print(call, ctrl, dev);
+	ub_device_tell(call, ctrl, dev->id);
 	return UB_EXIT_DONE;
 }
 

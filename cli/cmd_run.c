@@ -132,8 +132,8 @@ static enum ub_exit make_and_start(struct ub_call *call, struct made *made,
 	struct ub_notes notes = {0};
 	struct ub_error err = {0};
 	uint32_t id;
-	int ret = ub_launch(UB_LAUNCH_ADD, &adding->record, adding->interrupt.fd, &launched, &id,
-			    &notes, &err);
+	int ret = ub_launch(UB_LAUNCH_ADD, &adding->record, -1, adding->interrupt.fd, &launched,
+			    &id, &notes, &err);
 
 	/* The server has its own; the command is to have none of ours. */
 	ub_close(&adding->record.spec.caller_fd);

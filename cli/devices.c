@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "device_fields.h"
 
 /* So many have their turn at once, at the most. */
 #define AT_ONCE_MAX 256
@@ -212,4 +213,18 @@ enum ub_exit ub_devices_run(struct ub_call *call, const struct ub_device_args *a
 	if (ub_ctrl_open(&ctrl, &err) < 0)
 		return ub_call_fail(call, &err);
 	return args->all ? run_all(call, ctrl, job) : run_named(call, ctrl, args->id, job);
+}
+
+void ub_device_tell(struct ub_call *call, struct ub_ctrl *ctrl, uint32_t id)
+{
+	_cleanup_(ub_dev_done)
+	struct ub_dev now = {0};
+	char path[32];
+
+	if (!call->out.json) {
+		(void)fprintf(call->out.file, "%s\n", ub_dev_block_path(id, path));
+	} else if (ub_dev_get(ctrl, id, &now, NULL) == 0) {
+		ub_dev_measure(&now);
+		ub_doc_add(call->out.doc, ub_device_fields, &now);
+	}
 }

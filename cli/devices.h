@@ -44,6 +44,9 @@ struct ub_device_job {
 enum ub_exit ub_devices_run(struct ub_call *call, const struct ub_device_args *args,
 			    const struct ub_device_job *job);
 
+/* Tells of a device that was worked on: its path, or as JSON what it is now. */
+void ub_device_tell(struct ub_call *call, struct ub_ctrl *ctrl, uint32_t id);
+
 /* Tells an error about a device, with what is known of its users: of one that is in use they are named. */
 enum ub_exit ub_device_fail(struct ub_call *call, uint32_t id, const struct ub_users *users,
 			    const struct ub_error *err);

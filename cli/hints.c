@@ -289,6 +289,11 @@ static const struct hint hints[] = {
 	{UB_STAGE_RESIZE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
 	{UB_STAGE_QUIESCE, ENOENT, has_device, "see why: ublk show {device}"},
 	{UB_STAGE_QUIESCE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
+	{UB_STAGE_UPGRADE, ENOTCONN, has_device, "give it one: ublk recover {device}"},
+	{UB_STAGE_UPGRADE, EOPNOTSUPP, has_device,
+	 "if it was made with --recovery reissue: ublk upgrade --by-recovery {device}"},
+	{UB_STAGE_UPGRADE, ENOENT, has_device, "see why: ublk show {device}"},
+	{UB_STAGE_UPGRADE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
 	{UB_STAGE_RECOVER, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
 	{ANY_STAGE, EOPNOTSUPP, NULL, "see what the driver can do: ublk features"},
 };

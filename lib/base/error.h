@@ -35,6 +35,7 @@ enum ub_stage {
 	UB_STAGE_RECOVER,
 	UB_STAGE_RESIZE,
 	UB_STAGE_QUIESCE,
+	UB_STAGE_UPGRADE,
 	UB_STAGE_SERVER, /* the server died without a word */
 	UB_STAGE_OUTPUT, /* writing to standard output */
 	UB_STAGE_CONFIG, /* reading a configuration file */

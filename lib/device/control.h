@@ -16,15 +16,23 @@
 #define UB_CONTROL_VERSION 1
 
 enum ub_control_op {
-	UB_CONTROL_STATUS = 1, /* answer: value[0]: milliseconds since it began to serve */
+	/* Answer: value[0]: milliseconds since it began to serve; value[1]: UB_CONTROL_PARKS, ... */
+	UB_CONTROL_STATUS = 1,
 	/* resize.h; -EOPNOTSUPP: of this target it can't be changed. */
 	UB_CONTROL_ROOM, /* answer: value[0]: bytes that could be served, INT64_MAX: any number */
 	UB_CONTROL_BEGIN_RESIZE, /* value[0]: bytes; answer: value[0]: 1: the code is the record's */
 	UB_CONTROL_END_RESIZE, /* value[0]: bytes that the driver has; value[1]: 1: all that came before
 				  * has ended */
 	UB_CONTROL_PARK, /* end when all that was begun has ended, and leave the device quiesced; it is
-			  * not waited for. -EOPNOTSUPP: the driver has no word for that */
+			  * not waited for. value[0]: the process that is meant, 0: whichever serves.
+			  * -EOPNOTSUPP: the driver has no word for that; -ESTALE: another process serves */
 };
+
+/* Of UB_CONTROL_STATUS. */
+#define UB_CONTROL_PARKS 1U      /* it has been told to, and ends as soon as its requests have */
+#define UB_CONTROL_FOREGROUND 2U /* whoever started it waits for its end */
+#define UB_CONTROL_BOUND 4U      /* the device goes with whoever started it */
+#define UB_CONTROL_SPARED 8U     /* systemd ends it last of all: its name begins with '@' */
 
 struct ub_control_request {
 	uint32_t magic;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What passes between the command line and the server that it starts: a memory file with the task,
- * shared by both, and messages on a socket. Both programs are built from the same source and say
- * so by the version; nothing of this is kept anywhere.
+ * shared by both, and messages on a socket. Nothing of this is kept
+ * anywhere, but the two may be of different versions: a failed upgrade brings the old server program back.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 #include "kernel/uapi.h"
 
 #define UB_HANDOVER_MAGIC 0x75626c6b68616e64ULL
+#define UB_HANDOVER_FORMAT 1 /* of all that follows, and of the messages */
 #define UB_HANDOVER_TEXT_MAX ((uint32_t)1 << 20)
 
 enum ub_begun {
@@ -21,8 +22,8 @@ enum ub_begun {
 
 struct ub_handover {
 	uint64_t magic;
-	char version[24];
-	uint32_t mode; /* enum ub_launch_mode */
+	uint32_t format; /* UB_HANDOVER_FORMAT */
+	uint32_t mode;   /* enum ub_launch_mode */
 	uint32_t text_len;
 	uint32_t bound;    /* once committed, the device goes with the command line */
 	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */

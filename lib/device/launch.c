@@ -84,7 +84,7 @@ static int make_handover(enum ub_launch_mode mode, const struct ub_record *recor
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot map a memory file");
 	map->magic = UB_HANDOVER_MAGIC;
-	(void)snprintf(map->version, sizeof(map->version), "%s", UB_VERSION);
+	map->format = UB_HANDOVER_FORMAT;
 	map->mode = mode;
 	map->text_len = (uint32_t)len;
 	map->bound = record->spec.bound;
@@ -166,7 +166,7 @@ static void undo(struct ub_launch *launch)
 	if (launch->foreground && launch->undone)
 		return;
 	/* A recovery that has begun to fetch goes on by itself, and is not to be killed. */
-	if (launch->mode == UB_LAUNCH_RECOVER) {
+	if (launch->mode != UB_LAUNCH_ADD) {
 		(void)ub_process_wait(launch->server.pidfd, LET_GO_MS);
 		(void)waitpid(launch->server.pid, NULL, WNOHANG);
 		return;
@@ -257,9 +257,9 @@ static int wait_link(const struct ub_record *record, uint32_t id, int64_t deadli
 	return 0;
 }
 
-int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int interrupt_fd,
-	      struct ub_launch **ret_launch, uint32_t *ret_id, struct ub_notes *notes,
-	      struct ub_error *err)
+int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int program,
+	      int interrupt_fd, struct ub_launch **ret_launch, uint32_t *ret_id,
+	      struct ub_notes *notes, struct ub_error *err)
 {
 	_cleanup_(free_launchp)
 	struct ub_launch *launch = calloc(1, sizeof(*launch));
@@ -278,8 +278,8 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int inte
 		ret = make_handover(mode, record, &handover_fd, &launch->handover,
 				    &launch->handover_size, err);
 	if (!ret)
-		ret = ub_spawn_server(&launch->server, record, handover_fd, launch->handover,
-				      interrupt_fd, err);
+		ret = ub_spawn_server(&launch->server, record, program, handover_fd,
+				      launch->handover, interrupt_fd, err);
 	if (ret)
 		return ret;
 	/* The server has the same deadline and says more about what it waits for: let it speak. */

@@ -20,20 +20,29 @@
 #include "base/notes.h"
 #include "record/record.h"
 
-enum ub_launch_mode { UB_LAUNCH_ADD, UB_LAUNCH_RECOVER };
+/* What a server is started for. Their numbers are the handover's. */
+enum ub_launch_mode {
+	UB_LAUNCH_ADD,
+	UB_LAUNCH_RECOVER,
+	UB_LAUNCH_REHEARSE, /* all of a recovery that comes before it changes anything, beside the server */
+	UB_LAUNCH_PARK, /* a recovery that has the server that serves yet park first */
+	UB_LAUNCH_KILL, /* ... or kills it */
+};
 
 struct ub_launch; /* a started server that is not committed yet */
 
 /*
- * Starts a server for @record (in add mode only its spec is used) and waits until it serves.
+ * Starts a server for @record (in add mode only its spec is used) and waits until it serves; or, for a
+ * rehearsal, until it could: ub_launch_abort() ends that.
+ * @program: of the server, a descriptor, or -1: the one that is installed with this program.
  * A signal out of @interrupt_fd (a signalfd, or -1) ends the wait: everything is undone and -EINTR
  * returned. On failure everything has been undone, but for a recovery that has begun to fetch, which
  * goes on by itself, and for what the kernel does not let a server end of.
  * Return: 0 with the device's id in @ret_id, or a negative errno.
  */
-int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int interrupt_fd,
-	      struct ub_launch **ret_launch, uint32_t *ret_id, struct ub_notes *notes,
-	      struct ub_error *err);
+int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int program,
+	      int interrupt_fd, struct ub_launch **ret_launch, uint32_t *ret_id,
+	      struct ub_notes *notes, struct ub_error *err);
 
 /*
  * The user has the result: the server may live. Frees @launch.

@@ -9,10 +9,12 @@
 #include "base/clock.h"
 #include "device/control.h"
 #include "device/same.h"
+#include "kernel/sysfs.h"
 #include "process/process.h"
 
 /* There is no event for it. */
 #define PAUSE_MS 5
+#define STATUS_MS 1000
 
 __attribute__((format(printf, 4, 5))) static int
 fail(const struct ub_dev *dev, struct ub_error *err, int code, const char *fmt, ...)
@@ -26,27 +28,48 @@ fail(const struct ub_dev *dev, struct ub_error *err, int code, const char *fmt, 
 	return ub_fail_text(err, UB_STAGE_QUIESCE, code, "cannot park ublkb%u: %s", dev->id, why);
 }
 
-static int check(const struct ub_dev *dev, struct ub_error *err)
+int ub_dev_check_ours(const struct ub_dev *dev, const char **ret_why)
 {
-	uint64_t flags = dev->info.flags;
-
-	if (dev->record_error.code)
-		return fail(dev, err, -ESTALE, "its record can't be used: %s",
-			    dev->record_error.msg);
-	if (!dev->managed)
-		return fail(dev, err, -ESTALE, "it is another program's");
+	*ret_why = dev->record_error.code ? dev->record_error.msg : "it is another program's";
+	if (dev->record_error.code || !dev->managed)
+		return -ESTALE;
+	*ret_why = "it is dead";
 	if (dev->info.state == UBLK_S_DEV_DEAD)
-		return fail(dev, err, -EINVAL, "it is dead");
-	if (!(flags & UBLK_F_USER_RECOVERY))
-		return fail(dev, err, -EINVAL, "it was made without recovery");
-	if (!(flags & UBLK_F_QUIESCE))
-		return fail(dev, err, -EOPNOTSUPP,
-			    "it was made by an older ublk, or on Linux before 6.16");
+		return -EINVAL;
+	*ret_why = "it was made without recovery";
+	return dev->info.flags & UBLK_F_USER_RECOVERY ? 0 : -EINVAL;
+}
+
+int ub_dev_ask_status(const struct ub_dev *dev, int timeout_ms, uint64_t *ret_flags)
+{
+	const struct ub_control_request request = {.op = UB_CONTROL_STATUS};
+	struct ub_control_answer answer;
+	int ret = ub_control_ask(dev->id, dev->info.ublksrv_flags, &request, timeout_ms, &answer);
+
+	*ret_flags = ret ? 0 : answer.value[1];
+	return ret;
+}
+
+bool ub_dev_counts_requests(uint32_t id)
+{
+	uint64_t counts;
+
+	return ub_sysfs_u64(&counts, "/sys/block/ublkb%u/queue/iostats", id) == 0 && counts;
+}
+
+int ub_dev_check_parks(const struct ub_dev *dev, const char **ret_why)
+{
+	*ret_why = "it was made by an older ublk, or on Linux before 6.16";
+	if (!(dev->info.flags & UBLK_F_QUIESCE))
+		return -EOPNOTSUPP;
 	/* Seen on 7.3.4, with each policy of recovery: some that the driver has taken for a batch fail. Before
 	 * 7.2.7 that is known of. */
-	if (flags & UBLK_F_BATCH_IO)
-		return fail(dev, err, -EOPNOTSUPP, "with --batch on that fails requests");
-	return 0;
+	*ret_why = "with --batch on that fails requests";
+	if (dev->info.flags & UBLK_F_BATCH_IO)
+		return -EOPNOTSUPP;
+	*ret_why = "its disk's queue/iostats is 0, so it can't be told when requests have ended";
+	return dev->info.state != UBLK_S_DEV_LIVE || ub_dev_counts_requests(dev->id) ? 0
+										     : -EOPNOTSUPP;
 }
 
 static int ask(const struct ub_dev *dev, int timeout_ms, struct ub_error *err)
@@ -72,15 +95,28 @@ static int ask(const struct ub_dev *dev, int timeout_ms, struct ub_error *err)
 	}
 }
 
+/* Of one that does not answer it can't be told: it was told to. */
+static bool still_parks(const struct ub_dev *dev)
+{
+	uint64_t flags;
+
+	return ub_dev_ask_status(dev, STATUS_MS, &flags) != 0 || (flags & UB_CONTROL_PARKS);
+}
+
 int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_ms,
 		   struct ub_error *err)
 {
 	int64_t deadline = ub_now_ms() + timeout_ms;
 	struct ublksrv_ctrl_dev_info now;
-	int ret = check(dev, err);
+	const char *why;
+	int ret = ub_dev_check_ours(dev, &why);
 
-	if (ret || dev->info.state != UBLK_S_DEV_LIVE)
-		return ret;
+	if (!ret)
+		ret = ub_dev_check_parks(dev, &why);
+	if (ret)
+		return fail(dev, err, ret, "%s", why);
+	if (dev->info.state != UBLK_S_DEV_LIVE)
+		return 0;
 	ret = ask(dev, timeout_ms, err);
 	if (ret)
 		return ret;
@@ -93,6 +129,8 @@ int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_m
 		/* Another server may have it by now. */
 		if (now.state != UBLK_S_DEV_LIVE || now.ublksrv_pid != dev->info.ublksrv_pid)
 			return 0;
+		if (ub_left_ms(deadline) == 0 && !still_parks(dev))
+			return fail(dev, err, -EPERM, "the driver does not let its server do it");
 		if (ub_left_ms(deadline) == 0)
 			return fail(
 				dev, err, -ETIMEDOUT,

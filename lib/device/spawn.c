@@ -31,14 +31,17 @@ struct program {
 	char path[PATH_MAX];
 	char handover[12], channel[12];
 	char unit[64], slice[32], description[128]; /* of the scope */
+	int fd;                                     /* that its path leads to, or -1 */
 	int output;                                 /* a file for what systemd-run has to say */
 };
 
 /* In the child, or to become the server: only async-signal-safe calls. */
-static void set_up(int handover_fd, int channel_fd)
+static void set_up(const struct program *p, int handover_fd, int channel_fd)
 {
 	sigset_t none;
 
+	if (p->fd >= 0)
+		(void)fcntl(p->fd, F_SETFD, 0);
 	(void)fcntl(handover_fd, F_SETFD, 0);
 	(void)fcntl(channel_fd, F_SETFD, 0);
 	(void)sigemptyset(&none);
@@ -109,7 +112,7 @@ static int change_places(struct ub_spawn *spawn, struct program *p, int handover
 	spawn->pidfd = (int)syscall(SYS_pidfd_open, spawn->pid, 0);
 	front = ret ? -1 : fork();
 	if (front > 0) {
-		set_up(handover_fd, theirs);
+		set_up(p, handover_fd, theirs);
 		exec_server(p, front);
 		_exit(127);
 	}
@@ -125,7 +128,7 @@ static int spawn_child(struct ub_spawn *spawn, struct program *p, int handover_f
 
 	spawn->pid = ret ? -1 : fork();
 	if (spawn->pid == 0) {
-		set_up(handover_fd, theirs);
+		set_up(p, handover_fd, theirs);
 		if (p->output >= 0)
 			exec_scope(p);
 		else
@@ -236,23 +239,28 @@ static int start_in_scope(struct ub_spawn *spawn, struct program *p, int handove
 	return 1;
 }
 
-int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int handover_fd,
-		    struct ub_handover *handover, int interrupt_fd, struct ub_error *err)
+int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int program,
+		    int handover_fd, struct ub_handover *handover, int interrupt_fd,
+		    struct ub_error *err)
 {
 	const struct ub_spec *spec = &record->spec;
-	struct program program = {.output = -1};
-	int ret = ub_program_find_server(program.path);
+	struct program p = {.fd = program, .output = -1};
+	int ret = 0;
 
+	if (program >= 0)
+		(void)snprintf(p.path, sizeof(p.path), "/proc/self/fd/%d", program);
+	else
+		ret = ub_program_find_server(p.path);
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the server program %s",
-			       program.path);
+			       p.path);
 	/* One that is to outlive systemd's own is not put where systemd ends it. */
 	if (!spec->foreground && !spec->stay && ub_program_server_name()[0] != '@' &&
 	    ub_group_is_scope()) {
-		describe_scope(&program, record);
-		ret = start_in_scope(spawn, &program, handover_fd, handover, interrupt_fd, err);
+		describe_scope(&p, record);
+		ret = start_in_scope(spawn, &p, handover_fd, handover, interrupt_fd, err);
 		if (ret <= 0)
 			return ret;
 	}
-	return start(spawn, &program, spec->foreground, handover_fd, err);
+	return start(spawn, &p, spec->foreground, handover_fd, err);
 }

@@ -27,5 +27,6 @@ struct ub_spawn {
  * Return: 0 with @spawn's descriptors to be closed; or a negative errno with a message (-EINTR: a
  * signal), and nothing has begun.
  */
-int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int handover_fd,
-		    struct ub_handover *handover, int interrupt_fd, struct ub_error *err);
+int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int program,
+		    int handover_fd, struct ub_handover *handover, int interrupt_fd,
+		    struct ub_error *err);

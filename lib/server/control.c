@@ -148,14 +148,23 @@ static void take_client(struct server_control *control)
 }
 
 /* Return: 0: it will be done. */
-static int ask_park(struct server *s)
+static int ask_park(struct server *s, uint64_t pid)
 {
+	if (pid && pid != (uint64_t)getpid())
+		return -ESTALE;
 	if (!s->live || s->terms || s->unbound || s->queues_ended)
 		return -ESHUTDOWN;
 	if (!(s->info->flags & UBLK_F_QUIESCE))
 		return -EOPNOTSUPP;
 	s->park = true;
 	return 0;
+}
+
+static uint64_t describe(const struct server *s)
+{
+	return (s->park ? UB_CONTROL_PARKS : 0) | (s->foreground ? UB_CONTROL_FOREGROUND : 0) |
+	       (s->record.spec.bound && s->channel >= 0 ? UB_CONTROL_BOUND : 0) |
+	       (*program_invocation_name == '@' ? UB_CONTROL_SPARED : 0);
 }
 
 static void answer(struct server *s, const struct ub_control_request *request,
@@ -175,6 +184,7 @@ static void answer(struct server *s, const struct ub_control_request *request,
 	switch (request->op) {
 	case UB_CONTROL_STATUS:
 		ret_answer->value[0] = (uint64_t)(s->served_ms ? ub_now_ms() - s->served_ms : 0);
+		ret_answer->value[1] = describe(s);
 		break;
 	case UB_CONTROL_ROOM:
 		number = server_room(s);
@@ -189,7 +199,7 @@ static void answer(struct server *s, const struct ub_control_request *request,
 		ret_answer->code = server_end_resize(s, request->value[0], request->value[1] == 1);
 		break;
 	case UB_CONTROL_PARK:
-		ret_answer->code = ask_park(s);
+		ret_answer->code = ask_park(s, request->value[0]);
 		break;
 	default:
 		ret_answer->code = -EOPNOTSUPP;

@@ -22,6 +22,7 @@
 #include "base/parse.h"
 #include "device/flush.h"
 #include "device/links.h"
+#include "device/quiesce.h"
 #include "device/same.h"
 #include "device/scheduler.h"
 #include "device/served_by.h"
@@ -75,7 +76,11 @@ static int run_check(const struct errand *e)
 	ub_served_by_find(info, &params, is_recorded ? &record : NULL, &server);
 	if (is_recorded)
 		ub_record_done(&record);
-	return server.answer == UB_SERVED_NO || server.ending ? -EBUSY : -EALREADY;
+	/* Of one that has gone since it was looked for, nothing shows that it was ending. */
+	if (server.answer == UB_SERVED_NO || server.ending ||
+	    (server.answer == UB_SERVED_YES && !ub_process_is_alive(server.pid, server.start_time)))
+		return -EBUSY;
+	return -EALREADY;
 }
 
 /* Opens the disk's node, if it is there. Return: a descriptor or a negative errno. */
@@ -193,23 +198,29 @@ static int run_wait_stop(const struct errand *e)
 	return stop_unused(e, INT64_MAX);
 }
 
-/* In the block layer's eyes: the server's threads may be unable to tell, of operations that the kernel
- * commits. Return: whether a request is under way, as far as can be told. */
-static bool has_requests(uint32_t id)
+/* Is a request under way in the block layer's eyes? The server's threads may be unable to tell, of operations
+ * that the kernel commits. Return: 1, 0, or -EOPNOTSUPP: it can't be told. */
+static int has_requests(uint32_t id)
 {
 	unsigned reads, writes;
 	char line[64];
 
-	return ub_sysfs_line(line, sizeof(line), "/sys/block/ublkb%u/inflight", id) > 0 &&
-	       sscanf(line, "%u %u", &reads, &writes) == 2 && (reads || writes);
+	if (!ub_dev_counts_requests(id) ||
+	    ub_sysfs_line(line, sizeof(line), "/sys/block/ublkb%u/inflight", id) <= 0 ||
+	    sscanf(line, "%u %u", &reads, &writes) != 2)
+		return -EOPNOTSUPP;
+	return reads || writes;
 }
 
-/* However often: a device that is quiesced already takes it again. */
+/* However often: a device that is quiesced already takes it again. If it can't be told any more whether all
+ * have ended, they have not. */
 static int run_park(const struct errand *e)
 {
-	int ret = command(e, UBLK_U_CMD_QUIESCE_DEV, 0);
+	int ret = has_requests(e->info.dev_id);
 
-	while (!ret && has_requests(e->info.dev_id))
+	if (ret >= 0)
+		ret = command(e, UBLK_U_CMD_QUIESCE_DEV, 0);
+	while (!ret && has_requests(e->info.dev_id) != 0)
 		(void)poll(NULL, 0, PARK_POLL_MS);
 	return ret;
 }

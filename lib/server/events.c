@@ -190,7 +190,7 @@ int server_command(struct server *s, const struct ub_ctrl_cmd *cmd, int timeout_
 
 bool server_has_undone(const struct server *s)
 {
-	return s->mode == UB_LAUNCH_RECOVER || (!s->added && !s->fetching);
+	return s->recovers || (!s->added && !s->fetching);
 }
 
 bool server_send(struct server *s, enum ub_message_type type, const struct ub_error *err,

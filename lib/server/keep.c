@@ -43,7 +43,7 @@ static int write_record(struct server *s, struct ub_error *err)
 
 int server_write_record(struct server *s, struct ub_error *err)
 {
-	bool goes_on = s->recorded || s->mode == UB_LAUNCH_RECOVER;
+	bool goes_on = s->recorded || s->recovers;
 	int ret = write_record(s, err);
 
 	if (ret && goes_on && !s->unwritten)

@@ -180,11 +180,11 @@ static int stop_queues(struct server *s)
 bool server_undo(struct server *s)
 {
 	/* Half-way into a recovery: the kernel takes back what this process holds when it ends. */
-	if (s->mode == UB_LAUNCH_RECOVER && s->fetching)
+	if (s->recovers && s->fetching)
 		return false;
 	if (s->fetching && stop_queues(s) != 0)
 		return false; /* the command line removes the rest, when this process is gone */
-	if (s->mode == UB_LAUNCH_ADD && s->added)
+	if (!s->recovers && s->added)
 		remove_device(s);
 	server_free_queues(s);
 	ub_tgt_undo(&s->target);

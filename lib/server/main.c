@@ -72,11 +72,12 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	if (ret)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot map the task");
 	(void)close(fd);
-	if (map->magic != UB_HANDOVER_MAGIC ||
-	    strncmp(map->version, UB_VERSION, sizeof(map->version)) != 0 ||
+	if (map->magic != UB_HANDOVER_MAGIC || map->format != UB_HANDOVER_FORMAT ||
 	    map->text_len != (size_t)st.st_size - sizeof(*map))
-		return ub_fail_text(err, UB_STAGE_SPAWN, -EINVAL,
-				    "cannot serve: ublk and ublk-server are of different versions");
+		return ub_fail_text(
+			err, UB_STAGE_SPAWN, -EINVAL,
+			"cannot serve: ublk and ublk-server are of versions that do not know "
+			"each other");
 	if (!atomic_compare_exchange_strong(&map->begun, &begun, UB_BEGUN))
 		return ub_fail_text(err, UB_STAGE_SPAWN, -EINTR, "nobody waits for this server");
 	/* Not the errands'. */
@@ -86,6 +87,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	s->handover = map;
 	s->info = &map->info;
 	s->mode = (enum ub_launch_mode)map->mode;
+	s->recovers = s->mode != UB_LAUNCH_ADD;
 	ret = ub_record_from_json(map->text, map->text_len, &s->record, err);
 	s->record.spec.bound = map->bound;
 	s->record.spec.caller_fd = map->caller_fd;
@@ -101,7 +103,7 @@ static int open_log(struct server *s, struct ub_error *err)
 
 	if (path && !ret)
 		ret = ub_log_open(&s->log, reached);
-	if (ret && s->mode == UB_LAUNCH_RECOVER)
+	if (ret && s->recovers)
 		ub_note(&s->record.notes,
 			"the log goes to the journal, since %s cannot be opened: %s", path,
 			strerror(-ret));
@@ -120,8 +122,10 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 	server_init_process(s);
 	server_look_around(s);
 	ub_log_init(&s->log, s->foreground);
-	if (s->mode == UB_LAUNCH_RECOVER) {
+	if (s->recovers) {
 		ret = server_recover(s, err);
+		if (s->mode == UB_LAUNCH_REHEARSE)
+			return ret;
 		/* Not before: it may lie on the device itself. Nor is it worth one. */
 		if (!ret) {
 			(void)open_log(s, NULL);
@@ -200,7 +204,11 @@ int main(int argc, char **argv)
 	s.foreground = argc == 4;
 	(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
 	ret = start(&s, handover_fd, &err);
-	if (ret == 0) {
+	if (ret == 0 && s.mode == UB_LAUNCH_REHEARSE) {
+		server_rehearsed(&s);
+		undone = server_undo(&s);
+		status = 0;
+	} else if (ret == 0) {
 		(void)end_of_front(&s, FRONT_MS);
 		status = server_live(&s) ? 1 : 0;
 	} else {

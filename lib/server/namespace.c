@@ -205,7 +205,7 @@ static int leave(struct server *s, const char *records)
 		else if (!journal && log_dir)
 			ub_log_move(&s->log, strrchr(s->log.path, '/'), LOG_DIR);
 	}
-	if (!ret && s->mode == UB_LAUNCH_RECOVER && s->record.spec.log_file) {
+	if (!ret && s->recovers && s->record.spec.log_file) {
 		s->caller_ns = UB_TAKE_FD(old);
 		s->caller_root = UB_TAKE_FD(root);
 	}

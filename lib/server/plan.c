@@ -29,7 +29,8 @@ int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 	ret = ub_fault_is_wanted("plan-bypass")
 		      ? 0
 		      : ub_budget_check(&s->record.spec, &plan, &allowance,
-					s->mode == UB_LAUNCH_ADD, &s->record.notes, err);
+					!s->recovers || s->mode == UB_LAUNCH_REHEARSE,
+					&s->record.notes, err);
 	if (ret)
 		ub_plan_done(&plan);
 	else

@@ -39,7 +39,7 @@ static int choose_node(struct server *s, const cpu_set_t *cpus, size_t size)
 {
 	int asked = s->record.spec.numa_node, node;
 
-	if (asked >= 0 && (s->mode != UB_LAUNCH_RECOVER || ub_sysfs_node_has_memory(asked)))
+	if (asked >= 0 && (!s->recovers || ub_sysfs_node_has_memory(asked)))
 		return asked;
 	if (asked >= 0)
 		note_once(&s->record.notes,
@@ -95,7 +95,7 @@ static bool find_asked_cpus(struct server *s, unsigned thread, unsigned threads,
 
 	if (ub_spec_deal_cpus(spec, thread, threads, cpus, size) <= 0)
 		return false;
-	if (s->mode != UB_LAUNCH_RECOVER || can_run_on(cpus, size))
+	if (!s->recovers || can_run_on(cpus, size))
 		return true;
 	note_once(&s->record.notes,
 		  "CPUs of --cpus are offline or not allowed: threads of theirs run on others");

@@ -38,14 +38,14 @@ static void open_node(struct server *s)
 /* A recovered device serves, whoever hears of it; a new one only if its user does. */
 static bool is_interrupted(const struct server *s)
 {
-	return s->mode == UB_LAUNCH_ADD && (s->parent_gone || s->terms);
+	return !s->recovers && (s->parent_gone || s->terms);
 }
 
 int server_ready(struct server *s, struct ub_error *err)
 {
 	int ret;
 
-	if (s->mode == UB_LAUNCH_RECOVER && !s->record.spec.no_wait)
+	if (s->recovers && !s->record.spec.no_wait)
 		open_node(s);
 	ub_close(&s->dev_fd);
 	ret = ub_fault("ready");
@@ -63,7 +63,7 @@ int server_ready(struct server *s, struct ub_error *err)
 	for (unsigned i = 0; i < s->record.notes.count; i++)
 		server_send(s, UB_MESSAGE_NOTE, NULL, s->record.notes.text[i]);
 	server_send(s, UB_MESSAGE_READY, NULL, NULL);
-	while (s->mode == UB_LAUNCH_ADD && !s->committed) {
+	while (!s->recovers && !s->committed) {
 		if (is_interrupted(s))
 			return ub_fail_text(err, UB_STAGE_SERVER, -EINTR, "interrupted");
 		server_wait(s, -1);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/syscall.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -18,22 +19,45 @@
 #include "device/same.h"
 #include "kernel/sysfs.h"
 #include "process/process.h"
+#include "record/store.h"
 #include "server/server.h"
 
 /* There is no event for "quiesced", nor for the old server's last reference: ask again. */
 #define RETRY_MS 20
+/* How often, so long after the server before was told to end. */
+#define SOON_RETRY_MS 2
+#define SOON_MS 500
 /* What a question to the driver has at the least, so that the answer is the error that is told. */
 #define CHECK_MS 1000
 /* What the last step has at the least: there is no way back from it. */
 #define END_MS 5000
 
+/* After an orderly end there is little to wait for, and requests wait, too. */
+static int retry_ms(const struct server *s)
+{
+	return s->irreversible && ub_now_ms() - s->ended_ms < SOON_MS ? SOON_RETRY_MS : RETRY_MS;
+}
+
 /* Waits a moment. Return: 0, or -EINTR with a message. */
 static int wait_a_moment(struct server *s, int ms, struct ub_error *err)
 {
 	server_wait(s, ms);
-	if (s->terms || s->parent_gone)
+	if (!s->irreversible && (s->terms || s->parent_gone))
 		return ub_fail_text(err, UB_STAGE_RECOVER, -EINTR, "interrupted");
 	return 0;
+}
+
+/* Of a takeover: is it still the server before that serves? */
+static bool is_the_other(const struct server *s)
+{
+	struct ub_record now = {0};
+	bool is;
+
+	if (!s->ended_ms || ub_record_read(s->record.id, s->record.token, &now, NULL) != 0)
+		return false;
+	is = now.pid == s->other_pid && now.start_time == s->other_start;
+	ub_record_done(&now);
+	return is;
 }
 
 /*
@@ -47,6 +71,8 @@ static int check_state(struct server *s, struct ub_error *err)
 	int ret = server_errand(s, ERRAND_CHECK, left < CHECK_MS ? CHECK_MS : left);
 	uint32_t id = s->record.id;
 
+	if (ret == -EALREADY && is_the_other(s))
+		ret = -EBUSY;
 	switch (ret) {
 	case 0:
 		return 0;
@@ -72,7 +98,11 @@ static int wait_state(struct server *s, struct ub_error *err)
 	int ret = check_state(s, err);
 
 	while (ret == -EBUSY && ub_left_ms(s->deadline) > 0) {
-		ret = wait_a_moment(s, RETRY_MS, err);
+		if (s->ended_ms && retry_ms(s) == RETRY_MS && server_other_goes_on(s))
+			return ub_fail_text(err, UB_STAGE_UPGRADE, -EPERM,
+					    "the driver does not let the server of ublkb%u park it",
+					    s->record.id);
+		ret = wait_a_moment(s, retry_ms(s), err);
 		if (!ret)
 			ret = check_state(s, err);
 	}
@@ -110,6 +140,14 @@ static uint64_t size_of_disk(uint32_t id)
 	return ub_sysfs_u64(&sectors, "/sys/block/ublkb%u/size", id) == 0 ? sectors << 9 : 0;
 }
 
+/* Return: bytes; 0: what the record has. That of a takeover was read while the device could change its size. */
+static uint64_t size_to_serve(const struct server *s)
+{
+	uint64_t size = s->record.resizing || s->ended_ms ? size_of_disk(s->record.id) : 0;
+
+	return s->record.resizing || size != s->record.backing.length ? size : 0;
+}
+
 /*
  * The backing's lock first: the dead server's description held it, so having it proves that its
  * last write is over and can't land on newer data. It comes without an event, and meanwhile
@@ -123,9 +161,10 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
 		.no_lock = spec->no_lock,
+		.probe = s->mode == UB_LAUNCH_REHEARSE,
 		.expect = s->record.backing.path ? &s->record.backing : NULL,
 		.write_error = s->record.write_error,
-		.size = s->record.resizing ? size_of_disk(s->record.id) : 0,
+		.size = size_to_serve(s),
 	};
 	struct ub_notes old = s->record.notes;
 	int ret;
@@ -135,7 +174,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		ret = server_open_target(s, &req, err);
 		if (ret != -EBUSY || err->stage != UB_STAGE_LOCK || ub_left_ms(s->deadline) == 0)
 			break;
-		ret = wait_a_moment(s, RETRY_MS, err);
+		ret = wait_a_moment(s, retry_ms(s), err);
 		if (!ret)
 			ret = check_state(s, err);
 		if (ret)
@@ -250,7 +289,7 @@ static int start_recovery(struct server *s, struct ub_error *err)
 			break;
 		if (ub_left_ms(s->deadline) == 0)
 			break;
-		ret = wait_a_moment(s, RETRY_MS, err);
+		ret = wait_a_moment(s, retry_ms(s), err);
 		/* It may live by now: another recovery was faster. */
 		if (!ret)
 			ret = check_state(s, err);
@@ -316,15 +355,38 @@ static int end_recovery(struct server *s, struct ub_error *err)
 	return 0;
 }
 
+/* Whoever changes the size of a device without a server tells nobody: he may have done so since it was
+ * looked at. If he comes later, he finds this server. */
+static void take_size(struct server *s)
+{
+	struct ublk_params params;
+	uint64_t size;
+	bool is_record;
+	int ret = ub_ctrl_get_params(s->ctrl, s->info, &params);
+
+	size = ret ? 0 : params.basic.dev_sectors << 9;
+	if (!size || size == s->target.size)
+		return;
+	ret = server_begin_resize(s, size, &is_record);
+	if (!ret)
+		ret = server_end_resize(s, size, true);
+	if (ret)
+		ub_log(&s->log, LOG_ERR, "cannot serve the %llu bytes that it has by now: %s",
+		       (unsigned long long)size, strerror(-ret));
+}
+
 int server_recover(struct server *s, struct ub_error *err)
 {
-	int ret;
+	int ret = 0;
 
 	/* END_USER_RECOVERY would be refused, after the fetches: too late. */
 	if (ub_namespace_is_in_the_way())
 		return server_fail_namespace(s, UB_STAGE_RECOVER, err);
 	(void)snprintf(s->log.name, sizeof(s->log.name), "ublkb%u", s->record.id);
-	ret = wait_state(s, err);
+	if (s->mode == UB_LAUNCH_PARK || s->mode == UB_LAUNCH_KILL)
+		ret = server_end_other(s, err);
+	if (!ret && s->mode != UB_LAUNCH_REHEARSE)
+		ret = wait_state(s, err);
 	if (!ret)
 		ret = open_backing(s, err);
 	if (!ret)
@@ -335,8 +397,9 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = compare(s, err);
 	if (!ret)
 		ret = server_make_queues(s, err);
-	if (!ret)
-		ret = start_recovery(s, err);
+	if (ret || s->mode == UB_LAUNCH_REHEARSE)
+		return ret;
+	ret = start_recovery(s, err);
 	if (!ret)
 		ret = server_open_char(s, err);
 	/* From here on nobody else serves it. */
@@ -360,5 +423,11 @@ int server_recover(struct server *s, struct ub_error *err)
 	if (ret)
 		return ret;
 	note_take_over(s, false);
-	return end_recovery(s, err);
+	ret = end_recovery(s, err);
+	if (!ret)
+		take_size(s);
+	server_let_program_go(s);
+	/* What is left to do may fail, and be interrupted, as ever. */
+	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
+	return ret;
 }

@@ -38,6 +38,7 @@ struct server_control {
 
 struct server {
 	enum ub_launch_mode mode;
+	bool recovers; /* in any of its modes but the first: the device is there */
 	bool foreground;
 	pid_t front;      /* in the foreground: the child that speaks for it, until it was reaped */
 	int front_status; /* then */
@@ -65,14 +66,18 @@ struct server {
 	uint64_t cgroup_max; /* memory.max of its group, as the caller's mounts show it */
 	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
 	int64_t served_ms;   /* when it began to serve; 0: it has not */
+	int32_t other_pid;   /* of a takeover: the server before, */
+	uint64_t other_start;
+	int64_t ended_ms; /* and when it was told to end; 0: not yet */
+	bool locked;      /* this program, until the device is live */
 
 	/* What has been done, and has to be undone in reverse. */
 	bool added;
 	bool recorded;
 	bool fetching;
 	bool live;
-	bool park;         /* it is to be left to another server */
-	bool irreversible; /* a recovery that has begun to fetch: no way back */
+	bool park; /* it is to be left to another server */
+	bool irreversible; /* a recovery that has begun to fetch, or to end the server before: no way back */
 
 	/* What has happened. */
 	unsigned terms; /* SIGTERM and SIGINT seen */
@@ -200,6 +205,16 @@ int server_check_claims(struct server *s, struct ub_error *err);
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
 int server_recover(struct server *s, struct ub_error *err);
+/* takeover.c: the device has a server yet, which is told to park, or killed. From then on nothing interrupts
+ * the recovery, and no deadline ends it. Return: 0 if none is left to tell, or a negative errno with a
+ * message: it goes on. */
+int server_end_other(struct server *s, struct ub_error *err);
+/* Has it not done so, and will not? */
+bool server_other_goes_on(struct server *s);
+/* The device is live: what this program needs may be read again, if it has to. */
+void server_let_program_go(struct server *s);
+/* Once all is there that a recovery needs: says so, and waits until the command line has gone. */
+void server_rehearsed(struct server *s);
 
 /* ready.c: the node is there, and everybody is told. */
 int server_ready(struct server *s, struct ub_error *err);

@@ -60,7 +60,7 @@ int server_check_claims(struct server *s, struct ub_error *err)
 
 	if (backing->path && !s->record.spec.no_lock)
 		ret = ub_record_find_claim(backing, &alive, &id);
-	if (ret == 1 && s->mode == UB_LAUNCH_RECOVER && id == s->record.id)
+	if (ret == 1 && s->recovers && id == s->record.id)
 		return 0;
 	if (ret == 1)
 		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY, "cannot serve %s: ublkb%u has it",

@@ -94,7 +94,7 @@ first()
 }
 
 @test "what the README says is to come is not there" {
-	for verb in upgrade stat top; do
+	for verb in stat top; do
 		ub "$verb"
 		exits 2
 		says 'unknown command'

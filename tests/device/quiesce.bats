@@ -99,10 +99,7 @@ keeps_every_request()
 	make_slow_disk 64
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)
 	server=$(server_of "$dev")
-	slow_down 60000
-	dd if=/dev/urandom of="$dev" bs=4k count=1 oflag=direct status=none 3>&- &
-	writer=$!
-	wait_for 20 is_delayed
+	write_that_takes 60000 "$dev"
 	run -7 --separate-stderr ublk quiesce --timeout 1 "$dev"
 	[[ $stderr == *'requests are under way: it is parked as soon as they have ended'* ]]
 	[ "$(state_of "$dev")" = live ]

@@ -94,5 +94,5 @@ has_run()
 	[[ $group == "/booted/user.slice/user-$USER_ID.slice/user@$USER_ID.service/app.slice/ublk-"*.scope ]]
 	[ "$(as_user systemctl --user show -P ActiveState "${group##*/}")" = active ]
 	as_user "$root/usr/local/sbin/ublk" del 0
-	wait_for 20 has_run "${group##*/}"
+	wait_for 60 has_run "${group##*/}"
 }

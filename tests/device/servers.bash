@@ -130,7 +130,7 @@ end_verified()
 	ends_with 128 "$fio" || { cat fio.log; return 1; }
 }
 
-# outlives_its_servers DEV [FIO OPTION...]: a client that writes and verifies sees nothing of five
+# outlives_its_servers DEV [FIO OPTION...]: a client that writes and verifies sees nothing of three
 # servers that die under it.
 outlives_its_servers()
 {
@@ -260,6 +260,17 @@ is_delayed()
 	local status
 	read -ra status < <(dmsetup status slow)
 	[[ ${status[2]} == delay ]] && ((status[3] + status[4] + status[5] > 0))
+}
+
+# write_that_takes MILLISECONDS DEV [BLOCK]: $writer, whose request the slow disk keeps so long, or until
+# speed_up.
+write_that_takes()
+{
+	slow_down "$1"
+	dd if=/dev/urandom of="$2" bs=4k count=1 seek="${3:-0}" oflag=direct conv=notrunc status=none 3>&- &
+	# shellcheck disable=SC2034 # for the test
+	writer=$!
+	wait_for 20 is_delayed
 }
 
 is_not_delayed()

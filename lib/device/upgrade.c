@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/upgrade.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clean.h"
+#include "base/retry.h"
+#include "device/control.h"
+#include "device/launch.h"
+#include "device/quiesce.h"
+#include "device/same.h"
+#include "process/program.h"
+
+/* How long a server may take to say what it is. */
+#define ANSWER_MS 2000
+
+static int refuse(const struct ub_dev *dev, struct ub_error *err, int code, const char *why)
+{
+	return ub_fail_text(err, UB_STAGE_UPGRADE, code, "cannot upgrade ublkb%u: %s", dev->id,
+			    why);
+}
+
+bool ub_dev_keeps_server(const struct ub_dev *dev, const char **ret_why)
+{
+	uint64_t flags;
+
+	(void)ub_dev_ask_status(dev, ANSWER_MS, &flags);
+	*ret_why =
+		flags & UB_CONTROL_FOREGROUND ? "its server is in the foreground, and whoever "
+						"started it waits for its end"
+		: flags & UB_CONTROL_BOUND    ? "it goes with the command that it was made for"
+		: flags & UB_CONTROL_SPARED && *ub_program_server_name() != '@'
+			? "systemd ends its server last of all, and would not spare another one, "
+			  "unless this program is called as @ublk"
+			: NULL;
+	return *ret_why;
+}
+
+static int check_server(const struct ub_dev *dev, bool by_recovery, struct ub_error *err)
+{
+	const char *why;
+	uint64_t flags;
+	int ret = ub_dev_ask_status(dev, ANSWER_MS, &flags);
+
+	if (flags & UB_CONTROL_PARKS)
+		return refuse(dev, err, -EBUSY, "its server has been told to park already");
+	if (!ret && ub_dev_keeps_server(dev, &why))
+		return refuse(dev, err, -EINVAL, why);
+	/* Of one without a socket it is not known; it is killed all the same, as it might be by anybody. */
+	if (!ret || (by_recovery && ret == -ENOENT))
+		return 0;
+	return refuse(dev, err, ret,
+		      ret == -ENOENT      ? "its server has no control socket here"
+		      : ret == -ETIMEDOUT ? "its server does not answer"
+					  : "its server can't be spoken with");
+}
+
+/* Return: 0, or a negative errno with why. */
+static int check_flags(const struct ub_dev *dev, bool by_recovery, const char **ret_why)
+{
+	int ret = ub_dev_check_ours(dev, ret_why);
+
+	if (ret || !by_recovery)
+		return ret ? ret : ub_dev_check_parks(dev, ret_why);
+	*ret_why = "what its server has in hand would fail, since it was not made with --recovery "
+		   "reissue";
+	return dev->info.flags & UBLK_F_USER_RECOVERY_REISSUE ? 0 : -EINVAL;
+}
+
+bool ub_dev_can_upgrade(const struct ub_dev *dev, bool by_recovery, const char **ret_why)
+{
+	return check_flags(dev, by_recovery, ret_why) == 0;
+}
+
+static int check(const struct ub_dev *dev, bool by_recovery, struct ub_error *err)
+{
+	const char *why;
+	int ret = check_flags(dev, by_recovery, &why);
+
+	if (!ret && !ub_dev_is_live(dev)) {
+		why = "it has no server";
+		ret = -ENOTCONN;
+	}
+	return ret ? refuse(dev, err, ret, why) : check_server(dev, by_recovery, err);
+}
+
+static int rehearse(const struct ub_dev *dev, int interrupt_fd, struct ub_error *err)
+{
+	struct ub_notes notes = {0};
+	struct ub_launch *launch;
+	uint32_t id;
+	int ret = ub_launch(UB_LAUNCH_REHEARSE, &dev->record, -1, interrupt_fd, &launch, &id,
+			    &notes, err);
+
+	if (!ret)
+		ub_launch_abort(launch);
+	else
+		ub_error_prefix(err, "cannot upgrade ublkb%u, whose server goes on", dev->id);
+	return ret;
+}
+
+/* Return: a descriptor of the program that serves, or a negative errno. */
+static int open_program(const struct ub_dev *dev)
+{
+	char path[32];
+	int fd;
+
+	(void)snprintf(path, sizeof(path), "/proc/%d/exe", dev->server.pid);
+	fd = dev->server.pid > 0 ? open(path, O_PATH | O_CLOEXEC) : -1;
+	return fd < 0 ? -errno : fd;
+}
+
+static int serve(enum ub_launch_mode mode, const struct ub_dev *dev, int program, int interrupt_fd,
+		 struct ub_notes *notes, struct ub_error *err)
+{
+	struct ub_launch *launch;
+	uint32_t id;
+	int ret = ub_launch(mode, &dev->record, program, interrupt_fd, &launch, &id, notes, err);
+
+	return ret ? ret : ub_launch_commit(launch, NULL, err);
+}
+
+/* Return: how to take over then; one that does not come to its end is taken over when it does. */
+static enum ub_launch_mode wait_parked(struct ub_ctrl *ctrl, const struct ub_dev *dev)
+{
+	struct ublksrv_ctrl_dev_info now;
+	struct ub_retry retry;
+
+	ub_retry_init(&retry, dev->record.spec.timeout_s * 1000);
+	do
+		if (ub_same_info(ctrl, &dev->info, &now) != 0 || now.state != UBLK_S_DEV_LIVE)
+			return UB_LAUNCH_RECOVER;
+	while (ub_retry_wait(&retry));
+	return UB_LAUNCH_PARK;
+}
+
+/* As it is now, with what the user wants of its next server. Return: 0, or -ENODEV. */
+static int look_again(struct ub_ctrl *ctrl, const struct ub_dev *dev, struct ub_dev *ret_now)
+{
+	if (ub_dev_get(ctrl, dev->id, ret_now, NULL) != 0 ||
+	    ret_now->info.ublksrv_flags != dev->info.ublksrv_flags || !ret_now->managed)
+		return -ENODEV;
+	ret_now->record.spec.timeout_s = dev->record.spec.timeout_s;
+	ret_now->record.spec.stay = dev->record.spec.stay;
+	return 0;
+}
+
+static bool bring_back(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program,
+		       struct ub_notes *notes)
+{
+	_cleanup_(ub_dev_done)
+	struct ub_dev now = {0};
+	enum ub_launch_mode mode;
+
+	if (program < 0)
+		return false;
+	mode = wait_parked(ctrl, dev);
+	return look_again(ctrl, dev, &now) == 0 && serve(mode, &now, program, -1, notes, NULL) == 0;
+}
+
+static bool goes_on(const struct ub_dev *now)
+{
+	uint64_t flags;
+
+	return ub_dev_is_live(now) && now->server.answer == UB_SERVED_YES && !now->server.ending &&
+	       ub_dev_ask_status(now, ANSWER_MS, &flags) == 0 && !(flags & UB_CONTROL_PARKS);
+}
+
+/* The new server has failed. Return: 0 if another one has taken the device over; else @code. */
+static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program, int code,
+		     struct ub_notes *notes, struct ub_error *err)
+{
+	_cleanup_(ub_dev_done)
+	struct ub_dev now = {0};
+	_cleanup_(ub_dev_done)
+	struct ub_dev later = {0};
+
+	ub_error_prefix(err, "cannot upgrade ublkb%u", dev->id);
+	if (look_again(ctrl, dev, &now) != 0)
+		return code;
+	if (now.info.ublksrv_pid != dev->info.ublksrv_pid && goes_on(&now)) {
+		ub_note(notes, "ublkb%u has got another server meanwhile", dev->id);
+		return 0;
+	}
+	/* This process has not waited for its end; it has. */
+	if (code == -ETIMEDOUT || code == -EINTR)
+		ub_error_add(err, "; if it has begun, it goes on by itself");
+	else if (goes_on(&now))
+		ub_error_add(err, "; its server goes on");
+	else if (bring_back(ctrl, dev, program, notes))
+		ub_error_add(err, "; a server of the program before has it again");
+	else if (look_again(ctrl, dev, &later) == 0 && goes_on(&later))
+		ub_error_add(err, "; another server has it by now");
+	else
+		ub_error_add(err, "; it waits for a server: ublk recover %u", dev->id);
+	return code;
+}
+
+int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
+		   struct ub_notes *notes, struct ub_error *err)
+{
+	_cleanup_close_ int program = open_program(dev);
+	int ret = check(dev, by_recovery, err);
+
+	if (!ret)
+		ret = rehearse(dev, interrupt_fd, err);
+	if (ret)
+		return ret;
+	ret = serve(by_recovery ? UB_LAUNCH_KILL : UB_LAUNCH_PARK, dev, -1, interrupt_fd, notes,
+		    err);
+	return ret ? make_good(ctrl, dev, program, ret, notes, err) : 0;
+}
