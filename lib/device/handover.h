@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What passes between the command line and the server that it starts: a memory file with the task,
- * shared by both, and messages on a socket. Nothing of this is kept
- * anywhere, but the two may be of different versions: a failed upgrade brings the old server program back.
+ * shared by both, and messages on a socket. Nothing of this is kept anywhere, but the two may be of
+ * different versions: a failed upgrade brings the old server program back.
  */
 #pragma once
 

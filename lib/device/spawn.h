@@ -23,6 +23,7 @@ struct ub_spawn {
 /*
  * @handover: with @record's task, mapped; a descriptor of it is @handover_fd. In the foreground this
  * process becomes the server, and what returns is its child.
+ * @program: of the server, a descriptor, or -1: the one that is installed with this program.
  * @interrupt_fd: a signalfd, or -1; a signal ends the wait for systemd.
  * Return: 0 with @spawn's descriptors to be closed; or a negative errno with a message (-EINTR: a
  * signal), and nothing has begun.

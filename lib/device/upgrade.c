@@ -23,32 +23,37 @@ static int refuse(const struct ub_dev *dev, struct ub_error *err, int code, cons
 			    why);
 }
 
+/* Return: why, or NULL. */
+static const char *why_kept(uint64_t flags)
+{
+	if (flags & UB_CONTROL_FOREGROUND)
+		return "its server is in the foreground, and whoever started it waits for its end";
+	if (flags & UB_CONTROL_BOUND)
+		return "it goes with the command that it was made for";
+	if (flags & UB_CONTROL_SPARED && *ub_program_server_name() != '@')
+		return "systemd ends its server last of all, and would not spare another one, "
+		       "unless this program is called as @ublk";
+	return NULL;
+}
+
 bool ub_dev_keeps_server(const struct ub_dev *dev, const char **ret_why)
 {
 	uint64_t flags;
 
 	(void)ub_dev_ask_status(dev, ANSWER_MS, &flags);
-	*ret_why =
-		flags & UB_CONTROL_FOREGROUND ? "its server is in the foreground, and whoever "
-						"started it waits for its end"
-		: flags & UB_CONTROL_BOUND    ? "it goes with the command that it was made for"
-		: flags & UB_CONTROL_SPARED && *ub_program_server_name() != '@'
-			? "systemd ends its server last of all, and would not spare another one, "
-			  "unless this program is called as @ublk"
-			: NULL;
+	*ret_why = why_kept(flags);
 	return *ret_why;
 }
 
 static int check_server(const struct ub_dev *dev, bool by_recovery, struct ub_error *err)
 {
-	const char *why;
 	uint64_t flags;
 	int ret = ub_dev_ask_status(dev, ANSWER_MS, &flags);
 
 	if (flags & UB_CONTROL_PARKS)
 		return refuse(dev, err, -EBUSY, "its server has been told to park already");
-	if (!ret && ub_dev_keeps_server(dev, &why))
-		return refuse(dev, err, -EINVAL, why);
+	if (why_kept(flags))
+		return refuse(dev, err, -EINVAL, why_kept(flags));
 	/* Of one without a socket it is not known; it is killed all the same, as it might be by anybody. */
 	if (!ret || (by_recovery && ret == -ENOENT))
 		return 0;
