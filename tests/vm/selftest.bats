@@ -57,6 +57,17 @@ setup()
 	done
 }
 
+@test "a program whose pages were dropped runs its own code, not that of one which lay there before" {
+	run -0 vm -- bash -c '
+		programs=(arch env groups hostid id link logname nproc printenv sync tee truncate tty unlink wc yes)
+		for ((i = 0; i < 20; i++)); do
+			echo 3 >/proc/sys/vm/drop_caches
+			for program in $(shuf -e "${programs[@]}"); do
+				"$program" --version >/dev/null || exit
+			done
+		done'
+}
+
 @test "a crash is 126, with one line that says so before the log's" {
 	run -126 --separate-stderr vm -- bash -c 'echo c >/proc/sysrq-trigger'
 	[ "${stderr_lines[0]}" = 'vm: the kernel crashed:' ]
