@@ -78,6 +78,7 @@ static struct ub_record *take_over(struct ub_spec *spec, struct ub_dev *left)
 	struct ub_spec *kept = &left->record.spec;
 
 	kept->foreground = spec->foreground;
+	kept->restart = spec->restart;
 	kept->timeout_s = spec->timeout_s;
 	swap(&kept->log_file, &spec->log_file);
 	swap(&kept->config, &spec->config);

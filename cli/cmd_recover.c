@@ -7,6 +7,7 @@
 #include "base/clean.h"
 #include "commands.h"
 #include "device/launch.h"
+#include "device/restart.h"
 #include "device_fields.h"
 #include "devices.h"
 #include "kernel/node.h"
@@ -67,6 +68,7 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 	dev->record.spec.timeout_s = args->timeout_s;
 	dev->record.spec.foreground = args->foreground;
 	dev->record.spec.stay |= args->stay;
+	dev->record.spec.restart &= !args->foreground;
 	ret = ub_launch(UB_LAUNCH_RECOVER, &dev->record, -1, args->adding.interrupt.fd, &launch,
 			&id, &notes, err);
 	ub_out_notes(&notes);
@@ -86,6 +88,8 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	ub_recover_wait_for_death(ctrl, dev);
 	if (ub_dev_is_live(dev)) {
 		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
+		if (dev->restart.state == UB_RESTART_UNWATCHED)
+			ub_restart_start();
 		if (call->out.json)
 			ub_device_tell(call, ctrl, dev->id);
 		return UB_EXIT_DONE;
@@ -97,6 +101,9 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 		ret = start_server(call, dev, &err);
 	if (ret == -EINTR && ub_interrupt_is_there(&args->adding.interrupt))
 		return UB_EXIT_FAILED;
+	/* When what is in the way has gone, it comes back by itself. */
+	if (ret < 0 && dev->restart.state == UB_RESTART_UNWATCHED)
+		ub_restart_start();
 	if (ret < 0 && !ub_recover_was_faster(ctrl, dev))
 		return ub_device_fail(call, dev->id, NULL, &err);
 	if (ret < 0)

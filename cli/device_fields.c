@@ -4,6 +4,7 @@
 #include <stdio.h>
 
 #include "base/clean.h"
+#include "device/restart.h"
 #include "kernel/node.h"
 #include "kernel/uapi.h"
 #include "spec/data_path.h"
@@ -86,6 +87,11 @@ GETTER(flags_raw)
 GETTER(recovery)
 {
 	ub_value_text(value, ub_recovery_names[ub_dev_recovery(dev_of(object)->info.flags)]);
+}
+
+GETTER(restart)
+{
+	ub_value_text(value, ub_restart_names[dev_of(object)->restart.state]);
 }
 
 /* Where it can't be told, it stays open. */
@@ -175,6 +181,14 @@ static bool remark_path(const void *object, char *buf, size_t size)
 #define AT(member) UB_AT(struct ub_dev, member)
 #define CHARS(member) UB_AT_CHARS(struct ub_dev, member)
 
+static const struct ub_field restart_fields[] = {
+	{ .key = "state", .type = UB_FIELD_STATE, .column = "RESTART", .when = is_managed, .get = get_restart,
+	  .help = "is a new server started when it dies" },
+	{ .key = "count", .type = UB_FIELD_NUMBER, .column = "RESTARTS", AT(restart.count), .when = is_managed,
+	  .help = "servers that were started so" },
+	UB_FIELD_END,
+};
+
 static const struct ub_field server_fields[] = {
 	{ .key = "pid", .type = UB_FIELD_NUMBER, .column = "PID", AT(server.pid), .positive = true,
 	  .help = "process id of the server" },
@@ -245,6 +259,7 @@ const struct ub_field ub_device_fields[] = {
 	  .help = "the same as a number" },
 	{ .key = "recovery", .type = UB_FIELD_STRING, .column = "RECOVERY", .get = get_recovery,
 	  .help = "fate of I/O whose server dies" },
+	{ .key = "restart", .type = UB_FIELD_OBJECT, .fields = restart_fields },
 	{ .key = "server", .type = UB_FIELD_OBJECT, .fields = server_fields },
 	{ .key = "owner_uid", .type = UB_FIELD_NUMBER, .column = "UID", AT(info.owner_uid),
 	  .help = "user who made it" },

@@ -15,19 +15,42 @@ static bool has_recovery(const struct ub_dev *dev)
 	return dev->info.flags & UBLK_F_USER_RECOVERY;
 }
 
+/* Of one without a server. */
+static const char *find_loss(const struct ub_dev *dev)
+{
+	bool fails = dev->info.state == UBLK_S_DEV_FAIL_IO;
+
+	if (dev->server.answer == UB_SERVED_YES)
+		return "parked: requests wait until its server, or another one, takes over";
+	if (dev->record.parked)
+		return fails ? "parked on purpose: requests fail until another server takes over"
+			     : "parked on purpose: requests wait for another server";
+	if (dev->restart.state == UB_RESTART_GAVE_UP)
+		return fails ? "its server died, and starting another one was given up: requests "
+			       "fail"
+			     : "its server died, and starting another one was given up: requests "
+			       "wait";
+	if (dev->restart.state == UB_RESTART_TRIES || dev->restart.state == UB_RESTART_WAITS)
+		return fails ? "its server died: requests fail until another one starts, which is "
+			       "tried"
+			     : "its server died: requests wait until another one starts, which is "
+			       "tried";
+	return fails ? "its server died: requests fail until another one takes over"
+		     : "its server died: requests wait for another one";
+}
+
 static const char *find_status(const struct ub_dev *dev)
 {
 	switch (dev->info.state) {
 	case UBLK_S_DEV_QUIESCED:
-		if (dev->server.answer == UB_SERVED_YES)
-			return "parked: requests wait until its server, or another one, takes over";
-		return "its server died: requests wait for another one";
 	case UBLK_S_DEV_FAIL_IO:
-		return "its server died: requests fail until another one takes over";
+		return find_loss(dev);
 	case UBLK_S_DEV_LIVE:
-		return ub_dev_is_live(dev) ? NULL
-					   : "its server is gone, and the driver waits for "
-					     "its last requests";
+		if (!ub_dev_is_live(dev))
+			return "its server is gone, and the driver waits for its last requests";
+		return dev->restart.state == UB_RESTART_UNWATCHED
+			       ? "nobody would start a new server if its own died"
+			       : NULL;
 	case UBLK_S_DEV_DEAD:
 		if (!ub_dev_is_orphan(dev))
 			return "not started: it is being made, or was stopped";

@@ -24,7 +24,8 @@ enum ub_control_op {
 	UB_CONTROL_END_RESIZE, /* value[0]: bytes that the driver has; value[1]: 1: all that came before
 				  * has ended */
 	UB_CONTROL_PARK, /* end when all that was begun has ended, and leave the device quiesced; it is
-			  * not waited for. value[0]: the process that is meant, 0: whichever serves.
+			  * not waited for. value[0]: the process that is meant, 0: whichever serves;
+			  * value[1]: 1: by intent, so that nobody restarts it.
 			  * -EOPNOTSUPP: the driver has no word for that; -ESTALE: another process serves */
 };
 

@@ -42,6 +42,7 @@ struct ub_del_run {
 	struct ub_error *err;
 	int64_t deadline;
 	int server_fd; /* its pidfd, or -1 */
+	int claim;     /* nobody restarts it meanwhile; or negative */
 	char name[32];
 
 	enum ub_del_state state;

@@ -10,6 +10,7 @@
 
 #include "base/clean.h"
 #include "device/ask.h"
+#include "device/restart.h"
 #include "kernel/node.h"
 #include "kernel/sysfs.h"
 #include "record/store.h"
@@ -151,6 +152,7 @@ void ub_dev_fill(const struct ublksrv_ctrl_dev_info *infos, size_t count, struct
 				  &dev->server);
 		find_disk(dev);
 	}
+	ub_restart_find(ret_devs, count);
 }
 
 int ub_dev_get(struct ub_ctrl *ctrl, uint32_t id, struct ub_dev *ret_dev, struct ub_error *err)

@@ -15,6 +15,21 @@
 #include "kernel/ctrl.h"
 #include "record/record.h"
 
+/* Who is to start a new server when the device's own dies. */
+enum ub_restart_state {
+	UB_RESTART_NO,        /* it is not wanted */
+	UB_RESTART_WATCHED,   /* somebody would */
+	UB_RESTART_TRIES,     /* does just now */
+	UB_RESTART_WAITS,     /* does so again in a while */
+	UB_RESTART_GAVE_UP,   /* does not any more */
+	UB_RESTART_UNWATCHED, /* nobody is there who would */
+};
+
+struct ub_restart {
+	int state;      /* enum ub_restart_state */
+	uint32_t count; /* of servers that were started so */
+};
+
 struct ub_dev {
 	uint32_t id;
 	struct ublksrv_ctrl_dev_info info;
@@ -24,6 +39,7 @@ struct ub_dev {
 	struct ub_error record_error; /* why there is one that can't be used; code 0: it can, or
 				       * there is none */
 	struct ub_served_by server;
+	struct ub_restart restart;
 	uint64_t size; /* bytes, as the block device says, else as its parameters say */
 	bool read_only;
 	struct ub_footprint memory; /* of the server; not known before ub_dev_measure() */

@@ -18,6 +18,7 @@
 #include "base/fault.h"
 #include "device/handover.h"
 #include "device/links.h"
+#include "device/restart.h"
 #include "device/same.h"
 #include "device/spawn.h"
 #include "process/inherit.h"
@@ -38,6 +39,7 @@
 struct ub_launch {
 	enum ub_launch_mode mode;
 	bool foreground; /* the server is this process's parent */
+	bool restart;    /* it is to get another server when this one dies */
 	bool undone;     /* ... and has said that nothing is left */
 	struct ub_spawn server;
 	struct ub_handover *handover;
@@ -271,6 +273,7 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int prog
 		return ub_fail(err, UB_STAGE_SPAWN, -ENOMEM, "cannot start a server");
 	launch->mode = mode;
 	launch->foreground = record->spec.foreground;
+	launch->restart = record->spec.restart;
 	launch->server.channel = -1;
 	launch->server.pidfd = -1;
 	ret = ub_program_check_proc(err);
@@ -311,6 +314,8 @@ int ub_launch_commit(struct ub_launch *launch, int *ret_bond, struct ub_error *e
 	}
 	if (ret_bond)
 		*ret_bond = UB_TAKE_FD(launch->server.channel);
+	if (launch->restart)
+		ub_restart_start();
 	free_launch(launch);
 	return 0;
 }

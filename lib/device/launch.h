@@ -45,7 +45,8 @@ int ub_launch(enum ub_launch_mode mode, const struct ub_record *record, int prog
 	      struct ub_notes *notes, struct ub_error *err);
 
 /*
- * The user has the result: the server may live. Frees @launch.
+ * The user has the result: the server may live, and is restarted from now on if that is wanted. Frees
+ * @launch.
  * @ret_bond: of a bound device (record->spec.bound), a descriptor to be closed; when that has happened,
  * or this process is gone, whatever ended it, the server stops and removes the device as soon as nobody
  * uses it. NULL for others. Return: 0, or -EPIPE with a message: all is undone.

@@ -8,9 +8,11 @@
 
 #include "base/clock.h"
 #include "device/control.h"
+#include "device/restart.h"
 #include "device/same.h"
 #include "kernel/sysfs.h"
 #include "process/process.h"
+#include "record/store.h"
 
 /* There is no event for it. */
 #define PAUSE_MS 5
@@ -72,9 +74,16 @@ int ub_dev_check_parks(const struct ub_dev *dev, const char **ret_why)
 										     : -EOPNOTSUPP;
 }
 
+static int fail_record(const struct ub_dev *dev, int code, struct ub_error *err)
+{
+	return fail(dev, err, code,
+		    "its record can't be written, and without that it would be restarted: %s",
+		    strerror(-code));
+}
+
 static int ask(const struct ub_dev *dev, int timeout_ms, struct ub_error *err)
 {
-	const struct ub_control_request request = {.op = UB_CONTROL_PARK};
+	const struct ub_control_request request = {.op = UB_CONTROL_PARK, .value = {0, 1}};
 	struct ub_control_answer answer;
 	int ret = ub_control_ask(dev->id, dev->info.ublksrv_flags, &request, timeout_ms, &answer);
 
@@ -87,6 +96,10 @@ static int ask(const struct ub_dev *dev, int timeout_ms, struct ub_error *err)
 		return fail(dev, err, -EINVAL, "its server is older than this program");
 	case -ESHUTDOWN:
 		return fail(dev, err, ret, "its server is about to end");
+	case -ENOSPC:
+	case -EDQUOT:
+	case -EROFS:
+		return fail_record(dev, ret, err);
 	case -ETIMEDOUT:
 		return fail(dev, err, ret, "its server (process %d) does not answer",
 			    dev->server.pid);
@@ -103,6 +116,27 @@ static bool still_parks(const struct ub_dev *dev)
 	return ub_dev_ask_status(dev, STATUS_MS, &flags) != 0 || (flags & UB_CONTROL_PARKS);
 }
 
+/* One that has no server is to get none by itself. */
+static int keep_parked(const struct ub_dev *dev, struct ub_error *err)
+{
+	struct ub_record record = {0};
+	int lock, ret;
+
+	if (dev->restart.state == UB_RESTART_NO || dev->record.parked)
+		return 0;
+	if (dev->restart.state == UB_RESTART_TRIES)
+		return fail(dev, err, -EBUSY, "it is being restarted just now");
+	lock = ub_restart_hold(dev);
+	ret = ub_record_read(dev->id, dev->info.ublksrv_flags, &record, NULL);
+	if (!ret) {
+		record.parked = true;
+		ret = ub_record_write(&record, NULL);
+		ub_record_done(&record);
+	}
+	ub_restart_let_go(dev, &lock);
+	return ret ? fail_record(dev, ret, err) : 0;
+}
+
 int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_ms,
 		   struct ub_error *err)
 {
@@ -116,7 +150,7 @@ int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_m
 	if (ret)
 		return fail(dev, err, ret, "%s", why);
 	if (dev->info.state != UBLK_S_DEV_LIVE)
-		return 0;
+		return keep_parked(dev, err);
 	ret = ask(dev, timeout_ms, err);
 	if (ret)
 		return ret;

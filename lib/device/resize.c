@@ -409,12 +409,12 @@ int ub_dev_resize(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struct u
 		ret = ask_room(&r);
 	if (ret)
 		return ret;
-	lock = ub_record_claim_size(dev->id, err);
+	lock = ub_record_claim(UB_CLAIM_SIZE, dev->id, err);
 	if (lock == -EAGAIN)
 		return fail(&r, -EBUSY, "somebody else is doing it just now");
 	if (lock < 0)
 		return lock;
 	ret = run(&r);
-	ub_record_release_size(dev->id, &lock);
+	ub_record_release(UB_CLAIM_SIZE, dev->id, &lock);
 	return ret;
 }

@@ -5,18 +5,23 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "base/fault.h"
+#include "base/retry.h"
 #include "device/group.h"
 #include "process/inherit.h"
 #include "process/process.h"
@@ -26,9 +31,10 @@
 #define SCOPE_MS 5000
 #define KILL_MS 1000
 
-/* What becomes a server. */
+/* What becomes a server, or restarts them. */
 struct program {
 	char path[PATH_MAX];
+	const char *args[3]; /* NULL-terminated */
 	char handover[12], channel[12];
 	char unit[64], slice[32], description[128]; /* of the scope */
 	int fd;                                     /* that its path leads to, or -1 */
@@ -52,8 +58,8 @@ static void set_up(const struct program *p, int handover_fd, int channel_fd)
 static void exec_server(struct program *p, pid_t front)
 {
 	char speaker[12], *environment[UB_ENVIRONMENT_MAX + 1];
-	char *const argv[] = {(char *)ub_program_server_name(), p->handover, p->channel,
-			      front ? speaker : NULL, NULL};
+	char *const argv[] = {(char *)ub_program_server_name(), (char *)p->args[0],
+			      (char *)p->args[1], front ? speaker : NULL, NULL};
 
 	(void)snprintf(speaker, sizeof(speaker), "%d", front);
 	ub_inherit_environment(environment);
@@ -87,8 +93,8 @@ static void exec_scope(struct program *p)
 			      (char *)"--property=TasksMax=infinity",
 			      (char *)"--",
 			      p->path,
-			      p->handover,
-			      p->channel,
+			      (char *)p->args[0],
+			      (char *)p->args[1],
 			      NULL};
 
 	/* What is typed meanwhile is for the command line. */
@@ -153,20 +159,27 @@ static int start(struct ub_spawn *spawn, struct program *p, bool foreground, int
 	theirs = pair[1];
 	(void)snprintf(p->handover, sizeof(p->handover), "%d", handover_fd);
 	(void)snprintf(p->channel, sizeof(p->channel), "%d", theirs);
+	p->args[0] = p->handover;
+	p->args[1] = p->channel;
 	return foreground ? change_places(spawn, p, handover_fd, theirs, err)
 			  : spawn_child(spawn, p, handover_fd, theirs, err);
 }
 
 /* Its name is nobody else's: an errand may stay behind in the scope of a server whose number is another's
  * by now. */
+static void name_scope(struct program *p)
+{
+	(void)snprintf(p->unit, sizeof(p->unit), "--unit=ublk-%d-%lld.scope", getpid(),
+		       (long long)ub_now_ms());
+	(void)snprintf(p->slice, sizeof(p->slice), "--slice=%s", ub_group_slice());
+}
+
 static void describe_scope(struct program *p, const struct ub_record *record)
 {
 	const struct ub_spec *spec = &record->spec;
 	const char *name = spec->name ? spec->name : "";
 
-	(void)snprintf(p->unit, sizeof(p->unit), "--unit=ublk-%d-%lld.scope", getpid(),
-		       (long long)ub_now_ms());
-	(void)snprintf(p->slice, sizeof(p->slice), "--slice=%s", ub_group_slice());
+	name_scope(p);
 	(void)snprintf(p->description, sizeof(p->description),
 		       "--description=Server of a ublk device%s%s (%s)", *name ? " " : "", name,
 		       spec->target->name);
@@ -263,4 +276,127 @@ int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int 
 			return ret;
 	}
 	return start(spawn, &p, spec->foreground, handover_fd, err);
+}
+
+/* The files are those of the machine, not of whoever made a device first: what is mounted for him alone
+ * would stay mounted. Only where this program lies there, too. */
+static void leave_mounts(const char *program)
+{
+	_cleanup_close_ int ours = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+	_cleanup_close_ int first = open("/proc/1/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (geteuid() == 0 && ours >= 0 && first >= 0 && setns(first, CLONE_NEWNS) == 0 &&
+	    access(program, X_OK) != 0)
+		(void)setns(ours, CLONE_NEWNS);
+}
+
+/* Nothing of whoever makes a device stays with what restarts them all. */
+static void leave_caller(const char *program)
+{
+	static const int limits[] = {RLIMIT_FSIZE, RLIMIT_CPU, RLIMIT_AS, RLIMIT_DATA};
+	int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	sigset_t none;
+
+	for (int sig = 1; sig <= SIGRTMAX; sig++)
+		(void)signal(sig, SIG_DFL);
+	for (size_t i = 0; i < UB_ARRAY_SIZE(limits); i++)
+		(void)ub_inherit_no_limit(limits[i]);
+	(void)ub_inherit_oom_guard();
+	(void)setsid();
+	if (ub_group_is_scope())
+		leave_mounts(program);
+	(void)!chdir("/");
+	(void)umask(022);
+	for (int i = STDIN_FILENO; i <= STDERR_FILENO && fd >= 0; i++)
+		(void)dup2(fd, i);
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
+	(void)sigemptyset(&none);
+	(void)sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+/* Has that child become the program, and not only what is to start it? */
+static bool runs(pid_t pid, const char *program)
+{
+	char link[32], path[PATH_MAX];
+	ssize_t len;
+
+	(void)snprintf(link, sizeof(link), "/proc/%d/exe", pid);
+	len = readlink(link, path, sizeof(path) - 1);
+	path[len < 0 ? 0 : len] = '\0';
+	return strcmp(path, program) == 0;
+}
+
+/* Return: a child that has become systemd-run, or could not, or a negative errno. */
+static pid_t start_scope(struct program *p)
+{
+	int ends[2];
+	pid_t pid;
+	char byte;
+
+	/* It is this very program until then, as the one that it is to become. */
+	if (pipe2(ends, O_CLOEXEC) != 0)
+		return -errno;
+	pid = fork();
+	if (pid == 0) {
+		exec_scope(p);
+		_exit(127);
+	}
+	(void)close(ends[1]);
+	while (pid > 0 && read(ends[0], &byte, 1) < 0 && errno == EINTR)
+		;
+	(void)close(ends[0]);
+	return pid;
+}
+
+/* Return: it is there, or there was one already; false: it could not be started so. */
+static bool run_in_scope(struct program *p)
+{
+	struct ub_retry retry;
+	pid_t pid;
+	int status;
+
+	name_scope(p);
+	(void)snprintf(p->description, sizeof(p->description), "--description=%s",
+		       "Restarts servers of ublk devices");
+	p->output = STDOUT_FILENO;
+	pid = start_scope(p);
+	if (pid < 0)
+		return false;
+	ub_retry_init(&retry, SCOPE_MS);
+	do {
+		if (waitpid(pid, &status, WNOHANG) == pid)
+			return status == 0;
+		if (runs(pid, p->path))
+			return true;
+	} while (ub_retry_wait(&retry));
+	(void)kill(pid, SIGKILL);
+	(void)waitpid(pid, NULL, 0);
+	return false;
+}
+
+/* Return: only if it has not become it. */
+static int become_supervisor(struct program *p)
+{
+	bool spared = ub_program_server_name()[0] == '@';
+	char *environment[UB_ENVIRONMENT_MAX + 1];
+	char *const argv[] = {(char *)(spared ? "@ublk" : "ublk"), (char *)p->args[0], NULL};
+
+	leave_caller(p->path);
+	if (!spared && ub_group_is_scope() && run_in_scope(p))
+		return 0;
+	ub_group_leave();
+	ub_inherit_environment(environment);
+	(void)execve(p->path, argv, environment);
+	return 127;
+}
+
+pid_t ub_spawn_supervisor(void)
+{
+	struct program p = {.args = {"supervise"}, .fd = -1, .output = -1};
+	int ret = ub_program_find_own(p.path);
+	pid_t pid = ret ? ret : fork();
+
+	if (pid == 0)
+		_exit(become_supervisor(&p));
+	return pid < 0 && !ret ? -errno : pid;
 }

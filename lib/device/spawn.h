@@ -31,3 +31,10 @@ struct ub_spawn {
 int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int program,
 		    int handover_fd, struct ub_handover *handover, int interrupt_fd,
 		    struct ub_error *err);
+
+/*
+ * Starts `ublk supervise` (device/restart.h), in a scope of its own too, and away from the caller's session,
+ * control group, mounts, folder and descriptors.
+ * Return: a child that becomes it, or ends when it runs elsewhere (0) or can't be started; or a negative errno.
+ */
+pid_t ub_spawn_supervisor(void);

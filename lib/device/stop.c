@@ -16,6 +16,7 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "device/del_internal.h"
+#include "device/restart.h"
 #include "process/process.h"
 
 /* Goes on, where it waits for nothing any more. */
@@ -95,6 +96,7 @@ static void begin(struct ub_del_run *d, struct ub_ctrl *ctrl, struct ub_del *to,
 		.helper = UB_HELPER_INIT,
 	};
 	(void)snprintf(d->name, sizeof(d->name), "ublkb%u", to->dev->id);
+	d->claim = ub_restart_hold(to->dev);
 	note(d, ub_del_begin_stop(d));
 }
 
@@ -102,6 +104,7 @@ static void finish(struct ub_del_run *d)
 {
 	ub_close(&d->server_fd);
 	ub_ctrl_close(d->deleter);
+	ub_restart_let_go(d->dev, &d->claim);
 	d->state = UB_DEL_VOID;
 }
 

@@ -11,6 +11,7 @@
 #include "device/control.h"
 #include "device/launch.h"
 #include "device/quiesce.h"
+#include "device/restart.h"
 #include "device/same.h"
 #include "process/program.h"
 
@@ -208,13 +209,18 @@ int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, i
 		   struct ub_notes *notes, struct ub_error *err)
 {
 	_cleanup_close_ int program = open_program(dev);
-	int ret = check(dev, by_recovery, err);
+	int ret = check(dev, by_recovery, err), claim;
 
 	if (!ret)
 		ret = rehearse(dev, interrupt_fd, err);
 	if (ret)
 		return ret;
+	/* Nobody restarts it meanwhile. */
+	claim = ub_restart_hold(dev);
 	ret = serve(by_recovery ? UB_LAUNCH_KILL : UB_LAUNCH_PARK, dev, -1, interrupt_fd, notes,
 		    err);
-	return ret ? make_good(ctrl, dev, program, ret, notes, err) : 0;
+	if (ret)
+		ret = make_good(ctrl, dev, program, ret, notes, err);
+	ub_restart_let_go(dev, &claim);
+	return ret;
 }

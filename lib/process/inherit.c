@@ -2,11 +2,16 @@
 #include "process/inherit.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "base/clean.h"
+
+/* Not -1000: a task that can never be killed makes the kernel shorten a request whose buffer it
+ * can't fault in at the memory cgroup's limit, instead of ending the server. */
+#define OOM_SCORE_ADJ "-999"
 
 /* Where the records are, the supervisor, and what only test builds know. */
 static const char *const kept[] = {
@@ -42,6 +47,13 @@ void ub_inherit_environment(char *ret_environment[static UB_ENVIRONMENT_MAX + 1]
 	}
 	ret_environment[count++] = (char *)NO_CACHE;
 	ret_environment[count] = NULL;
+}
+
+int ub_inherit_oom_guard(void)
+{
+	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+
+	return fd < 0 || write(fd, OOM_SCORE_ADJ, strlen(OOM_SCORE_ADJ)) < 0 ? -errno : 0;
 }
 
 int ub_inherit_no_limit(int resource)

@@ -12,5 +12,9 @@
  * for as long as it lives. */
 void ub_inherit_environment(char *ret_environment[static UB_ENVIRONMENT_MAX + 1]);
 
+/* Has this process, and what it starts, be the last that is ended when memory is short. Return: 0 or a negative
+ * errno. */
+int ub_inherit_oom_guard(void);
+
 /* Raises a limit (RLIMIT_*) as far as this process may. Return: 0, or -EPERM: it is still there. */
 int ub_inherit_no_limit(int resource);

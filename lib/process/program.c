@@ -34,6 +34,16 @@ int ub_program_find_server(char path[static PATH_MAX])
 	return access(path, X_OK) == 0 ? 0 : -errno;
 }
 
+int ub_program_find_own(char path[static PATH_MAX])
+{
+	ssize_t len = readlink("/proc/self/exe", path, PATH_MAX - 1);
+
+	if (len < 0)
+		return -errno;
+	path[len] = '\0';
+	return access(path, X_OK) == 0 ? 0 : -errno;
+}
+
 const char *ub_program_server_name(void)
 {
 	return *program_invocation_name == '@' || access(INITRD, F_OK) == 0 ? "@" UB_SERVER_NAME

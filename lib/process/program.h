@@ -16,6 +16,9 @@ int ub_program_check_proc(struct ub_error *err);
  * negative errno. */
 int ub_program_find_server(char ret_path[static PATH_MAX]);
 
+/* This very program, as a path. Return: 0 or a negative errno: it is not there any more. */
+int ub_program_find_own(char ret_path[static PATH_MAX]);
+
 /* What a server is to be called in its command line: its name, behind an @ where this program's own
  * has one, or where it runs from an initial RAM file system. systemd spares root's processes of such
  * a name when it ends all others, which what serves the root file system must outlive. */

@@ -34,11 +34,8 @@ static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attribut
 	return ret;
 }
 
-static int spawn(char *const argv[], int output, pid_t *ret_pid)
+int ub_run_start(char *const argv[], char *const environment[], int output, pid_t *ret_pid)
 {
-	/* What a program is told by its caller's environment is not ours to know. */
-	char *environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C",
-			       NULL};
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attributes;
 	int ret = posix_spawn_file_actions_init(&files);
@@ -68,6 +65,9 @@ static char *read_text(int fd)
 
 int ub_run_program(char *const argv[], int timeout_ms, char **ret_text)
 {
+	/* What a program is told by its caller's environment is not ours to know. */
+	char *environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C",
+			       NULL};
 	_cleanup_close_ int output = memfd_create("ublk-output", MFD_CLOEXEC), pidfd = -1;
 	pid_t pid;
 	int ret;
@@ -75,7 +75,7 @@ int ub_run_program(char *const argv[], int timeout_ms, char **ret_text)
 	*ret_text = NULL;
 	if (output < 0)
 		return -errno;
-	ret = spawn(argv, output, &pid);
+	ret = ub_run_start(argv, environment, output, &pid);
 	if (ret)
 		return ret;
 	pidfd = ub_process_open(pid, 0);

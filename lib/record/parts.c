@@ -15,6 +15,7 @@
 const struct ub_opt ub_record_head[] = {
 	{ .name = "id", .type = UB_OPT_U32, AT(id), .max = UB_DEV_ID_MAX, .required = 1 },
 	{ .name = "token", HEX, AT(token), .required = 1 },
+	{ .name = "parked", .type = UB_OPT_FLAG, AT(parked) },
 	{ .name = "resizing", .type = UB_OPT_FLAG, AT(resizing) },
 	UB_OPT_END,
 };

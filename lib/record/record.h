@@ -41,6 +41,7 @@ struct ub_record {
 	uint32_t threads;
 	struct ub_record_memory memory;
 	bool taking_over; /* it recovers the device, and has not fetched everything yet */
+	bool parked;      /* it has no server by intent (ublk quiesce) */
 	bool resizing;    /* its size is being changed: it has the one that the driver has */
 	char *socket;     /* where it is spoken with, an absolute path; owned; NULL: nowhere */
 	struct ub_backing backing;

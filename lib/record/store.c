@@ -107,9 +107,16 @@ static int read_token(int dirfd, uint32_t id, uint64_t *ret_token)
 	return ret == 0 && its_id != id ? -EBADMSG : ret;
 }
 
-static const char *size_key(uint32_t id, char buf[static UB_INDEX_KEY_SIZE])
+static const char *claim_key(enum ub_record_claim what, uint32_t id,
+			     char buf[static UB_INDEX_KEY_SIZE])
 {
-	(void)snprintf(buf, UB_INDEX_KEY_SIZE, "size-%u", id);
+	static const char *const names[UB_CLAIM_COUNT] = {
+		[UB_CLAIM_SIZE] = "size",
+		[UB_CLAIM_SERVER] = "server",
+		[UB_CLAIM_RESTART] = "restart",
+	};
+
+	(void)snprintf(buf, UB_INDEX_KEY_SIZE, "%s-%u", names[what], id);
 	return buf;
 }
 
@@ -138,7 +145,8 @@ static int remove_in(unsigned place, uint32_t id, uint64_t token)
 		if (!ret) {
 			ub_index_remove(dirfd, &record, NULL);
 			/* Whoever was killed while he had it has left it. */
-			ub_index_unlock(dirfd, size_key(id, key));
+			ub_index_unlock(dirfd, claim_key(UB_CLAIM_SIZE, id, key));
+			ub_index_unlock(dirfd, claim_key(UB_CLAIM_SERVER, id, key));
 		}
 	}
 	ub_record_done(&record);
@@ -271,17 +279,17 @@ void ub_record_release_name(const char *name, int *lock)
 		release(ub_index_name_key(name, buf), lock); /* it had a key */
 }
 
-int ub_record_claim_size(uint32_t id, struct ub_error *err)
+int ub_record_claim(enum ub_record_claim what, uint32_t id, struct ub_error *err)
 {
 	_cleanup_close_ int dirfd = ub_record_dir_open(true, err);
 	char buf[UB_INDEX_KEY_SIZE];
 
-	return dirfd < 0 ? dirfd : ub_index_lock(dirfd, size_key(id, buf), err);
+	return dirfd < 0 ? dirfd : ub_index_lock(dirfd, claim_key(what, id, buf), err);
 }
 
-void ub_record_release_size(uint32_t id, int *lock)
+void ub_record_release(enum ub_record_claim what, uint32_t id, int *lock)
 {
 	char buf[UB_INDEX_KEY_SIZE];
 
-	release(size_key(id, buf), lock);
+	release(claim_key(what, id, buf), lock);
 }

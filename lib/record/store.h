@@ -51,12 +51,20 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, uint32_t *ret_id,
 			 struct ub_error *err);
 
+/* What only one process does at a time. */
+enum ub_record_claim {
+	UB_CLAIM_SIZE, /* changes the size of a device */
+	UB_CLAIM_SERVER, /* ends the server of a device that is to be restarted, for good or for another one */
+	UB_CLAIM_RESTART, /* restarts devices (device/restart.h); of no device: 0 */
+	UB_CLAIM_COUNT
+};
+
 /*
- * Keeps others from changing the size of device @id, as long as the descriptor is open. Return: it, for
- * ub_record_release_size(); -EAGAIN: somebody does it now; or another negative errno with a message.
+ * Keeps others from doing it with device @id, as long as the descriptor is open. Return: it, for
+ * ub_record_release(); -EAGAIN: somebody does it now; or another negative errno with a message.
  */
-int ub_record_claim_size(uint32_t id, struct ub_error *err);
-void ub_record_release_size(uint32_t id, int *lock);
+int ub_record_claim(enum ub_record_claim what, uint32_t id, struct ub_error *err);
+void ub_record_release(enum ub_record_claim what, uint32_t id, int *lock);
 
 /* When the record has been written, or will not be. Takes -1. */
 void ub_record_release_name(const char *name, int *lock);

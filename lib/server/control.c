@@ -148,14 +148,22 @@ static void take_client(struct server_control *control)
 }
 
 /* Return: 0: it will be done. */
-static int ask_park(struct server *s, uint64_t pid)
+static int ask_park(struct server *s, uint64_t pid, bool meant)
 {
+	int ret;
+
 	if (pid && pid != (uint64_t)getpid())
 		return -ESTALE;
 	if (!s->live || s->terms || s->unbound || s->queues_ended)
 		return -ESHUTDOWN;
 	if (!(s->info->flags & UBLK_F_QUIESCE))
 		return -EOPNOTSUPP;
+	s->record.parked = meant;
+	ret = meant ? server_write_record(s, NULL) : 0;
+	if (ret && s->record.spec.restart) {
+		s->record.parked = false;
+		return ret;
+	}
 	s->park = true;
 	return 0;
 }
@@ -199,7 +207,7 @@ static void answer(struct server *s, const struct ub_control_request *request,
 		ret_answer->code = server_end_resize(s, request->value[0], request->value[1] == 1);
 		break;
 	case UB_CONTROL_PARK:
-		ret_answer->code = ask_park(s, request->value[0]);
+		ret_answer->code = ask_park(s, request->value[0], request->value[1] == 1);
 		break;
 	default:
 		ret_answer->code = -EOPNOTSUPP;

@@ -6,16 +6,13 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <link.h>
 #include <linux/ioprio.h>
 #include <linux/mempolicy.h>
-#include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/mman.h>
 #include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -25,6 +22,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "process/forget.h"
 #include "process/inherit.h"
 #include "server/server.h"
 
@@ -33,14 +31,9 @@
 #define PR_GET_IO_FLUSHER 58
 #endif
 
-/* Not -1000: a task that can never be killed makes the kernel shorten a request whose buffer it
- * can't fault in at the memory cgroup's limit, instead of ending the server. */
-#define OOM_SCORE_ADJ "-999"
 #define TIMER_SLACK_NS 50000UL
 /* Enough for some thousand threads that serve. */
 #define DESCRIPTORS 65536
-/* More than any call here takes; less than what lies between a stack and the next mapping. */
-#define STACK_MAX (256UL * 1024)
 
 /*
  * exec() leaves ignored what was ignored: no errand's end could be waited for (SIGCHLD). A write
@@ -103,12 +96,12 @@ static void null_descriptors(const struct server *s)
 
 static void protect_from_oom(struct server *s)
 {
-	_cleanup_close_ int fd = open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC);
+	int ret = ub_inherit_oom_guard();
 
-	if (fd < 0 || write(fd, OOM_SCORE_ADJ, strlen(OOM_SCORE_ADJ)) < 0)
+	if (ret)
 		ub_note(&s->record.notes,
 			"the server is not protected from the out-of-memory killer: %s",
-			strerror(errno));
+			strerror(-ret));
 }
 
 /* Inherited by every thread that is made from here on, io_uring's workers too. */
@@ -192,41 +185,8 @@ void server_init_process(struct server *s)
 	set_io_flusher(s);
 }
 
-/* Text and constants of the program itself: what is needed again comes again, from the page cache.
- * (Locked, they stay: madvise() refuses.) */
-static int forget_segments(struct dl_phdr_info *info, size_t size, void *arg)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-
-	(void)size;
-	(void)arg;
-	for (unsigned i = 0; i < info->dlpi_phnum; i++) {
-		const ElfW(Phdr) *p = &info->dlpi_phdr[i];
-		uintptr_t start = (info->dlpi_addr + p->p_vaddr) & ~(page - 1);
-		uintptr_t end = info->dlpi_addr + p->p_vaddr + p->p_memsz;
-
-		if (p->p_type == PT_LOAD && !(p->p_flags & PF_W))
-			(void)madvise((void *)start, end - start, MADV_DONTNEED);
-	}
-	/* The first is the program. */
-	return 1;
-}
-
-/* What the start's deeper calls had of the main thread's stack. */
-static void forget_stack(void)
-{
-	uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
-	/* The page below is for what is called here. */
-	uintptr_t end = ((uintptr_t)__builtin_frame_address(0) & ~(page - 1)) - page;
-
-	/* It goes as far down as it was used; what is not mapped is passed over. */
-	(void)madvise((void *)(end - STACK_MAX), STACK_MAX, MADV_DONTNEED);
-}
-
 void server_forget_start(struct server *s)
 {
 	ub_ctrl_settle(s->ctrl);
-	(void)malloc_trim(0);
-	forget_stack();
-	(void)dl_iterate_phdr(forget_segments, NULL);
+	ub_process_forget();
 }

@@ -21,6 +21,7 @@
 #include "base/fault.h"
 #include "base/parse.h"
 #include "process/process.h"
+#include "process/program.h"
 #include "record/json.h"
 #include "record/store.h"
 #include "server/describe.h"
@@ -121,7 +122,7 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
 	server_init_process(s);
 	server_look_around(s);
-	ub_log_init(&s->log, s->foreground);
+	ub_log_init(&s->log, UB_SERVER_NAME, s->foreground);
 	if (s->recovers) {
 		ret = server_recover(s, err);
 		if (s->mode == UB_LAUNCH_REHEARSE)

@@ -39,6 +39,8 @@ void server_park(struct server *s)
 		ub_log(&s->log, LOG_ERR, "cannot park the device: %s", strerror(-ret));
 		if (is_refusal(ret)) {
 			s->park = false;
+			s->record.parked = false;
+			(void)server_write_record(s, NULL);
 			return;
 		}
 		wait_for(s, RETRY_MS);

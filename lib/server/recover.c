@@ -409,6 +409,7 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = wait_a_moment(s, 0, err);
 	if (ret)
 		return ret;
+	s->record.parked = false;
 	server_name_control(s);
 	note_take_over(s, true);
 	s->recorded = true;

@@ -11,6 +11,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/log.h"
 #include "budget/budget.h"
 #include "device/handover.h"
 #include "device/launch.h"
@@ -18,7 +19,6 @@
 #include "kernel/ctrl.h"
 #include "queue/queue.h"
 #include "server/errand.h"
-#include "server/log.h"
 
 /* Somebody who speaks with it, or has not yet. */
 struct server_client {

@@ -135,6 +135,29 @@ static int check_recovery(struct ub_spec *spec, struct ub_error *err)
 	return 0;
 }
 
+/* Of one in the foreground that is the affair of whoever runs it, whatever its configuration file says. */
+static int check_restart(struct ub_spec *spec, struct ub_error *err)
+{
+	spec->restart = spec->restart && !spec->foreground;
+	if (!spec->restart)
+		return 0;
+	if (spec->bound)
+		return ub_fail_usage(err, "--restart is not for a device that goes with a command");
+	if (spec->stay)
+		return ub_fail_usage(err,
+				     "--restart and --stay exclude each other: the next server "
+				     "would be somewhere else");
+	if (!spec->target->recoverable)
+		return ub_fail_usage(
+			err, "--restart is not for target %s: its data dies with its server",
+			spec->target->name);
+	if (spec->unprivileged)
+		return ub_spec_needs_root(err, "--restart", "");
+	return spec->recovery != UB_RECOVERY_NONE
+		       ? 0
+		       : ub_fail_usage(err, "--restart and --recovery none exclude each other");
+}
+
 static unsigned count_choices(const struct ub_opt *opt)
 {
 	unsigned count = 0;
@@ -223,5 +246,7 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 		r = spec->target->check(spec->target_args, err);
 	if (r == 0)
 		r = check_recovery(spec, err);
+	if (r == 0)
+		r = check_restart(spec, err);
 	return r;
 }

@@ -119,6 +119,8 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "read the type and options from FILE; those that are typed count more" },
 	{ .name = "stay", .type = UB_OPT_FLAG, AT(stay), .elsewhere = 1,
 	  .help = "leave the server in the control group that it is started in" },
+	{ .name = "restart", .type = UB_OPT_FLAG, AT(restart), .elsewhere = 1,
+	  .help = "start a new server when the device's own dies" },
 	{ .name = "strict", .type = UB_OPT_FLAG, AT(strict), .transient = 1,
 	  .help = "fail if the kernel grants a request only in part" },
 	{ .name = "no-wait", .type = UB_OPT_FLAG, AT(no_wait), .transient = 1,

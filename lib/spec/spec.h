@@ -77,6 +77,7 @@ struct ub_spec {
 	char *scheduler; /* the disk's, for I/O, or "keep"; NULL: none */
 	char *config;    /* absolute; the file that this was read from; NULL: it was typed */
 	bool stay;       /* the server, in the control group of who starts it */
+	bool restart;    /* a new server when the device's own dies (device/restart.h) */
 	/* Of one call, not of the device: */
 	bool foreground, adopt; /* no options of the device: those of `add` */
 	bool no_wait, strict;

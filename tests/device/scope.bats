@@ -184,6 +184,25 @@ has_scope()
 	wait_for 10 has_run "${scope##*/}"
 }
 
+@test "what restarts servers outlives the unit, too, and what it starts has a scope; it ends with the machine" {
+	boot
+	unit once "$UBLK" add -t loop -f "$PWD/a.img" --restart
+	within systemctl start once
+	wait_for 20 has_run once
+	supervisor=$(pgrep -f 'ublk supervise$')
+	[[ $(group_of "$supervisor") == /booted/system.slice/ublk-*.scope ]]
+	scope=$(group_of "$supervisor")
+	[ "$(within systemctl show -P Description "${scope##*/}")" = 'Restarts servers of ublk devices' ]
+	kill -KILL "$(servers)"
+	wait_for 30 eval '[[ $(within "$UBLK" list --no-header -o state,restart,restarts) == *live*watched*1* ]]'
+	has_scope
+	[[ $(group_of "$(servers)") != "$scope" ]]
+	write_block /dev/ublkb0
+	within systemctl poweroff 2>/dev/null
+	wait_for 100 is_gone "$booted"
+	wait_for 10 nothing_left
+}
+
 @test "with --stay it ends with the unit" {
 	boot
 	unit once "$UBLK" add -t loop -f "$PWD/a.img" --stay

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The server's log: the journal, a file, or standard error. Written by the main thread alone, and
- * not waited for where that can be helped: a log that can't take a line loses it, since it may lie
- * on the very device that the server serves. A file's write can still block that thread, never the
- * queues.
+ * The log of what serves, or restarts servers: the journal, a file, or standard error. Written by the
+ * main thread alone, and not waited for where that can be helped: a log that can't take a line loses it,
+ * since it may lie on the very device that is served. A file's write can still block that thread, never
+ * the queues.
  */
 #pragma once
 
@@ -16,11 +16,12 @@ struct ub_log {
 	char *path; /* of a file, or NULL; borrowed */
 	char *own;  /* where that is, if it was moved */
 	int fd;
-	char name[32]; /* "ublkb3", once it is known */
+	const char *program; /* its name in each line */
+	char name[32];       /* "ublkb3", once it is known */
 };
 
 /* The journal, or with @foreground standard error. */
-void ub_log_init(struct ub_log *log, bool foreground);
+void ub_log_init(struct ub_log *log, const char *program, bool foreground);
 /* Goes on in a file, which is opened again when it was rotated. If that fails it goes on where it was,
  * and still tries the file when it is opened again. Return: 0 or a negative errno. */
 int ub_log_open(struct ub_log *log, char *path);

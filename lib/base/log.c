@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "server/log.h"
+#include "base/log.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -17,7 +17,6 @@
 #include "base/clean.h"
 #include "base/escape.h"
 
-#define IDENT "ublk-server"
 #define LINE_SIZE 1024
 #define JOURNAL "/dev/log"
 
@@ -40,8 +39,9 @@ static int connect_journal(void)
 	return fd;
 }
 
-void ub_log_init(struct ub_log *log, bool foreground)
+void ub_log_init(struct ub_log *log, const char *program, bool foreground)
 {
+	log->program = program;
 	log->kind = foreground ? UB_LOG_STDERR : UB_LOG_JOURNAL;
 	log->fd = foreground ? STDERR_FILENO : connect_journal();
 }
@@ -139,8 +139,8 @@ void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 	ub_escape(raw, text, sizeof(text));
 	switch (log->kind) {
 	case UB_LOG_JOURNAL:
-		n = snprintf(line, sizeof(line), "<%d>" IDENT "[%d]: %s: %s", LOG_DAEMON | priority,
-			     (int)getpid(), log->name, text);
+		n = snprintf(line, sizeof(line), "<%d>%s[%d]: %s: %s", LOG_DAEMON | priority,
+			     log->program, (int)getpid(), log->name, text);
 		send_journal(log, line, (size_t)n);
 		return;
 	case UB_LOG_FILE:
@@ -151,7 +151,7 @@ void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 		stamp[0] = '\0';
 		break;
 	}
-	n = snprintf(line, sizeof(line), "%s" IDENT "[%d]: %s%s%s\n", stamp, (int)getpid(),
+	n = snprintf(line, sizeof(line), "%s%s[%d]: %s%s%s\n", stamp, log->program, (int)getpid(),
 		     log->name, log->name[0] ? ": " : "", text);
 	/* A pipe that nobody reads and a full disk take no more lines: the device goes on. */
 	if (log->fd >= 0 && poll(&pfd, 1, 0) > 0)
