@@ -100,6 +100,12 @@ static void found_socket(void *arg, uint32_t id, const char *path)
 		tell_stray(arg, "the control socket", path);
 }
 
+static void found_stats(void *arg, uint32_t id, const char *path)
+{
+	if (is_gone(arg, id) && access(path, F_OK) == 0)
+		tell_stray(arg, "the statistics", path);
+}
+
 static void found_entry(void *arg, uint32_t id, const char *path)
 {
 	if (is_gone(arg, id) && access(path, F_OK) == 0)
@@ -142,6 +148,7 @@ void ub_check_leftovers(struct ub_doctor *doctor)
 	const struct ub_survey survey = {
 		.record = found_record,
 		.socket = found_socket,
+		.stats = found_stats,
 		.entry = found_entry,
 		.arg = doctor,
 	};

@@ -1,9 +1,17 @@
 /* SPDX-License-Identifier: MIT */
-/* Deadlines, on the clock that does not jump. */
+/* The clock that does not jump, and deadlines on it. */
 #pragma once
 
 #include <stdint.h>
 #include <time.h>
+
+static inline uint64_t ub_now_ns(void)
+{
+	struct timespec t;
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &t);
+	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
+}
 
 static inline int64_t ub_now_ms(void)
 {

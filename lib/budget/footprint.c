@@ -57,9 +57,8 @@ static bool find_part(const struct mapping *m, const struct ub_record_memory *me
 		      struct ub_footprint_region *region)
 {
 	static const enum ub_region_kind kinds[UB_PART_COUNT] = {
-		[UB_PART_STATE] = UB_REGION_STATE,
-		[UB_PART_BATCH] = UB_REGION_STATE,
-		[UB_PART_STACK] = UB_REGION_STACKS,
+		[UB_PART_STATE] = UB_REGION_STATE,     [UB_PART_STATS] = UB_REGION_STATS,
+		[UB_PART_BATCH] = UB_REGION_STATE,     [UB_PART_STACK] = UB_REGION_STACKS,
 		[UB_PART_BUFFERS] = UB_REGION_BUFFERS,
 	};
 	const struct ub_layout *layout = &memory->layout;

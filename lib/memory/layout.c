@@ -4,10 +4,8 @@
 #include <errno.h>
 
 const char *const ub_part_names[UB_PART_COUNT] = {
-	[UB_PART_STATE] = "state",
-	[UB_PART_BATCH] = "batch",
-	[UB_PART_STACK] = "stack",
-	[UB_PART_BUFFERS] = "buffers",
+	[UB_PART_STATE] = "state", [UB_PART_STATS] = "stats",     [UB_PART_BATCH] = "batch",
+	[UB_PART_STACK] = "stack", [UB_PART_BUFFERS] = "buffers",
 };
 
 int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *facts)
@@ -16,6 +14,7 @@ int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *f
 	const uint64_t sizes[UB_PART_COUNT] = {
 		[UB_PART_STATE] = ub_layout_before_ios(facts->target) +
 				  depth * (UB_IO_STATE_SIZE + UB_POOL_SLOT_SIZE),
+		[UB_PART_STATS] = UB_STATS_SIZE,
 		[UB_PART_BATCH] =
 			facts->batch_element ? UB_BATCH_SIZE + depth * facts->batch_element : 0,
 		[UB_PART_STACK] = UB_STACK_SIZE,

@@ -13,6 +13,7 @@
 
 enum ub_part {
 	UB_PART_STATE,   /* queue, its target's part, I/Os, a cache line each, their pool's slots */
+	UB_PART_STATS,   /* what is counted of them; a file's pages, where there is one */
 	UB_PART_BATCH,   /* tags that come and results that go many at a time */
 	UB_PART_STACK,   /* of the thread that serves it */
 	UB_PART_BUFFERS, /* for I/O data */
@@ -26,6 +27,7 @@ extern const char *const ub_part_names[UB_PART_COUNT];
 #define UB_QUEUE_STATE_SIZE 1024U
 #define UB_IO_STATE_SIZE 64U
 #define UB_POOL_SLOT_SIZE 8U
+#define UB_STATS_SIZE 8192U
 #define UB_BATCH_SIZE 2304U
 #define UB_BATCH_ELEMENT_SIZE 16U /* with the address of a buffer */
 #define UB_BATCH_HEAD_SIZE 8U     /* without */

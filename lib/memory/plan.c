@@ -151,6 +151,10 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		r.pinned = facts->batch_element ? facts->page : 0;
 		r.charged = facts->rings_charged ? r.pinned : 0;
 		break;
+	case UB_REGION_STATS:
+		/* The file has all of it from the beginning. */
+		r.mapped = r.start = r.most = layout->size[UB_PART_STATS];
+		break;
 	case UB_REGION_STACKS:
 		r.mapped = r.most = layout->size[UB_PART_STACK];
 		r.start = STACK_START;

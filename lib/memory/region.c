@@ -6,6 +6,7 @@ const char *const ub_region_names[UB_REGION_COUNT] = {
 	[UB_REGION_RINGS] = "rings",
 	[UB_REGION_TABLE] = "table",
 	[UB_REGION_STATE] = "state",
+	[UB_REGION_STATS] = "stats",
 	[UB_REGION_STACKS] = "stacks",
 	[UB_REGION_BUFFERS] = "buffers",
 	[UB_REGION_TARGET] = "target",

@@ -9,6 +9,7 @@ enum ub_region_kind {
 	UB_REGION_RINGS,       /* io_uring's queues, pages of the kernel's */
 	UB_REGION_TABLE,       /* of the rings: requests registered as buffers, the kernel's */
 	UB_REGION_STATE,       /* queues and I/Os */
+	UB_REGION_STATS,       /* what is counted of them, pages of a file in memory */
 	UB_REGION_STACKS,      /* of the queues' threads */
 	UB_REGION_BUFFERS,     /* for I/O data */
 	UB_REGION_TARGET,      /* what a target keeps in memory */

@@ -54,9 +54,8 @@ static int open_huge(void *base, size_t size)
 static int open_part(struct ub_space *space, unsigned stretch, enum ub_part part)
 {
 	static const char *const names[UB_PART_COUNT] = {
-		[UB_PART_STATE] = "ublk state",
-		[UB_PART_BATCH] = "ublk batch",
-		[UB_PART_STACK] = "ublk stack",
+		[UB_PART_STATE] = "ublk state",     [UB_PART_STATS] = "ublk stats",
+		[UB_PART_BATCH] = "ublk batch",     [UB_PART_STACK] = "ublk stack",
 		[UB_PART_BUFFERS] = "ublk buffers",
 	};
 	size_t size = space->layout.size[part];

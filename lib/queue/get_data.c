@@ -13,6 +13,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "queue/count.h"
 #include "queue/internal.h"
 #include "queue/state.h"
 
@@ -90,6 +91,7 @@ __attribute__((noinline, cold)) static void not_brought(struct ub_queue *q, stru
 	}
 	forget(q, io);
 	ub_io_goes(q, io);
+	ub_count_goes_back(q, io);
 	ub_pooled_put(q, io);
 	fetched(q, io, res);
 }
@@ -135,6 +137,7 @@ __attribute__((noinline, cold)) static void give_up(struct ub_queue *q)
 			continue;
 		forget(q, io);
 		ub_io_goes(q, io);
+		ub_count_goes_back(q, io);
 		ub_pooled_spend(q, io);
 	}
 }
@@ -155,7 +158,7 @@ static void end_without_data(struct ub_queue *q, struct ub_io *io, int error)
 		ub_queue_fail(q, -EPROTO, "a write of %u bytes cannot be ended", io->len);
 		return;
 	}
-	io->refused = error;
+	io->refused = (int16_t)error;
 	ub_pooled_begin(q, io);
 }
 

@@ -5,11 +5,13 @@
 #include <liburing.h>
 #include <pthread.h>
 #include <stdatomic.h>
-#include <time.h>
 
+#include "base/clock.h"
+#include "base/ticks.h"
 #include "memory/desc.h"
 #include "memory/layout.h"
 #include "memory/pool.h"
+#include "stats/stats.h"
 #include "target/io.h"
 #include "queue/queue.h"
 #include "queue/ring.h"
@@ -134,7 +136,11 @@ struct ub_queue {
 	uint16_t commits;       /* completions to come of commits alone: they bring no I/O */
 	uint16_t lone;          /* so many I/Os came alone, one after the other: eager.c */
 	uint64_t poll_ns;       /* to look for completions before sleeping */
-	bool active;            /* an I/O has come since the timer was set */
+	/* What is counted: count.h. */
+	struct ub_stats *stats;
+	struct ub_ticks ticks;
+	uint8_t skipped[UB_STATS_OPS]; /* I/Os since the last one that stands for several */
+	bool active;                   /* an I/O has come since the timer was set */
 	bool has_timer;
 	bool keeps; /* its buffers stay in memory */
 	bool timer_over;
@@ -180,6 +186,7 @@ struct ub_queue {
 _Static_assert(sizeof(struct ub_queue) <= UB_QUEUE_STATE_SIZE,
 	       "memory/layout.h leaves it this room");
 _Static_assert(sizeof(struct ub_io) == UB_IO_STATE_SIZE, "memory/layout.h counts on it");
+_Static_assert(sizeof(struct ub_stats) == UB_STATS_SIZE, "memory/layout.h counts on it");
 
 /* For paths on which io->data is a buffer: buffer.c. */
 int ub_buffer_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
@@ -323,14 +330,6 @@ void ub_brief_timed(struct ub_queue *q);
 
 /* A DATA_PROBE of the I/O's has ended: blocking.c. */
 void ub_blocking_probed(struct ub_queue *q, struct ub_io *io, int res);
-
-static inline uint64_t ub_now_ns(void)
-{
-	struct timespec t;
-
-	(void)clock_gettime(CLOCK_MONOTONIC, &t);
-	return (uint64_t)t.tv_sec * 1000000000U + (uint64_t)t.tv_nsec;
-}
 
 /* The timer after which memory is given back: timer.c. */
 void ub_timer_set(struct ub_queue *q);

@@ -6,6 +6,7 @@
 #include <errno.h>
 
 #include "base/fault.h"
+#include "queue/count.h"
 #include "queue/internal.h"
 #include "queue/state.h"
 
@@ -20,6 +21,7 @@ void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sq
 	if (ub_fault_is_wanted("link-refused"))
 		ub_ring_at(&q->ring, ub_ring_queued(&q->ring) - 1)->off |= 1ULL << 32;
 	ub_io_leaves(q, io);
+	ub_count_leaves(q, io);
 }
 
 /*
@@ -50,6 +52,7 @@ void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
 		return;
 	}
 	ub_io_returns(q, io);
+	ub_count_returns(q, io);
 	io->alone = false;
 	/* The kernel had no memory for the commit, and did not begin with the operation
 	 * (io_submit_fail_init()): that is no error of it. Once more, without a link. */

@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/mman.h>
 
+#include "queue/count.h"
 #include "queue/internal.h"
 #include "queue/state.h"
 
@@ -17,13 +18,15 @@ static char zeroes[UB_ZEROES_MAX] __attribute__((aligned(4096)));
  *
  * One that came alone and is done with its @last operation needs this thread no more when that is
  * linked to its commit: that saves a system call of the two that it takes. Among others it would cost more
- * than a commit together with theirs. A result that is not whole breaks the link.
+ * than a commit together with theirs. A result that is not whole breaks the link. One whose time is taken
+ * has to be seen at its end.
  */
 static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, uint8_t opcode,
 					unsigned file, uint32_t data, uint32_t len, uint64_t offset,
 					bool last)
 {
-	bool link = io->alone && q->path->links && last && !(io->flags & UBLK_IO_F_NEED_REG_BUF);
+	bool link = io->alone && q->path->links && last && !(io->flags & UBLK_IO_F_NEED_REG_BUF) &&
+		    !ub_count_is_timed(io);
 	struct io_uring_sqe *sqe;
 
 	if (link)

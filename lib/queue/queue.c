@@ -78,6 +78,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
 	q->info = *config->info;
 	find_ios(q, &config->space->layout, stretch);
+	q->stats = ub_space_part(config->space, stretch, UB_PART_STATS);
+	q->ticks = *config->ticks;
 	q->poll_ns = config->poll_us * 1000ULL;
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;

@@ -15,6 +15,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/ticks.h"
 #include "kernel/uapi.h"
 #include "memory/space.h"
 #include "target/target.h"
@@ -33,6 +34,7 @@ struct ub_queue_config {
 	uint64_t buffer_cap;
 	uint32_t poll_us;             /* to look for requests before sleeping */
 	bool keep;                    /* give no memory of buffers back */
+	const struct ub_ticks *ticks; /* in UB_STATS_UNIT_NS; copied */
 	const struct ub_space *space; /* borrowed; the queue's stretch in it is zeroes */
 	int event_fd; /* borrowed eventfd: written when the queue ends or has something to tell */
 };

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/fault.h"
+#include "queue/count.h"
 #include "queue/internal.h"
 #include "queue/state.h"
 
@@ -83,6 +84,7 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)
 	io->pending = 0;
 	io->alone = alone;
 	ub_io_arrives(q, io);
+	ub_count_begins(q, io);
 	q->active = true;
 	if (__builtin_expect(!q->has_timer && !q->keeps, 0))
 		ub_timer_set(q);
@@ -96,16 +98,28 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)
 void ub_queue_redo(struct ub_queue *q, struct ub_io *io)
 {
 	ub_io_returns(q, io);
+	ub_count_returns(q, io);
 	io->step = 0;
 	io->done = 0;
 	io->alone = false;
 	q->path->begin(q, io);
 }
 
+/* Apart, so that the other way is one without a call. */
+__attribute__((noinline)) static void commit_slowly(struct ub_queue *q, struct ub_io *io,
+						    int result)
+{
+	ub_count_ends_slowly(q, io, result);
+	q->commands->commit(q, io, result);
+}
+
 void ub_queue_commit(struct ub_queue *q, struct ub_io *io, int result)
 {
 	ub_io_goes(q, io);
-	q->commands->commit(q, io, result);
+	if (__builtin_expect(ub_count_ends(q, io, result), 1))
+		q->commands->commit(q, io, result);
+	else
+		commit_slowly(q, io, result);
 }
 
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res)

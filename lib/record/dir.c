@@ -180,6 +180,12 @@ const char *ub_record_socket_name(uint32_t id, char buf[static UB_RECORD_NAME_SI
 	return buf;
 }
 
+const char *ub_record_stats_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE])
+{
+	(void)snprintf(buf, UB_RECORD_NAME_SIZE, "%u.stats", id);
+	return buf;
+}
+
 char *ub_record_socket_path(uint32_t id)
 {
 	char dir[PATH_MAX], name[UB_RECORD_NAME_SIZE], *path;

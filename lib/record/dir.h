@@ -55,5 +55,8 @@ const char *ub_record_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
 /* "3.sock": where the server of the device is spoken with. */
 const char *ub_record_socket_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
 
-/* Its whole path in the directory of this process. Return: a path to be freed, or NULL. */
+/* "3.stats": where it counts. */
+const char *ub_record_stats_name(uint32_t id, char buf[static UB_RECORD_NAME_SIZE]);
+
+/* The socket's whole path in the directory of this process. Return: a path to be freed, or NULL. */
 char *ub_record_socket_path(uint32_t id);

@@ -231,6 +231,7 @@ int ub_record_file_remove(int dirfd, uint32_t id)
 	if (unlinkat(dirfd, ub_record_name(id, name), 0) != 0 && errno != ENOENT)
 		ret = -errno;
 	(void)unlinkat(dirfd, ub_record_socket_name(id, name), 0);
+	(void)unlinkat(dirfd, ub_record_stats_name(id, name), 0);
 	remove_hidden(dirfd, id);
 	return ret;
 }

@@ -28,8 +28,8 @@ int ub_record_file_write(int dirfd, uint32_t id, const char *text, bool alone);
  * large); or another negative errno; with a message. */
 ssize_t ub_record_file_read(int dirfd, uint32_t id, char **ret_text, struct ub_error *err);
 
-/* Removes it, its spare, the server's socket, and what killed writers left. Return: 0, also when there is none, or a
- * negative errno. */
+/* Removes it, its spare, the server's socket, what that has counted, and what killed writers left. Return: 0,
+ * also when there is none, or a negative errno. */
 int ub_record_file_remove(int dirfd, uint32_t id);
 
 bool ub_record_file_is_there(int dirfd, uint32_t id);

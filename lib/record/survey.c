@@ -68,6 +68,8 @@ static int visit_files(const struct place *place)
 			place->survey->record(place->survey->arg, id, path);
 		else if (is_named(entry->d_name, ub_record_socket_name, &id))
 			place->survey->socket(place->survey->arg, id, path);
+		else if (is_named(entry->d_name, ub_record_stats_name, &id))
+			place->survey->stats(place->survey->arg, id, path);
 	}
 	(void)closedir(dir);
 	return 0;

@@ -12,6 +12,8 @@ struct ub_survey {
 	void (*record)(void *arg, uint32_t id, const char *path);
 	/* A server's socket N.sock. */
 	void (*socket)(void *arg, uint32_t id, const char *path);
+	/* What a server has counted, N.stats. */
+	void (*stats)(void *arg, uint32_t id, const char *path);
 	/* An entry of the index for a device that has no record. */
 	void (*entry)(void *arg, uint32_t id, const char *path);
 	void *arg;

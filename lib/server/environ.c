@@ -167,6 +167,7 @@ static void reset_scheduling(struct server *s)
 void server_init_process(struct server *s)
 {
 	(void)umask(022);
+	ub_ticks_begin(&s->ticks);
 	(void)prctl(PR_SET_NAME, "ublk-server");
 	(void)personality(PER_LINUX);
 	if (!s->foreground) {

@@ -83,6 +83,14 @@ static bool try_stop(struct server *s)
 	return false;
 }
 
+/* Those beside the record that are told from others' by the number alone. */
+static void remove_files(const struct server *s)
+{
+	server_remove_control(s);
+	if (s->counts)
+		server_remove_stats(s);
+}
+
 /*
  * Removes the device and its record. While this process still has the char device open, the number
  * is not given to another one, so that what is asked is what is deleted; DEL_DEV would wait for
@@ -94,7 +102,7 @@ static void remove_device(struct server *s)
 	uint32_t del = UBLK_U_CMD_DEL_DEV_ASYNC;
 	int ret;
 
-	server_remove_control(s);
+	remove_files(s);
 	if (s->info->flags & UBLK_F_UNPRIVILEGED_DEV) {
 		server_free_queues(s);
 		del = UBLK_U_CMD_DEL_DEV;
@@ -126,7 +134,7 @@ static int ended_by_driver(struct server *s)
 	if (dead && !users_own)
 		remove_device(s);
 	else if (dead)
-		server_remove_control(s);
+		remove_files(s);
 	server_free_queues(s);
 	if (dead && users_own)
 		(void)ub_record_remove(s->record.id, s->record.token);

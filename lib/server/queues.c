@@ -17,6 +17,7 @@
 #include "device/device.h"
 #include "device/same.h"
 #include "kernel/sysfs.h"
+#include "stats/stats.h"
 #include "server/server.h"
 
 /* What the fetches have at the least: in a recovery there is no way back from them. */
@@ -139,6 +140,7 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 		.keep = s->record.spec.mlock || s->record.spec.huge_pages,
 		.buffer_cap = ub_budget_buffers(&s->record.spec, s->info),
 		.space = &s->space,
+		.ticks = &s->ticks,
 		.event_fd = s->event_fd,
 	};
 	size_t size = CPU_ALLOC_SIZE(UB_CPUS_MAX);
@@ -190,6 +192,7 @@ int server_make_queues(struct server *s, struct ub_error *err)
 	if (!ret)
 		ret = ub_space_init(&s->space, &plan.layout, err);
 	s->has_nodes = ub_sysfs_has_nodes();
+	ub_ticks_settle(&s->ticks, UB_STATS_UNIT_NS);
 	for (unsigned i = 0; !ret && i < ub_layout_stretches(&plan.layout); i++)
 		ret = make_queue(s, i, cpus, err);
 	for (unsigned kind = 0; kind < UB_REGION_COUNT; kind++)

@@ -414,6 +414,7 @@ int server_recover(struct server *s, struct ub_error *err)
 	note_take_over(s, true);
 	s->recorded = true;
 	server_open_control(s);
+	server_open_stats(s);
 	/* An interruption has to wait from here on until the device is live: Linux 6.12 keeps the
 	 * device for the process that has mapped it until all is fetched (ublk_ch_mmap()). */
 	s->irreversible = true;

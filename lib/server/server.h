@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/ticks.h"
 #include "budget/budget.h"
 #include "device/handover.h"
 #include "device/launch.h"
@@ -51,7 +52,8 @@ struct server {
 	struct ub_space space;
 	struct ub_queue **queues;
 	unsigned nr_queues; /* one for each thread: a queue may have several */
-	bool has_nodes;     /* the machine: more than one, of NUMA */
+	struct ub_ticks ticks;
+	bool has_nodes; /* the machine: more than one, of NUMA */
 	int char_fd;
 	int signal_fd;
 	int event_fd; /* written by the queues */
@@ -74,6 +76,7 @@ struct server {
 	/* What has been done, and has to be undone in reverse. */
 	bool added;
 	bool recorded;
+	bool counts; /* in a file of its own */
 	bool fetching;
 	bool live;
 	bool park; /* it is to be left to another server */
@@ -143,6 +146,13 @@ int server_poll_control(const struct server_control *control,
 			struct pollfd fds[static SERVER_CONTROL_FDS]);
 /* What has come by them. Never waits. */
 void server_take_control(struct server *s, const struct pollfd fds[static SERVER_CONTROL_FDS]);
+
+/* stats.c: what the queues count. */
+/* Has them count in a file beside the record, which is this device's by now: a new one, or what a server
+ * before has left. Without one it serves all the same: that is noted. Before the first fetch. */
+void server_open_stats(struct server *s);
+/* As server_remove_control(). */
+void server_remove_stats(const struct server *s);
 
 /* park.c: the device is left to another server, without an error of its requests. */
 /* Returns when the queues have ended, or it was refused. */

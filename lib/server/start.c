@@ -382,6 +382,7 @@ int server_add(struct server *s, struct ub_error *err)
 		return ret;
 	s->recorded = true;
 	server_open_control(s);
+	server_open_stats(s);
 	ub_record_release_name(spec->name, &s->name_lock);
 	ret = server_fetch(s, err);
 	return ret ? ret : start_device(s, err);

@@ -39,8 +39,10 @@ struct ub_io {
 		/* A batch's element that the kernel reads later: tag, slot and result. */
 		uint64_t element;
 		struct {
-			int32_t refused; /* negative errno: it is to be ended so, with its data */
+			uint32_t began;  /* of its time: count.h */
+			int16_t refused; /* negative errno: it is to be ended so, with its data */
 			bool asked;      /* its data is asked for: get_data.c */
+			uint8_t timed;
 		};
 	};
 } __attribute__((aligned(64)));

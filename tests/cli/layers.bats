@@ -51,8 +51,12 @@ only()
 	only memory 'memory/|base/|kernel/uapi\.h'
 }
 
-@test "queue knows base, kernel layouts, memory and targets" {
-	only queue 'queue/|base/|kernel/(uapi|workers)\.h|memory/|target/(target|io)\.h'
+@test "what is counted knows nobody" {
+	only stats 'stats/'
+}
+
+@test "queue knows base, kernel layouts, memory, targets and what is counted" {
+	only queue 'queue/|base/|kernel/(uapi|workers)\.h|memory/|stats/stats\.h|target/(target|io)\.h'
 }
 
 @test "targets know neither queues nor devices: they see an I/O through one small header" {
@@ -76,7 +80,7 @@ only()
 }
 
 @test "a device from outside knows neither server nor queue" {
-	only device 'device/|spec/|record/|budget/|process/|base/|kernel/|memory/|target/'
+	only device 'device/|spec/|record/|budget/|process/|base/|kernel/|memory/|stats/|target/'
 }
 
 # symbols DIR...: what the object files there define and want. A build may have files of sources that

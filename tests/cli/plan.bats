@@ -14,8 +14,8 @@ planned()
 @test "the plan lists every region, and the totals are their sums" {
 	without_driver ub add -t mem --size 1M -d 64 --max-io 128K --dry-run --json
 	exits 0
-	[ "$(planned '[.regions[] | [.name, .queue, .mapped]] | .[0:6]')" = \
-		'[["descriptors",0,4096],["rings",null,8192],["rings",0,8192],["state",0,8192],["stacks",0,131072],["buffers",0,8388608]]' ]
+	[ "$(planned '[.regions[] | [.name, .queue, .mapped]] | .[0:7]')" = \
+		'[["descriptors",0,4096],["rings",null,8192],["rings",0,8192],["state",0,8192],["stats",0,8192],["stacks",0,131072],["buffers",0,8388608]]' ]
 	[ "$(planned '[.regions[] | select(.name == "target") | .mapped]')" = '[1048576]' ]
 	for key in mapped start most locked pinned charged; do
 		[ "$(planned ".total.$key")" = "$(planned "[.regions[].$key] | add")" ]

@@ -362,6 +362,7 @@ mend()
 	ublk add -n 5 -t null
 	cp /run/ublk/5.json /run/ublk/7.json
 	: >/run/ublk/8.sock
+	: >/run/ublk/8.stats
 	mkdir -p /run/ublk/.index/name-lost
 	: >/run/ublk/.index/name-lost/9
 	run -0 ublk doctor --json
@@ -372,11 +373,13 @@ mend()
 	finds leftovers note 'ublkb4: it could not be recovered' 'ublk del 4'
 	finds leftovers note 'the record of a device that is no more: /run/ublk/7.json' 'rm /run/ublk/7.json'
 	finds leftovers note 'the control socket of a device that is no more' 'rm /run/ublk/8.sock'
+	finds leftovers note 'the statistics of a device that is no more' 'rm /run/ublk/8.stats'
 	finds leftovers note 'an entry of the index of a device that is no more' 'rm /run/ublk/.index/name-lost/9'
-	[ "$(jq '[.checks[] | select(.name == "leftovers")] | length' doctor.json)" -eq 5 ]
+	[ "$(jq '[.checks[] | select(.name == "leftovers")] | length' doctor.json)" -eq 6 ]
 	mend ublkb3
 	mend 7.json
 	mend 8.sock
+	mend 8.stats
 	mend name-lost
 	lose_record 4
 	ublk doctor --json >doctor.json

@@ -96,12 +96,12 @@ agrees()
 		$memory.locked,
 		[region("target"; "mapped", "resident")],
 		[region("buffers"; "mapped", "queue")],
-		[region("state", "stacks", "descriptors"; "mapped")]' show.json
+		[region("state", "stats", "stacks", "descriptors"; "mapped")]' show.json
 	[ "${lines[0]}" = '[true,true,true,true]' ]
 	[ "${lines[1]}" = 0 ]
 	[ "${lines[2]}" = '[[16777216],[3145728]]' ]
 	[ "${lines[3]}" = '[[16777216,16777216],[0,1]]' ]
-	[ "${lines[4]}" = '[[8192,8192],[131072,131072],[8192]]' ]
+	[ "${lines[4]}" = '[[8192,8192],[8192,8192],[131072,131072],[8192]]' ]
 	ublk del "$dev"
 }
 

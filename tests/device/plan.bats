@@ -29,7 +29,7 @@ DIFFERENCES='
 			["plan", $key, ($planned | sums($key)),
 			($device.plan | map(select(.most > 0 or .mapped > 0)) | sums($key))] |
 			select(.[2] != .[3])),
-		(("descriptors", "rings", "state", "stacks", "buffers", "target", "program") as $name |
+		(("descriptors", "rings", "state", "stats", "stacks", "buffers", "target", "program") as $name |
 			[$name, ($planned | of($name; "start")), ($live | of($name; "resident")),
 			($planned | of($name; "most"))] |
 			select((.[0] != "program" and .[1] > .[2]) or .[2] > .[3])),

@@ -110,7 +110,7 @@ verify_on_all()
 		ublk add "${args[@]}" --dry-run --json >plan.json
 		dev=$(ublk add "${args[@]}")
 		ublk show --json "$dev" >device.json
-		for kind in descriptors rings state stacks buffers; do
+		for kind in descriptors rings state stats stacks buffers; do
 			planned=$(jq "[.regions[] | select(.name == \"$kind\") | .mapped] | add" plan.json)
 			found=$(jq "[.devices[0].regions[] | select(.name == \"$kind\") | .mapped] | add" device.json)
 			[ "$planned" = "$found" ] || { echo "$shape $kind: $planned, $found"; return 1; }

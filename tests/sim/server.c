@@ -118,6 +118,7 @@ static void make_queue(struct server *s, unsigned n)
 		.max_io_buf_bytes = c->max_io,
 		.flags = flags_of(c),
 	};
+	static const struct ub_ticks ticks = {.scale = 1U << (UB_TICKS_FRACTION + 1)};
 	const struct ub_queue_config config = {
 		.stretch = n,
 		.info = &info,
@@ -127,6 +128,7 @@ static void make_queue(struct server *s, unsigned n)
 		.poll_us = c->poll_us,
 		.keep = c->keep,
 		.space = &s->space,
+		.ticks = &ticks,
 		.event_fd = -1,
 	};
 	struct task *t = &s->tasks[n];
@@ -281,6 +283,14 @@ void server_check(const struct server *s)
 			object("queue %u ends with %u I/Os left", i, q->busy);
 		if (q->linked)
 			object("queue %u ends with %u I/Os linked", i, q->linked);
+		for (unsigned kind = 0; kind < UB_STATS_OPS; kind++) {
+			const struct ub_stats_op *op = ub_stats_op(q->stats, kind);
+
+			if (op->begun != op->ended)
+				object("queue %u has counted %llu I/Os of %llu", i,
+				       (unsigned long long)op->ended,
+				       (unsigned long long)op->begun);
+		}
 		if (q->pool.base && q->pool.free != q->pool.count)
 			object("queue %u ends with %u buffers of %u", i, q->pool.free,
 			       q->pool.count);

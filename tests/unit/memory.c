@@ -98,7 +98,8 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	(void)state;
 	assert_int_equal(ub_layout_make(&layout, &facts), 0);
 	assert_int_equal(layout.size[UB_PART_STATE], 12288); /* 1024 + 128 * 64 */
-	assert_int_equal(layout.size[UB_PART_BATCH], 8192);  /* 2304 + 128 * 16 */
+	assert_int_equal(layout.size[UB_PART_STATS], UB_STATS_SIZE);
+	assert_int_equal(layout.size[UB_PART_BATCH], 8192); /* 2304 + 128 * 16 */
 	assert_int_equal(layout.size[UB_PART_STACK], UB_STACK_SIZE);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 6 * 4096);
 	for (unsigned part = 0; part < UB_PART_COUNT; part++) {
@@ -115,7 +116,7 @@ static void parts_are_whole_pages_with_one_between(void **state)
 	assert_int_equal(make_layout(&layout, 1, 1, 0, 4096, 4096), 0);
 	assert_int_equal(layout.size[UB_PART_BATCH], 0);
 	assert_int_equal(layout.size[UB_PART_BUFFERS], 0);
-	assert_int_equal(layout.stride, 4096 + 4096 + 4096 + UB_STACK_SIZE);
+	assert_int_equal(layout.stride, 3 * 4096 + 4096 + UB_STATS_SIZE + UB_STACK_SIZE);
 }
 
 static void a_stretch_is_for_several_queues_or_a_part_of_one(void **state)

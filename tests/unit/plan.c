@@ -46,7 +46,7 @@ static void regions_are_there_for_each_queue_and_sum_up(void **state)
 
 	(void)state;
 	assert_int_equal(ub_plan_make(&plan, &facts), 0);
-	assert_int_equal(plan.count, 2 * 5 + 2); /* and the control ring, and the program */
+	assert_int_equal(plan.count, 2 * 6 + 2); /* and the control ring, and the program */
 	assert_int_equal(ub_plan_of(&plan, UB_REGION_DESCRIPTORS).mapped, 2 * 4096);
 	assert_int_equal(ub_plan_of(&plan, UB_REGION_DESCRIPTORS).most, 0);
 	assert_int_equal(ub_plan_of(&plan, UB_REGION_RINGS).mapped, 2 * (16 << 10) + (8 << 10));
@@ -108,8 +108,8 @@ static void locked_memory_is_touched_and_charged_guards_and_all(void **state)
 	ub_plan_done(&plan);
 	locked.lock_charged = true;
 	assert_int_equal(ub_plan_make(&plan, &locked), 0);
-	/* All that is mapped, and seven pages between the parts of two queues. */
-	assert_int_equal(plan.total.charged, plan.total.mapped + 7 * 4096);
+	/* All that is mapped, and nine pages between the parts of two queues. */
+	assert_int_equal(plan.total.charged, plan.total.mapped + 9 * 4096);
 	ub_plan_done(&plan);
 }
 

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+#include "queue/count.h"
+
+static unsigned kind_of(const struct ub_io *io)
+{
+	return io->op < UB_STATS_OPS ? io->op : UB_STATS_UNKNOWN;
+}
+
+static struct ub_stats_op *op_of(const struct ub_queue *q, const struct ub_io *io)
+{
+	return ub_stats_op(q->stats, kind_of(io));
+}
+
+void ub_count_begins_slowly(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_stats_op *op = op_of(q, io);
+
+	ub_stats_add(&op->begun, 1);
+	io->timed = q->ticks.counter                     ? UB_COUNT_TIMED
+		    : ub_count_skips(q, op, kind_of(io)) ? UB_COUNT_UNTIMED
+							 : UB_COUNT_SAMPLE;
+	if (ub_count_is_timed(io))
+		io->began = ub_ticks_now(&q->ticks);
+}
+
+void ub_count_ends_slowly(struct ub_queue *q, const struct ub_io *io, int result)
+{
+	unsigned kind = kind_of(io), bucket;
+	struct ub_stats_op *op = ub_stats_op(q->stats, kind);
+	uint64_t units, weight = 1;
+
+	ub_count_result(op, io, result);
+	if (!ub_count_is_timed(io))
+		return;
+	if (io->timed == UB_COUNT_SAMPLE) {
+		weight += q->skipped[kind];
+		q->skipped[kind] = 0;
+	}
+	units = ub_ticks_units(&q->ticks, io->began, ub_ticks_now(&q->ticks));
+	bucket = ub_stats_bucket(units);
+	if (kind <= UB_STATS_WRITE)
+		ub_stats_add(&q->stats->rw[kind].times[bucket], weight);
+	else
+		ub_stats_add_small(&q->stats->other_times[bucket], weight);
+	ub_count_longest(op, units);
+}
+
+void ub_count_returns(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_stats_op *op = op_of(q, io);
+
+	ub_stats_add(&op->ended, -UINT64_C(1));
+	ub_stats_add(&op->bytes, -(uint64_t)io->len);
+	io->timed = UB_COUNT_UNTIMED;
+}
+
+void ub_count_goes_back(struct ub_queue *q, const struct ub_io *io)
+{
+	ub_stats_add(&op_of(q, io)->begun, -UINT64_C(1));
+}

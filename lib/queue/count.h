@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What is counted of each I/O (stats/stats.h), and its time: from the completion that brings it to its
+ * commit. Where the clock is the processor's counter, that is every one's, but for those whose commit the
+ * kernel carries out (link.c): nobody sees their end. Of these, and where the clock costs more, one of many
+ * is timed, and counts for those that came before it and were not.
+ *
+ * What is here is the way of most I/Os, without a call; count.c has the others'.
+ */
+#pragma once
+
+#include "queue/internal.h"
+
+/* Is an I/O's time taken, and does it stand for several? */
+enum { UB_COUNT_UNTIMED, UB_COUNT_TIMED, UB_COUNT_SAMPLE };
+
+static inline bool ub_count_is_timed(const struct ub_io *io)
+{
+	return io->timed != UB_COUNT_UNTIMED;
+}
+
+void ub_count_begins_slowly(struct ub_queue *q, struct ub_io *io);
+void ub_count_ends_slowly(struct ub_queue *q, const struct ub_io *io, int result);
+
+/* Of so many one is timed where not all are: few, since it is not linked for that. Of each kind the first
+ * one is timed in any case. */
+#define UB_COUNT_EVERY 128U
+static inline bool ub_count_skips(struct ub_queue *q, const struct ub_stats_op *op, unsigned kind)
+{
+	if (q->skipped[kind] == UB_COUNT_EVERY - 1 || !op->most)
+		return false;
+	q->skipped[kind]++;
+	return true;
+}
+
+/* It has come. */
+static inline void ub_count_begins(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_stats_op *op;
+
+	if (__builtin_expect(!q->ticks.counter || io->op > UB_STATS_WRITE, 0)) {
+		ub_count_begins_slowly(q, io);
+		return;
+	}
+	op = &q->stats->rw[io->op].op;
+	ub_stats_add(&op->begun, 1);
+	io->timed = UB_COUNT_TIMED;
+	if (io->alone && q->path->links) {
+		io->timed = UB_COUNT_SAMPLE;
+		if (__builtin_expect(ub_count_skips(q, op, io->op), 1)) {
+			io->timed = UB_COUNT_UNTIMED;
+			return;
+		}
+	}
+	io->began = ub_ticks_counter();
+}
+
+static inline void ub_count_result(struct ub_stats_op *op, const struct ub_io *io, int result)
+{
+	ub_stats_add(&op->ended, 1);
+	if (__builtin_expect(result < 0, 0))
+		ub_stats_add(&op->errors, 1);
+	else
+		ub_stats_add(&op->bytes, io->len);
+}
+
+static inline void ub_count_longest(struct ub_stats_op *op, uint64_t units)
+{
+	if (__builtin_expect(units > op->most, 0))
+		ub_stats_set(&op->most, units);
+}
+
+/* Its commit is given to the kernel. Return: false: not counted yet, but for ub_count_ends_slowly(). */
+static inline bool ub_count_ends(struct ub_queue *q, const struct ub_io *io, int result)
+{
+	struct ub_stats_rw *rw;
+	uint64_t units;
+
+	if (__builtin_expect(io->timed != UB_COUNT_TIMED || io->op > UB_STATS_WRITE, 0))
+		return false;
+	rw = &q->stats->rw[io->op];
+	ub_count_result(&rw->op, io, result);
+	units = ub_ticks_units(&q->ticks, io->began, ub_ticks_counter());
+	ub_stats_add(&rw->times[ub_stats_bucket(units)], 1);
+	ub_count_longest(&rw->op, units);
+	return true;
+}
+
+/* The kernel is to end it, and tells only if it could not. */
+static inline void ub_count_leaves(struct ub_queue *q, const struct ub_io *io)
+{
+	ub_count_result(&q->stats->rw[io->op].op, io, 0);
+}
+
+/* It was counted as done, and is not. */
+void ub_count_returns(struct ub_queue *q, struct ub_io *io);
+/* The kernel has taken it back: it will come again. */
+void ub_count_goes_back(struct ub_queue *q, const struct ub_io *io);
