@@ -114,6 +114,9 @@ static void put_value(FILE *file, const struct ub_field *field, const void *obje
 	case UB_FIELD_SIZE:
 		(void)fputs(ub_format_size(value->number, buf, sizeof(buf)), file);
 		break;
+	case UB_FIELD_TIME:
+		(void)fputs(ub_format_time(value->number, buf, sizeof(buf)), file);
+		break;
 	case UB_FIELD_BOOL:
 		(void)fputs(value->number ? "yes" : "no", file);
 		break;

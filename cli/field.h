@@ -16,6 +16,7 @@
 enum ub_field_type {
 	UB_FIELD_NUMBER,
 	UB_FIELD_SIZE, /* bytes: for people in K, M, ...; in JSON as they are */
+	UB_FIELD_TIME, /* nanoseconds: for people in ns, us, ms, s; in JSON as they are */
 	UB_FIELD_STRING,
 	UB_FIELD_STATE, /* a string of ours that tells a state */
 	UB_FIELD_BOOL,

@@ -226,6 +226,7 @@ static json_object *new_value(struct ub_doc *doc, const struct ub_field *field, 
 	switch (field->type) {
 	case UB_FIELD_NUMBER:
 	case UB_FIELD_SIZE:
+	case UB_FIELD_TIME:
 		return json_object_new_uint64(value->number);
 	case UB_FIELD_STRING:
 	case UB_FIELD_STATE:

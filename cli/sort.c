@@ -50,7 +50,7 @@ bool ub_sort_measured(const struct ub_sort *sort)
 static bool is_number(const struct ub_field *field)
 {
 	return field->type == UB_FIELD_NUMBER || field->type == UB_FIELD_SIZE ||
-	       field->type == UB_FIELD_BOOL;
+	       field->type == UB_FIELD_TIME || field->type == UB_FIELD_BOOL;
 }
 
 /* As it stands in the table: of flags and lists there is no other text. */

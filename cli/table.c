@@ -110,7 +110,8 @@ static void print_row(FILE *file, const struct ub_columns *columns, char *const 
 	for (size_t i = 0; i < columns->count; i++) {
 		const struct ub_field *field = columns->fields[i];
 		size_t space = widths[i] - ub_text_width(texts[i]);
-		bool right = field->type == UB_FIELD_NUMBER || field->type == UB_FIELD_SIZE;
+		bool right = field->type == UB_FIELD_NUMBER || field->type == UB_FIELD_SIZE ||
+			     field->type == UB_FIELD_TIME;
 		bool last = i + 1 == columns->count;
 
 		if (right)

@@ -142,6 +142,26 @@ const char *ub_format_size(uint64_t bytes, char *buf, size_t size)
 	return buf;
 }
 
+const char *ub_format_time(uint64_t ns, char *buf, size_t size)
+{
+	static const char *const names[] = {"ns", "us", "ms", "s"};
+	uint64_t unit = 1, whole;
+	unsigned i = 0;
+
+	for (; i < 3 && ns / unit >= 1000; i++)
+		unit *= 1000;
+	whole = ns / unit;
+	if (i && whole < 10)
+		(void)snprintf(buf, size, "%llu.%02llu%s", (unsigned long long)whole,
+			       (unsigned long long)(ns % unit * 100 / unit), names[i]);
+	else if (i && whole < 100)
+		(void)snprintf(buf, size, "%llu.%llu%s", (unsigned long long)whole,
+			       (unsigned long long)(ns % unit * 10 / unit), names[i]);
+	else
+		(void)snprintf(buf, size, "%llu%s", (unsigned long long)whole, names[i]);
+	return buf;
+}
+
 static bool is_octal(char c)
 {
 	return c >= '0' && c <= '7';

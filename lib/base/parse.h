@@ -21,6 +21,9 @@ int ub_parse_size(const char *text, uint64_t *ret_bytes);
 /* "512K", "1.5G", "10G", "513": the shortest text that is right to one decimal. */
 const char *ub_format_size(uint64_t bytes, char *buf, size_t size);
 
+/* Nanoseconds with a unit and three digits, cut: "480ns", "12.3us", "1.50ms", "75s". */
+const char *ub_format_time(uint64_t ns, char *buf, size_t size);
+
 /*
  * A list of CPUs, "0-3,8": in the order of the list, each once.
  * @room: elements of @ret_cpus

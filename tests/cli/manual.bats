@@ -216,7 +216,7 @@ prose()
 	# What is asked of a device is explained with its options.
 	jq -r '.. | objects | select(has("properties")) | .properties | keys[]' "$TOP"/doc/schema/*.json | sort -u \
 		>"$BATS_TEST_TMPDIR/keys"
-	grep -oE 'fB[a-z_]+\\f' "$MANUAL/ublk-json.7" | sed -E 's/^fB(.*)\\f/\1/' | sort -u >"$BATS_TEST_TMPDIR/named"
+	grep -oE 'fB[a-z_0-9]+\\f' "$MANUAL/ublk-json.7" | sed -E 's/^fB(.*)\\f/\1/' | sort -u >"$BATS_TEST_TMPDIR/named"
 	jq -r '."$defs".asked.properties | keys[]' "$TOP/doc/schema/devices-1.json" >"$BATS_TEST_TMPDIR/asked"
 	diff <(grep -vxF -f "$BATS_TEST_TMPDIR/asked" "$BATS_TEST_TMPDIR/keys") \
 		<(grep -vxF -f "$BATS_TEST_TMPDIR/asked" "$BATS_TEST_TMPDIR/named" | grep -vxE 'true|false|null|auto|ublk')

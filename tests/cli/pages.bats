@@ -94,11 +94,9 @@ first()
 }
 
 @test "what the README says is to come is not there" {
-	for verb in stat top; do
-		ub "$verb"
-		exits 2
-		says 'unknown command'
-	done
+	ub top
+	exits 2
+	says 'unknown command'
 }
 
 # page LINE...: types such a page.

@@ -24,6 +24,8 @@ validate()
 	validate <<<"$out"
 	without_driver ub memory --json
 	validate <<<"$out"
+	without_driver ub stat --json
+	validate <<<"$out"
 	ub add -t null --dry-run --json
 	validate <<<"$out"
 	ub apply --folder "$BATS_TEST_TMPDIR" --json

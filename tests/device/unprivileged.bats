@@ -101,10 +101,14 @@ user_image()
 	[ "$(jq -r '.devices[0] | .managed, .data_path, .recovery' show.json | xargs)" = 'true copy none' ]
 	[ "$(jq '.devices[0].memory.resident > 0' show.json)" = true ]
 	user_ublk list | grep -q live
+	[ "$(stat -c '%a %u' "/run/user/$USER_ID/ublk/0.stats")" = "600 $USER_ID" ]
+	[ "$(user_ublk stat --json "$dev" | jq -c '.devices[0] | [.source, .write.ios > 0, .write.errors]')" = \
+		'["server",true,0]' ]
 	[ -e "/run/user/$USER_ID/ublk/0.json" ]
 	user_ublk del "$dev"
 	nothing_left
 	[ ! -e "/run/user/$USER_ID/ublk/0.json" ]
+	[ ! -e "/run/user/$USER_ID/ublk/0.stats" ]
 	blkid -p "$root/$USER_ID/a.img" | grep -q ext4
 }
 
