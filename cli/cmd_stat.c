@@ -208,23 +208,30 @@ static int print_table(struct watch *w, const struct ub_stat *stats, size_t nr)
 /* What has come since @before; NULL: since each was added. */
 static int print(struct watch *w, const struct readings *now, const struct readings *before)
 {
-	uint64_t ms = before ? (uint64_t)(now->at_ms - before->at_ms) : 0;
+	/* 0 would be: since it was added. */
+	uint64_t ms =
+		before ? (uint64_t)(now->at_ms - before->at_ms) + !(now->at_ms - before->at_ms) : 0;
 	_cleanup_free_ struct ub_dev_stats *told = calloc(now->count + 1, sizeof(*told));
 	_cleanup_free_ struct ub_stat *stats = calloc(now->count + 1, sizeof(*stats));
 	int ret = told && stats ? 0 : -ENOMEM;
+	size_t count = 0;
 
 	for (size_t i = 0; !ret && i < now->count; i++) {
 		const struct reading *r = &now->list[i];
 		const struct reading *old = before ? find(before, &r->dev) : NULL;
 
-		ret = ub_dev_stats_since(&r->stats, old ? &old->stats : NULL, &told[i]);
-		stats[i] = describe(&r->dev, &told[i], ms);
+		ret = ub_dev_stats_since(&r->stats, old ? &old->stats : NULL, &told[count]);
+		if (!ret)
+			stats[count] = describe(&r->dev, &told[count], ms);
+		count += !ret;
+		/* Another one counts now: what came in between nobody knows. */
+		ret = ret == -ESTALE ? 0 : ret;
 	}
-	for (size_t i = 0; !ret && w->call->out.json && i < now->count; i++)
+	for (size_t i = 0; !ret && w->call->out.json && i < count; i++)
 		ub_doc_add(w->call->out.doc, ub_stat_fields, &stats[i]);
 	if (!ret && !w->call->out.json)
-		ret = print_table(w, stats, now->count);
-	for (size_t i = 0; told && i < now->count; i++)
+		ret = print_table(w, stats, count);
+	for (size_t i = 0; i < count; i++)
 		ub_dev_stats_done(&told[i]);
 	return ret;
 }
@@ -242,14 +249,14 @@ static int wait_until(struct watch *w, int64_t deadline_ms)
 		{.fd = fileno(w->call->out.file)},
 	};
 
-	while (ub_left_ms(deadline_ms) > 0) {
+	do {
 		if (poll(fds, UB_ARRAY_SIZE(fds), ub_left_ms(deadline_ms)) < 0 && errno != EINTR)
 			return -errno;
 		if (fds[0].revents)
 			return 0;
 		if (fds[1].revents)
 			return -EPIPE;
-	}
+	} while (ub_left_ms(deadline_ms) > 0);
 	return 1;
 }
 
@@ -281,7 +288,9 @@ static int watch(struct watch *w, struct ub_error *err)
 	if (ret || !w->before.count)
 		return ret;
 	for (uint32_t i = 0; !args->count || i < args->count; i++) {
-		next += (int64_t)args->interval * 1000;
+		/* What was missed, since this process was stopped, is not made up for. */
+		next = (next < w->before.at_ms ? w->before.at_ms : next) +
+		       (int64_t)args->interval * 1000;
 		ret = wait_until(w, next);
 		if (ret < 0)
 			return ub_fail(err, UB_STAGE_OUTPUT, ret,
@@ -312,6 +321,7 @@ static enum ub_exit tell(struct ub_call *call, const struct ub_columns *columns)
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 	struct watch w = {.call = call, .columns = *columns, .interrupt.fd = -1};
+	enum ub_exit status = UB_EXIT_DONE;
 	struct ub_error err = {0};
 	int ret = ub_ctrl_open(&ctrl, &err);
 
@@ -320,9 +330,9 @@ static enum ub_exit tell(struct ub_call *call, const struct ub_columns *columns)
 		ret = args->interval ? watch(&w, &err) : print_once(&w, &err);
 	forget(&w.before);
 	if (ret)
-		(void)ub_call_fail(call, &err);
+		status = ub_call_fail(call, &err);
 	ub_interrupt_close(&w.interrupt);
-	return ret ? UB_EXIT_FAILED : UB_EXIT_DONE;
+	return status;
 }
 
 /* Takes what is known of a device that was named. */
@@ -341,13 +351,16 @@ static enum ub_exit tell_named(struct ub_call *call, const struct ub_columns *co
 	static const struct ub_device_job job = {.run = keep};
 	struct stat_args *args = call->args;
 	enum ub_exit found, told = UB_EXIT_DONE;
+	struct ub_error err = {0};
 
 	args->named = calloc(call->nr_operands + 1, sizeof(*args->named));
-	if (!args->named)
-		return UB_EXIT_FAILED;
+	if (!args->named) {
+		(void)ub_fail(&err, UB_STAGE_OUTPUT, -ENOMEM, "cannot read the devices");
+		return ub_call_fail(call, &err);
+	}
 	found = ub_devices_run(call, &args->devices, &job);
 	/* Of no device there is nothing to be told. */
-	if (args->nr_named || call->out.json)
+	if (args->nr_named)
 		told = tell(call, columns);
 	ub_dev_list_free(args->named, args->nr_named);
 	return found ? found : told;

@@ -145,7 +145,10 @@ GETTER(op_longest)
 
 GETTER(times_count)
 {
-	ub_value_number(value, ub_times_total(object));
+	const struct ub_times *times = object;
+
+	if (!times->unknown)
+		ub_value_number(value, ub_times_total(times));
 }
 
 GETTER(p50)

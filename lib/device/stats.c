@@ -171,33 +171,67 @@ static void set_op(struct ub_stats_op *op, uint64_t ended, uint64_t sectors)
 }
 
 /* Linux's Documentation/block/stat.rst. */
+#define DISK_NUMBERS 17
+enum {
+	DISK_READS = 0,
+	DISK_READ_SECTORS = 2,
+	DISK_WRITES = 4,
+	DISK_WRITTEN_SECTORS = 6,
+	DISK_IN_FLIGHT = 8,
+	DISK_DISCARDS = 11,
+	DISK_DISCARDED_SECTORS = 13,
+	DISK_FLUSHES = 15,
+};
+
+/* What a kernel does not have is 0. */
+static int read_numbers(uint32_t id, uint64_t ret_numbers[static DISK_NUMBERS])
+{
+	char line[256], *at = line;
+	int ret = ub_sysfs_line(line, sizeof(line), "/sys/block/ublkb%u/stat", id);
+
+	for (unsigned i = 0; i < DISK_NUMBERS && ret >= 0; i++)
+		ret_numbers[i] = strtoull(at, &at, 10);
+	return ret < 0 ? ret : 0;
+}
+
 static int read_disk(uint32_t id, struct ub_dev_stats *ret_stats)
 {
 	struct ub_dev_stats stats = {0};
 	struct ub_stats_op *op = stats.all.op;
-	uint64_t v[17] = {0};
-	char line[256], *at = line;
-	int ret = ub_sysfs_line(line, sizeof(line), "/sys/block/ublkb%u/stat", id);
+	uint64_t v[DISK_NUMBERS];
+	int ret = read_numbers(id, v);
 
-	if (ret < 0)
+	if (ret)
 		return ret;
-	for (unsigned i = 0; i < UB_ARRAY_SIZE(v); i++)
-		v[i] = strtoull(at, &at, 10);
 	for (unsigned i = 0; i < UB_STATS_OPS; i++)
 		op[i] = none;
-	set_op(&op[UB_STATS_READ], v[0], v[2]);
-	set_op(&op[UB_STATS_WRITE], v[4], v[6]);
-	set_op(&op[UB_STATS_DISCARD], v[11], v[13]);
-	set_op(&op[UB_STATS_FLUSH], v[15], 0);
-	stats.all.in_flight = v[8];
+	for (unsigned i = 0; i < UB_TIMES_COUNT; i++)
+		stats.all.times[i].unknown = true;
+	set_op(&op[UB_STATS_READ], v[DISK_READS], v[DISK_READ_SECTORS]);
+	set_op(&op[UB_STATS_WRITE], v[DISK_WRITES], v[DISK_WRITTEN_SECTORS]);
+	set_op(&op[UB_STATS_DISCARD], v[DISK_DISCARDS], v[DISK_DISCARDED_SECTORS]);
+	set_op(&op[UB_STATS_FLUSH], v[DISK_FLUSHES], 0);
+	stats.all.in_flight = v[DISK_IN_FLIGHT];
 	*ret_stats = stats;
 	return 0;
 }
 
+/* Those that the server has given to the kernel, to be ended there, count as ended with it: in a disk that
+ * hangs they are not. */
+static void add_in_kernel(uint32_t id, struct ub_dev_sum *sum)
+{
+	uint64_t v[DISK_NUMBERS];
+
+	if (read_numbers(id, v) == 0 && v[DISK_IN_FLIGHT] > sum->in_flight)
+		sum->in_flight = v[DISK_IN_FLIGHT];
+}
+
 int ub_dev_stats_read(const struct ub_dev *dev, struct ub_dev_stats *ret_stats)
 {
-	if (dev->managed && read_counted(dev, ret_stats) == 0)
+	if (dev->managed && read_counted(dev, ret_stats) == 0) {
+		add_in_kernel(dev->id, &ret_stats->all);
 		return 0;
+	}
 	return read_disk(dev->id, ret_stats);
 }
 
@@ -231,16 +265,18 @@ static void subtract(struct ub_dev_sum *sum, const struct ub_dev_sum *before)
 int ub_dev_stats_since(const struct ub_dev_stats *stats, const struct ub_dev_stats *before,
 		       struct ub_dev_stats *ret_stats)
 {
-	struct ub_dev_part *parts = calloc(stats->count + 1, sizeof(*parts));
+	struct ub_dev_part *parts;
 
+	if (before && stats->by_server != before->by_server)
+		return -ESTALE;
+	parts = calloc(stats->count + 1, sizeof(*parts));
 	if (!parts)
 		return -ENOMEM;
 	*ret_stats = *stats;
 	ret_stats->parts = parts;
 	if (stats->count)
 		memcpy(parts, stats->parts, stats->count * sizeof(*parts));
-	if (!before || stats->by_server != before->by_server || stats->since != before->since ||
-	    stats->count != before->count)
+	if (!before || stats->since != before->since || stats->count != before->count)
 		return 0;
 	subtract(&ret_stats->all, &before->all);
 	for (size_t i = 0; i < stats->count; i++)

@@ -44,7 +44,8 @@ int ub_dev_stats_read_file(int dirfd, uint32_t id, uint64_t token, struct ub_dev
 
 /*
  * What came since @before, another reading of the same device; what was begun anew meanwhile, or if it is NULL,
- * counts whole. Return: 0 with @ret_stats to be freed, or -ENOMEM.
+ * counts whole. Return: 0 with @ret_stats to be freed, -ESTALE (it was counted by somebody else), or
+ * -ENOMEM.
  */
 int ub_dev_stats_since(const struct ub_dev_stats *stats, const struct ub_dev_stats *before,
 		       struct ub_dev_stats *ret_stats);

@@ -84,6 +84,9 @@ static int make_new(int dirfd, const struct ub_stats_head *head)
 	if (fd < 0)
 		return -errno;
 	ret = fill(fd, head);
+	/* Whoever may read the record, whatever the umask is. */
+	if (!ret && fchmod(fd, 0644) != 0)
+		ret = -errno;
 	if (!ret && renameat(dirfd, temp, dirfd, ub_record_stats_name(head->id, name)) != 0)
 		ret = -errno;
 	if (ret)

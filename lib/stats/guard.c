@@ -8,6 +8,7 @@
 
 /* A signal's handler has no other way to know. */
 static struct ub_guard guarded;
+static struct sigaction before;
 static atomic_bool replaced;
 
 int ub_guard_replace(char *piece, size_t size)
@@ -34,13 +35,16 @@ static char *find(const char *addr)
 static void on_bus(int sig, siginfo_t *info, void *context)
 {
 	int saved = errno;
-	char *piece = find(info->si_addr);
+	/* One that somebody has sent has no address. */
+	char *piece = info->si_code > 0 ? find(info->si_addr) : NULL;
 
 	(void)context;
 	/* What is not ours comes once more, and ends the process. */
-	if (!piece || ub_guard_replace(piece, guarded.size) != 0)
+	if (!piece || ub_guard_replace(piece, guarded.size) != 0) {
 		(void)signal(sig, SIG_DFL);
-	else
+		if (info->si_code <= 0)
+			(void)raise(sig);
+	} else
 		atomic_store(&replaced, true);
 	errno = saved;
 }
@@ -51,12 +55,12 @@ void ub_guard_begin(const struct ub_guard *guard)
 
 	guarded = *guard;
 	atomic_store(&replaced, false);
-	(void)sigaction(SIGBUS, &action, NULL);
+	(void)sigaction(SIGBUS, &action, &before);
 }
 
 bool ub_guard_end(void)
 {
-	(void)signal(SIGBUS, SIG_DFL);
+	(void)sigaction(SIGBUS, &before, NULL);
 	guarded = (struct ub_guard){0};
 	return atomic_load(&replaced);
 }

@@ -6,6 +6,7 @@
 #include "stats/stats.h"
 
 struct ub_times {
+	bool unknown; /* nobody takes them */
 	uint64_t count[UB_STATS_BUCKETS];
 };
 

@@ -189,6 +189,25 @@ is_under_way()
 	[[ $(ublk stat --no-header -o INFLIGHT "$1" | tr -d ' ') == "$2" ]]
 }
 
+# bats test_tags=newest
+@test "what the kernel ends by itself is under way until it has, though its server counts it before" {
+	only_on_kernel 6.16 'zero-copy'
+	disk=$(make_ram_disk 32)
+	dmsetup create slow --table "0 65536 linear $disk 0"
+	at_end dmsetup remove --force slow
+	dev=$(ublk add -t loop -f /dev/mapper/slow --no-partition-scan --data-path zero-copy)
+	direct if="$dev" of=/dev/null count=2 iflag=direct
+	dmsetup suspend --nolockfs slow
+	at_end dmsetup resume slow
+	direct if="$dev" of=/dev/null count=1 iflag=direct skip=100 &
+	reader=$!
+	wait_for 20 is_under_way "$dev" 1
+	dmsetup resume slow
+	wait "$reader"
+	wait_for 20 is_under_way "$dev" 0
+	ublk del "$dev"
+}
+
 @test "a server that is stopped is read all the same" {
 	dev=$(ublk add -t null)
 	direct if="$dev" of=/dev/null count=4 iflag=direct
@@ -206,7 +225,7 @@ is_under_way()
 	make_image a.img 16M
 	dev=$(ublk add -n 0 -t loop -f a.img -q 2)
 	server=$(server_of "$dev")
-	[ "$(stat -c '%a %u %s' /run/ublk/0.stats)" = '600 0 20480' ]
+	[ "$(stat -c '%a %u %s' /run/ublk/0.stats)" = '644 0 20480' ]
 	truncate -s 0 /run/ublk/0.stats
 	fio_verify "$dev"
 	truncate -s 20480 /run/ublk/0.stats
@@ -233,7 +252,7 @@ is_under_way()
 	[ ! -e /run/ublk/0.stats ]
 	fio_verify "$dev"
 	read_stat "$dev"
-	[ "$(told '[.source, .write.ios > 0, .write_times.ios]')" = '["kernel",true,0]' ]
+	[ "$(told '[.source, .write.ios > 0, .write_times.ios]')" = '["kernel",true,null]' ]
 	ublk show 0 | grep -q 'nobody can read what it counts'
 	ublk del "$dev"
 	# Where it would be written back to a disk there is none.
@@ -308,6 +327,23 @@ has_lines()
 adds_up_to()
 {
 	[ "$(jq -s '[.[].read.ios] | add' lines)" = "$1" ]
+}
+
+@test "a reader that was stopped makes up for nothing, and can be ended" {
+	dev=$(ublk add -n 0 -t null)
+	"$UBLK" stat 0 --interval 1 --json=lines >lines &
+	stat=$!
+	wait_for 20 has_lines 1
+	kill -STOP "$stat"
+	before=$(wc -l <lines)
+	sleep 6
+	kill -CONT "$stat"
+	wait_for 20 has_lines $((before + 1))
+	kill -TERM "$stat"
+	wait_for 20 is_gone "$stat"
+	[ "$(wc -l <lines)" -le $((before + 4)) ]
+	[ "$(jq -s 'map(.interval_ms >= 1) | all' lines)" = true ]
+	ublk del 0
 }
 
 @test "threads and queues have lines of their own, which add up" {
