@@ -203,9 +203,10 @@ static void reap(struct supervisor *s)
 				ub_charge_ended(&s->charges[i], status, &s->log);
 }
 
+/* Before the first news there may be those of a process that was killed. */
 static bool is_told(const struct supervisor *s)
 {
-	if (s->told_count != s->count)
+	if (!s->told || s->told_count != s->count)
 		return false;
 	for (size_t i = 0; i < s->count; i++) {
 		const struct ub_restart_news *told = &s->told[i];

@@ -7,8 +7,8 @@
 #include <sys/types.h>
 
 /*
- * Runs argv[0], looked for in PATH if it has no slash, without input and with nothing of the caller's
- * environment, and kills it when @timeout_ms are over.
+ * Runs argv[0], a path, without input and with nothing of the caller's environment, and kills it when
+ * @timeout_ms are over.
  * @ret_text: what it wrote, on standard output and error, up to 4 KiB; to be freed. NULL if it was
  * not run.
  * Return: its exit status; -ENOENT: there is no such program; -EINTR: a signal ended it; -ETIMEDOUT;

@@ -321,7 +321,10 @@ dies()
 	wait_for 20 is_state 0 live
 	[ "$(restart_of 0)" = 'no 0' ]
 	no_supervisor
+	# What one that was killed has left goes.
+	echo '{}' >/run/ublk/restart.json
 	run -0 --separate-stderr ublk supervise
+	[ ! -e /run/ublk/restart.json ]
 	ublk del 0
 	wait
 }
