@@ -6,6 +6,7 @@
 #include "base/clean.h"
 #include "device/same.h"
 #include "device/served_by.h"
+#include "device/steady.h"
 #include "device/unused.h"
 #include "process/process.h"
 
@@ -33,8 +34,7 @@ static int call_stop(const void *arg)
 	if (ret)
 		return ret;
 	if (call->force)
-		return ub_same_command(ctrl, &call->info, UBLK_U_CMD_STOP_DEV, 0,
-				       UB_CTRL_NO_TIMEOUT);
+		return ub_steady_stop(ctrl, &call->info, UBLK_U_CMD_STOP_DEV);
 	ret = ub_unused_stop(ctrl, &call->info, call->server, ub_del_ask_for_users, &call->wait,
 			     &kind);
 	return ret == -EBUSY ? 1 + (int)kind : ret;

@@ -20,6 +20,7 @@
 #include "device/links.h"
 #include "device/restart.h"
 #include "device/same.h"
+#include "device/steady.h"
 #include "device/spawn.h"
 #include "process/inherit.h"
 #include "process/process.h"
@@ -141,7 +142,7 @@ static int call_remove(const void *arg)
 
 	if (ret)
 		return ret;
-	(void)ub_same_command(ctrl, info, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+	(void)ub_steady_stop(ctrl, info, UBLK_U_CMD_STOP_DEV);
 	return ub_same_command(ctrl, info, UBLK_U_CMD_DEL_DEV, 0, UB_CTRL_NO_TIMEOUT);
 }
 

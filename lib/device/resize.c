@@ -16,6 +16,7 @@
 #include "device/claim.h"
 #include "device/control.h"
 #include "device/same.h"
+#include "device/steady.h"
 #include "device/unused.h"
 #include "kernel/sysfs.h"
 #include "record/store.h"
@@ -286,6 +287,7 @@ static int begin(const struct run *r)
 /* Return: 0 or a negative errno. -ETIMEDOUT: the driver may come to it later. */
 static int tell_driver(const struct run *r)
 {
+	int hold = ub_steady_hold(r->dev->id);
 	uint64_t sectors;
 	int ret = ub_fault("resize");
 
@@ -295,6 +297,7 @@ static int tell_driver(const struct run *r)
 	if (!ret)
 		ret = ub_same_command(r->ctrl, &r->dev->info, UBLK_U_CMD_UPDATE_SIZE, r->new >> 9,
 				      r->resize->timeout_ms);
+	ub_steady_let_go(r->dev->id, &hold);
 	if (!ret && ub_sysfs_u64(&sectors, "/sys/block/ublkb%u/size", r->dev->id) == 0 &&
 	    sectors != r->new >> 9)
 		ret = -EIO;

@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "device/claim.h"
-#include "device/same.h"
+#include "device/steady.h"
 #include "kernel/node.h"
 
 /* How often to look again. The last close of a node comes with an event, just before it is closed;
@@ -73,11 +73,11 @@ struct attempt {
 static int try_stop(const struct attempt *a, struct ub_unused_seen *ret_seen)
 {
 	_cleanup_close_ int claim = -1;
-	int ret = ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_TRY_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+	int ret = ub_steady_stop(a->ctrl, a->dev, UBLK_U_CMD_TRY_STOP_DEV);
 
 	/* Also of a device that is not started. */
 	if (ret == -ENODEV)
-		return ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+		return ub_steady_stop(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV);
 	if (ret != -EBUSY)
 		return ret;
 	/* The tests have its user go between the two. */
@@ -106,7 +106,7 @@ static int claim_and_stop(const struct attempt *a, struct ub_unused_seen *ret_se
 		ret_seen->kind = claim == -EBUSY ? UB_USER_CLAIM : UB_USER_UNSEEN;
 	if ((claim < 0 && claim != -ENXIO) || ret_seen->used || ret_seen->hidden)
 		return -EBUSY;
-	return ub_same_command(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV, 0, UB_CTRL_NO_TIMEOUT);
+	return ub_steady_stop(a->ctrl, a->dev, UBLK_U_CMD_STOP_DEV);
 }
 
 static int64_t later(int64_t a, int64_t b)

@@ -16,12 +16,15 @@
 #include "spec/data_path.h"
 #include "device/device.h"
 #include "device/same.h"
+#include "device/steady.h"
 #include "kernel/sysfs.h"
 #include "stats/stats.h"
 #include "server/server.h"
 
 /* What the fetches have at the least: in a recovery there is no way back from them. */
 #define FETCH_MS 5000
+/* How often to ask whether whoever stops it is through with that. */
+#define STEADY_RETRY_MS 10
 
 static void note_once(struct ub_notes *notes, const char *text)
 {
@@ -292,6 +295,16 @@ int server_fetch(struct server *s, struct ub_error *err)
 		return ub_fail(err, UB_STAGE_START, ret, "cannot fetch requests of ublkb%u",
 			       s->record.id);
 	return 0;
+}
+
+int server_hold_steady(struct server *s)
+{
+	int64_t until = ub_now_ms() + UB_STEADY_MS;
+	int hold;
+
+	while ((hold = ub_steady_try(s->record.id)) == -EAGAIN && ub_left_ms(until) > 0)
+		server_wait(s, STEADY_RETRY_MS);
+	return hold;
 }
 
 void server_join_queues(struct server *s)

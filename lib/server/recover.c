@@ -17,6 +17,7 @@
 #include "base/fault.h"
 #include "device/namespace.h"
 #include "device/same.h"
+#include "device/steady.h"
 #include "kernel/sysfs.h"
 #include "process/process.h"
 #include "record/store.h"
@@ -377,7 +378,7 @@ static void take_size(struct server *s)
 
 int server_recover(struct server *s, struct ub_error *err)
 {
-	int ret = 0;
+	int ret = 0, hold;
 
 	/* END_USER_RECOVERY would be refused, after the fetches: too late. */
 	if (ub_namespace_is_in_the_way())
@@ -421,11 +422,15 @@ int server_recover(struct server *s, struct ub_error *err)
 	ret = server_map_queues(s, err);
 	if (ret)
 		return ret;
+	hold = server_hold_steady(s);
 	ret = server_fetch(s, err);
-	if (ret)
+	if (ret) {
+		ub_steady_let_go(s->record.id, &hold);
 		return ret;
+	}
 	note_take_over(s, false);
 	ret = end_recovery(s, err);
+	ub_steady_let_go(s->record.id, &hold);
 	if (!ret)
 		take_size(s);
 	server_let_program_go(s);

@@ -202,6 +202,9 @@ int server_map_queues(struct server *s, struct ub_error *err);
 /* Fetches every tag of every queue. Return: 0 when the driver has them all, the error of a queue,
  * or -ETIMEDOUT. */
 int server_fetch(struct server *s, struct ub_error *err);
+/* For as long as the driver must not stop the device; whoever stops it goes first. Return: for
+ * ub_steady_let_go() */
+int server_hold_steady(struct server *s);
 /* Waits until every queue has ended. */
 void server_join_queues(struct server *s);
 void server_free_queues(struct server *s);

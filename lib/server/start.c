@@ -16,6 +16,7 @@
 #include "device/device.h"
 #include "device/namespace.h"
 #include "device/quota.h"
+#include "device/steady.h"
 #include "device/udev.h"
 #include "server/server.h"
 
@@ -343,7 +344,7 @@ int server_add(struct server *s, struct ub_error *err)
 		.no_lock = spec->no_lock,
 		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 	};
-	int ret = server_open_target(s, &req, err);
+	int ret = server_open_target(s, &req, err), hold;
 
 	if (!ret)
 		ret = server_leave_namespace(s, err);
@@ -384,6 +385,8 @@ int server_add(struct server *s, struct ub_error *err)
 	server_open_control(s);
 	server_open_stats(s);
 	ub_record_release_name(spec->name, &s->name_lock);
+	hold = server_hold_steady(s);
 	ret = server_fetch(s, err);
+	ub_steady_let_go(s->record.id, &hold);
 	return ret ? ret : start_device(s, err);
 }

@@ -92,6 +92,7 @@ has_given_back()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "killed servers' requests are served whole by the next ones" {
 	make_image a.img 32M
 	for path in "${PATHS[@]}"; do

@@ -152,6 +152,7 @@ thaw()
 	done
 }
 
+# bats test_tags=long
 @test "a killed server's flushes and discards are done by the next one" {
 	add_on_ext4
 	fio --name=load --filename="$dev" --rw=randtrimwrite --bs=4k --size=8M --fsync=1 \

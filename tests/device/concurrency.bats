@@ -69,6 +69,7 @@ one_wins()
 	ublk del --all
 }
 
+# bats test_tags=long
 @test "add and del of other devices work under load, time and again" {
 	busy=$(ublk add -t null)
 	fio --name=load --filename="$busy" --rw=randrw --bs=4k --direct=1 --ioengine=libaio \

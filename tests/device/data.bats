@@ -96,6 +96,7 @@ verify_sizes()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "four queues and four writers: every block arrives at its place" {
 	fs_on "$(make_ram_disk 128)" ext4 fs
 	make_image fs/a.img 64M

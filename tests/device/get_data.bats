@@ -19,6 +19,7 @@ has_no_buffers_in_memory()
 	[ "$(buffers_of "$1" resident)" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "loop and mem keep every block, and idle buffers go back" {
 	make_image a.img 64M
 	for target in '-t loop -f a.img' '-t mem --size 64M'; do

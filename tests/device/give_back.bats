@@ -85,6 +85,7 @@ read_from_stalled_disks()
 	ublk del --all
 }
 
+# bats test_tags=long
 @test "a request that the backing is slow to answer keeps its buffer, on every path" {
 	read_from_stalled_disks
 	for at in "${!tried[@]}"; do

@@ -80,6 +80,7 @@ make_hanging_disk()
 	wait_for 30 nothing_left
 }
 
+# bats test_tags=long
 @test "an add in the foreground whose backing hangs tells it in time, and ends when that answers" {
 	make_hanging_disk
 	"$UBLK" add -t loop -f "$slow" --direct on --timeout 2 --foreground >out.log 2>&1 3>&- &

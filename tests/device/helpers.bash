@@ -42,7 +42,7 @@ device_setup()
 	export TSAN_OPTIONS=log_path=$PWD/sanitizer
 	[[ -e /dev/ublk-control ]] || modprobe ublk_drv
 	# As on any machine whose system disk has it.
-	modprobe mq-deadline
+	[[ -e /sys/module/mq_deadline ]] || modprobe mq-deadline
 	nothing_left || { what_is_left; return 1; }
 	klog_marker="test $BATS_TEST_NUMBER of ${BATS_TEST_FILENAME##*/}: $BATS_TEST_DESCRIPTION"
 	printf '%s\n' "$klog_marker" >/dev/kmsg
@@ -53,8 +53,8 @@ device_setup()
 device_teardown()
 {
 	local result=0 i again=()
-	# Of a deadline, or of whatever else ended the test with devices still there.
-	[[ -n ${BATS_TEST_COMPLETED-} ]] || nothing_left || keep_evidence 'the test failed'
+	# Also where no device is to be seen: a number may be taken all the same.
+	[[ -n ${BATS_TEST_COMPLETED-} ]] || keep_evidence 'the test failed'
 	end_jobs
 	# Out of the way of umount.
 	cd /
@@ -158,6 +158,7 @@ check_klog()
 
 check_sanitizer()
 {
+	compgen -G "$BATS_TEST_TMPDIR/sanitizer.*" >/dev/null || return 0
 	# A server opens its file of reports at the start.
 	[[ -n $(find "$BATS_TEST_TMPDIR" -maxdepth 1 -name 'sanitizer.*' -size +0) ]] || return 0
 	cat "$BATS_TEST_TMPDIR"/sanitizer.*

@@ -60,6 +60,7 @@ paths()
 	! kernel_at_least 7.0 || echo '-t loop -f a.img --data-path copy --batch on'
 }
 
+# bats test_tags=long
 @test "each queue's state, stack and buffers are on its CPUs' node, on every path" {
 	[ "$(cat /sys/devices/system/node/online)" = 0-1 ]
 	make_image a.img 16M

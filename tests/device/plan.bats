@@ -118,6 +118,7 @@ charged_as_planned()
 	ublk del 0
 }
 
+# bats test_tags=long
 @test "the kernel charges what was planned, to the page, on every path" {
 	make_image a.img 1M
 	charged_as_planned -t null

@@ -40,6 +40,7 @@ keeps_every_request()
 	rm a.img
 }
 
+# bats test_tags=long
 @test "under a load no request fails, with one queue and two" {
 	needs_quiesce
 	keeps_every_request 2

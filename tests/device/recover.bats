@@ -142,7 +142,7 @@ load backings
 	ublk del "$dev"
 }
 
-# bats test_tags=newest
+# bats test_tags=long
 @test "recover waits until the dead server's last write is over: a slow disk itself" {
 	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --recovery requeue)
@@ -157,6 +157,7 @@ load backings
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "recover waits for a server that was killed, as long as one of its threads does not end" {
 	make_slow_disk 16
 	dev=$(ublk add -t loop -f "$slow" --direct off --recovery requeue)

@@ -204,6 +204,7 @@ remove_group()
 	ublk del 0
 }
 
+# bats test_tags=long
 @test "what is under way is served to its end, however often the size changes, by two queues" {
 	make_image a.img 64M
 	dev=$(ublk add -t loop -f a.img -q 2)

@@ -224,6 +224,7 @@ has_scope()
 	within "$UBLK" del --force 0
 }
 
+# bats test_tags=long
 @test "a server outlives the service that has started it, and that is ended with all that it has" {
 	boot
 	printf '[Unit]\nDefaultDependencies=no\n[Service]\nKillSignal=SIGKILL\nExecStart=%s\n' \

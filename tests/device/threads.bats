@@ -101,6 +101,7 @@ verify_on_all()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "plan and device agree, threads and all" {
 	make_image a.img 16M
 	for shape in copy/2/6 zero-copy/2/6 copy/4/1 user-copy/4/3 zero-copy/3/2; do
@@ -240,6 +241,7 @@ switch_cpu()
 	nothing_left
 }
 
+# bats test_tags=long
 @test "a thread that looks for requests before it sleeps serves, sleeps, and ends" {
 	make_image a.img 32M
 	for path in copy user-copy; do

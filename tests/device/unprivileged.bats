@@ -101,7 +101,7 @@ user_image()
 	[ "$(jq -r '.devices[0] | .managed, .data_path, .recovery' show.json | xargs)" = 'true copy none' ]
 	[ "$(jq '.devices[0].memory.resident > 0' show.json)" = true ]
 	user_ublk list | grep -q live
-	[ "$(stat -c '%a %u' "/run/user/$USER_ID/ublk/0.stats")" = "600 $USER_ID" ]
+	[ "$(stat -c '%a %u' "/run/user/$USER_ID/ublk/0.stats")" = "644 $USER_ID" ]
 	[ "$(user_ublk stat --json "$dev" | jq -c '.devices[0] | [.source, .write.ios > 0, .write.errors]')" = \
 		'["server",true,0]' ]
 	[ -e "/run/user/$USER_ID/ublk/0.json" ]

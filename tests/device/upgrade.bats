@@ -273,6 +273,7 @@ no_servers()
 	[[ -z $(servers) ]]
 }
 
+# bats test_tags=long
 @test "what is under way is waited for, by the new server itself when nobody else does" {
 	needs_quiesce
 	make_slow_disk 64

@@ -21,6 +21,7 @@ has_no_buffers_in_memory()
 	[ "$(buffers_of "$1" resident)" -eq 0 ]
 }
 
+# bats test_tags=long
 @test "loop keeps every block, with buffers for what is under way alone" {
 	make_image a.img 64M
 	dev=$(ublk add -t loop -f a.img -q 4 --data-path user-copy)

@@ -125,6 +125,7 @@ one_by_one()
 	fio_verify "$1" --iodepth=1 --bsrange=512-64k --size=4M "${@:2}"
 }
 
+# bats test_tags=long
 @test "a request that comes alone is moved whole" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 128)" ext4 e
@@ -216,6 +217,7 @@ one_by_one()
 	done
 }
 
+# bats test_tags=long
 @test "a server that is killed while lone requests are under way is replaced without an error" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 64)" ext4 e

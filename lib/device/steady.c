@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: MIT */
+#include "device/steady.h"
+
+#include <errno.h>
+
+#include "base/retry.h"
+#include "device/same.h"
+#include "record/store.h"
+
+int ub_steady_try(uint32_t id)
+{
+	return ub_record_claim(UB_CLAIM_STEADY, id, NULL);
+}
+
+int ub_steady_hold(uint32_t id)
+{
+	struct ub_retry retry;
+	int hold;
+
+	ub_retry_init(&retry, UB_STEADY_MS);
+	do
+		hold = ub_steady_try(id);
+	while (hold == -EAGAIN && ub_retry_wait(&retry));
+	return hold;
+}
+
+void ub_steady_let_go(uint32_t id, int *hold)
+{
+	ub_record_release(UB_CLAIM_STEADY, id, hold);
+}
+
+int ub_steady_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev, uint32_t op)
+{
+	int hold = ub_steady_hold(dev->dev_id);
+	int ret = ub_same_command(ctrl, dev, op, 0, UB_CTRL_NO_TIMEOUT);
+
+	ub_steady_let_go(dev->dev_id, &hold);
+	return ret;
+}
