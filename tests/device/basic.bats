@@ -177,7 +177,7 @@ has_contract_keys()
 	ublk add --json -t loop -f a.img --name json | tee add.json | has_contract_keys
 	ublk list --json | tee list.json | has_contract_keys
 	ublk show --json 0 | tee show.json | has_contract_keys
-	[ "$(jq -S '.devices[0] | del(.memory)' add.json)" = "$(jq -S '.devices[0] | del(.memory)' list.json)" ]
+	[ "$(jq '.devices[0] | del(.memory)' add.json)" = "$(jq '.devices[0] | del(.memory)' list.json)" ]
 	jq -e '.devices[0] | (.target | .type == "loop" and .file == $f and .offset == 0
 			and (.direct | type == "boolean"))
 		and .size == 16777216 and .name == "json"
