@@ -2,15 +2,17 @@
 /* ublk stat: what all devices of the machine, or some, have done since they were added, or do. */
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "commands.h"
-#include "devices.h"
 #include "interrupt.h"
-#include "stat_fields.h"
+#include "prometheus.h"
+#include "stat_read.h"
 #include "table.h"
+#include "textfile.h"
 
 static const char usual_columns[] =
 	"ID,NAME,READS,WRITES,READ,WRITTEN,ERRORS,INFLIGHT,R50,R99,W50,W99";
@@ -20,20 +22,18 @@ static const char queue_columns[] =
 #define INTERVAL_MAX 86400
 
 struct stat_args {
-	struct ub_device_args devices;
+	struct ub_stat_args source;
 	char *columns;
 	uint32_t interval, count;
-	bool queues, no_header;
-	/* Those that were named, as far as they are there. */
-	struct ub_dev *named;
-	size_t nr_named;
+	bool queues, no_header, prometheus;
+	char *textfile;
 };
 
 #define AT(field) .offset = offsetof(struct stat_args, field)
 
 /* clang-format off */
 static const struct ub_opt options[] = {
-	UB_OPT_DEVICE_ID(struct stat_args),
+	UB_OPT_DEVICE_ID(struct ub_stat_args),
 	{ .name = "columns", .letter = 'o', .type = UB_OPT_STRING, AT(columns), .metavar = "COL,...",
 	  .conflicts = "json", .completer = "column",
 	  .help = "columns to print; with + before them: besides the usual ones" },
@@ -44,130 +44,30 @@ static const struct ub_opt options[] = {
 	  .help = "again and again what is done in so many seconds, by the second" },
 	{ .name = "count", .letter = 'c', .type = UB_OPT_U32, AT(count), .metavar = "N", .min = 1,
 	  .help = "of --interval: so often, and no more" },
+	{ .name = "prometheus", .type = UB_OPT_FLAG, AT(prometheus),
+	  .conflicts = "json columns queues interval no-header",
+	  .help = "print totals as Prometheus reads them" },
+	{ .name = "textfile", .type = UB_OPT_STRING, AT(textfile), .metavar = "DIR",
+	  .completer = "dir", .conflicts = "prometheus json columns queues interval no-header",
+	  .help = "the same, into DIR/ublk.prom, for its node exporter" },
 	{ .name = "no-header", .type = UB_OPT_FLAG, AT(no_header), .conflicts = "json",
 	  .help = "print no heads of columns" },
 	UB_OPT_END,
 };
 /* clang-format on */
 
-/* One device, as it was read. */
-struct reading {
-	struct ub_dev dev;
-	struct ub_dev_stats stats;
-};
-
-struct readings {
-	struct reading *list;
-	size_t count;
-	int64_t at_ms;
-};
-
 struct watch {
 	struct ub_call *call;
 	struct ub_ctrl *ctrl;
 	struct ub_columns columns;
 	struct ub_interrupt interrupt;
-	struct readings before;
+	struct ub_readings before;
 	bool printed;
 };
 
-static void forget(struct readings *readings)
+static int fail_print(int code, struct ub_error *err)
 {
-	for (size_t i = 0; i < readings->count; i++) {
-		ub_dev_stats_done(&readings->list[i].stats);
-		ub_dev_done(&readings->list[i].dev);
-	}
-	free(readings->list);
-	*readings = (struct readings){0};
-}
-
-/* Takes what is known of the device. Of one without a disk nobody counts anything. */
-static void add_reading(struct readings *readings, struct ub_dev *dev)
-{
-	struct reading *r = &readings->list[readings->count];
-
-	r->dev = *dev;
-	*dev = (struct ub_dev){0};
-	if (ub_dev_stats_read(&r->dev, &r->stats) == 0)
-		readings->count++;
-	else
-		ub_dev_done(&r->dev);
-}
-
-static int read_all(struct watch *w, struct readings *now, struct ub_error *err)
-{
-	struct ub_dev *devs = NULL;
-	size_t count = 0;
-	int ret = ub_dev_list(w->ctrl, &devs, &count, err);
-
-	if (ret < 0)
-		return ret;
-	now->list = calloc(count + 1, sizeof(*now->list));
-	for (size_t i = 0; now->list && i < count; i++)
-		add_reading(now, &devs[i]);
-	ub_dev_list_free(devs, count);
-	return now->list ? 0 : ub_fail(err, UB_STAGE_OUTPUT, -ENOMEM, "cannot read the devices");
-}
-
-/* The number may be another device's by now. */
-static int read_named(struct watch *w, struct readings *now, struct ub_error *err)
-{
-	const struct stat_args *args = w->call->args;
-
-	now->list = calloc(args->nr_named + 1, sizeof(*now->list));
-	if (!now->list)
-		return ub_fail(err, UB_STAGE_OUTPUT, -ENOMEM, "cannot read the devices");
-	for (size_t i = 0; i < args->nr_named; i++) {
-		const struct ub_dev *named = &args->named[i];
-		struct ub_dev dev;
-
-		if (ub_dev_get(w->ctrl, named->id, &dev, NULL) != 0)
-			continue;
-		if (dev.info.ublksrv_flags == named->info.ublksrv_flags)
-			add_reading(now, &dev);
-		ub_dev_done(&dev);
-	}
-	return 0;
-}
-
-static int read_stats(struct watch *w, struct readings *ret_now, struct ub_error *err)
-{
-	struct stat_args *args = w->call->args;
-	struct readings now = {0};
-	int ret = args->named ? read_named(w, &now, err) : read_all(w, &now, err);
-
-	now.at_ms = ub_now_ms();
-	if (ret)
-		forget(&now);
-	else
-		*ret_now = now;
-	return ret;
-}
-
-static const struct reading *find(const struct readings *readings, const struct ub_dev *dev)
-{
-	for (size_t i = 0; i < readings->count; i++)
-		if (readings->list[i].dev.id == dev->id &&
-		    readings->list[i].dev.info.ublksrv_flags == dev->info.ublksrv_flags)
-			return &readings->list[i];
-	return NULL;
-}
-
-static struct ub_stat describe(const struct ub_dev *dev, const struct ub_dev_stats *stats,
-			       uint64_t interval_ms)
-{
-	return (struct ub_stat){
-		.id = dev->id,
-		.name = dev->managed ? dev->record.spec.name : NULL,
-		.queue = -1,
-		.thread = -1,
-		.by_server = stats->by_server,
-		.since = stats->since,
-		.interval_ms = interval_ms,
-		.sum = stats->all,
-		.parts = stats->parts,
-		.count = stats->count,
-	};
+	return code ? ub_fail(err, UB_STAGE_OUTPUT, code, "cannot print the statistics") : 0;
 }
 
 /* @rows: room for all of a device's. Return: how many there are. */
@@ -176,12 +76,8 @@ static size_t fill_rows(const struct ub_stat *whole, bool queues, struct ub_stat
 	rows[0] = *whole;
 	if (!queues || !whole->count)
 		return 1;
-	for (size_t i = 0; i < whole->count; i++) {
-		rows[i] = *whole;
-		rows[i].queue = (int32_t)whole->parts[i].queue;
-		rows[i].thread = (int32_t)whole->parts[i].thread;
-		rows[i].sum = whole->parts[i].sum;
-	}
+	for (size_t i = 0; i < whole->count; i++)
+		rows[i] = ub_stat_part(whole, i);
 	return whole->count;
 }
 
@@ -205,40 +101,41 @@ static int print_table(struct watch *w, const struct ub_stat *stats, size_t nr)
 	return ub_table_print(out->file, &w->columns, rows, count, sizeof(*rows), out->colour);
 }
 
-/* What has come since @before; NULL: since each was added. */
-static int print(struct watch *w, const struct readings *now, const struct readings *before)
+/* Return: 0, or a negative errno with a message. */
+static int show(struct watch *w, const struct ub_stat_list *stats, struct ub_error *err)
 {
-	/* 0 would be: since it was added. */
-	uint64_t ms =
-		before ? (uint64_t)(now->at_ms - before->at_ms) + !(now->at_ms - before->at_ms) : 0;
-	_cleanup_free_ struct ub_dev_stats *told = calloc(now->count + 1, sizeof(*told));
-	_cleanup_free_ struct ub_stat *stats = calloc(now->count + 1, sizeof(*stats));
-	int ret = told && stats ? 0 : -ENOMEM;
-	size_t count = 0;
+	const struct stat_args *args = w->call->args;
+	int ret = 0;
 
-	for (size_t i = 0; !ret && i < now->count; i++) {
-		const struct reading *r = &now->list[i];
-		const struct reading *old = before ? find(before, &r->dev) : NULL;
+	if (args->textfile)
+		return ub_textfile_write(args->textfile, stats->list, stats->count, err);
+	if (args->prometheus)
+		ub_prometheus_print(w->call->out.file, stats->list, stats->count);
+	else if (!w->call->out.json)
+		ret = print_table(w, stats->list, stats->count);
+	for (size_t i = 0; w->call->out.json && i < stats->count; i++)
+		ub_doc_add(w->call->out.doc, ub_stat_fields, &stats->list[i]);
+	return fail_print(ret, err);
+}
 
-		ret = ub_dev_stats_since(&r->stats, old ? &old->stats : NULL, &told[count]);
-		if (!ret)
-			stats[count] = describe(&r->dev, &told[count], ms);
-		count += !ret;
-		/* Another one counts now: what came in between nobody knows. */
-		ret = ret == -ESTALE ? 0 : ret;
-	}
-	for (size_t i = 0; !ret && w->call->out.json && i < count; i++)
-		ub_doc_add(w->call->out.doc, ub_stat_fields, &stats[i]);
-	if (!ret && !w->call->out.json)
-		ret = print_table(w, stats, count);
-	for (size_t i = 0; i < count; i++)
-		ub_dev_stats_done(&told[i]);
+/* What has come since @before; NULL: since each was added. */
+static int print(struct watch *w, const struct ub_readings *now, const struct ub_readings *before,
+		 struct ub_error *err)
+{
+	struct ub_stat_list stats = {0};
+	int ret = fail_print(ub_readings_since(now, before, &stats), err);
+
+	if (!ret)
+		ret = show(w, &stats, err);
+	ub_stat_list_done(&stats);
 	return ret;
 }
 
-static int fail_print(int code, struct ub_error *err)
+static int read_now(struct watch *w, struct ub_readings *ret_now, struct ub_error *err)
 {
-	return code ? ub_fail(err, UB_STAGE_OUTPUT, code, "cannot print the statistics") : 0;
+	const struct stat_args *args = w->call->args;
+
+	return ub_readings_take(&args->source, w->ctrl, ret_now, err);
 }
 
 /* Return: 1 when the time has come; 0 if there is a signal; -EPIPE if nobody reads. */
@@ -263,13 +160,13 @@ static int wait_until(struct watch *w, int64_t deadline_ms)
 /* Return: 1: go on; 0: there is no device left, or nobody who reads; or a negative errno with a message. */
 static int print_interval(struct watch *w, struct ub_error *err)
 {
-	struct readings now;
-	int ret = read_stats(w, &now, err);
+	struct ub_readings now;
+	int ret = read_now(w, &now, err);
 
 	if (ret)
 		return ret;
-	ret = fail_print(now.count ? print(w, &now, &w->before) : 0, err);
-	forget(&w->before);
+	ret = now.count ? print(w, &now, &w->before, err) : 0;
+	ub_readings_done(&w->before);
 	w->before = now;
 	return ret ? ret : now.count && ub_out_flush(&w->call->out);
 }
@@ -283,7 +180,7 @@ static int watch(struct watch *w, struct ub_error *err)
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_NONE, ret, "cannot watch the devices");
-	ret = read_stats(w, &w->before, err);
+	ret = read_now(w, &w->before, err);
 	next = w->before.at_ms;
 	if (ret || !w->before.count)
 		return ret;
@@ -305,13 +202,13 @@ static int watch(struct watch *w, struct ub_error *err)
 
 static int print_once(struct watch *w, struct ub_error *err)
 {
-	struct readings now;
-	int ret = read_stats(w, &now, err);
+	struct ub_readings now;
+	int ret = read_now(w, &now, err);
 
 	if (ret)
 		return ret;
-	ret = fail_print(print(w, &now, NULL), err);
-	forget(&now);
+	ret = print(w, &now, NULL, err);
+	ub_readings_done(&now);
 	return ret;
 }
 
@@ -328,47 +225,17 @@ static enum ub_exit tell(struct ub_call *call, const struct ub_columns *columns)
 	w.ctrl = ctrl;
 	if (!ret)
 		ret = args->interval ? watch(&w, &err) : print_once(&w, &err);
-	forget(&w.before);
+	ub_readings_done(&w.before);
 	if (ret)
 		status = ub_call_fail(call, &err);
 	ub_interrupt_close(&w.interrupt);
 	return status;
 }
 
-/* Takes what is known of a device that was named. */
-static enum ub_exit keep(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
-{
-	struct stat_args *args = call->args;
-
-	(void)ctrl;
-	args->named[args->nr_named++] = *dev;
-	*dev = (struct ub_dev){0};
-	return UB_EXIT_DONE;
-}
-
-static enum ub_exit tell_named(struct ub_call *call, const struct ub_columns *columns)
-{
-	static const struct ub_device_job job = {.run = keep};
-	struct stat_args *args = call->args;
-	enum ub_exit found, told = UB_EXIT_DONE;
-	struct ub_error err = {0};
-
-	args->named = calloc(call->nr_operands + 1, sizeof(*args->named));
-	if (!args->named) {
-		(void)ub_fail(&err, UB_STAGE_OUTPUT, -ENOMEM, "cannot read the devices");
-		return ub_call_fail(call, &err);
-	}
-	found = ub_devices_run(call, &args->devices, &job);
-	/* Of no device there is nothing to be told. */
-	if (args->nr_named)
-		told = tell(call, columns);
-	ub_dev_list_free(args->named, args->nr_named);
-	return found ? found : told;
-}
-
 static enum ub_exit run(struct ub_call *call)
 {
-	const struct stat_args *args = call->args;
+	struct stat_args *args = call->args;
+	enum ub_exit found, told = UB_EXIT_DONE;
 	struct ub_columns columns;
 	struct ub_error err = {0};
 
@@ -382,13 +249,21 @@ static enum ub_exit run(struct ub_call *call)
 	columns.no_head = args->no_header;
 	if (fail_print(ub_out_begin(&call->out, UB_STAT_SCHEMA, "devices"), &err))
 		return ub_call_fail(call, &err);
-	return call->nr_operands || args->devices.id >= 0 ? tell_named(call, &columns)
-							  : tell(call, &columns);
+	found = ub_stat_find(call, &args->source);
+	/* Of no device there is nothing to be told, but what was told of it before is not to stay. */
+	if (!args->source.named || args->source.nr_named || args->textfile)
+		told = tell(call, &columns);
+	return found ? found : told;
 }
 
 static void defaults(void *args)
 {
-	((struct stat_args *)args)->devices.id = -1;
+	((struct stat_args *)args)->source.devices.id = -1;
+}
+
+static void done(void *args)
+{
+	ub_stat_args_done(&((struct stat_args *)args)->source);
 }
 
 const struct ub_command ub_cmd_stat = {
@@ -406,5 +281,6 @@ const struct ub_command ub_cmd_stat = {
 	.json = true,
 	.line_schema = UB_DEVICE_STAT_SCHEMA,
 	.defaults = defaults,
+	.done = done,
 	.run = run,
 };

@@ -58,6 +58,11 @@ GETTER(in_flight)
 	set_known(value, stat_of(object)->sum.in_flight);
 }
 
+GETTER(state)
+{
+	ub_value_text(value, ub_dev_state_name(stat_of(object)->dev));
+}
+
 GETTER(source)
 {
 	ub_value_text(value, stat_of(object)->by_server ? "server" : "kernel");
@@ -195,6 +200,8 @@ const struct ub_field ub_stat_columns[] = {
 	{ .key = "id", .type = UB_FIELD_NUMBER, .column = "ID", AT(id), .help = "number of the device" },
 	{ .key = "name", .type = UB_FIELD_STRING, .column = "NAME", AT(name),
 	  .help = "name that it was given" },
+	{ .key = "state", .type = UB_FIELD_STATE, .column = "STATE", .get = get_state,
+	  .help = "live, quiesced, failed or dead" },
 	{ .key = "queue", .type = UB_FIELD_NUMBER, .column = "QUEUE", AT(queue),
 	  .help = "queue that the line is of; of several of a thread's the first" },
 	{ .key = "thread", .type = UB_FIELD_NUMBER, .column = "THREAD", AT(thread),

@@ -10,6 +10,7 @@
 
 /* Of a device, or of one of its threads; since it was added, or within an interval. */
 struct ub_stat {
+	const struct ub_dev *dev; /* borrowed */
 	uint32_t id;
 	const char *name;      /* borrowed; NULL: it has none */
 	int32_t queue, thread; /* -1: all of them */

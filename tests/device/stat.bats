@@ -369,6 +369,104 @@ adds_up_to()
 	ublk del "$dev"
 }
 
+# metric NAME{LABEL...}: its value, in what was printed for Prometheus.
+metric()
+{
+	awk -v name="$1" 'substr($0, 1, length(name)) == name && NF == 2 { print $2 }' metrics
+}
+
+# is_right: what Prometheus's own checker says of what was printed for it.
+is_right()
+{
+	run "${UBLK_PROMTOOL:-promtool}" check metrics < <(cat metrics)
+	[[ $status -eq 0 && $output == '' ]] || { echo "$output"; return 1; }
+}
+
+@test "what Prometheus reads is in its form and after its conventions, and has the numbers that were counted" {
+	requires "${UBLK_PROMTOOL:-promtool}"
+	ublk stat --prometheus >metrics
+	[ "$(grep -vc "^# \(HELP\|TYPE\) " metrics)" = 0 ]
+	is_right
+	image=$'a "b"\\\n\xff.img'
+	make_image "$image" 16M
+	dev=$(ublk add -n 0 -t loop -f "$image" --name disk --data-path copy)
+	ublk add -n 3 -t null
+	direct if=/dev/zero of="$dev" count=100 oflag=direct
+	sync_disk "$dev"
+	direct if="$dev" of=/dev/null count=20 iflag=direct
+	read_stat "$dev"
+	ublk stat --prometheus >metrics
+	is_right
+	[ "$(metric 'ublk_requests_total{device="ublkb0",op="write"}')" = 100 ]
+	[ "$(metric 'ublk_request_bytes_total{device="ublkb0",op="write"}')" = 409600 ]
+	[ "$(metric 'ublk_requests_total{device="ublkb0",op="flush"}')" = 1 ]
+	[ "$(metric 'ublk_requests_total{device="ublkb0",op="read"}')" = "$(told .read.ios)" ]
+	[ "$(metric 'ublk_request_errors_total{device="ublkb0",op="read"}')" = 0 ]
+	[ "$(metric 'ublk_requests_in_flight{device="ublkb3"}')" = 0 ]
+	[ "$(metric 'ublk_device_size_bytes{device="ublkb0"}')" = 16777216 ]
+	[ "$(metric 'ublk_device_state{device="ublkb0",state="live"}')" = 1 ]
+	[ "$(metric 'ublk_device_state{device="ublkb0",state="quiesced"}')" = 0 ]
+	[ "$(metric 'ublk_request_duration_seconds_count{device="ublkb0",op="write"}')" = 100 ]
+	[ "$(metric 'ublk_request_duration_seconds_bucket{device="ublkb0",op="write",le="+Inf"}')" = 100 ]
+	# From one bucket to the next it never falls, and they go up to two seconds, each twice the one before.
+	grep -F 'ublk_request_duration_seconds_bucket{device="ublkb0",op="write",le=' metrics |
+		sed -E 's/.*le="([^"]*)"\} /\1 /' >buckets
+	[ "$(wc -l <buckets)" = 24 ]
+	sort -c -s -n -k 2 buckets
+	awk '/Inf/ { next } last && $1 != 2 * last { exit 1 } { last = $1 } END { exit last != 2.147483648 }' buckets
+	grep -qF 'ublk_device_info{device="ublkb0",name="disk",target="loop",backing="' metrics
+	grep -qF '/a \"b\"\\\\x0a\\xff.img",source="server"} 1' metrics
+	# Of another program's device there is what the kernel knows.
+	lose_record 3
+	ublk stat --prometheus 3 >metrics
+	is_right
+	[ "$(metric 'ublk_requests_total{device="ublkb3",op="write"}')" = 0 ]
+	run -1 grep -E '^ublk_(request_errors|request_duration|request_longest|device_restarts|.*ublkb0|.*write_zeroes)' metrics
+	ublk del 0 3
+}
+
+@test "the node exporter's file is there as a whole or as it was, and says nothing of what is gone" {
+	ublk add -n 0 -t null
+	(umask 077 && ublk stat --textfile .)
+	[ "$(stat -c %a ublk.prom)" = 644 ]
+	diff <(grep -v _longest_ ublk.prom) <(ublk stat --prometheus | grep -v _longest_)
+	cp ublk.prom before
+	fails_to_write 1 missing 'No such file or directory'
+	fails_to_write 1 ublk.prom 'Not a directory'
+	# As of a variable that is not set.
+	run -2 ublk stat --textfile ''
+	mkdir -p taken/ublk.prom full
+	fails_to_write 1 taken 'Is a directory'
+	mount -t tmpfs -o size=4k tmpfs full
+	at_end umount "$PWD/full"
+	fails_to_write 1 full 'No space left on device'
+	mkdir theirs
+	chown 65534 theirs
+	run -3 setpriv --inh-caps=-all --bounding-set=-dac_override,-dac_read_search "$UBLK" stat --textfile theirs
+	[[ $output == 'ublk: error: cannot write theirs/ublk.prom: Permission denied' ]]
+	for place in . taken full theirs; do
+		[ "$(find "$place" -maxdepth 1 -name '.ublk*')" = '' ]
+	done
+	cmp before ublk.prom
+	# One of those that are named is gone, then all are.
+	ublk add -n 1 -t null
+	ublk del 1
+	run -1 ublk stat --textfile . 0 1
+	[ "$(grep -c '^ublk_device_size_bytes' ublk.prom)" = 1 ]
+	ublk del 0
+	run -4 ublk stat --textfile . 0
+	[ "$(grep -vc '^#' ublk.prom)" = 0 ]
+	run -2 ublk stat --textfile . --prometheus
+	run -2 ublk stat --prometheus --json
+}
+
+# fails_to_write STATUS FOLDER WHY
+fails_to_write()
+{
+	run "-$1" ublk stat --textfile "$2"
+	[[ $output == "ublk: error: cannot write $2/ublk.prom: $3" ]] || { echo "$output"; return 1; }
+}
+
 @test "what is counted is locked with the rest, where that is asked for" {
 	dev=$(ublk add -t null --mlock)
 	[ "$(ublk show --json "$dev" | jq -c '.devices[0].regions[] | select(.name == "stats") | [.mapped, .resident, .locked]')" = \

@@ -88,6 +88,27 @@ need_packages()
 		die 125 "cannot install: ${missing[*]}"
 }
 
+# need_promtool: Prometheus's checker, without the server that its package starts. Sets `promtool`.
+need_promtool()
+{
+	local dir
+	promtool=$(command -v promtool || printf '%s\n' "$CACHE/promtool")
+	[[ ! -x $promtool ]] || return 0
+	note 'fetching promtool (once)'
+	! can_be_root || apt_get update || die 125 'cannot read the package lists, to fetch promtool'
+	dir=$(mktemp -d)
+	mkdir -p "$CACHE"
+	if (cd "$dir" && apt-get -qq download prometheus 2>apt.log &&
+		dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool) &&
+		cp "$dir/usr/bin/promtool" "$promtool.$$" && mv "$promtool.$$" "$promtool"; then
+		rm -r "$dir"
+		return
+	fi
+	cat "$dir/apt.log" >&2
+	rm -r "$dir"
+	die 125 'cannot fetch promtool, of the package prometheus'
+}
+
 # build_in DIR [CMAKE OPTION...]: configures and builds there. Quiet but for warnings; one at a
 # time, since several test runs may share a folder.
 build_in()
