@@ -123,7 +123,7 @@ static int print(struct watch *w, const struct ub_readings *now, const struct ub
 		 struct ub_error *err)
 {
 	struct ub_stat_list stats = {0};
-	int ret = fail_print(ub_readings_since(now, before, &stats), err);
+	int ret = fail_print(ub_readings_since(now, before, false, &stats), err);
 
 	if (!ret)
 		ret = show(w, &stats, err);

@@ -34,7 +34,7 @@ struct ub_command {
 	const char *synopsis; /* what follows the name */
 	const char *about;    /* for its own help: lines that end in a newline */
 	const struct ub_opt *options;
-	const struct ub_field *fields; /* whose columns -o takes; NULL: it has no -o */
+	const struct ub_field *fields; /* whose columns -o, or --sort, takes; NULL: none */
 	size_t args_size;              /* of the struct that the options fill; zeroed first */
 	size_t max_operands;
 	const char *completer; /* of operands: one of ub_completers (completers.h) */

@@ -21,6 +21,7 @@ extern const struct ub_command ub_cmd_resize;
 extern const struct ub_command ub_cmd_run;
 extern const struct ub_command ub_cmd_show;
 extern const struct ub_command ub_cmd_supervise;
+extern const struct ub_command ub_cmd_top;
 extern const struct ub_command ub_cmd_upgrade;
 extern const struct ub_command ub_cmd_version;
 extern const struct ub_command ub_cmd_wait;

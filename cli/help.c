@@ -49,6 +49,14 @@ static void put_column(const struct ub_field *field, void *arg)
 	put_row(arg, field->column, field->help);
 }
 
+static bool takes_columns(const struct ub_command *command)
+{
+	for (const struct ub_opt *opt = command->options; opt->name; opt++)
+		if (strcmp(opt->name, "columns") == 0)
+			return true;
+	return false;
+}
+
 void ub_help_command(FILE *file, const struct ub_command *command, const struct ub_optset *sets,
 		     size_t nr_sets)
 {
@@ -58,7 +66,7 @@ void ub_help_command(FILE *file, const struct ub_command *command, const struct 
 		put_set(file, &sets[i]);
 	if (!command->fields)
 		return;
-	(void)fputs("\nColumns for -o:\n", file);
+	(void)fprintf(file, "\nColumns for %s:\n", takes_columns(command) ? "-o" : "--sort");
 	ub_field_each_column(command->fields, put_column, file);
 }
 

@@ -184,6 +184,7 @@ static bool has_no_verb(const struct ub_facts *facts)
 
 /* In the order of their worth: the first ones that hold are told. */
 static const struct hint hints[] = {
+	{ANY_STAGE, ENOTTY, NULL, "print it instead: ublk stat --interval 1"},
 	{UB_STAGE_USAGE, ANY_ERRNO, has_verb, "ublk {verb} --help"},
 	{UB_STAGE_USAGE, ANY_ERRNO, has_no_verb, "ublk help"},
 

@@ -151,19 +151,21 @@ static uint64_t between_ms(const struct ub_readings *now, const struct ub_readin
 }
 
 static int add_stat(const struct ub_reading *now, const struct ub_readings *before, uint64_t ms,
-		    struct ub_stat_list *stats)
+		    bool all, struct ub_stat_list *stats)
 {
 	const struct ub_reading *old = before ? find(before, &now->dev) : NULL;
 	struct ub_dev_stats *counted = &stats->counted[stats->count];
 	int ret = ub_dev_stats_since(&now->stats, old ? &old->stats : NULL, counted);
 
+	/* Another one counts now: what came in between nobody knows. */
+	if (ret == -ESTALE && all)
+		ret = ub_dev_stats_since(&now->stats, &now->stats, counted);
 	if (!ret)
 		stats->list[stats->count++] = describe(&now->dev, counted, ms);
-	/* Another one counts now: what came in between nobody knows. */
 	return ret == -ESTALE ? 0 : ret;
 }
 
-int ub_readings_since(const struct ub_readings *now, const struct ub_readings *before,
+int ub_readings_since(const struct ub_readings *now, const struct ub_readings *before, bool all,
 		      struct ub_stat_list *ret_stats)
 {
 	struct ub_stat_list stats = {
@@ -173,7 +175,7 @@ int ub_readings_since(const struct ub_readings *now, const struct ub_readings *b
 	int ret = stats.list && stats.counted ? 0 : -ENOMEM;
 
 	for (size_t i = 0; !ret && i < now->count; i++)
-		ret = add_stat(&now->list[i], before, between_ms(now, before), &stats);
+		ret = add_stat(&now->list[i], before, between_ms(now, before), all, &stats);
 	if (ret)
 		ub_stat_list_done(&stats);
 	else

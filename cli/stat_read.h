@@ -46,9 +46,9 @@ struct ub_stat_list {
 
 /*
  * What has come since @before, or if it is NULL, since each device was added. One that somebody else counts
- * now is left out. Return: 0 or -ENOMEM.
+ * now is left out, or with @all has done nothing. Return: 0 or -ENOMEM.
  */
-int ub_readings_since(const struct ub_readings *now, const struct ub_readings *before,
+int ub_readings_since(const struct ub_readings *now, const struct ub_readings *before, bool all,
 		      struct ub_stat_list *ret_stats);
 /* One of its threads. */
 struct ub_stat ub_stat_part(const struct ub_stat *whole, size_t i);

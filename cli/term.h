@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The terminal: the only place that knows escape sequences. Colour is for the words that tell a
+ * The terminal: the only place that knows escape sequences (the screen of top has a library for them). Colour is for the words that tell a
  * state, never the only carrier of a meaning.
  */
 #pragma once

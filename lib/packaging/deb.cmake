@@ -15,7 +15,7 @@ endif()
 include(${CMAKE_CURRENT_LIST_DIR}/release.cmake)
 
 # Debian keeps the sources of what is linked statically for as long as the package.
-set(libraries libc6-dev libjson-c-dev liburing-dev)
+set(libraries libc6-dev libjson-c-dev liburing-dev libncurses-dev)
 execute_process(COMMAND dpkg-query -W -f "\${source:Package} (= \${source:Version})\n" ${libraries}
 	OUTPUT_VARIABLE sources OUTPUT_STRIP_TRAILING_WHITESPACE COMMAND_ERROR_IS_FATAL ANY)
 string(REPLACE "\n" ", " sources "${sources}")

@@ -133,3 +133,12 @@ circles()
 	run grep -rlE '#include <liburing' cli lib
 	[ "$(sort <<<"$output" | grep -vE '^(lib/kernel/(ctrl|workers)\.c|lib/queue/[a-z]+\.[ch])$')" = "" ]
 }
+
+@test "ncurses only in the screen of top, and not in a server" {
+	run grep -rlE '#include <(curses|ncurses|term)' cli lib
+	[ "$output" = cli/top_screen.c ]
+	nm "$BUILD/ublk" >"$BATS_TEST_TMPDIR/ublk"
+	nm "$BUILD/ublk-server" >"$BATS_TEST_TMPDIR/server"
+	grep -qw newterm "$BATS_TEST_TMPDIR/ublk"
+	[ "$(grep -cwE 'newterm|setupterm' "$BATS_TEST_TMPDIR/server")" = 0 ]
+}

@@ -93,12 +93,6 @@ first()
 	[[ $theirs == "$(ratio "$theirs_counted|$(first '^. kernel loop, direct .' 6)")" ]]
 }
 
-@test "what the README says is to come is not there" {
-	ub top
-	exits 2
-	says 'unknown command'
-}
-
 # page LINE...: types such a page.
 page()
 {

@@ -81,7 +81,7 @@ files_below()
 
 @test "the package names the sources of what is linked into its programs, as they are here" {
 	built_using=$(dpkg-deb -f one/*.deb Built-Using)
-	for library in libc6-dev libjson-c-dev liburing-dev; do
+	for library in libc6-dev libjson-c-dev liburing-dev libncurses-dev; do
 		source=$(dpkg-query -W -f '${source:Package} (= ${source:Version})' "$library")
 		[[ ", $built_using," == *", $source,"* ]] || { echo "$source is not in: $built_using"; return 1; }
 	done
