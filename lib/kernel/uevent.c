@@ -22,8 +22,8 @@ int ub_uevent_open(void)
 	return UB_TAKE_FD(fd);
 }
 
-/* "change@/devices/virtual/block/ublkb0", and more after its NUL; a partition's counts as well. */
-bool ub_uevent_take(int fd)
+/* Takes all that there are. Return: whether one has one of the two words, or some were lost. */
+static bool take(int fd, const char *word, const char *other)
 {
 	bool ours = false;
 	char text[8192];
@@ -31,7 +31,18 @@ bool ub_uevent_take(int fd)
 
 	while ((n = recv(fd, text, sizeof(text) - 1, 0)) > 0 || (n < 0 && errno == ENOBUFS)) {
 		text[n < 0 ? 0 : n] = '\0';
-		ours |= n < 0 || strstr(text, "/ublkb") || strstr(text, "/ublkc");
+		ours |= n < 0 || strstr(text, word) || strstr(text, other);
 	}
 	return ours;
+}
+
+/* "change@/devices/virtual/block/ublkb0", and more after its NUL; a partition's counts as well. */
+bool ub_uevent_take(int fd)
+{
+	return take(fd, "/ublkb", "/ublkc");
+}
+
+bool ub_uevent_take_disks(int fd)
+{
+	return take(fd, "/block/", "/block/");
 }

@@ -10,3 +10,6 @@ int ub_uevent_open(void);
 
 /* Takes all that there are. Return: whether one was about a ublk device, or some were lost. */
 bool ub_uevent_take(int fd);
+
+/* The same of a disk, or a partition, of any driver's. */
+bool ub_uevent_take_disks(int fd);
