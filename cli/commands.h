@@ -25,6 +25,7 @@ extern const struct ub_command ub_cmd_top;
 extern const struct ub_command ub_cmd_upgrade;
 extern const struct ub_command ub_cmd_version;
 extern const struct ub_command ub_cmd_wait;
+extern const struct ub_command ub_cmd_watch;
 
 /* All of them, NULL-terminated, in the order of the help. */
 extern const struct ub_command *const ub_commands[];

@@ -70,17 +70,19 @@ static bool is_still(struct ub_ctrl *ctrl, const struct ub_dev *dev)
 	       info.ublksrv_pid == dev->info.ublksrv_pid;
 }
 
-/* The driver says "live" before there is a disk, and for a while after the server's death; and "dead"
- * while a server that was stopped removes its device. */
+/* The driver says "live" before there is a disk, and for a while after the server's death; and "dead", or
+ * before Linux 6.16 "quiesced", while a server that was stopped removes its device. */
 static bool is_settled(const struct ub_dev *dev)
 {
+	bool is_served = dev->server.answer == UB_SERVED_YES;
+
 	switch (dev->info.state) {
 	case UBLK_S_DEV_LIVE:
 		return ub_dev_is_live(dev) && ub_dev_has_disk(dev->id);
 	case UBLK_S_DEV_DEAD:
-		return dev->server.answer != UB_SERVED_YES;
+		return !is_served && !ub_dev_is_going(dev->id);
 	default:
-		return true;
+		return !is_served || !dev->managed || dev->record.parked;
 	}
 }
 

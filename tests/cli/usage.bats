@@ -128,6 +128,17 @@ wrong()
 	[[ ! -e $BATS_TEST_TMPDIR/ran ]]
 }
 
+@test "watch takes kinds of events that there are, devices that can be, and prints lines of JSON" {
+	wrong "'born' is not one of: added, live, quiesced, failed, dead, recovered, resized, error, restart, used, unused, deleted" \
+		watch --event added,born
+	wrong "no device can be named '/dev/sda'" watch 0 /dev/sda
+	wrong "0 is out of range" watch --count 0
+	wrong "0 is out of range: 1 to 86400" watch --timeout 0
+	ub watch --json
+	exits 2
+	says "ublk: error: watch: events as JSON are lines: --json=lines"
+}
+
 @test "wait wants one device, and a state that there is" {
 	wrong "wait: no device is named" wait --state live
 	wrong "option '--state live|quiesced|failed|dead|gone' is missing" wait 3
