@@ -258,6 +258,38 @@ void ub_restart_let_go(const struct ub_dev *dev, int *lock)
 	ub_record_release(UB_CLAIM_SERVER, dev->id, lock);
 }
 
+/* Is one of them still there? */
+static bool is_any_left(struct ub_ctrl *ctrl, const struct ub_restart_news *all, size_t count)
+{
+	struct ublksrv_ctrl_dev_info info;
+
+	for (size_t i = 0; i < count; i++) {
+		int ret = ub_ctrl_get_info(ctrl, all[i].id, &info);
+
+		if (ret != -ENODEV && (ret || info.ublksrv_flags == all[i].token))
+			return true;
+	}
+	return false;
+}
+
+void ub_restart_forget(struct ub_ctrl *ctrl, const struct ub_dev *dev)
+{
+	_cleanup_free_ struct ub_restart_news *all = NULL;
+	size_t count = 0;
+	bool there;
+	int lock;
+
+	if (dev->restart.state != UB_RESTART_UNWATCHED)
+		return;
+	lock = ub_restart_claim(NULL);
+	if (lock < 0)
+		return;
+	all = read_all(&count, &there);
+	if (all && !is_any_left(ctrl, all, count))
+		(void)ub_restart_tell(NULL, 0);
+	ub_restart_release(&lock);
+}
+
 bool ub_restart_is_held(uint32_t id)
 {
 	return is_claimed(UB_CLAIM_SERVER, id);

@@ -45,6 +45,9 @@ int ub_restart_hold(const struct ub_dev *dev);
 void ub_restart_let_go(const struct ub_dev *dev, int *lock);
 bool ub_restart_is_held(uint32_t id);
 
+/* @dev is gone: with the last one goes what a process has told that was killed. */
+void ub_restart_forget(struct ub_ctrl *ctrl, const struct ub_dev *dev);
+
 /* Starts the process that restarts, unless there is one, and waits a moment for it. Tells nothing: who looks
  * at a device sees whether it is watched. */
 void ub_restart_start(void);

@@ -105,6 +105,8 @@ static void finish(struct ub_del_run *d)
 	ub_close(&d->server_fd);
 	ub_ctrl_close(d->deleter);
 	ub_restart_let_go(d->dev, &d->claim);
+	if (!d->to->code)
+		ub_restart_forget(d->ctrl, d->dev);
 	d->state = UB_DEL_VOID;
 }
 

@@ -269,6 +269,24 @@ dies()
 	ublk del "$dev"
 }
 
+# bats test_tags=newest
+@test "what one that was killed has told goes with the last device" {
+	make_image a.img 16M
+	make_image b.img 16M
+	dev=$(ublk add -t loop -f a.img --restart)
+	dies "$dev"
+	wait_for 10 is_restart "$dev" 'watched 1'
+	ublk add -t loop -f b.img --restart
+	wait_for 10 is_restart /dev/ublkb1 'watched 0'
+	kill -KILL "$(supervisors)"
+	wait_for 10 no_supervisor
+	ublk del 1
+	# How often it was needed is still known.
+	[ "$(restart_of "$dev")" = 'unwatched 1' ]
+	ublk del "$dev"
+	[ ! -e /run/ublk/restart.json ]
+}
+
 @test "a device that is being deleted is not brought back" {
 	make_image a.img 16M
 	# A recovery has begun, at whatever step it is.
