@@ -14,6 +14,7 @@
 #include "device/restart.h"
 #include "process/process.h"
 #include "process/run.h"
+#include "recover.h"
 
 /* After the first attempt, which is made at once; twice as long each time. */
 #define DELAY_MS 1000
@@ -25,6 +26,7 @@
 /* What has no event: that whoever has ended the server is through with it. */
 #define TAKEN_MS 500
 #define SAID_MAX 400
+#define OUTPUT_MAX 4096
 
 __attribute__((format(printf, 4, 5))) static void
 say(const struct ub_charge *charge, struct ub_log *log, int priority, const char *fmt, ...)
@@ -144,35 +146,46 @@ int ub_charge_try(struct ub_charge *charge, const char *program, struct ub_log *
 	return charge->child ? -1 : ub_left_ms(charge->next_ms);
 }
 
-/* Its error: a line, without what it begins with. Notes may come before. */
-static void read_error(const struct ub_charge *charge, char error[static SAID_MAX])
+static void read_said(const struct ub_charge *charge, char said[static OUTPUT_MAX])
 {
-	static const char mark[] = "ublk: error: ";
-	char said[4096];
-	ssize_t len = pread(charge->output, said, sizeof(said) - 1, 0);
-	const char *line;
+	ssize_t len = pread(charge->output, said, OUTPUT_MAX - 1, 0);
 
 	said[len > 0 ? len : 0] = '\0';
-	line = strstr(said, mark);
+}
+
+/* Its error: a line, without what it begins with. Notes may come before. */
+static void find_error(const char *said, char error[static SAID_MAX])
+{
+	static const char mark[] = "ublk: error: ";
+	const char *line = strstr(said, mark);
+
 	line = line ? line + sizeof(mark) - 1 : said;
 	(void)snprintf(error, SAID_MAX, "%.*s", (int)strcspn(line, "\n"), line);
 }
 
 void ub_charge_ended(struct ub_charge *charge, int status, struct ub_log *log)
 {
-	char error[SAID_MAX];
+	char said[OUTPUT_MAX], error[SAID_MAX];
 
-	read_error(charge, error);
+	read_said(charge, said);
 	charge->child = 0;
 	ub_charge_drop(charge);
 	if (status) {
+		find_error(said, error);
 		failed(charge, *error ? error : "ublk recover was killed", log);
 		return;
 	}
 	charge->restart.state = UB_RESTART_WATCHED;
-	charge->restart.count++;
 	charge->next_ms = ub_now_ms() + delay_ms(charge->attempts);
 	charge->live_ms = 0;
+	if (strstr(said, UB_RECOVER_IS_LIVE) || strstr(said, UB_RECOVER_WAS_SLOWER)) {
+		charge->attempts = 0;
+		charge->next_ms = 0;
+		say(charge, log, LOG_NOTICE,
+		    "its server was gone, and somebody else has started one");
+		return;
+	}
+	charge->restart.count++;
 	say(charge, log, LOG_NOTICE, "its server was gone, and it has a new one (attempt %u)",
 	    charge->attempts);
 }

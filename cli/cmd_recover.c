@@ -87,7 +87,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 		return UB_EXIT_FAILED;
 	ub_recover_wait_for_death(ctrl, dev);
 	if (ub_dev_is_live(dev)) {
-		ub_out_note("ublkb%u is live: there is nothing to recover", dev->id);
+		ub_out_note("ublkb%u " UB_RECOVER_IS_LIVE, dev->id);
 		if (dev->restart.state == UB_RESTART_UNWATCHED)
 			ub_restart_start();
 		if (call->out.json)
@@ -107,7 +107,7 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	if (ret < 0 && !ub_recover_was_faster(ctrl, dev))
 		return ub_device_fail(call, dev->id, NULL, &err);
 	if (ret < 0)
-		ub_out_note("ublkb%u was recovered by another command meanwhile", dev->id);
+		ub_out_note("ublkb%u " UB_RECOVER_WAS_SLOWER, dev->id);
 	ub_device_tell(call, ctrl, dev->id);
 	return UB_EXIT_DONE;
 }

@@ -4,6 +4,10 @@
 
 #include <stdbool.h>
 
+/* What `ublk recover` notes where it has done nothing; whoever restarts servers looks for it. */
+#define UB_RECOVER_IS_LIVE "is live: there is nothing to recover"
+#define UB_RECOVER_WAS_SLOWER "was recovered by another command meanwhile"
+
 #include "args.h"
 #include "base/error.h"
 #include "device/device.h"
