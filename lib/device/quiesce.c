@@ -10,9 +10,9 @@
 #include "device/control.h"
 #include "device/restart.h"
 #include "device/same.h"
+#include "device/steady.h"
 #include "kernel/sysfs.h"
 #include "process/process.h"
-#include "record/store.h"
 
 /* There is no event for it. */
 #define PAUSE_MS 5
@@ -116,10 +116,14 @@ static bool still_parks(const struct ub_dev *dev)
 	return ub_dev_ask_status(dev, STATUS_MS, &flags) != 0 || (flags & UB_CONTROL_PARKS);
 }
 
-/* One that has no server is to get none by itself. */
-static int keep_parked(const struct ub_dev *dev, struct ub_error *err)
+static void mark_parked(struct ub_record *record)
 {
-	struct ub_record record = {0};
+	record->parked = true;
+}
+
+/* One that has no server is to get none by itself. */
+static int keep_parked(struct ub_ctrl *ctrl, const struct ub_dev *dev, struct ub_error *err)
+{
 	int lock, ret;
 
 	if (dev->restart.state == UB_RESTART_NO || dev->record.parked)
@@ -127,13 +131,12 @@ static int keep_parked(const struct ub_dev *dev, struct ub_error *err)
 	if (dev->restart.state == UB_RESTART_TRIES)
 		return fail(dev, err, -EBUSY, "it is being restarted just now");
 	lock = ub_restart_hold(dev);
-	ret = ub_record_read(dev->id, dev->info.ublksrv_flags, &record, NULL);
-	if (!ret) {
-		record.parked = true;
-		ret = ub_record_write(&record, NULL);
-		ub_record_done(&record);
-	}
+	ret = ub_steady_edit(ctrl, &dev->info, mark_parked);
 	ub_restart_let_go(dev, &lock);
+	if (ret == -EBUSY)
+		return fail(dev, err, ret, "it gets a server just now");
+	if (ret == -ENODEV)
+		return fail(dev, err, ret, "it was stopped meanwhile");
 	return ret ? fail_record(dev, ret, err) : 0;
 }
 
@@ -150,7 +153,7 @@ int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_m
 	if (ret)
 		return fail(dev, err, ret, "%s", why);
 	if (dev->info.state != UBLK_S_DEV_LIVE)
-		return keep_parked(dev, err);
+		return keep_parked(ctrl, dev, err);
 	ret = ask(dev, timeout_ms, err);
 	if (ret)
 		return ret;

@@ -345,24 +345,23 @@ static int change(const struct run *r)
 	return ret ? fail_control(r, ret) : 0;
 }
 
+static void mark_resizing(struct ub_record *record)
+{
+	record->resizing = true;
+}
+
 /* The next server is told by the record to serve what the driver has. One that comes meanwhile looks again
  * when the device is live; if that was before, it is told as any. */
 static int change_parked(const struct run *r)
 {
 	struct ublksrv_ctrl_dev_info now;
-	struct ub_record record = {0};
-	int ret = ub_same_info(r->ctrl, &r->dev->info, &now);
+	int ret;
 
-	if (ret || now.state != UBLK_S_DEV_QUIESCED)
-		return fail(r, ret ? ret : -EBUSY, "it has got a server meanwhile, or has gone");
 	if (r->new > r->room)
 		return fail_room(r);
-	ret = ub_record_read(r->dev->id, r->dev->info.ublksrv_flags, &record, NULL);
-	if (!ret) {
-		record.resizing = true;
-		ret = ub_record_write(&record, NULL);
-		ub_record_done(&record);
-	}
+	ret = ub_steady_edit(r->ctrl, &r->dev->info, mark_resizing);
+	if (ret == -EBUSY || ret == -ENODEV)
+		return fail(r, ret, "it has got a server meanwhile, or has gone");
 	if (ret)
 		return fail(r, ret, "its record can't be written: %s", strerror(-ret));
 	ret = tell_driver(r);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 
+#include "base/clean.h"
 #include "base/retry.h"
 #include "device/same.h"
 #include "record/store.h"
@@ -27,6 +28,33 @@ int ub_steady_hold(uint32_t id)
 void ub_steady_let_go(uint32_t id, int *hold)
 {
 	ub_record_release(UB_CLAIM_STEADY, id, hold);
+}
+
+static int edit_record(const struct ublksrv_ctrl_dev_info *dev, void (*edit)(struct ub_record *record))
+{
+	_cleanup_(ub_record_done)
+	struct ub_record record = {0};
+	int ret = ub_record_read(dev->dev_id, dev->ublksrv_flags, &record, NULL);
+
+	if (ret)
+		return ret;
+	edit(&record);
+	return ub_record_write(&record, NULL);
+}
+
+int ub_steady_edit(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev,
+		   void (*edit)(struct ub_record *record))
+{
+	int hold = ub_steady_hold(dev->dev_id);
+	struct ublksrv_ctrl_dev_info now;
+	int ret = hold == -EAGAIN ? -EBUSY : ub_same_info(ctrl, dev, &now);
+
+	if (!ret)
+		ret = now.state == UBLK_S_DEV_DEAD   ? -ENODEV
+		      : now.state == UBLK_S_DEV_LIVE ? -EBUSY
+						     : edit_record(dev, edit);
+	ub_steady_let_go(dev->dev_id, &hold);
+	return ret;
 }
 
 int ub_steady_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev, uint32_t op)

@@ -64,14 +64,18 @@ static int add_opener(void *arg, const struct statx *stx)
 	int32_t pid = opener->pid;
 	const struct ub_node *node;
 	char name[64];
-	int ret;
+	int ret, len;
 
 	if (!S_ISBLK(stx->stx_mode))
 		return 0;
 	node = ub_nodes_by_devt(opener->nodes, stx->stx_rdev_major, stx->stx_rdev_minor);
 	if (!node || pid == node->except[0] || pid == node->except[1] || is_known(users, node, pid))
 		return 0;
-	if (ub_sysfs_line(name, sizeof(name), "/proc/%d/comm", pid) <= 0)
+	len = ub_sysfs_line(name, sizeof(name), "/proc/%d/comm", pid);
+	/* Gone meanwhile, it uses nothing. */
+	if (len == -ENOENT || len == -ESRCH)
+		return 0;
+	if (len <= 0)
 		(void)snprintf(name, sizeof(name), "a process");
 	ret = ub_users_add(users, UB_USER_OPENER, node->name, name, pid);
 	if (!ret)

@@ -61,6 +61,12 @@ static bool is_the_other(const struct server *s)
 	return is;
 }
 
+static int fail_dead(const struct server *s, struct ub_error *err)
+{
+	return ub_fail_text(err, UB_STAGE_RECOVER, -ENOTRECOVERABLE,
+			    "cannot recover ublkb%u: it is dead, stopped meanwhile", s->record.id);
+}
+
 /*
  * Asks whether the device waits for a server. By errand: a command of this process would leave a
  * kernel worker behind that stays in the mount namespace which is yet to be left.
@@ -84,8 +90,7 @@ static int check_state(struct server *s, struct ub_error *err)
 		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
 				    "cannot recover ublkb%u: another recovery was faster", id);
 	case -ENOTRECOVERABLE:
-		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
-				    "cannot recover ublkb%u: it is dead, stopped meanwhile", id);
+		return fail_dead(s, err);
 	case -EINVAL:
 		return ub_fail_text(err, UB_STAGE_RECOVER, ret,
 				    "cannot recover ublkb%u: it was not made to be recovered", id);
@@ -376,6 +381,47 @@ static void take_size(struct server *s)
 		       (unsigned long long)size, strerror(-ret));
 }
 
+/* Somebody may have stopped it since the recovery began, or is about to. */
+static int still_waits(struct server *s, struct ub_error *err)
+{
+	struct ublksrv_ctrl_dev_info now;
+	int ret = ub_same_info(s->ctrl, s->info, &now);
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_RECOVER, ret, "cannot recover ublkb%u", s->record.id);
+	return now.state == UBLK_S_DEV_DEAD ? fail_dead(s, err) : 0;
+}
+
+/* From here on nobody else serves it. What is kept of the device is written only while nobody stops it, who
+ * would remove that. */
+static int take_over(struct server *s, struct ub_error *err)
+{
+	int ret = still_waits(s, err);
+
+	if (!ret)
+		server_read_record(s);
+	if (!ret)
+		ret = wait_a_moment(s, 0, err);
+	if (ret)
+		return ret;
+	s->record.parked = false;
+	server_name_control(s);
+	note_take_over(s, true);
+	s->recorded = true;
+	server_open_control(s);
+	server_open_stats(s);
+	/* An interruption has to wait from here on until the device is live: Linux 6.12 keeps the
+	 * device for the process that has mapped it until all is fetched (ublk_ch_mmap()). */
+	s->irreversible = true;
+	ret = server_map_queues(s, err);
+	if (!ret)
+		ret = server_fetch(s, err);
+	if (ret)
+		return ret;
+	note_take_over(s, false);
+	return end_recovery(s, err);
+}
+
 int server_recover(struct server *s, struct ub_error *err)
 {
 	int ret = 0, hold;
@@ -403,36 +449,15 @@ int server_recover(struct server *s, struct ub_error *err)
 	ret = start_recovery(s, err);
 	if (!ret)
 		ret = server_open_char(s, err);
-	/* From here on nobody else serves it. */
-	if (!ret)
-		server_read_record(s);
-	if (!ret)
-		ret = wait_a_moment(s, 0, err);
 	if (ret)
 		return ret;
-	s->record.parked = false;
-	server_name_control(s);
-	note_take_over(s, true);
-	s->recorded = true;
-	server_open_control(s);
-	server_open_stats(s);
-	/* An interruption has to wait from here on until the device is live: Linux 6.12 keeps the
-	 * device for the process that has mapped it until all is fetched (ublk_ch_mmap()). */
-	s->irreversible = true;
-	ret = server_map_queues(s, err);
-	if (ret)
-		return ret;
+	(void)ub_fault("opened");
 	hold = server_hold_steady(s);
-	ret = server_fetch(s, err);
-	if (ret) {
-		ub_steady_let_go(s->record.id, &hold);
-		return ret;
-	}
-	note_take_over(s, false);
-	ret = end_recovery(s, err);
+	ret = take_over(s, err);
 	ub_steady_let_go(s->record.id, &hold);
-	if (!ret)
-		take_size(s);
+	if (ret)
+		return ret;
+	take_size(s);
 	server_let_program_go(s);
 	/* What is left to do may fail, and be interrupted, as ever. */
 	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;

@@ -25,6 +25,13 @@ ublk()
 	return "$status"
 }
 
+# ublk_in_background ARGS...: without what the test itself has open as 7; leaves its process in $del.
+ublk_in_background()
+{
+	"$UBLK" "$@" 7<&- &
+	del=$!
+}
+
 # jq ARGS...: of the two that there are, the one that begins in a fifth of the time, which under emulation is
 # most of it. It sorts the keys of objects.
 jq()

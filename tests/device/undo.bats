@@ -452,8 +452,7 @@ del_waits()
 @test "recover: a device is not stopped in the middle, and its number is free afterwards" {
 	orphaned_device 2
 	stop_at fetch-half recover 0
-	"$UBLK" del --force 0 2>del.log &
-	del=$!
+	ublk_in_background del --force 0
 	del_waits
 	kill -CONT "$server"
 	wait "$del"
@@ -464,6 +463,21 @@ del_waits()
 	stop_at fetch-half recover 0
 	ublk del --force --timeout 30 0
 	wait_for 10 nothing_left
+}
+
+@test "recover: a device that is stopped before it is fetched is let go, and no record comes after it" {
+	orphaned_device 2
+	stop_at opened recover 0
+	ublk_in_background del --force 0
+	wait_for 20 eval '[[ ! -e /dev/ublkc0 ]]'
+	kill -CONT "$server"
+	ends_with 1 "$command"
+	grep -E 'cannot recover ublkb0: (it is dead, stopped meanwhile|No such device)' out.log ||
+		{ cat out.log; return 1; }
+	wait "$del"
+	wait_for 10 nothing_left
+	ublk add -n 0 -t null
+	ublk del 0
 }
 
 @test "an added device whose server and command died before its start is listed as another's, and can be deleted" {

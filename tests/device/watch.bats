@@ -310,12 +310,14 @@ in_use()
 	[ "$(jq -r '"\(.event) \(.name) \(.state)"' lines)" = $'present here live\nready null null' ]
 	[ "$(jq -r '.users[] | select(startswith("open by bash"))' lines | wc -l)" -ge 1 ]
 	ublk add -t null -n 1 7<&-
+	# Who has the other one open is looked for only after that.
+	wait_for 20 grep -q '"event":"live"' lines
 	exec 7<&-
 	wait_for 20 grep -q '"unused"' lines
 	park "$dev"
 	ends_with 0 "$watcher"
 	[ "$(jq -rs 'map(.schema) | unique | join(" ")' lines)" = ublk.event/1 ]
-	[ "$(jq -r .event lines | xargs)" = 'present ready added live unused quiesced' ]
+	[ "$(jq -r .event lines | xargs)" = 'present ready added live unused quiesced' ] || { cat lines; false; }
 	[ "$(jq -s 'map(.time_us) | . == sort and .[0] > 1.7e15' lines)" = true ]
 	while read -r line; do
 		echo "$line" >line.json
