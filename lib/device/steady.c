@@ -30,7 +30,8 @@ void ub_steady_let_go(uint32_t id, int *hold)
 	ub_record_release(UB_CLAIM_STEADY, id, hold);
 }
 
-static int edit_record(const struct ublksrv_ctrl_dev_info *dev, void (*edit)(struct ub_record *record))
+static int edit_record(const struct ublksrv_ctrl_dev_info *dev,
+		       void (*edit)(struct ub_record *record))
 {
 	_cleanup_(ub_record_done)
 	struct ub_record record = {0};

@@ -12,6 +12,7 @@ bats_require_minimum_version 1.5.0
 . "$TOP/tests/lib/klog.sh"
 
 UBLK=${UBLK:-$TOP/build/ublk}
+DEADLINE=${UBLK%/*}/deadline
 NULLB=/sys/kernel/config/nullb
 
 export NO_COLOR=1
@@ -20,8 +21,8 @@ export NO_COLOR=1
 ublk()
 {
 	local status=0
-	timeout --foreground -k 5 120 "$UBLK" "$@" || status=$?
-	((status != 124 && status != 137)) || keep_evidence "ublk $* did not end"
+	"$DEADLINE" 120 "$UBLK" "$@" || status=$?
+	((status != 142)) || keep_evidence "ublk $* did not end"
 	return "$status"
 }
 
