@@ -129,6 +129,9 @@ static int ask_flags(struct server *s, uint64_t *ret_flags, struct ub_error *err
 	if (flags && (features & UBLK_F_QUIESCE))
 		flags |= UBLK_F_QUIESCE;
 	flags |= ub_spec_path_flags(spec);
+	if (flags & ~features & UBLK_F_BATCH_IO)
+		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
+				    "cannot add a device with --batch on: that needs Linux 7.0");
 	if (flags & ~features)
 		return ub_fail_text(err, UB_STAGE_ADD, -EOPNOTSUPP,
 				    "cannot add a device with data path %s: this kernel's driver "

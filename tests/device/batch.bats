@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 # Requests fetched and committed many at a time, on every path that allows it.
 # kernels: newest
+# long kernels: 6.18
 # cpus: 4
 # build: faults
 
@@ -10,6 +11,11 @@ load backings
 
 PATHS=(copy user-copy zero-copy)
 
+has_batches()
+{
+	only_on_kernel 7.0 'batches'
+}
+
 load_and_verify()
 {
 	fio_verify "$1" --ioengine=libaio --bsrange=512-512k --iodepth=128 --size=32M "${@:2}"
@@ -17,6 +23,7 @@ load_and_verify()
 
 # bats test_tags=long
 @test "every block is kept, on every path, at every depth" {
+	has_batches
 	make_image a.img 64M
 	for path in "${PATHS[@]}"; do
 		for depth in 2 1000; do
@@ -39,6 +46,7 @@ load_and_verify()
 # Their completions come before that of the commit which they were queued with.
 # bats test_tags=long
 @test "operations that the kernel carries out at once crowd out no commit" {
+	has_batches
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
 	for path in "${PATHS[@]}"; do
@@ -52,6 +60,7 @@ load_and_verify()
 # The client hands in two requests when it has both back: what waits to be committed is all that can come.
 # bats test_tags=long
 @test "a kernel that takes a commit later than it should loses none" {
+	has_batches
 	fs_on "$(make_ram_disk 128)" ext4 e
 	make_image e/a.img 64M
 	# Not zero-copy: what is linked there ends the server (zero_copy.bats).
@@ -74,6 +83,7 @@ has_given_back()
 
 # bats test_tags=long
 @test "after a load the buffers go back, and the device works on" {
+	has_batches
 	make_image a.img 64M
 	for path in copy user-copy; do
 		dev=$(ublk add -t loop -f a.img --data-path "$path" --batch on)
@@ -86,6 +96,7 @@ has_given_back()
 }
 
 @test "what the driver fails to register, we register" {
+	has_batches
 	make_image a.img 64M
 	dev=$(UBLK_FAULT=auto-buffer ublk add -t loop -f a.img --direct off --data-path zero-copy --batch on)
 	load_and_verify "$dev"
@@ -94,6 +105,7 @@ has_given_back()
 
 # bats test_tags=long
 @test "killed servers' requests are served whole by the next ones" {
+	has_batches
 	make_image a.img 32M
 	for path in "${PATHS[@]}"; do
 		dev=$(ublk add -t loop -f a.img --direct off -q 2 --recovery reissue --data-path "$path" --batch on)
@@ -104,6 +116,7 @@ has_given_back()
 }
 
 @test "a server that dies with half of its tags given leaves a recoverable device" {
+	has_batches
 	make_image a.img 32M
 	dev=$(ublk add -t loop -f a.img -q 2 --recovery reissue --batch on)
 	kill_server "$dev"
@@ -115,6 +128,7 @@ has_given_back()
 }
 
 @test "errors of the backing reach the client" {
+	has_batches
 	disk=$(make_ram_disk 32)
 	map_disk broken "0 8192 linear $disk 0
 8192 8192 error
@@ -132,6 +146,7 @@ has_given_back()
 }
 
 @test "a device that is stopped under load ends at once, and its writer gets errors" {
+	has_batches
 	make_image a.img 32M
 	for path in "${PATHS[@]}"; do
 		dev=$(ublk add -t loop -f a.img --direct off --data-path "$path" --batch on)
@@ -152,5 +167,9 @@ has_given_back()
 	run --separate-stderr ublk add -t null --batch on --data-path get-data
 	[ "$status" -eq 2 ]
 	[[ $stderr == *"--batch on is not for --data-path get-data"* ]]
+	if ! kernel_at_least 7.0; then
+		run -6 --separate-stderr ublk add -t null --batch on
+		[[ $stderr == *'cannot add a device with --batch on: that needs Linux 7.0'* ]]
+	fi
 	nothing_left
 }
