@@ -80,6 +80,9 @@ static void ask_server(struct ub_dev_detail *detail)
 	detail->answer = ub_control_ask(dev->id, dev->info.ublksrv_flags, &request, ANSWER_S * 1000,
 					&answer);
 	detail->served_seconds = answer.value[0] / 1000;
+	detail->stalled_seconds = answer.value[2] / 1000;
+	detail->stalled_queue = (unsigned)answer.value[3];
+	detail->stalled_op = (uint8_t)(answer.value[3] >> UB_CONTROL_OP_SHIFT);
 	if (detail->answer && detail->answer != -ETIMEDOUT)
 		ub_out_note("cannot speak with the server of ublkb%u by %s: %s", dev->id,
 			    dev->record.socket, strerror(-detail->answer));
@@ -112,6 +115,9 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	ask_server(&detail);
 	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
 			 sizeof(detail.action));
+	if (detail.stalled_seconds)
+		ub_device_stall(&detail, detail.status, sizeof(detail.status), detail.action,
+				sizeof(detail.action));
 	if (detail.answer == -ETIMEDOUT && !detail.status[0])
 		ub_device_silence(dev, ANSWER_S, detail.status, sizeof(detail.status),
 				  detail.action, sizeof(detail.action));

@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <time.h>
 
+#include "base/clock.h"
 #include "base/escape.h"
 #include "base/parse.h"
 #include "device/restart.h"
@@ -103,11 +104,34 @@ GETTER(old_size)
 		ub_value_number(value, change->before->size);
 }
 
+/* Of some that are stalled. */
+static const char *stalled_operation(const struct ub_seen *dev)
+{
+	for (unsigned op = 0; op < UB_STATS_OPS; op++)
+		if (dev->stall.ios[op])
+			return operations[op];
+	return NULL;
+}
+
+static uint64_t stalled_seconds(const struct ub_seen *dev)
+{
+	return ((uint64_t)ub_now_ms() - dev->stall.since_ms) / 1000;
+}
+
 GETTER(operation)
 {
 	const struct ub_change *change = change_of(object, UB_CHANGE_ERROR);
 
-	ub_value_text(value, change ? operations[change->op] : NULL);
+	ub_value_text(value, change ? operations[change->op]
+			     : change_of(object, UB_CHANGE_STALLED)
+				     ? stalled_operation(seen_of(object))
+				     : NULL);
+}
+
+GETTER(stalled_seconds)
+{
+	if (ub_dev_stalled(&seen_of(object)->stall))
+		ub_value_number(value, stalled_seconds(seen_of(object)));
 }
 
 GETTER(errors)
@@ -152,6 +176,7 @@ const struct ub_field ub_event_fields[] = {
 	{ OF_DEVICE(old_size), .type = UB_FIELD_SIZE },
 	{ OF_DEVICE(operation), .type = UB_FIELD_STRING },
 	{ OF_DEVICE(errors), .type = UB_FIELD_NUMBER },
+	{ OF_DEVICE(stalled_seconds), .type = UB_FIELD_NUMBER },
 	{ OF_DEVICE(restart_state), .type = UB_FIELD_STATE },
 	{ .key = "users", .type = UB_FIELD_LIST, .get = get_users, .at = user_at },
 	UB_FIELD_END,
@@ -204,6 +229,8 @@ static void put_cause(FILE *file, const struct ub_event *event)
 static void put_present(FILE *file, const struct ub_seen *dev)
 {
 	(void)fputs(ub_state_name(dev->state), file);
+	if (ub_dev_stalled(&dev->stall))
+		(void)fputs(", stalled", file);
 	if (dev->nr_users)
 		(void)fputs(", ", file);
 	put_users(file, dev);
@@ -230,6 +257,10 @@ static void put_detail(FILE *file, const struct ub_event *event)
 		break;
 	case UB_CHANGE_ERROR:
 		(void)fprintf(file, "%s: %" PRIu64, operations[change->op], change->errors);
+		break;
+	case UB_CHANGE_STALLED:
+		(void)fprintf(file, "%s in hand for %" PRIu64 " s", stalled_operation(dev),
+			      stalled_seconds(dev));
 		break;
 	case UB_CHANGE_RESTART:
 		(void)fputs(ub_restart_names[dev->restart], file);

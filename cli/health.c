@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "kernel/uapi.h"
+#include "memory/desc.h"
 #include "record/dir.h"
 
 static bool has_recovery(const struct ub_dev *dev)
@@ -89,7 +90,25 @@ static void tell_record(const struct ub_dev *dev, const char *text, char *status
 		       text ? " --force" : "", dev->id);
 }
 
-/* Stopped, or in the kernel for something that does not end: what it is tells what to do. */
+/* A process that is stopped, or in the kernel for something that does not end: what it is tells what to do. */
+static void tell_process(int32_t pid, char *action, size_t action_size)
+{
+	(void)snprintf(action, action_size, "see what it does: ps -o pid,stat,wchan:32,args -Lp %d",
+		       pid);
+}
+
+void ub_device_stall(const struct ub_dev_detail *detail, char *status, size_t status_size,
+		     char *action, size_t action_size)
+{
+	const char *name = ub_desc_op_name(detail->stalled_op);
+
+	(void)snprintf(status, status_size,
+		       "its server (process %d) has had a %s in hand for %llu seconds (queue %u)",
+		       detail->dev.server.pid, name ? name : "request",
+		       (unsigned long long)detail->stalled_seconds, detail->stalled_queue);
+	tell_process(detail->dev.server.pid, action, action_size);
+}
+
 void ub_device_silence(const struct ub_dev *dev, unsigned seconds, char *status, size_t status_size,
 		       char *action, size_t action_size)
 {
@@ -97,8 +116,7 @@ void ub_device_silence(const struct ub_dev *dev, unsigned seconds, char *status,
 		       "its server (process %d) has not answered for %u seconds; its queues may go "
 		       "on",
 		       dev->server.pid, seconds);
-	(void)snprintf(action, action_size, "see what it does: ps -o pid,stat,wchan:32,args -Lp %d",
-		       dev->server.pid);
+	tell_process(dev->server.pid, action, action_size);
 }
 
 void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/escape.h"
 #include "selection.h"
 
@@ -139,6 +140,21 @@ static void print_in_flight(FILE *file, const struct family *family, const struc
 	put_number(file, family, stat, NULL, stat->sum.in_flight);
 }
 
+static void print_stalled(FILE *file, const struct family *family, const struct ub_stat *stat)
+{
+	for (size_t i = 0; stat->by_server && i < UB_ARRAY_SIZE(ops); i++)
+		put_number(file, family, stat, ops[i].name, stat->sum.stall.ios[ops[i].kind]);
+}
+
+static void print_stalled_time(FILE *file, const struct family *family, const struct ub_stat *stat)
+{
+	int64_t ms = ub_now_ms() - (int64_t)stat->sum.stall.since_ms;
+
+	if (stat->by_server)
+		put_number(file, family, stat, NULL,
+			   ub_dev_stalled(&stat->sum.stall) ? (uint64_t)ms / 1000 : 0);
+}
+
 static void print_longest(FILE *file, const struct family *family, const struct ub_stat *stat)
 {
 	for (size_t i = 0; stat->by_server && i < UB_ARRAY_SIZE(ops); i++) {
@@ -202,6 +218,8 @@ static const struct family families[] = {
 	{ "ublk_request_bytes_total", "counter", "Bytes of requests that have succeeded.", print_bytes },
 	{ "ublk_request_errors_total", "counter", "Requests that have failed.", print_errors },
 	{ "ublk_requests_in_flight", "gauge", "Requests that are under way.", print_in_flight },
+	{ "ublk_requests_stalled", "gauge", "Requests that a server has had in hand for longer than --stall-sec.", print_stalled },
+	{ "ublk_stalled_seconds", "gauge", "For how long it has had any of these; 0: there is none.", print_stalled_time },
 	{ "ublk_request_longest_seconds", "gauge", "The longest time that a server has had a request for.", print_longest },
 	{ "ublk_request_duration_seconds", "histogram", "Time for which a server has a request, of those that are timed.", print_times },
 };

@@ -15,7 +15,7 @@
 #include "kernel/node.h"
 
 /* Requests that fail are counted in memory that the server shares: nobody tells. */
-#define ERRORS_MS 1000
+#define STATS_MS 1000
 /* Who has a device open for a moment only is no user: after an event it is waited for so long. */
 #define USE_DELAY_MS 100
 /* Some uses begin and end without an event. Looking takes long where there are many processes: of all time
@@ -37,7 +37,7 @@ struct watch {
 	struct ub_sight sight; /* as it was told */
 
 	/* When what is to be looked at, in milliseconds; a time that is past: now. */
-	int64_t devices_at, errors_at, users_at, ends_at;
+	int64_t devices_at, stats_at, users_at, ends_at;
 	int64_t users_rest_until; /* not before that */
 	bool use_is_heard;        /* an event has come since the users were looked at */
 	bool has_begun;           /* what there was has been told */
@@ -150,26 +150,27 @@ static int look_at_devices(struct watch *w, struct ub_sight *ret_now, struct ub_
 	return 0;
 }
 
-static void look_at_errors(struct watch *w, struct ub_sight *now)
+static void look_at_stats(struct watch *w, struct ub_sight *now)
 {
-	w->errors_at = NEVER;
-	if (!is_wanted(w, UB_CHANGE_ERROR))
+	w->stats_at = NEVER;
+	if (!is_wanted(w, UB_CHANGE_ERROR) && !is_wanted(w, UB_CHANGE_STALLED) &&
+	    !is_wanted(w, UB_CHANGE_UNSTALLED))
 		return;
-	ub_sight_read_errors(now);
+	ub_sight_read_stats(now);
 	if (ub_sight_is_counted(now))
-		w->errors_at = ub_now_ms() + ERRORS_MS;
+		w->stats_at = ub_now_ms() + STATS_MS;
 }
 
 /* Looks at what is due. Return: as above. */
 static int look(struct watch *w, struct ub_sight *ret_now, struct ub_error *err)
 {
 	int64_t now_ms = ub_now_ms();
-	bool errors = w->errors_at <= now_ms, users = w->users_at <= now_ms;
+	bool stats = w->stats_at <= now_ms, users = w->users_at <= now_ms;
 	int ret;
 
 	if (w->devices_at <= now_ms) {
 		ret = look_at_devices(w, ret_now, err);
-		errors = true;
+		stats = true;
 	} else {
 		ret = ub_sight_copy(&w->sight, ret_now);
 		if (ret)
@@ -177,8 +178,8 @@ static int look(struct watch *w, struct ub_sight *ret_now, struct ub_error *err)
 	}
 	if (ret)
 		return ret;
-	if (errors)
-		look_at_errors(w, ret_now);
+	if (stats)
+		look_at_stats(w, ret_now);
 	if (!ret_now->count || !are_users_wanted(w)) {
 		w->users_at = NEVER;
 		w->use_is_heard = false;
@@ -207,7 +208,7 @@ static int look_and_tell(struct watch *w, struct ub_error *err)
 /* Return: milliseconds for poll(), until the first of what is to come. */
 static int time_left(const struct watch *w)
 {
-	const int64_t times[] = {w->devices_at, w->errors_at, w->users_at, w->ends_at};
+	const int64_t times[] = {w->devices_at, w->stats_at, w->users_at, w->ends_at};
 	int64_t first = NEVER;
 
 	for (size_t i = 0; i < UB_ARRAY_SIZE(times); i++)

@@ -14,6 +14,8 @@ const char *const ub_change_names[] = {
 	[UB_CHANGE_RECOVERED] = "recovered",
 	[UB_CHANGE_RESIZED] = "resized",
 	[UB_CHANGE_ERROR] = "error",
+	[UB_CHANGE_STALLED] = "stalled",
+	[UB_CHANGE_UNSTALLED] = "unstalled",
 	[UB_CHANGE_RESTART] = "restart",
 	[UB_CHANGE_USED] = "used",
 	[UB_CHANGE_UNUSED] = "unused",
@@ -96,6 +98,18 @@ static void compare_errors(const struct listener *l, const struct ub_seen *befor
 	}
 }
 
+/* Of one that has no server any more it is not known; that is told. */
+static void compare_stalls(const struct listener *l, const struct ub_seen *before,
+			   struct ub_seen *now)
+{
+	bool old = before && ub_dev_stalled(&before->stall);
+
+	if (now->state != UBLK_S_DEV_LIVE)
+		now->stall = (struct ub_dev_stall){0};
+	if (now->state == UBLK_S_DEV_LIVE && old != (ub_dev_stalled(&now->stall) > 0))
+		tell(l, old ? UB_CHANGE_UNSTALLED : UB_CHANGE_STALLED, before, now);
+}
+
 static bool are_same_users(const struct ub_seen *a, const struct ub_seen *b)
 {
 	if (a->nr_users != b->nr_users)
@@ -119,6 +133,7 @@ static void compare(const struct listener *l, const struct ub_seen *before, stru
 	if (old->state != UBLK_S_DEV_DEAD && old->size && now->size && old->size != now->size)
 		tell(l, UB_CHANGE_RESIZED, before, now);
 	compare_errors(l, before, now);
+	compare_stalls(l, before, now);
 	if (before && before->managed && before->restart != now->restart)
 		tell(l, UB_CHANGE_RESTART, before, now);
 	if (!are_same_users(old, now))

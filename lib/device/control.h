@@ -16,7 +16,9 @@
 #define UB_CONTROL_VERSION 1
 
 enum ub_control_op {
-	/* Answer: value[0]: milliseconds since it began to serve; value[1]: UB_CONTROL_PARKS, ... */
+	/* Answer: value[0]: milliseconds since it began to serve; value[1]: UB_CONTROL_PARKS, ...;
+	 * value[2]: milliseconds for which a request has been in hand that is so for too long, 0: none is;
+	 * value[3]: its queue, and from UB_CONTROL_OP_SHIFT on UBLK_IO_OP_* of it */
 	UB_CONTROL_STATUS = 1,
 	/* resize.h; -EOPNOTSUPP: of this target it can't be changed. */
 	UB_CONTROL_ROOM, /* answer: value[0]: bytes that could be served, INT64_MAX: any number */
@@ -28,6 +30,8 @@ enum ub_control_op {
 			  * value[1]: 1: by intent, so that nobody restarts it.
 			  * -EOPNOTSUPP: the driver has no word for that; -ESTALE: another process serves */
 };
+
+#define UB_CONTROL_OP_SHIFT 32
 
 /* Of UB_CONTROL_STATUS. */
 #define UB_CONTROL_PARKS 1U      /* it has been told to, and ends as soon as its requests have */

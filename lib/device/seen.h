@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "stats/stats.h"
+#include "device/stats.h"
 
 struct ub_seen {
 	uint32_t id;
@@ -25,7 +25,8 @@ struct ub_seen {
 	bool counted;   /* errors are known */
 	uint64_t since; /* when counting them began */
 	uint64_t errors[UB_STATS_OPS];
-	char **users; /* owned, each as a sentence, in ascending order */
+	struct ub_dev_stall stall; /* requests that are in hand for too long, if errors are known */
+	char **users;              /* owned, each as a sentence, in ascending order */
 	size_t nr_users;
 };
 

@@ -131,6 +131,7 @@ static int keep(const struct ub_seen *before, struct ub_seen *now)
 	now->counted = before->counted;
 	now->since = before->since;
 	memcpy(now->errors, before->errors, sizeof(now->errors));
+	now->stall = before->stall;
 	return ub_seen_copy_users(before, now);
 }
 
@@ -247,7 +248,7 @@ int ub_sight_read(struct ub_ctrl *ctrl, struct ub_events *events,
 	return ret || follows;
 }
 
-static void read_errors(int dirfd, struct ub_seen *seen)
+static void read_stats(int dirfd, struct ub_seen *seen)
 {
 	struct ub_dev_stats stats;
 
@@ -257,10 +258,11 @@ static void read_errors(int dirfd, struct ub_seen *seen)
 	seen->since = stats.since;
 	for (unsigned op = 0; op < UB_STATS_OPS; op++)
 		seen->errors[op] = stats.all.op[op].errors;
+	seen->stall = stats.all.stall;
 	ub_dev_stats_done(&stats);
 }
 
-void ub_sight_read_errors(struct ub_sight *sight)
+void ub_sight_read_stats(struct ub_sight *sight)
 {
 	for (size_t i = 0; i < sight->count; i++)
 		sight->list[i].counted = false;
@@ -269,7 +271,7 @@ void ub_sight_read_errors(struct ub_sight *sight)
 
 		for (size_t i = 0; i < sight->count && dirfd >= 0; i++)
 			if (sight->list[i].managed && !sight->list[i].counted)
-				read_errors(dirfd, &sight->list[i]);
+				read_stats(dirfd, &sight->list[i]);
 	}
 }
 

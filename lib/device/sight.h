@@ -32,8 +32,8 @@ int ub_sight_read(struct ub_ctrl *ctrl, struct ub_events *events,
 int ub_sight_copy(const struct ub_sight *sight, struct ub_sight *ret_copy);
 void ub_sight_done(struct ub_sight *sight);
 
-/* Reads how many requests of each have failed, as far as its server counts. */
-void ub_sight_read_errors(struct ub_sight *sight);
+/* Reads how many requests of each have failed, and are in hand for too long, as far as its server counts. */
+void ub_sight_read_stats(struct ub_sight *sight);
 
 /* Is there one whose server counts? */
 bool ub_sight_is_counted(const struct ub_sight *sight);

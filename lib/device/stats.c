@@ -48,6 +48,25 @@ static bool is_right(const struct ub_stats_head *head, uint32_t id, uint64_t tok
 	       head->stride % sizeof(uint64_t) == 0 && size == (off_t)ub_stats_size(head);
 }
 
+uint64_t ub_dev_stalled(const struct ub_dev_stall *stall)
+{
+	uint64_t sum = 0;
+
+	for (unsigned i = 0; i < UB_STATS_OPS; i++)
+		sum += stall->ios[i];
+	return sum;
+}
+
+static void add_stall(struct ub_dev_stall *to, const struct ub_dev_stall *from)
+{
+	if (!ub_dev_stalled(from))
+		return;
+	if (!ub_dev_stalled(to) || from->since_ms < to->since_ms)
+		to->since_ms = from->since_ms;
+	for (unsigned i = 0; i < UB_STATS_OPS; i++)
+		to->ios[i] += from->ios[i];
+}
+
 static void add(struct ub_dev_sum *to, const struct ub_dev_sum *from)
 {
 	for (unsigned i = 0; i < UB_STATS_OPS; i++) {
@@ -62,6 +81,15 @@ static void add(struct ub_dev_sum *to, const struct ub_dev_sum *from)
 		for (unsigned b = 0; b < UB_STATS_BUCKETS; b++)
 			to->times[i].count[b] += from->times[i].count[b];
 	to->in_flight += from->in_flight;
+	add_stall(&to->stall, &from->stall);
+}
+
+static void read_stall(const struct ub_stats_stall *from, struct ub_dev_stall *to)
+{
+	uint64_t op = ub_stats_get(&from->op);
+
+	to->ios[op < UB_STATS_OPS ? op : UB_STATS_UNKNOWN] = ub_stats_get(&from->ios);
+	to->since_ms = ub_stats_get(&from->since_ms);
 }
 
 /* What has ended is read first, so that no more has than has begun. */
@@ -78,6 +106,7 @@ static void read_block(struct ub_stats *block, struct ub_dev_sum *sum)
 		to->most = ub_stats_get(&from->most);
 		sum->in_flight += to->begun > to->ended ? to->begun - to->ended : 0;
 	}
+	read_stall(&block->stall, &sum->stall);
 	for (unsigned b = 0; b < UB_STATS_BUCKETS; b++) {
 		sum->times[UB_TIMES_READ].count[b] =
 			ub_stats_get(&block->rw[UB_STATS_READ].times[b]);
@@ -226,9 +255,19 @@ static void add_in_kernel(uint32_t id, struct ub_dev_sum *sum)
 		sum->in_flight = v[DISK_IN_FLIGHT];
 }
 
+/* Who has told of them is gone. */
+static void forget_stalls(struct ub_dev_stats *stats)
+{
+	stats->all.stall = (struct ub_dev_stall){0};
+	for (size_t i = 0; i < stats->count; i++)
+		stats->parts[i].sum.stall = (struct ub_dev_stall){0};
+}
+
 int ub_dev_stats_read(const struct ub_dev *dev, struct ub_dev_stats *ret_stats)
 {
 	if (dev->managed && read_counted(dev, ret_stats) == 0) {
+		if (!ub_dev_is_live(dev))
+			forget_stalls(ret_stats);
 		add_in_kernel(dev->id, &ret_stats->all);
 		return 0;
 	}

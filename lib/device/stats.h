@@ -13,11 +13,21 @@ enum ub_dev_times { UB_TIMES_READ, UB_TIMES_WRITE, UB_TIMES_OTHER, UB_TIMES_COUN
 /* Of a number that nobody counts. */
 #define UB_STATS_NOT_KNOWN UINT64_MAX
 
+/* Requests that are in hand for longer than --stall-sec. */
+struct ub_dev_stall {
+	uint64_t ios[UB_STATS_OPS]; /* of each thread's all count as the operation of one */
+	uint64_t since_ms;          /* on the clock of ub_now_ms(): of the first; if there is any */
+};
+
 struct ub_dev_sum {
 	struct ub_stats_op op[UB_STATS_OPS];
 	struct ub_times times[UB_TIMES_COUNT];
 	uint64_t in_flight;
+	struct ub_dev_stall stall;
 };
+
+/* Return: how many there are. */
+uint64_t ub_dev_stalled(const struct ub_dev_stall *stall);
 
 /* Of one thread that serves. */
 struct ub_dev_part {
@@ -38,7 +48,7 @@ struct ub_dev_stats {
 int ub_dev_stats_read(const struct ub_dev *dev, struct ub_dev_stats *ret_stats);
 void ub_dev_stats_done(struct ub_dev_stats *stats);
 
-/* The file alone, in a folder. Return: 0, -ENOENT, -EPERM (it is not safe to believe), -EBADMSG (it is not
+/* The file alone, in a folder; what is stalled is that of a server which may have gone. Return: 0, -ENOENT, -EPERM (it is not safe to believe), -EBADMSG (it is not
  * as it should be), or another negative errno. */
 int ub_dev_stats_read_file(int dirfd, uint32_t id, uint64_t token, struct ub_dev_stats *ret_stats);
 

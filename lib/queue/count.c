@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "queue/count.h"
 
+#define UNITS_IN_S (1000000000U / UB_STATS_UNIT_NS)
+
 static unsigned kind_of(const struct ub_io *io)
 {
 	return io->op < UB_STATS_OPS ? io->op : UB_STATS_UNKNOWN;
@@ -11,6 +13,14 @@ static struct ub_stats_op *op_of(const struct ub_queue *q, const struct ub_io *i
 	return ub_stats_op(q->stats, kind_of(io));
 }
 
+/* What it has taken at the least, by its looks. */
+static uint64_t least_units(const struct ub_queue *q, const struct ub_io *io)
+{
+	unsigned ages = io->timed >> UB_COUNT_AGE_SHIFT;
+
+	return ages > 1 ? (uint64_t)(ages - 1) * q->look_each * UB_TIMER_S * UNITS_IN_S : 0;
+}
+
 void ub_count_begins_slowly(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_stats_op *op = op_of(q, io);
@@ -19,7 +29,7 @@ void ub_count_begins_slowly(struct ub_queue *q, struct ub_io *io)
 	io->timed = q->ticks.counter                     ? UB_COUNT_TIMED
 		    : ub_count_skips(q, op, kind_of(io)) ? UB_COUNT_UNTIMED
 							 : UB_COUNT_SAMPLE;
-	if (ub_count_is_timed(io))
+	if (ub_count_timed(io))
 		io->began = ub_ticks_now(&q->ticks);
 }
 
@@ -30,13 +40,16 @@ void ub_count_ends_slowly(struct ub_queue *q, const struct ub_io *io, int result
 	uint64_t units, weight = 1;
 
 	ub_count_result(op, io, result);
-	if (!ub_count_is_timed(io))
+	if (!ub_count_timed(io))
 		return;
-	if (io->timed == UB_COUNT_SAMPLE) {
+	if (ub_count_timed(io) == UB_COUNT_SAMPLE) {
 		weight += q->skipped[kind];
 		q->skipped[kind] = 0;
 	}
 	units = ub_ticks_units(&q->ticks, io->began, ub_ticks_now(&q->ticks));
+	/* The clock goes round. */
+	if (units < least_units(q, io))
+		units = least_units(q, io);
 	bucket = ub_stats_bucket(units);
 	if (kind <= UB_STATS_WRITE)
 		ub_stats_add(&q->stats->rw[kind].times[bucket], weight);

@@ -11,12 +11,23 @@
 
 #include "queue/internal.h"
 
-/* Is an I/O's time taken, and does it stand for several? */
-enum { UB_COUNT_UNTIMED, UB_COUNT_TIMED, UB_COUNT_SAMPLE };
+/* Is an I/O's time taken, and does it stand for several? Above that is how many looks it has lived through
+ * (stall.c); so the few that have are not ended in the short way. */
+enum { UB_COUNT_UNTIMED, UB_COUNT_TIMED, UB_COUNT_SAMPLE, UB_COUNT_MASK };
+#define UB_COUNT_AGE_SHIFT 2
+#define UB_COUNT_AGE_MAX 63U
 
-static inline bool ub_count_is_timed(const struct ub_io *io)
+static inline unsigned ub_count_timed(const struct ub_io *io)
 {
-	return io->timed != UB_COUNT_UNTIMED;
+	return io->timed & UB_COUNT_MASK;
+}
+
+/* It has lived through another look. Return: how many by now, at most UB_COUNT_AGE_MAX */
+static inline unsigned ub_count_ages(struct ub_io *io)
+{
+	if (io->timed >> UB_COUNT_AGE_SHIFT < UB_COUNT_AGE_MAX)
+		io->timed = (uint8_t)(io->timed + (1U << UB_COUNT_AGE_SHIFT));
+	return io->timed >> UB_COUNT_AGE_SHIFT;
 }
 
 void ub_count_begins_slowly(struct ub_queue *q, struct ub_io *io);

@@ -180,6 +180,12 @@ struct ub_queue {
 	atomic_bool fetched;
 	atomic_bool ended;
 	atomic_bool leaving;
+	/* stall.c: */
+	uint32_t look_each, look_in; /* so many of the timer's ends, and until the next look */
+	uint8_t looks;               /* that an I/O lives through that is told of */
+	atomic_bool beats, asks;
+	atomic_uchar stalled_op;
+	atomic_uint beat, stalled;
 	void *stack;
 };
 
@@ -331,9 +337,15 @@ void ub_brief_timed(struct ub_queue *q);
 /* A DATA_PROBE of the I/O's has ended: blocking.c. */
 void ub_blocking_probed(struct ub_queue *q, struct ub_io *io, int res);
 
-/* The timer after which memory is given back: timer.c. */
+/* The timer after which memory is given back, and I/Os are looked at: timer.c. */
 void ub_timer_set(struct ub_queue *q);
 void ub_timer_over(struct ub_queue *q);
+
+/* I/Os that take too long: stall.c. Its timer is set, is over, and is set no more. */
+void ub_stall_init(struct ub_queue *q, uint32_t stall_s);
+void ub_stall_begins(struct ub_queue *q);
+void ub_stall_look(struct ub_queue *q);
+void ub_stall_rests(struct ub_queue *q);
 
 /*
  * A request that comes alone: link.c.

@@ -26,7 +26,7 @@ static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, ui
 					bool last)
 {
 	bool link = io->alone && q->path->links && last && !(io->flags & UBLK_IO_F_NEED_REG_BUF) &&
-		    !ub_count_is_timed(io);
+		    !ub_count_timed(io);
 	struct io_uring_sqe *sqe;
 
 	if (link)

@@ -88,6 +88,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->buffer_cap = config->buffer_cap;
 	q->keeps = config->keep || !q->path->give_back;
 	q->event_fd = config->event_fd;
+	ub_stall_init(q, config->stall_s);
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
 	q->path->init(q);

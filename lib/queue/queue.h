@@ -33,6 +33,7 @@ struct ub_queue_config {
 	/* Bytes of buffers that may be in memory at once, where there is a pool. */
 	uint64_t buffer_cap;
 	uint32_t poll_us;             /* to look for requests before sleeping */
+	uint32_t stall_s;             /* seconds after which an I/O in hand is told of; 0: never */
 	bool keep;                    /* give no memory of buffers back */
 	const struct ub_ticks *ticks; /* in UB_STATS_UNIT_NS; copied */
 	const struct ub_space *space; /* borrowed; the queue's stretch in it is zeroes */
@@ -81,6 +82,21 @@ struct ub_queue_status {
 	int32_t tid;     /* 0 before it runs */
 };
 void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status);
+
+/*
+ * How the thread's I/Os fare, as it has found at its last look, which it makes each UB_TIMER_S seconds while
+ * any have come or are in hand; may be read at any time. What changes of @beats, @asks and @stalled is told by
+ * the eventfd, too.
+ */
+#define UB_TIMER_S 4
+struct ub_queue_pulse {
+	bool beats;    /* it is to look again */
+	uint32_t beat; /* looks so far */
+	bool asks;     /* it is not, though the kernel may not have ended what it was given to end */
+	uint32_t stalled;
+	uint8_t op; /* of one of those, UBLK_IO_OP_* */
+};
+void ub_queue_get_pulse(struct ub_queue *q, struct ub_queue_pulse *ret_pulse);
 
 /* Is there a fault? Says so once. */
 bool ub_queue_has_news(struct ub_queue *q);

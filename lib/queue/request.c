@@ -86,7 +86,7 @@ void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)
 	ub_io_arrives(q, io);
 	ub_count_begins(q, io);
 	q->active = true;
-	if (__builtin_expect(!q->has_timer && !q->keeps, 0))
+	if (__builtin_expect(!q->has_timer, 0))
 		ub_timer_set(q);
 	ret = start > UINT64_MAX >> SECTOR_SHIFT ? -EIO : check(q, io, sectors);
 	if (__builtin_expect(ret == 0, 1))

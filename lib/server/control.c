@@ -175,6 +175,17 @@ static uint64_t describe(const struct server *s)
 	       (*program_invocation_name == '@' ? UB_CONTROL_SPARED : 0);
 }
 
+static void tell_status(const struct server *s, struct ub_control_answer *ret_answer)
+{
+	unsigned queue = 0;
+	uint8_t op = 0;
+
+	ret_answer->value[0] = (uint64_t)(s->served_ms ? ub_now_ms() - s->served_ms : 0);
+	ret_answer->value[1] = describe(s);
+	ret_answer->value[2] = server_longest_stall(s, &queue, &op);
+	ret_answer->value[3] = queue | (uint64_t)op << UB_CONTROL_OP_SHIFT;
+}
+
 static void answer(struct server *s, const struct ub_control_request *request,
 		   struct ub_control_answer *ret_answer)
 {
@@ -191,8 +202,7 @@ static void answer(struct server *s, const struct ub_control_request *request,
 	}
 	switch (request->op) {
 	case UB_CONTROL_STATUS:
-		ret_answer->value[0] = (uint64_t)(s->served_ms ? ub_now_ms() - s->served_ms : 0);
-		ret_answer->value[1] = describe(s);
+		tell_status(s, ret_answer);
 		break;
 	case UB_CONTROL_ROOM:
 		number = server_room(s);

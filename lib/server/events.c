@@ -112,6 +112,7 @@ static void take_queues(struct server *s)
 			die_of_queue(s, ub_queue_id(s->queues[i]), &status);
 	}
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;
+	server_look_later(s);
 	take_write_error(s);
 }
 
@@ -136,9 +137,13 @@ void server_wait(struct server *s, int timeout_ms)
 	timeout_ms = sooner(timeout_ms, server_poll_control(&s->control, &fds[OTHER_FDS]));
 	if (retries)
 		timeout_ms = sooner(timeout_ms, ub_left_ms(s->retry_ms));
+	if (s->look_ms)
+		timeout_ms = sooner(timeout_ms, ub_left_ms(s->look_ms));
 	count = poll(fds, UB_ARRAY_SIZE(fds), timeout_ms);
 	if (retries && ub_left_ms(s->retry_ms) == 0)
 		(void)server_write_record(s, NULL);
+	if (s->look_ms && ub_left_ms(s->look_ms) == 0)
+		server_look_for_stalls(s);
 	if (count <= 0)
 		return;
 	if (fds[0].revents)

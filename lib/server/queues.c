@@ -137,6 +137,7 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 	struct ub_queue_config config = {
 		.stretch = stretch,
 		.poll_us = s->record.spec.poll_us,
+		.stall_s = s->record.spec.stall_s,
 		.info = s->info,
 		.target = &s->target,
 		.path = paths[ub_path_granted(s->info->flags)],
@@ -190,7 +191,8 @@ int server_make_queues(struct server *s, struct ub_error *err)
 		return ret;
 	}
 	s->queues = calloc(ub_layout_stretches(&plan.layout), sizeof(*s->queues));
-	if (!s->queues || !cpus)
+	if (!s->queues || !cpus ||
+	    server_make_watches(s, (unsigned)ub_layout_stretches(&plan.layout)) != 0)
 		ret = ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot allocate the queues");
 	if (!ret)
 		ret = ub_space_init(&s->space, &plan.layout, err);
@@ -318,6 +320,8 @@ void server_free_queues(struct server *s)
 	for (unsigned i = s->nr_queues; i-- > 0;)
 		ub_queue_free(s->queues[i]);
 	free(s->queues);
+	free(s->watches);
+	s->watches = NULL;
 	s->queues = NULL;
 	ub_space_done(&s->space);
 	s->nr_queues = 0;

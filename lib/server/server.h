@@ -51,6 +51,7 @@ struct server {
 	struct ub_tgt target;
 	struct ub_space space;
 	struct ub_queue **queues;
+	struct server_watch *watches; /* of each: stall.c */
 	unsigned nr_queues; /* one for each thread: a queue may have several */
 	struct ub_ticks ticks;
 	bool has_nodes; /* the machine: more than one, of NUMA */
@@ -94,6 +95,9 @@ struct server {
 	bool unwritten;   /* the record is not as it should be */
 	int64_t retry_ms; /* when it is tried again */
 	unsigned noted;   /* notes that the record has */
+	int64_t look_ms;  /* when queues are looked at next; 0: none has anything */
+	uint64_t begun;   /* requests that had come at the last look, and looks since others have */
+	uint32_t silent;
 };
 
 /* environ.c: the process itself. */
@@ -153,6 +157,17 @@ void server_take_control(struct server *s, const struct pollfd fds[static SERVER
 void server_open_stats(struct server *s);
 /* As server_remove_control(). */
 void server_remove_stats(const struct server *s);
+
+/* stall.c: requests that are in hand for too long. */
+/* For so many threads. Return: 0 or -ENOMEM. */
+int server_make_watches(struct server *s, unsigned count);
+/* Looks at all of them, and has it be done again as long as there is anything to be seen. */
+void server_look_for_stalls(struct server *s);
+/* A thread has something to tell: it is looked at soon. */
+void server_look_later(struct server *s);
+/* Return: milliseconds for which one is in hand by now, with its queue and operation; 0: none is for too
+ * long. */
+uint64_t server_longest_stall(const struct server *s, unsigned *ret_queue, uint8_t *ret_op);
 
 /* park.c: the device is left to another server, without an error of its requests. */
 /* Returns when the queues have ended, or it was refused. */

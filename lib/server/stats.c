@@ -124,6 +124,7 @@ static void begin_again(struct ub_stats *stats)
 
 		ub_stats_set(&op->begun, ub_stats_get(&op->ended));
 	}
+	ub_stats_set(&stats->stall.ios, 0);
 }
 
 static int map_block(struct server *s, int fd, const struct ub_stats_head *head, unsigned stretch)

@@ -72,6 +72,8 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "numbers of CPUs, dealt out to the threads (default: each queue's)" },
 	{ .name = "poll-us", .type = UB_OPT_U32, AT(poll_us), .metavar = "N", .max = 1000000,
 	  .help = "look for requests for so long before sleeping (default: 0)" },
+	{ .name = "stall-sec", .type = UB_OPT_U32, AT(stall_s), .metavar = "N", .max = 86400,
+	  .help = "tell of a request that takes longer; 0: of none (default: 30)" },
 	{ .name = "buffer-memory", .type = UB_OPT_SIZE, AT(buffer_memory), .metavar = "SIZE",
 	  .chosen = 1, .min = 4 * KIB,
 	  .help = "most memory for I/O data at once (default: no limit)" },
@@ -141,6 +143,7 @@ void ub_spec_init(struct ub_spec *spec)
 		.data_path = UB_PATH_AUTO,
 		.recovery = UB_RECOVERY_DEFAULT,
 		.numa_node = -1,
+		.stall_s = 30,
 		.caller_fd = -1,
 		.timeout_s = 60,
 	};

@@ -69,6 +69,7 @@ struct ub_spec {
 	int recovery;           /* enum ub_recovery */
 	uint32_t logical_block_size, physical_block_size, io_min, io_opt; /* 0: the target's */
 	uint32_t threads; /* that serve, over all queues; 0: one for each queue */
+	uint32_t stall_s; /* after which a request that is in hand is told of; 0: never */
 	uint32_t poll_us; /* that a thread looks for requests before it sleeps */
 	char *cpus;       /* that threads run on, as ub_parse_cpus() takes it; NULL: the queue's */
 	int numa_node;    /* that buffers and state come from; -1: that of each queue's CPUs */

@@ -55,13 +55,23 @@ struct ub_stats_rw {
 	uint64_t times[UB_STATS_BUCKETS];
 };
 
+/* Of I/Os that are in hand for too long (--stall-sec). Alone of all it is written by the server's main thread,
+ * and says nothing when that has gone. */
+struct ub_stats_stall {
+	uint64_t ios;      /* so many; 0: none is */
+	uint64_t op;       /* of one of them: enum ub_stats_op_kind */
+	uint64_t since_ms; /* on the clock of ub_now_ms(): when the first came, or later */
+	uint64_t unused;
+};
+
 /* Of one thread. */
 struct ub_stats {
 	struct ub_stats_rw rw[UB_STATS_WRITE + 1];
 	struct ub_stats_op other[UB_STATS_OPS - UB_STATS_FLUSH];
 	uint32_t other_times
 		[UB_STATS_BUCKETS]; /* of all of them; each stops at its largest number */
-	uint64_t unused[16];
+	struct ub_stats_stall stall;
+	uint64_t unused[12];
 };
 
 _Static_assert(sizeof(struct ub_stats_op) == 64, "an operation's numbers are a cache line");

@@ -14,7 +14,7 @@ setup()
 # A value for every key, as a file has it; for a flag yes.
 declare -gA VALUES=(
 	[id]=7 [name]=disk [queues]=2 [depth]=16 [max-io]=64K [data-path]=copy [batch]=off [threads]=1
-	[cpus]=0 [poll-us]=5 [buffer-memory]=8M [memory-limit]=96M [mlock]=yes [huge-pages]=yes
+	[cpus]=0 [poll-us]=5 [stall-sec]=7 [buffer-memory]=8M [memory-limit]=96M [mlock]=yes [huge-pages]=yes
 	[numa-node]=0 [logical-block-size]=4K [physical-block-size]=8K [io-min]=16K [io-opt]=64K
 	[read-only]=yes [rotational]=yes [scheduler]=keep [no-partition-scan]=yes [no-discard]=yes
 	[no-lock]=yes [recovery]=none [log-file]=/tmp/ublk-config.log [stay]=yes
