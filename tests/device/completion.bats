@@ -11,7 +11,7 @@ load completions
 	three
 	[ "$(asked del '')" = "$(printf '%s\t%s\n' 0 'alpha: live, null' alpha 'ublkb0: live, null' \
 		1 "beta: quiesced, loop $PWD/a.img" beta "ublkb1: quiesced, loop $PWD/a.img" \
-		2 'failed, null')" ]
+		2 "$failed, null")" ]
 	[ "$(asked show '')" = "$(asked del '')" ]
 	[ "$(asked recover '' | cut -f 1 | paste -sd ' ')" = '1 beta 2' ]
 	[ "$(asked recover -n '' | cut -f 1 | paste -sd ' ')" = '1 2' ]

@@ -38,14 +38,18 @@ asked()
 	ublk complete -- "$@" | tail -n +2
 }
 
-# Three of them: live with a name, quiesced, failed.
+# Three of them: live with a name, quiesced, and failed, or quiesced too where the driver does not have that;
+# sets `failed` to which.
 three()
 {
+	local policy=fail
+	failed=failed
+	kernel_at_least 6.13 || { policy=requeue && failed=quiesced; }
 	make_image a.img 1M
 	at_end ublk del --all
 	ublk add -t null --name alpha
 	ublk add -t loop -f a.img --name beta
-	ublk add -t null --recovery fail
+	ublk add -t null --recovery "$policy"
 	lose_server 1 quiesced
-	lose_server 2 failed
+	lose_server 2 "$failed"
 }
