@@ -34,13 +34,13 @@ struct ub_dev_detail {
 	struct ub_users users;
 	struct ub_placement *queues;
 	size_t queue_count;
-	char *group;                          /* control group of the server; NULL: not known */
-	bool asked;                           /* its server, by its control socket */
-	int answer;                           /* of what ub_control_ask() returns */
-	uint64_t stalled_seconds;             /* for which a request is in hand for too long; 0: none is */
-	unsigned stalled_queue;               /* which has it, */
-	uint8_t stalled_op;                   /* and UBLK_IO_OP_* of it */
-	uint64_t served_seconds;              /* since it began to serve, as it has answered */
+	char *group;              /* control group of the server; NULL: not known */
+	bool asked;               /* its server, by its control socket */
+	int answer;               /* of what ub_control_ask() returns */
+	uint64_t stalled_seconds; /* for which a request is in hand for too long; 0: none is */
+	unsigned stalled_queue;   /* which has it, */
+	uint8_t stalled_op;       /* and UBLK_IO_OP_* of it */
+	uint64_t served_seconds;  /* since it began to serve, as it has answered */
 	char scheduler[UB_SCHEDULER_MAX + 1]; /* of the disk; "" when not known */
 	char status[512];                     /* what is wrong; "" when nothing is */
 	char action[256];                     /* what to do about it */

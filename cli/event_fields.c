@@ -130,7 +130,7 @@ GETTER(operation)
 
 GETTER(stalled_seconds)
 {
-	if (ub_dev_stalled(&seen_of(object)->stall))
+	if (ub_seen_is_stalled(seen_of(object)))
 		ub_value_number(value, stalled_seconds(seen_of(object)));
 }
 
@@ -229,7 +229,7 @@ static void put_cause(FILE *file, const struct ub_event *event)
 static void put_present(FILE *file, const struct ub_seen *dev)
 {
 	(void)fputs(ub_state_name(dev->state), file);
-	if (ub_dev_stalled(&dev->stall))
+	if (ub_seen_is_stalled(dev))
 		(void)fputs(", stalled", file);
 	if (dev->nr_users)
 		(void)fputs(", ", file);

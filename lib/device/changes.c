@@ -98,15 +98,13 @@ static void compare_errors(const struct listener *l, const struct ub_seen *befor
 	}
 }
 
-/* Of one that has no server any more it is not known; that is told. */
+/* Of one that has lost its server, that is told. */
 static void compare_stalls(const struct listener *l, const struct ub_seen *before,
-			   struct ub_seen *now)
+			   const struct ub_seen *now)
 {
-	bool old = before && ub_dev_stalled(&before->stall);
+	bool old = before && ub_seen_is_stalled(before);
 
-	if (now->state != UBLK_S_DEV_LIVE)
-		now->stall = (struct ub_dev_stall){0};
-	if (now->state == UBLK_S_DEV_LIVE && old != (ub_dev_stalled(&now->stall) > 0))
+	if (now->state == UBLK_S_DEV_LIVE && old != ub_seen_is_stalled(now))
 		tell(l, old ? UB_CHANGE_UNSTALLED : UB_CHANGE_STALLED, before, now);
 }
 

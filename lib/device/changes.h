@@ -18,12 +18,12 @@ enum ub_change_kind {
 	UB_CHANGE_DEAD,
 	UB_CHANGE_RECOVERED, /* another server serves it */
 	UB_CHANGE_RESIZED,
-	UB_CHANGE_ERROR,   /* requests have failed, of one operation */
+	UB_CHANGE_ERROR,     /* requests have failed, of one operation */
 	UB_CHANGE_STALLED,   /* its server has requests in hand for too long */
 	UB_CHANGE_UNSTALLED, /* the same server has none any more */
-	UB_CHANGE_RESTART, /* who starts another server is in another state */
-	UB_CHANGE_USED,    /* its users are others, and there are some */
-	UB_CHANGE_UNUSED,  /* it has no users any more */
+	UB_CHANGE_RESTART,   /* who starts another server is in another state */
+	UB_CHANGE_USED,      /* its users are others, and there are some */
+	UB_CHANGE_UNUSED,    /* it has no users any more */
 	UB_CHANGE_DELETED,
 	UB_CHANGE_COUNT
 };

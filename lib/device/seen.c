@@ -5,10 +5,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "kernel/uapi.h"
+
 bool ub_seen_is_same(const struct ub_seen *a, const struct ub_seen *b)
 {
 	return a->id == b->id && a->token == b->token &&
 	       (!a->birth || !b->birth || a->birth == b->birth);
+}
+
+bool ub_seen_is_stalled(const struct ub_seen *seen)
+{
+	return seen->state == UBLK_S_DEV_LIVE && ub_dev_stalled(&seen->stall);
 }
 
 void ub_seen_drop_users(struct ub_seen *seen)

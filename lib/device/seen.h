@@ -33,6 +33,9 @@ struct ub_seen {
 /* Is it the same device? Not another one that has got the number. */
 bool ub_seen_is_same(const struct ub_seen *a, const struct ub_seen *b);
 
+/* Has its server requests in hand for too long? Of one that has none, the file says what that has left. */
+bool ub_seen_is_stalled(const struct ub_seen *seen);
+
 /* Return: 0 or -ENOMEM; @ret_copy is to be freed in any case. */
 int ub_seen_copy(const struct ub_seen *seen, struct ub_seen *ret_copy);
 void ub_seen_done(struct ub_seen *seen);

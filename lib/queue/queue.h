@@ -92,7 +92,7 @@ void ub_queue_get_status(struct ub_queue *q, struct ub_queue_status *ret_status)
 struct ub_queue_pulse {
 	bool beats;    /* it is to look again */
 	uint32_t beat; /* looks so far */
-	bool asks;     /* it is not, though the kernel may not have ended what it was given to end */
+	bool asks; /* it is not, though the kernel may not have ended what it was given to end */
 	uint32_t stalled;
 	uint8_t op; /* of one of those, UBLK_IO_OP_* */
 };

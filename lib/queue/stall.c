@@ -14,7 +14,8 @@
 #define LOOKS_MAX 32U
 #define NEVER UINT8_MAX
 
-_Static_assert(LOOKS_MAX < UB_COUNT_AGE_MAX && UB_COUNT_AGE_MAX < NEVER, "an I/O's looks have room");
+_Static_assert(LOOKS_MAX < UB_COUNT_AGE_MAX && UB_COUNT_AGE_MAX < NEVER,
+	       "an I/O's looks have room");
 
 void ub_stall_init(struct ub_queue *q, uint32_t stall_s)
 {

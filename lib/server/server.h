@@ -52,7 +52,7 @@ struct server {
 	struct ub_space space;
 	struct ub_queue **queues;
 	struct server_watch *watches; /* of each: stall.c */
-	unsigned nr_queues; /* one for each thread: a queue may have several */
+	unsigned nr_queues;           /* one for each thread: a queue may have several */
 	struct ub_ticks ticks;
 	bool has_nodes; /* the machine: more than one, of NUMA */
 	int char_fd;

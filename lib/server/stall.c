@@ -32,9 +32,10 @@ struct stall {
 };
 
 struct server_watch {
-	uint32_t beat;     /* its last look that was seen, */
-	uint32_t silent;   /* and looks of ours since then */
-	uint32_t answered; /* the one at which what it asks was answered: the kernel has ended all */
+	uint32_t beat;   /* its last look that was seen, */
+	uint32_t silent; /* and looks of ours since then */
+	uint32_t
+		answered; /* the one at which what it asks was answered: the kernel has ended all */
 	struct stall stall;
 	int64_t since_ms;
 };
@@ -78,7 +79,8 @@ static void tell(struct server *s, unsigned i, const struct stall *stall)
 		       (long long)(ub_now_ms() - w->since_ms) / 1000);
 	else if (stall->thread)
 		ub_log(&s->log, LOG_WARNING,
-		       "queue %u: a %s has been in hand for more than %u s, and its thread does not "
+		       "queue %u: a %s has been in hand for more than %u s, and its thread does "
+		       "not "
 		       "come back from the kernel",
 		       queue, name_of(stall->op), s->record.spec.stall_s);
 	else

@@ -211,6 +211,23 @@ static void errors_are_told_by_operation_as_many_as_have_come(void **state)
 	assert_string_equal(change(counts(LIVE, 5, 1, 0), dev(0, LIVE, 10)), "");
 }
 
+static void a_stall_is_told_when_it_begins_and_ends_with_the_same_server(void **state)
+{
+	struct ub_seen well = dev(0, LIVE, 10), stalled = well, more = well,
+		       gone = dev(0, QUIESCED, 0);
+
+	(void)state;
+	stalled.stall.ios[UB_STATS_WRITE] = 1;
+	more.stall.ios[UB_STATS_READ] = 3;
+	assert_string_equal(change(well, stalled), "0 stalled");
+	assert_string_equal(change(stalled, more), "");
+	assert_string_equal(change(stalled, well), "0 unstalled");
+	/* What is left in the file by a server that has died. */
+	gone.stall = stalled.stall;
+	assert_string_equal(change(stalled, gone), "0 quiesced");
+	assert_string_equal(change(gone, well), "0 recovered");
+}
+
 static void who_restarts_is_told_of_where_it_is_ours(void **state)
 {
 	struct ub_seen before = dev(0, LIVE, 10), after = dev(0, LIVE, 10);
@@ -256,6 +273,7 @@ int main(void)
 		cmocka_unit_test(a_server_that_takes_over_is_told_when_it_has),
 		cmocka_unit_test(another_size_is_told_if_there_was_one),
 		cmocka_unit_test(errors_are_told_by_operation_as_many_as_have_come),
+		cmocka_unit_test(a_stall_is_told_when_it_begins_and_ends_with_the_same_server),
 		cmocka_unit_test(who_restarts_is_told_of_where_it_is_ours),
 		cmocka_unit_test(users_are_told_when_they_are_others_or_none),
 	};
