@@ -69,9 +69,13 @@ int ub_dev_check_parks(const struct ub_dev *dev, const char **ret_why)
 	*ret_why = "with --batch on that fails requests";
 	if (dev->info.flags & UBLK_F_BATCH_IO)
 		return -EOPNOTSUPP;
+	if (dev->info.state != UBLK_S_DEV_LIVE || ub_dev_counts_requests(dev->id))
+		return 0;
+	*ret_why = "it is being removed";
+	if (!ub_dev_has_disk(dev->id))
+		return -ENODEV;
 	*ret_why = "its disk's queue/iostats is 0, so it can't be told when requests have ended";
-	return dev->info.state != UBLK_S_DEV_LIVE || ub_dev_counts_requests(dev->id) ? 0
-										     : -EOPNOTSUPP;
+	return -EOPNOTSUPP;
 }
 
 static int fail_record(const struct ub_dev *dev, int code, struct ub_error *err)

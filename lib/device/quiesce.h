@@ -19,7 +19,7 @@ int ub_dev_ask_status(const struct ub_dev *dev, int timeout_ms, uint64_t *ret_fl
 /* Does the kernel count the requests of its disk that are under way (queue/iostats)? */
 bool ub_dev_counts_requests(uint32_t id);
 
-/* Can the driver park it without failing a request? Return: 0, or -EOPNOTSUPP with @ret_why. */
+/* Can the driver park it without failing a request? Return: 0, or -EOPNOTSUPP or -ENODEV with @ret_why. */
 int ub_dev_check_parks(const struct ub_dev *dev, const char **ret_why);
 
 /*

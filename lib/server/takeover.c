@@ -91,6 +91,11 @@ int server_end_other(struct server *s, struct ub_error *err)
 	/* It has died, or can't be seen from here: any recovery tells which. */
 	if (ret == -ESRCH)
 		return 0;
+	if (ret == -ENOENT)
+		return ub_fail_text(err, UB_STAGE_UPGRADE, ret,
+				    "cannot have the server of ublkb%u (process %d) end: it has no "
+				    "control socket here",
+				    s->record.id, s->other_pid);
 	if (ret)
 		return ub_fail(err, UB_STAGE_UPGRADE, ret,
 			       "cannot have the server of ublkb%u (process %d) end", s->record.id,
