@@ -129,7 +129,7 @@ wrong()
 }
 
 @test "watch takes kinds of events that there are, devices that can be, and prints lines of JSON" {
-	wrong "'born' is not one of: added, live, quiesced, failed, dead, recovered, resized, error, restart, used, unused, deleted" \
+	wrong "'born' is not one of: added, live, quiesced, failed, dead, recovered, resized, error, stalled, unstalled, restart, used, unused, deleted" \
 		watch --event added,born
 	wrong "no device can be named '/dev/sda'" watch 0 /dev/sda
 	wrong "0 is out of range" watch --count 0
