@@ -21,7 +21,7 @@ static void put_row(FILE *file, const char *left, const char *right)
 
 static void put_option(FILE *file, const struct ub_opt *opt)
 {
-	char usage[96], left[112], right[160];
+	char usage[160], left[176], right[160];
 
 	ub_opt_usage(opt, usage, sizeof(usage));
 	if (opt->letter)
