@@ -160,8 +160,10 @@ static int go_on(struct live *live, struct ub_error *err)
 
 static int open_all(struct live *live, struct ub_error *err)
 {
+	/* Whatever ends it: the terminal is to be as it was. */
+	static const int ends[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT};
 	static const int window[] = {SIGWINCH, SIGTSTP, SIGCONT};
-	int ret = ub_interrupt_open(&live->end);
+	int ret = ub_interrupt_hold(ends, UB_ARRAY_SIZE(ends), &live->end);
 
 	if (!ret)
 		ret = ub_interrupt_hold(window, UB_ARRAY_SIZE(window), &live->window);

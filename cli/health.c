@@ -102,10 +102,12 @@ void ub_device_stall(const struct ub_dev_detail *detail, char *status, size_t st
 {
 	const char *name = ub_desc_op_name(detail->stalled_op);
 
-	(void)snprintf(status, status_size,
-		       "its server (process %d) has had a %s in hand for %llu seconds (queue %u)",
-		       detail->dev.server.pid, name ? name : "request",
-		       (unsigned long long)detail->stalled_seconds, detail->stalled_queue);
+	(void)snprintf(
+		status, status_size,
+		"for %llu seconds its server (process %d) has had a request in hand that takes "
+		"too long, now a %s (queue %u)",
+		(unsigned long long)detail->stalled_seconds, detail->dev.server.pid,
+		name ? name : "strange one", detail->stalled_queue);
 	tell_process(detail->dev.server.pid, action, action_size);
 }
 

@@ -144,6 +144,8 @@ static void print_stalled(FILE *file, const struct family *family, const struct 
 {
 	for (size_t i = 0; stat->by_server && i < UB_ARRAY_SIZE(ops); i++)
 		put_number(file, family, stat, ops[i].name, stat->sum.stall.ios[ops[i].kind]);
+	if (stat->by_server)
+		put_number(file, family, stat, "other", stat->sum.stall.ios[UB_STATS_UNKNOWN]);
 }
 
 static void print_stalled_time(FILE *file, const struct family *family, const struct ub_stat *stat)

@@ -88,10 +88,27 @@ void ub_top_screen_renew(void)
 	ub_top_screen_resize();
 }
 
+/* As any program is stopped, which the kernel leaves out where nobody could have it go on: SIGSTOP it would
+ * not. */
+static void stop(void)
+{
+	const struct sigaction usual = {.sa_handler = SIG_DFL};
+	struct sigaction was;
+	sigset_t one, before;
+
+	(void)sigemptyset(&one);
+	(void)sigaddset(&one, SIGTSTP);
+	(void)sigaction(SIGTSTP, &usual, &was);
+	(void)raise(SIGTSTP);
+	(void)sigprocmask(SIG_UNBLOCK, &one, &before);
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	(void)sigaction(SIGTSTP, &was, NULL);
+}
+
 void ub_top_screen_stop(void)
 {
 	(void)endwin();
-	(void)raise(SIGSTOP);
+	stop();
 	ub_top_screen_renew();
 }
 

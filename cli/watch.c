@@ -268,6 +268,9 @@ static int begin(struct watch *w, struct ub_error *err)
 		print(w, "present", &w->sight.list[i], NULL);
 	print(w, "ready", NULL, NULL);
 	w->has_begun = true;
+	/* Nobody would see them change. */
+	for (size_t i = 0; i < w->sight.count && !are_users_wanted(w); i++)
+		ub_seen_drop_users(&w->sight.list[i]);
 	return 0;
 }
 

@@ -98,11 +98,11 @@ static void compare_errors(const struct listener *l, const struct ub_seen *befor
 	}
 }
 
-/* Of one that has lost its server, that is told. */
+/* Of one that has lost its server, or has got another one, that is told. */
 static void compare_stalls(const struct listener *l, const struct ub_seen *before,
 			   const struct ub_seen *now)
 {
-	bool old = before && ub_seen_is_stalled(before);
+	bool old = before && !is_other_server(before, now) && ub_seen_is_stalled(before);
 
 	if (now->state == UBLK_S_DEV_LIVE && old != ub_seen_is_stalled(now))
 		tell(l, old ? UB_CHANGE_UNSTALLED : UB_CHANGE_STALLED, before, now);

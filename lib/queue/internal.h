@@ -346,6 +346,8 @@ void ub_stall_init(struct ub_queue *q, uint32_t stall_s);
 void ub_stall_begins(struct ub_queue *q);
 void ub_stall_look(struct ub_queue *q);
 void ub_stall_rests(struct ub_queue *q);
+/* The thread serves no more. */
+void ub_stall_ends(struct ub_queue *q);
 
 /*
  * A request that comes alone: link.c.

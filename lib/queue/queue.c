@@ -142,6 +142,7 @@ static void *queue_thread(void *arg)
 	atomic_store(&q->tid, gettid());
 	if (wait_gate(q) == GATE_GO) {
 		ret = ub_queue_serve(q);
+		ub_stall_ends(q);
 		atomic_store(&q->error, ret);
 	}
 	atomic_store(&q->ended, true);

@@ -35,12 +35,26 @@ void ub_stall_begins(struct ub_queue *q)
 	ub_queue_tell(q);
 }
 
+/* Nothing is busy. */
+static void rest(struct ub_queue *q, bool asks)
+{
+	bool news = atomic_load(&q->stalled) || asks;
+
+	atomic_store(&q->stalled, 0);
+	atomic_store(&q->asks, asks);
+	atomic_store(&q->beats, false);
+	if (news)
+		ub_queue_tell(q);
+}
+
 void ub_stall_rests(struct ub_queue *q)
 {
-	atomic_store(&q->asks, ub_queue_has_linked(q));
-	atomic_store(&q->beats, false);
-	if (ub_queue_has_linked(q))
-		ub_queue_tell(q);
+	rest(q, ub_queue_has_linked(q));
+}
+
+void ub_stall_ends(struct ub_queue *q)
+{
+	rest(q, false);
 }
 
 void ub_stall_look(struct ub_queue *q)
@@ -60,7 +74,7 @@ void ub_stall_look(struct ub_queue *q)
 		stalled++;
 		op = io->op;
 	}
-	if (stalled == atomic_load(&q->stalled))
+	if (stalled == atomic_load(&q->stalled) && (!stalled || op == atomic_load(&q->stalled_op)))
 		return;
 	atomic_store(&q->stalled_op, op);
 	atomic_store(&q->stalled, stalled);

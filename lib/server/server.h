@@ -37,6 +37,15 @@ struct server_control {
 	int64_t deaf_ms; /* until when nobody is let in: there was no descriptor for him */
 };
 
+/* Requests that the kernel was given to end: stall.c. */
+struct server_kernels {
+	uint64_t begun;  /* requests that had come at the last look, */
+	uint32_t silent; /* and looks since others have */
+	uint64_t ios;    /* that it does not end, as has been told; 0: none */
+	uint8_t op;      /* of one of them, */
+	unsigned thread; /* and where it is told */
+};
+
 struct server {
 	enum ub_launch_mode mode;
 	bool recovers; /* in any of its modes but the first: the device is there */
@@ -96,8 +105,7 @@ struct server {
 	int64_t retry_ms; /* when it is tried again */
 	unsigned noted;   /* notes that the record has */
 	int64_t look_ms;  /* when queues are looked at next; 0: none has anything */
-	uint64_t begun;   /* requests that had come at the last look, and looks since others have */
-	uint32_t silent;
+	struct server_kernels kernels;
 };
 
 /* environ.c: the process itself. */

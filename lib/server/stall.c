@@ -16,6 +16,7 @@
 #include <string.h>
 #include <syslog.h>
 
+#include "base/clean.h"
 #include "base/clock.h"
 #include "kernel/sysfs.h"
 #include "memory/desc.h"
@@ -51,10 +52,11 @@ static struct ub_stats *stats_of(struct server *s, unsigned i)
 	return ub_space_part(&s->space, i, UB_PART_STATS);
 }
 
-/* Looks without an answer after which a request has been in hand for long enough. */
+/* Looks without an answer after which a request has been in hand for long enough: the first may come right
+ * after the thread's own, and the last right before that. */
 static uint32_t looks_needed(const struct server *s)
 {
-	return s->record.spec.stall_s / UB_TIMER_S + 1;
+	return s->record.spec.stall_s / UB_TIMER_S + 2;
 }
 
 static const char *name_of(uint8_t op)
@@ -88,19 +90,21 @@ static void tell(struct server *s, unsigned i, const struct stall *stall)
 		       queue, name_of(stall->op), s->record.spec.stall_s);
 }
 
+/* It is published before it is logged: the log may lie on what hangs. */
 static void set(struct server *s, unsigned i, const struct stall *stall)
 {
 	struct server_watch *w = &s->watches[i];
 	struct ub_stats_stall *told = &stats_of(s, i)->stall;
+	bool news = !w->stall.ios != !stall->ios;
 
-	if (!w->stall.ios && stall->ios)
+	if (news && stall->ios)
 		w->since_ms = ub_now_ms() - (int64_t)s->record.spec.stall_s * 1000;
-	if (!w->stall.ios != !stall->ios)
-		tell(s, i, stall);
 	w->stall = *stall;
 	ub_stats_set(&told->since_ms, (uint64_t)w->since_ms);
 	ub_stats_set(&told->op, kind_of(stall->op));
 	ub_stats_set(&told->ios, stall->ios);
+	if (news)
+		tell(s, i, stall);
 }
 
 /* What its thread has begun and not ended; it has one alone if that blocks it. */
@@ -115,19 +119,26 @@ static uint8_t op_in_hand(const struct ub_stats *stats)
 	return UB_STATS_UNKNOWN;
 }
 
-static void look_at_thread(struct server *s, unsigned i, const struct ub_queue_pulse *pulse)
+/* Return: it comes back from what it does. */
+static bool hear(struct server *s, unsigned i, const struct ub_queue_pulse *pulse)
 {
 	struct server_watch *w = &s->watches[i];
-	struct stall stall = {.ios = pulse->stalled, .op = pulse->op};
 
 	if (!pulse->beats || pulse->beat != w->beat)
 		w->silent = 0;
 	else if (w->silent <= looks_needed(s))
 		w->silent++;
 	w->beat = pulse->beat;
-	if (w->silent > looks_needed(s))
-		stall = (struct stall){1, op_in_hand(stats_of(s, i)), true};
-	set(s, i, &stall);
+	return w->silent < 2;
+}
+
+static struct stall find_stall(struct server *s, unsigned i, const struct ub_queue_pulse *pulse)
+{
+	if (s->watches[i].silent > looks_needed(s))
+		return (struct stall){1, op_in_hand(stats_of(s, i)), true};
+	if (!pulse->stalled && s->kernels.ios && s->kernels.thread == i)
+		return (struct stall){.ios = s->kernels.ios, .op = s->kernels.op};
+	return (struct stall){.ios = pulse->stalled, .op = pulse->op};
 }
 
 /* Of all threads: requests that have come, and that are in hand. */
@@ -158,53 +169,73 @@ static bool read_under_way(const struct server *s, uint64_t *ret_reads, uint64_t
 	return true;
 }
 
-/* @i: a thread that asks; no other is looked at if several do, for nobody tells which of them has it. Return:
- * is there an answer? */
-static bool look_at_kernel(struct server *s, unsigned i)
+/*
+ * @asking: a thread that asks; nobody tells which of several has it. What has been told once is over when the
+ * block layer has no more under way than the threads have in hand. Return: is there an answer?
+ */
+static bool look_at_kernel(struct server *s, unsigned asking)
 {
+	struct server_kernels *k = &s->kernels;
 	uint64_t reads = 0, writes = 0, in_hand, begun;
-	struct stall stall = {0};
 	bool goes_on;
 
 	count(s, &begun, &in_hand);
-	goes_on = begun != s->begun;
-	s->begun = begun;
-	if (!read_under_way(s, &reads, &writes) || reads + writes == 0) {
-		set(s, i, &stall);
-		s->silent = 0;
-		return true;
+	goes_on = begun != k->begun;
+	k->begun = begun;
+	if (!read_under_way(s, &reads, &writes) || reads + writes <= in_hand) {
+		k->silent = 0;
+		k->ios = 0;
+		return reads + writes == 0;
 	}
-	/* Of another thread's it is not told twice. */
-	goes_on |= reads + writes <= in_hand;
-	s->silent = goes_on ? 0 : s->silent <= looks_needed(s) ? s->silent + 1 : s->silent;
-	if (s->silent > looks_needed(s))
-		stall = (struct stall){.ios = reads + writes,
-				       .op = reads ? UB_STATS_READ : UB_STATS_WRITE};
-	set(s, i, &stall);
+	if (k->ios) {
+		k->ios = reads + writes - in_hand;
+		return false;
+	}
+	k->silent = goes_on ? 0 : k->silent + 1;
+	if (k->silent > looks_needed(s)) {
+		k->ios = reads + writes - in_hand;
+		k->op = reads ? UB_STATS_READ : UB_STATS_WRITE;
+		k->thread = asking;
+	}
+	return false;
+}
+
+/* A thread that blocks has not begun what the driver has for it: then nothing can be told of the kernel. Return:
+ * it is to be looked at again. */
+static bool ask_kernel(struct server *s, const struct ub_queue_pulse *pulses, bool all_heard)
+{
+	unsigned asking = s->nr_queues;
+
+	for (unsigned i = s->nr_queues; i-- > 0;)
+		if (pulses[i].asks && pulses[i].beat != s->watches[i].answered)
+			asking = i;
+	if (asking == s->nr_queues && !s->kernels.ios)
+		return false;
+	if (!all_heard || !look_at_kernel(s, asking))
+		return true;
+	for (unsigned i = 0; i < s->nr_queues; i++)
+		s->watches[i].answered = pulses[i].beat;
 	return false;
 }
 
 void server_look_for_stalls(struct server *s)
 {
-	bool again = false, asks = false;
+	_cleanup_free_ struct ub_queue_pulse *pulses = calloc(s->nr_queues + 1, sizeof(*pulses));
+	bool again = false, all_heard = true;
 
 	s->look_ms = 0;
-	if (!s->record.spec.stall_s)
+	if (!s->record.spec.stall_s || !pulses)
 		return;
 	for (unsigned i = 0; i < s->nr_queues; i++) {
-		struct server_watch *w = &s->watches[i];
-		struct ub_queue_pulse pulse;
+		ub_queue_get_pulse(s->queues[i], &pulses[i]);
+		again |= pulses[i].beats;
+		all_heard &= hear(s, i, &pulses[i]);
+	}
+	again |= ask_kernel(s, pulses, all_heard);
+	for (unsigned i = 0; i < s->nr_queues; i++) {
+		struct stall stall = find_stall(s, i, &pulses[i]);
 
-		ub_queue_get_pulse(s->queues[i], &pulse);
-		again |= pulse.beats;
-		if (!pulse.asks || pulse.beat == w->answered || asks) {
-			look_at_thread(s, i, &pulse);
-			continue;
-		}
-		asks = !look_at_kernel(s, i);
-		if (!asks)
-			w->answered = pulse.beat;
-		again |= asks;
+		set(s, i, &stall);
 	}
 	if (again)
 		server_look_later(s);

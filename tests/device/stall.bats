@@ -53,7 +53,7 @@ hang_with()
 is_told()
 {
 	show=$(ublk show "$dev")
-	[[ $show =~ status:\ +its\ server\ \(process\ [0-9]+\)\ has\ had\ a\ $1\ in\ hand\ for\ ([0-9]+)\ seconds\ \(queue\ 0\) ]]
+	[[ $show =~ status:\ +for\ ([0-9]+)\ seconds\ its\ server\ \(process\ [0-9]+\)\ has\ had\ a\ request\ in\ hand\ that\ takes\ too\ long,\ now\ a\ $1\ \(queue\ 0\) ]]
 }
 
 is_told_no_more()
