@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "memory/pool.h"
 
+#include <stdbool.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -21,6 +22,16 @@ void ub_pool_init(struct ub_pool *pool, char *base, size_t slot_size, uint32_t c
 		slots[i] = (struct ub_pool_slot){.free = count - 1 - i};
 }
 
+void ub_pool_set_cap(struct ub_pool *pool, uint64_t cap)
+{
+	atomic_store_explicit(&pool->cap, cap, memory_order_relaxed);
+}
+
+static bool is_over(struct ub_pool *pool, uint64_t more)
+{
+	return pool->touched + more > atomic_load_explicit(&pool->cap, memory_order_relaxed);
+}
+
 static void return_slot(struct ub_pool *pool, uint32_t slot)
 {
 	uint32_t touched = pool->slots[slot].touched;
@@ -35,7 +46,7 @@ static void return_slot(struct ub_pool *pool, uint32_t slot)
 /* From the bottom of the stack, where those lie that were used longest ago. */
 static void make_room(struct ub_pool *pool, uint64_t want)
 {
-	for (uint32_t i = 0; i + 1 < pool->free && pool->touched + want > pool->cap; i++)
+	for (uint32_t i = 0; i + 1 < pool->free && is_over(pool, want); i++)
 		return_slot(pool, pool->slots[i].free);
 }
 
@@ -47,9 +58,9 @@ void *ub_pool_take(struct ub_pool *pool, size_t len)
 		return NULL;
 	slot = pool->slots[pool->free - 1].free;
 	more = size > pool->slots[slot].touched ? size - pool->slots[slot].touched : 0;
-	if (__builtin_expect(pool->touched + more > pool->cap, 0)) {
+	if (__builtin_expect(is_over(pool, more), 0)) {
 		make_room(pool, more);
-		if (pool->touched + more > pool->cap)
+		if (is_over(pool, more))
 			return NULL;
 	}
 	pool->slots[slot].touched += more;

@@ -3,11 +3,12 @@
  * A queue's buffers on data paths where only an I/O that is under way needs one. A slot is as large
  * as the largest request, but addresses cost nothing: what is counted, and capped, is the pages that
  * its users have touched. The slot used last is given out first, since its pages are there and in
- * the cache; those that lie idle longest are returned first when the cap is reached. One thread's;
- * takes no memory of its own and knows nobody.
+ * the cache; those that lie idle longest are returned first when the cap is reached. One thread's,
+ * but for the cap; takes no memory of its own and knows nobody.
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -25,7 +26,8 @@ struct ub_pool {
 	char *base;
 	size_t slot_size;           /* bytes, whole pages */
 	size_t page;                /* bytes, a power of two */
-	uint64_t cap, touched;      /* bytes in all slots */
+	_Atomic uint64_t cap;       /* bytes in all slots, at the most; others may change it */
+	uint64_t touched;           /* bytes in all slots */
 	struct ub_pool_slot *slots; /* borrowed */
 	uint32_t count, free;       /* slots, and how many of them are free */
 	uint32_t spent;             /* and how many are not in use, but not yet to be given out */
@@ -37,6 +39,9 @@ struct ub_pool {
  */
 void ub_pool_init(struct ub_pool *pool, char *base, size_t slot_size, uint32_t count, uint64_t cap,
 		  struct ub_pool_slot *slots);
+
+/* From any thread: another cap, at least one slot's. What is over it goes as buffers are taken. */
+void ub_pool_set_cap(struct ub_pool *pool, uint64_t cap);
 
 /* A buffer of @len bytes, at most a slot's. Return: NULL if that would be over the cap: try again
  * when one has been put back. */

@@ -135,7 +135,8 @@ struct ub_queue {
 	uint16_t linked;        /* with the kernel, which is to end them: state.h */
 	uint16_t commits;       /* completions to come of commits alone: they bring no I/O */
 	uint16_t lone;          /* so many I/Os came alone, one after the other: eager.c */
-	uint64_t poll_ns;       /* to look for completions before sleeping */
+	_Atomic uint64_t
+		poll_ns; /* to look for completions before sleeping; others may change it */
 	/* What is counted: count.h. */
 	struct ub_stats *stats;
 	struct ub_ticks ticks;

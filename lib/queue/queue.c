@@ -80,7 +80,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	find_ios(q, &config->space->layout, stretch);
 	q->stats = ub_space_part(config->space, stretch, UB_PART_STATS);
 	q->ticks = *config->ticks;
-	q->poll_ns = config->poll_us * 1000ULL;
+	ub_queue_set_poll(q, config->poll_us);
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;
 	q->path = config->path;
@@ -225,6 +225,26 @@ void ub_queue_leave(struct ub_queue *q)
 	atomic_store(&q->leaving, true);
 	if (!atomic_load(&q->ended))
 		(void)pthread_kill(q->thread, UB_QUEUE_SIGNAL);
+}
+
+int ub_queue_set_cpus(struct ub_queue *q, const void *cpus, size_t cpus_size)
+{
+	return -pthread_setaffinity_np(q->thread, cpus_size, cpus);
+}
+
+int ub_queue_get_cpus(struct ub_queue *q, void *ret_cpus, size_t cpus_size)
+{
+	return -pthread_getaffinity_np(q->thread, cpus_size, ret_cpus);
+}
+
+void ub_queue_set_poll(struct ub_queue *q, uint32_t poll_us)
+{
+	atomic_store_explicit(&q->poll_ns, poll_us * 1000ULL, memory_order_relaxed);
+}
+
+void ub_queue_set_cap(struct ub_queue *q, uint64_t bytes)
+{
+	ub_pool_set_cap(&q->pool, bytes);
 }
 
 unsigned ub_queue_id(const struct ub_queue *q)

@@ -72,6 +72,17 @@ void ub_queue_go(struct ub_queue *q);
 #define UB_QUEUE_SIGNAL SIGRTMIN /* the process has a handler of it that does nothing */
 void ub_queue_leave(struct ub_queue *q);
 
+/*
+ * What can be changed while the thread serves, by another one; nobody waits for it. CPUs: as of
+ * ub_queue_spawn(). Return: 0 or a negative errno.
+ */
+int ub_queue_set_cpus(struct ub_queue *q, const void *cpus, size_t cpus_size);
+int ub_queue_get_cpus(struct ub_queue *q, void *ret_cpus, size_t cpus_size);
+/* One that sleeps learns of it when it wakes. */
+void ub_queue_set_poll(struct ub_queue *q, uint32_t poll_us);
+/* Where there is a pool: at least one request's. Less than it has is reached as buffers are taken. */
+void ub_queue_set_cap(struct ub_queue *q, uint64_t bytes);
+
 /* What the thread tells the others; all of it may be read at any time. */
 struct ub_queue_status {
 	bool fetched;    /* the driver has every tag */

@@ -129,7 +129,7 @@ static void relax(void)
  */
 static void poll_ring(struct ub_queue *q, unsigned wanted)
 {
-	uint64_t end = ub_now_ns() + q->poll_ns;
+	uint64_t end = ub_now_ns() + atomic_load_explicit(&q->poll_ns, memory_order_relaxed);
 
 	if (ub_ring_queued(&q->ring) > 0)
 		(void)ub_queue_enter(q, 0);
@@ -137,6 +137,11 @@ static void poll_ring(struct ub_queue *q, unsigned wanted)
 	       ub_now_ns() < end)
 		for (unsigned i = 0; i < POLL_SPINS && !ub_ring_has_more(&q->ring); i++)
 			relax();
+}
+
+static bool polls(const struct ub_queue *q)
+{
+	return __builtin_expect(atomic_load_explicit(&q->poll_ns, memory_order_relaxed) != 0, 0);
 }
 
 __attribute__((noinline, cold)) static int cannot_enter(struct ub_queue *q, int error)
@@ -167,7 +172,7 @@ int ub_queue_serve(struct ub_queue *q)
 	ub_queue_tell(q);
 	while (!ub_queue_is_idle(q)) {
 		wanted = flush(q);
-		if (__builtin_expect(q->poll_ns != 0, 0) && wanted)
+		if (polls(q) && wanted)
 			poll_ring(q, wanted);
 		/* What has been submitted already may have ended the queue: ub_link_cut(). */
 		ret = ub_queue_enter(q, q->refused ? 0 : wanted);

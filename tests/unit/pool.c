@@ -205,6 +205,29 @@ static void what_is_spent_is_given_out_when_it_is_put_back(void **state)
 	assert_null(ub_pool_take(&pool, page));
 }
 
+static void another_cap_holds_from_the_next_buffer_on(void **state)
+{
+	char *all[SLOTS];
+
+	(void)state;
+	make(SLOTS * SLOT_PAGES);
+	for (unsigned i = 0; i < SLOTS; i++)
+		all[i] = use(SLOT_PAGES * page);
+	ub_pool_set_cap(&pool, SLOT_PAGES * page);
+	/* What is under way keeps what it has. */
+	assert_int_equal(resident_pages(), SLOTS * SLOT_PAGES);
+	for (unsigned i = 0; i < SLOTS - 1; i++)
+		ub_pool_put(&pool, all[i]);
+	assert_null(ub_pool_take(&pool, page));
+	assert_true(resident_pages() <= 2 * SLOT_PAGES);
+	ub_pool_put(&pool, all[SLOTS - 1]);
+	assert_non_null(ub_pool_take(&pool, page));
+	assert_int_equal(resident_pages(), SLOT_PAGES);
+	assert_null(ub_pool_take(&pool, page));
+	ub_pool_set_cap(&pool, 2 * SLOT_PAGES * page);
+	assert_non_null(ub_pool_take(&pool, page));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -214,6 +237,7 @@ int main(void)
 		TEST(idle_memory_makes_room_the_coldest_first),
 		TEST(a_trim_returns_all_that_is_free_and_nothing_else),
 		TEST(the_count_holds_over_a_long_time),
+		TEST(another_cap_holds_from_the_next_buffer_on),
 		TEST(what_is_spent_is_given_out_when_it_is_put_back),
 	};
 
