@@ -79,6 +79,7 @@ static struct ub_record *take_over(struct ub_spec *spec, struct ub_dev *left)
 
 	kept->foreground = spec->foreground;
 	kept->restart = spec->restart;
+	kept->log_level = spec->log_level;
 	kept->timeout_s = spec->timeout_s;
 	swap(&kept->log_file, &spec->log_file);
 	swap(&kept->config, &spec->config);

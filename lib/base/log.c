@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,6 +20,14 @@
 
 #define LINE_SIZE 1024
 #define JOURNAL "/dev/log"
+
+const char *const ub_log_levels[] = {
+	[UB_LOG_ERR] = "err",
+	[UB_LOG_WARNING] = "warning",
+	[UB_LOG_NOTICE] = "notice",
+	[UB_LOG_INFO] = "info",
+	NULL,
+};
 
 static int open_file(const char *path)
 {
@@ -42,6 +51,7 @@ static int connect_journal(void)
 void ub_log_init(struct ub_log *log, const char *program, bool foreground)
 {
 	log->program = program;
+	log->level = UB_LOG_INFO;
 	log->kind = foreground ? UB_LOG_STDERR : UB_LOG_JOURNAL;
 	log->fd = foreground ? STDERR_FILENO : connect_journal();
 }
@@ -95,6 +105,18 @@ char *ub_log_dir(struct ub_log *log)
 	return UB_TAKE_PTR(path);
 }
 
+char *ub_log_journal_dir(void)
+{
+	_cleanup_free_ char *path = calloc(1, PATH_MAX);
+	ssize_t len = path ? readlink(JOURNAL, path, PATH_MAX - 1) : -1;
+	char *slash = len > 0 && path[0] == '/' ? strrchr(path, '/') : NULL;
+
+	if (!slash || slash == path || strncmp(path, "/dev/", 5) == 0)
+		return NULL;
+	*slash = '\0';
+	return UB_TAKE_PTR(path);
+}
+
 void ub_log_move(struct ub_log *log, const char *tail, const char *dir)
 {
 	char *moved;
@@ -132,6 +154,8 @@ void ub_log(struct ub_log *log, int priority, const char *fmt, ...)
 	va_list ap;
 	int n;
 
+	if (priority > LOG_ERR + log->level)
+		return;
 	va_start(ap, fmt);
 	(void)vsnprintf(raw, sizeof(raw), fmt, ap);
 	va_end(ap);

@@ -9,10 +9,15 @@
 
 #include <stdbool.h>
 
+/* How much of it: each level has those before it. */
+enum ub_log_level { UB_LOG_ERR, UB_LOG_WARNING, UB_LOG_NOTICE, UB_LOG_INFO };
+extern const char *const ub_log_levels[]; /* by enum ub_log_level, NULL-terminated */
+
 enum ub_log_kind { UB_LOG_JOURNAL, UB_LOG_FILE, UB_LOG_STDERR };
 
 struct ub_log {
 	enum ub_log_kind kind;
+	int level;  /* enum ub_log_level: lines above it are left out */
 	char *path; /* of a file, or NULL; borrowed */
 	char *own;  /* where that is, if it was moved */
 	int fd;
@@ -20,7 +25,7 @@ struct ub_log {
 	char name[32];       /* "ublkb3", once it is known */
 };
 
-/* The journal, or with @foreground standard error. */
+/* The journal, or with @foreground standard error; all of it. */
 void ub_log_init(struct ub_log *log, const char *program, bool foreground);
 /* Goes on in a file, which is opened again when it was rotated. If that fails it goes on where it was,
  * and still tries the file when it is opened again. Return: 0 or a negative errno. */
@@ -30,6 +35,8 @@ void ub_log_reopen(struct ub_log *log);
 /* The directory that is needed to open it again: the file's, or that of the journal's socket where
  * this is not in /dev itself. Return: a path to be freed, or NULL: none. */
 char *ub_log_dir(struct ub_log *log);
+/* Of the journal: the directory that /dev/log leads to, where that is another one. Return: as above. */
+char *ub_log_journal_dir(void);
 /* From now on the file is that in @dir; @tail: the rest of its path, from a slash on. */
 void ub_log_move(struct ub_log *log, const char *tail, const char *dir);
 void ub_log_close(struct ub_log *log);

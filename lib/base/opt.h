@@ -33,12 +33,15 @@ struct ub_opt {
 	uint64_t min, max;          /* inclusive range of a number; max 0: no upper limit */
 	const char *completer;      /* what completes a value: one that the command line knows */
 	const char *conflicts;      /* long names that exclude this one, separated by blanks */
+	const char *
+		changed_by; /* of a device that is there: the command, where it is one of its own */
 	unsigned required : 1;
 	unsigned optional : 1;    /* its value, which then stands behind "=" only; it is the first
 				   * choice where it is left out */
 	unsigned transient : 1;   /* of this one call: not kept in a device's record */
 	unsigned chosen : 1;      /* where it is left out, serving may fill it in */
 	unsigned elsewhere : 1;   /* says nothing of the device itself */
+	unsigned live : 1;        /* can be changed while the device is there */
 	unsigned no_operands : 1; /* excludes what is no option: takes the place of DEV... */
 };
 

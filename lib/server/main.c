@@ -123,6 +123,7 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 	server_init_process(s);
 	server_look_around(s);
 	ub_log_init(&s->log, UB_SERVER_NAME, s->foreground);
+	s->log.level = s->record.spec.log_level;
 	if (s->recovers) {
 		ret = server_recover(s, err);
 		if (s->mode == UB_LAUNCH_REHEARSE)

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/log.h"
 #include "base/parse.h"
 #include "kernel/node.h"
 #include "kernel/uapi.h"
@@ -69,17 +70,17 @@ const struct ub_opt ub_spec_options[] = {
 	  .max = THREADS_MAX,
 	  .help = "threads that serve, over all queues (default: one for each queue)" },
 	{ .name = "cpus", .type = UB_OPT_STRING, AT(cpus), .metavar = "LIST", .completer = "cpu",
-	  .help = "numbers of CPUs, dealt out to the threads (default: each queue's)" },
+	  .live = 1, .help = "numbers of CPUs, dealt out to the threads (default: each queue's)" },
 	{ .name = "poll-us", .type = UB_OPT_U32, AT(poll_us), .metavar = "N", .max = 1000000,
-	  .help = "look for requests for so long before sleeping (default: 0)" },
+	  .live = 1, .help = "look for requests for so long before sleeping (default: 0)" },
 	{ .name = "stall-sec", .type = UB_OPT_U32, AT(stall_s), .metavar = "N", .max = 86400,
 	  .help = "tell of a request that takes longer; 0: of none (default: 30)" },
 	{ .name = "buffer-memory", .type = UB_OPT_SIZE, AT(buffer_memory), .metavar = "SIZE",
 	  .chosen = 1, .min = 4 * KIB,
-	  .help = "most memory for I/O data at once (default: no limit)" },
+	  .live = 1, .help = "most memory for I/O data at once (default: no limit)" },
 	{ .name = "memory-limit", .type = UB_OPT_SIZE, AT(memory_limit), .metavar = "SIZE",
 	  .min = 4 * KIB,
-	  .help = "most memory that the device may have in all (default: no limit)" },
+	  .live = 1, .help = "most memory that the device may have in all (default: no limit)" },
 	{ .name = "mlock", .type = UB_OPT_FLAG, AT(mlock),
 	  .help = "keep all of the server in memory, as swap on the device needs it" },
 	{ .name = "huge-pages", .type = UB_OPT_FLAG, AT(huge_pages),
@@ -104,7 +105,7 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "say that seeking takes time" },
 	{ .name = "scheduler", .type = UB_OPT_STRING, AT(scheduler), .metavar = "NAME|keep",
 	  .completer = "scheduler",
-	  .help = "scheduler of its I/O, or keep the kernel's (default: none)" },
+	  .live = 1, .help = "scheduler of its I/O, or keep the kernel's (default: none)" },
 	{ .name = "no-partition-scan", .type = UB_OPT_FLAG, AT(no_partition_scan),
 	  .help = "do not look for partitions" },
 	{ .name = "no-discard", .type = UB_OPT_FLAG, AT(no_discard),
@@ -115,14 +116,17 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "fate of I/O whose server dies (default: reissue where it is safe)" },
 	{ .name = "log-file", .type = UB_OPT_STRING, AT(log_file), .metavar = "FILE",
 	  .elsewhere = 1, .completer = "file",
-	  .help = "where the server writes its log (default: the journal)" },
+	  .live = 1, .help = "where the server writes its log (default: the journal)" },
+	{ .name = "log-level", .type = UB_OPT_CHOICE, AT(log_level), .choices = ub_log_levels,
+	  .elsewhere = 1, .live = 1,
+	  .help = "what its log has: this and what is worse (default: info)" },
 	{ .name = "config", .type = UB_OPT_STRING, AT(config), .metavar = "FILE",
 	  .elsewhere = 1, .completer = "file", .conflicts = "type",
 	  .help = "read the type and options from FILE; those that are typed count more" },
 	{ .name = "stay", .type = UB_OPT_FLAG, AT(stay), .elsewhere = 1,
 	  .help = "leave the server in the control group that it is started in" },
 	{ .name = "restart", .type = UB_OPT_FLAG, AT(restart), .elsewhere = 1,
-	  .help = "start a new server when the device's own dies" },
+	  .live = 1, .help = "start a new server when the device's own dies" },
 	{ .name = "strict", .type = UB_OPT_FLAG, AT(strict), .transient = 1,
 	  .help = "fail if the kernel grants a request only in part" },
 	{ .name = "no-wait", .type = UB_OPT_FLAG, AT(no_wait), .transient = 1,
@@ -144,6 +148,7 @@ void ub_spec_init(struct ub_spec *spec)
 		.recovery = UB_RECOVERY_DEFAULT,
 		.numa_node = -1,
 		.stall_s = 30,
+		.log_level = UB_LOG_INFO,
 		.caller_fd = -1,
 		.timeout_s = 60,
 	};

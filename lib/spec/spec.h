@@ -75,6 +75,7 @@ struct ub_spec {
 	int numa_node;    /* that buffers and state come from; -1: that of each queue's CPUs */
 	bool read_only, rotational, no_partition_scan, no_discard, no_lock, mlock, huge_pages;
 	char *log_file;  /* absolute; NULL: the journal */
+	int log_level;   /* index into ub_log_levels */
 	char *scheduler; /* the disk's, for I/O, or "keep"; NULL: none */
 	char *config;    /* absolute; the file that this was read from; NULL: it was typed */
 	bool stay;       /* the server, in the control group of who starts it */

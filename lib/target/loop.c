@@ -47,6 +47,7 @@ static const struct ub_opt options[] = {
 	},
 	{
 		.name = "size",
+		.changed_by = "ublk resize",
 		.chosen = 1,
 		.type = UB_OPT_SIZE,
 		.offset = offsetof(struct loop_args, size),

@@ -38,6 +38,7 @@ struct mem {
 static const struct ub_opt options[] = {
 	{
 		.name = "size",
+		.changed_by = "ublk resize",
 		.type = UB_OPT_SIZE,
 		.offset = offsetof(struct mem_args, size),
 		.metavar = "SIZE",

@@ -18,6 +18,7 @@ struct null_args {
 static const struct ub_opt options[] = {
 	{
 		.name = "size",
+		.changed_by = "ublk resize",
 		.type = UB_OPT_SIZE,
 		.offset = offsetof(struct null_args, size),
 		.metavar = "SIZE",
