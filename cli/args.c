@@ -223,13 +223,17 @@ static int foreign_option(const struct ub_optset *sets, size_t nr_sets, const st
 {
 	const char *used = NULL;
 	const struct ub_optset *set;
+	const struct ub_opt *opt;
 	char owners[128] = "", buf[64];
 	size_t len = 0;
 
 	for (set = sets; set < sets + nr_sets; set++) {
 		if (set->values && set->owner)
 			used = set->owner;
-		if (!find(set, 1, arg, false, NULL) || !set->owner)
+		opt = find(set, 1, arg, false, NULL);
+		if (opt && set->refuse)
+			return set->refuse(opt, err);
+		if (!opt || !set->owner)
 			continue;
 		len += (size_t)snprintf(owners + len, sizeof(owners) - len, "%s%s", len ? ", " : "",
 					set->owner);

@@ -21,6 +21,8 @@ struct ub_optset {
 	const struct ub_opt *options;
 	void *values;      /* NULL: known, but not to be used in this call */
 	const char *owner; /* whose the options are, as in "target loop"; NULL: the command's */
+	/* What is said of one that was typed: the table is there only for that, and @values NULL. */
+	int (*refuse)(const struct ub_opt *opt, struct ub_error *err);
 };
 
 struct ub_arg {

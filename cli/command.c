@@ -120,7 +120,8 @@ static void print_help(struct ub_parse *parse)
 	for (size_t i = 0; i < parse->nr_sets; i++)
 		any |= is_chosen(&parse->sets[i]);
 	for (size_t i = 0; i < parse->nr_sets; i++) {
-		if (!any || !parse->sets[i].owner || is_chosen(&parse->sets[i]))
+		if (!parse->sets[i].refuse &&
+		    (!any || !parse->sets[i].owner || is_chosen(&parse->sets[i])))
 			*to++ = parse->sets[i];
 	}
 	ub_help_command(parse->call->out.file, parse->call->command, parse->sets,

@@ -19,6 +19,7 @@ extern const struct ub_command ub_cmd_recover;
 extern const struct ub_command ub_cmd_quiesce;
 extern const struct ub_command ub_cmd_resize;
 extern const struct ub_command ub_cmd_run;
+extern const struct ub_command ub_cmd_set;
 extern const struct ub_command ub_cmd_show;
 extern const struct ub_command ub_cmd_supervise;
 extern const struct ub_command ub_cmd_top;

@@ -12,8 +12,7 @@
 #include "target/caller.h"
 #include "target/path.h"
 
-/* The server runs in another directory. */
-static int resolve_log_file(struct ub_spec *spec, struct ub_error *err)
+int ub_prepare_log_file(struct ub_spec *spec, struct ub_error *err)
 {
 	char *path = spec->log_file ? ub_path_absolute(spec->log_file) : NULL;
 
@@ -75,7 +74,7 @@ int ub_prepare(struct ub_spec *spec, struct ub_error *err)
 	if (ret == 0)
 		ret = ub_prepare_target(spec, err);
 	if (ret == 0)
-		ret = resolve_log_file(spec, err);
+		ret = ub_prepare_log_file(spec, err);
 	if (ret == 0)
 		ret = ub_spec_check(spec, err);
 	if (ret < 0 && spec->config)

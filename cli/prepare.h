@@ -16,6 +16,9 @@ int ub_prepare(struct ub_spec *spec, struct ub_error *err);
  * this process's affair. Return: as above. */
 int ub_prepare_target(struct ub_spec *spec, struct ub_error *err);
 
+/* Makes the path of the log file absolute: the server runs in another directory. Return: as above. */
+int ub_prepare_log_file(struct ub_spec *spec, struct ub_error *err);
+
 /* The folder without links, and the last part of @path as it is. Return: a path to be freed, or NULL
  * with errno. */
 char *ub_prepare_config(const char *path);

@@ -17,8 +17,9 @@ static const char *const stage_names[UB_STAGE_COUNT] = {
 	[UB_STAGE_NODE] = "node",       [UB_STAGE_STOP] = "stop",
 	[UB_STAGE_DEL] = "del",         [UB_STAGE_RECOVER] = "recover",
 	[UB_STAGE_RESIZE] = "resize",   [UB_STAGE_QUIESCE] = "quiesce",
-	[UB_STAGE_UPGRADE] = "upgrade", [UB_STAGE_SERVER] = "server",
-	[UB_STAGE_OUTPUT] = "output",   [UB_STAGE_CONFIG] = "config",
+	[UB_STAGE_SET] = "set",         [UB_STAGE_UPGRADE] = "upgrade",
+	[UB_STAGE_SERVER] = "server",   [UB_STAGE_OUTPUT] = "output",
+	[UB_STAGE_CONFIG] = "config",
 };
 
 static void set(struct ub_error *err, enum ub_stage stage, int code, const char *fmt, va_list ap,

@@ -34,6 +34,7 @@ enum ub_stage {
 	UB_STAGE_DEL,
 	UB_STAGE_RECOVER,
 	UB_STAGE_RESIZE,
+	UB_STAGE_SET,
 	UB_STAGE_QUIESCE,
 	UB_STAGE_UPGRADE,
 	UB_STAGE_SERVER, /* the server died without a word */

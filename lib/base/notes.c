@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <string.h>
 
 void ub_note(struct ub_notes *notes, const char *fmt, ...)
 {
@@ -17,4 +18,12 @@ void ub_note(struct ub_notes *notes, const char *fmt, ...)
 	(void)vsnprintf(notes->text[notes->count], UB_NOTE_SIZE, fmt, ap);
 	va_end(ap);
 	notes->count++;
+}
+
+void ub_note_once(struct ub_notes *notes, const char *text)
+{
+	for (unsigned i = 0; i < notes->count; i++)
+		if (strcmp(notes->text[i], text) == 0)
+			return;
+	ub_note(notes, "%s", text);
 }

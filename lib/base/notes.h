@@ -16,3 +16,5 @@ struct ub_notes {
 
 /* Adds a note; one over the maximum replaces the last, which then says that more were dropped. */
 void ub_note(struct ub_notes *notes, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+/* The same, unless it is there. */
+void ub_note_once(struct ub_notes *notes, const char *text);

@@ -35,13 +35,26 @@ static int connect_at(int dirfd, uint32_t id, int timeout_ms)
 	return UB_TAKE_FD(fd);
 }
 
-/* Whoever hangs up without an answer does not want to speak with this process. */
-static int receive(int fd, int64_t deadline, struct ub_control_answer *answer)
+/* What is said: a request and what is behind it; or heard. */
+struct packet {
+	union {
+		struct ub_control_request request;
+		struct ub_control_answer answer;
+	};
+	char text[UB_CONTROL_TEXT_MAX];
+};
+
+_Static_assert(sizeof(struct ub_control_request) == sizeof(struct ub_control_answer),
+	       "the text is where it is in both");
+
+/* Whoever hangs up without an answer does not want to speak with this process. Return: its bytes, or a
+ * negative errno. */
+static ssize_t receive(int fd, int64_t deadline, struct packet *packet)
 {
 	ssize_t n;
 
 	for (;;) {
-		n = recv(fd, answer, sizeof(*answer), MSG_DONTWAIT);
+		n = recv(fd, packet, sizeof(*packet), MSG_DONTWAIT | MSG_TRUNC);
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 		if (ub_left_ms(deadline) == 0)
@@ -50,38 +63,67 @@ static int receive(int fd, int64_t deadline, struct ub_control_answer *answer)
 	}
 	if (n <= 0)
 		return n == 0 ? -ECONNRESET : -errno;
-	if (n != sizeof(*answer) || answer->magic != UB_CONTROL_MAGIC || answer->code > 0)
+	if ((size_t)n < sizeof(packet->answer) || (size_t)n >= sizeof(*packet) ||
+	    packet->answer.magic != UB_CONTROL_MAGIC || packet->answer.code > 0)
 		return -EPROTO;
-	return answer->code;
+	return n;
 }
 
-static int ask_at(int dirfd, uint32_t id, const struct ub_control_request *request,
-		  int64_t deadline, struct ub_control_answer *ret_answer)
+/* @size: of what is said. Return: that of the answer, or a negative errno. */
+static ssize_t ask_at(int dirfd, uint32_t id, struct packet *packet, size_t size, int64_t deadline)
 {
 	_cleanup_close_ int fd = connect_at(dirfd, id, ub_left_ms(deadline));
 
 	if (fd < 0)
 		return fd;
-	if (send(fd, request, sizeof(*request), MSG_NOSIGNAL) != sizeof(*request))
+	if (send(fd, packet, size, MSG_NOSIGNAL) != (ssize_t)size)
 		return errno == EPIPE ? -ECONNRESET : errno == EAGAIN ? -ETIMEDOUT : -errno;
-	return receive(fd, deadline, ret_answer);
+	return receive(fd, deadline, packet);
+}
+
+static ssize_t ask(uint32_t id, struct packet *packet, size_t size, int timeout_ms)
+{
+	int64_t deadline = ub_now_ms() + timeout_ms;
+	ssize_t ret = -ENOENT;
+
+	packet->request.magic = UB_CONTROL_MAGIC;
+	packet->request.version = UB_CONTROL_VERSION;
+	for (unsigned place = 0; place < UB_RECORD_PLACES && ret == -ENOENT; place++) {
+		_cleanup_close_ int dirfd = ub_record_dir_open_place(place, NULL);
+
+		ret = dirfd < 0 ? dirfd : ask_at(dirfd, id, packet, size, deadline);
+	}
+	return ret;
+}
+
+int ub_control_ask_text(uint32_t id, uint64_t token, const struct ub_control_request *request,
+			const char *text, size_t len, int timeout_ms,
+			struct ub_control_answer *ret_answer,
+			char ret_text[static UB_CONTROL_TEXT_MAX])
+{
+	struct packet packet = {.request = *request};
+	ssize_t size;
+
+	*ret_answer = (struct ub_control_answer){0};
+	*ret_text = '\0';
+	if (len > sizeof(packet.text))
+		return -EMSGSIZE;
+	packet.request.token = token;
+	memcpy(packet.text, text, len);
+	size = ask(id, &packet, sizeof(packet.request) + len, timeout_ms);
+	if (size < 0)
+		return (int)size;
+	*ret_answer = packet.answer;
+	len = (size_t)size - sizeof(packet.answer);
+	memcpy(ret_text, packet.text, len);
+	ret_text[len] = '\0';
+	return packet.answer.code;
 }
 
 int ub_control_ask(uint32_t id, uint64_t token, const struct ub_control_request *request,
 		   int timeout_ms, struct ub_control_answer *ret_answer)
 {
-	struct ub_control_request packet = *request;
-	int64_t deadline = ub_now_ms() + timeout_ms;
-	int ret = -ENOENT;
+	char text[UB_CONTROL_TEXT_MAX];
 
-	packet.magic = UB_CONTROL_MAGIC;
-	packet.version = UB_CONTROL_VERSION;
-	packet.token = token;
-	*ret_answer = (struct ub_control_answer){0};
-	for (unsigned place = 0; place < UB_RECORD_PLACES && ret == -ENOENT; place++) {
-		_cleanup_close_ int dirfd = ub_record_dir_open_place(place, NULL);
-
-		ret = dirfd < 0 ? dirfd : ask_at(dirfd, id, &packet, deadline, ret_answer);
-	}
-	return ret;
+	return ub_control_ask_text(id, token, request, "", 0, timeout_ms, ret_answer, text);
 }

@@ -7,9 +7,15 @@
  * and there is nothing to parse, to allocate or to come in pieces. Both ends are of one machine, so
  * numbers are as the processor has them. A version is for the struct as a whole; what is new gets an
  * operation of its own, and a server that does not know one says so.
+ *
+ * But for UB_CONTROL_SET, which is about options: these have tables, by which a record is written and
+ * read, and a struct would be a second list of them that could not grow. Behind the request's struct
+ * comes JSON as a record has it (spec/json_live.h), and behind the answer's what is wrong. A server that
+ * does not know the operation hangs up.
  */
 #pragma once
 
+#include <stddef.h>
 #include <stdint.h>
 
 #define UB_CONTROL_MAGIC 0x6b6c6275U /* "ublk" */
@@ -29,6 +35,9 @@ enum ub_control_op {
 			  * not waited for. value[0]: the process that is meant, 0: whichever serves;
 			  * value[1]: 1: by intent, so that nobody restarts it.
 			  * -EOPNOTSUPP: the driver has no word for that; -ESTALE: another process serves */
+	UB_CONTROL_SET, /* changes what the text says. value[0]: 1: only tell whether it could be. Answer:
+			 * behind it what is wrong; value[0]: 1: with what was asked. -EAGAIN: it does not
+			 * serve yet; -ESHUTDOWN. Whoever has hung up by then has changed his mind */
 };
 
 #define UB_CONTROL_OP_SHIFT 32
@@ -38,6 +47,8 @@ enum ub_control_op {
 #define UB_CONTROL_FOREGROUND 2U /* whoever started it waits for its end */
 #define UB_CONTROL_BOUND 4U      /* the device goes with whoever started it */
 #define UB_CONTROL_SPARED 8U     /* systemd ends it last of all: its name begins with '@' */
+
+#define UB_CONTROL_TEXT_MAX 8192 /* bytes behind a request */
 
 struct ub_control_request {
 	uint32_t magic;
@@ -67,3 +78,12 @@ struct ub_control_answer {
  */
 int ub_control_ask(uint32_t id, uint64_t token, const struct ub_control_request *request,
 		   int timeout_ms, struct ub_control_answer *ret_answer);
+
+/*
+ * The same with @text, of @len bytes, behind the request, and with the answer's text in @ret_text, ended by
+ * a NUL. Return: as above; -EMSGSIZE: it is too long
+ */
+int ub_control_ask_text(uint32_t id, uint64_t token, const struct ub_control_request *request,
+			const char *text, size_t len, int timeout_ms,
+			struct ub_control_answer *ret_answer,
+			char ret_text[static UB_CONTROL_TEXT_MAX]);

@@ -120,9 +120,11 @@ static bool still_parks(const struct ub_dev *dev)
 	return ub_dev_ask_status(dev, STATUS_MS, &flags) != 0 || (flags & UB_CONTROL_PARKS);
 }
 
-static void mark_parked(struct ub_record *record)
+static int mark_parked(struct ub_record *record, void *arg)
 {
+	(void)arg;
 	record->parked = true;
+	return 0;
 }
 
 /* One that has no server is to get none by itself. */
@@ -135,7 +137,7 @@ static int keep_parked(struct ub_ctrl *ctrl, const struct ub_dev *dev, struct ub
 	if (dev->restart.state == UB_RESTART_TRIES)
 		return fail(dev, err, -EBUSY, "it is being restarted just now");
 	lock = ub_restart_hold(dev);
-	ret = ub_steady_edit(ctrl, &dev->info, mark_parked);
+	ret = ub_steady_edit(ctrl, &dev->info, mark_parked, NULL);
 	ub_restart_let_go(dev, &lock);
 	if (ret == -EBUSY)
 		return fail(dev, err, ret, "it gets a server just now");

@@ -345,9 +345,11 @@ static int change(const struct run *r)
 	return ret ? fail_control(r, ret) : 0;
 }
 
-static void mark_resizing(struct ub_record *record)
+static int mark_resizing(struct ub_record *record, void *arg)
 {
+	(void)arg;
 	record->resizing = true;
+	return 0;
 }
 
 /* The next server is told by the record to serve what the driver has. One that comes meanwhile looks again
@@ -359,7 +361,7 @@ static int change_parked(const struct run *r)
 
 	if (r->new > r->room)
 		return fail_room(r);
-	ret = ub_steady_edit(r->ctrl, &r->dev->info, mark_resizing);
+	ret = ub_steady_edit(r->ctrl, &r->dev->info, mark_resizing, NULL);
 	if (ret == -EBUSY || ret == -ENODEV)
 		return fail(r, ret, "it has got a server meanwhile, or has gone");
 	if (ret)

@@ -114,3 +114,28 @@ int ub_scheduler_ask(uint32_t id, char buf[static UB_SCHEDULER_MAX + 1])
 	(void)munmap(answer, UB_SCHEDULER_MAX + 1);
 	return ret;
 }
+
+struct wish {
+	uint32_t id;
+	const char *name;
+};
+
+static int call_set(const void *arg)
+{
+	const struct wish *wish = arg;
+
+	return ub_scheduler_set(wish->id, wish->name, NULL);
+}
+
+int ub_scheduler_change(uint32_t id, const char *name, int timeout_ms)
+{
+	const struct wish wish = {.id = id, .name = name};
+	struct ub_helper helper;
+	int ret = ub_helper_start(&helper, call_set, &wish), result = 0;
+
+	if (ret)
+		return ret;
+	ret = ub_helper_wait(&helper, timeout_ms, &result);
+	ub_helper_end(&helper);
+	return ret ? ret : result;
+}

@@ -27,3 +27,9 @@ int ub_scheduler_set(uint32_t id, const char *name, struct ub_error *err);
  * would hang, too), or another negative errno; @buf is then empty.
  */
 int ub_scheduler_ask(uint32_t id, char buf[static UB_SCHEDULER_MAX + 1]);
+
+/*
+ * Gives the disk another one, by a helper process. Return: 0, -EINVAL (this kernel has none of that name),
+ * -ETIMEDOUT (it waits for the disk's I/O, and may come to it later), or another negative errno.
+ */
+int ub_scheduler_change(uint32_t id, const char *name, int timeout_ms);

@@ -31,7 +31,7 @@ void ub_steady_let_go(uint32_t id, int *hold)
 }
 
 static int edit_record(const struct ublksrv_ctrl_dev_info *dev,
-		       void (*edit)(struct ub_record *record))
+		       int (*edit)(struct ub_record *record, void *arg), void *arg)
 {
 	_cleanup_(ub_record_done)
 	struct ub_record record = {0};
@@ -39,12 +39,12 @@ static int edit_record(const struct ublksrv_ctrl_dev_info *dev,
 
 	if (ret)
 		return ret;
-	edit(&record);
-	return ub_record_write(&record, NULL);
+	ret = edit(&record, arg);
+	return ret ? ret : ub_record_write(&record, NULL);
 }
 
 int ub_steady_edit(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev,
-		   void (*edit)(struct ub_record *record))
+		   int (*edit)(struct ub_record *record, void *arg), void *arg)
 {
 	int hold = ub_steady_hold(dev->dev_id);
 	struct ublksrv_ctrl_dev_info now;
@@ -53,7 +53,7 @@ int ub_steady_edit(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev
 	if (!ret)
 		ret = now.state == UBLK_S_DEV_DEAD   ? -ENODEV
 		      : now.state == UBLK_S_DEV_LIVE ? -EBUSY
-						     : edit_record(dev, edit);
+						     : edit_record(dev, edit, arg);
 	ub_steady_let_go(dev->dev_id, &hold);
 	return ret;
 }

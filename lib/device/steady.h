@@ -29,10 +29,11 @@ void ub_steady_let_go(uint32_t id, int *hold);
 
 /*
  * Has @edit change the record of a device that waits for a server, while none comes and nobody stops it.
- * Return: 0; -EBUSY: it has, or just gets, a server; or another negative errno
+ * Return: 0; what @edit returned, and nothing is written; -EBUSY: it has, or just gets, a server; or another
+ * negative errno
  */
 int ub_steady_edit(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev,
-		   void (*edit)(struct ub_record *record));
+		   int (*edit)(struct ub_record *record, void *arg), void *arg);
 
 /* Sends STOP_DEV, or TRY_STOP_DEV, while nobody holds it. Return: as ub_same_command() */
 int ub_steady_stop(struct ub_ctrl *ctrl, const struct ublksrv_ctrl_dev_info *dev, uint32_t op);

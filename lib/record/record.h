@@ -43,6 +43,7 @@ struct ub_record {
 	bool taking_over; /* it recovers the device, and has not fetched everything yet */
 	bool parked;      /* it has no server by intent (ublk quiesce) */
 	bool resizing;    /* its size is being changed: it has the one that the driver has */
+	uint32_t changes; /* how often what can be changed live was (ublk set) */
 	char *socket;     /* where it is spoken with, an absolute path; owned; NULL: nowhere */
 	struct ub_backing backing;
 	int write_error; /* negative errno of a failed write-back, or 0 */

@@ -111,9 +111,8 @@ static const char *claim_key(enum ub_record_claim what, uint32_t id,
 			     char buf[static UB_INDEX_KEY_SIZE])
 {
 	static const char *const names[UB_CLAIM_COUNT] = {
-		[UB_CLAIM_SIZE] = "size",
-		[UB_CLAIM_SERVER] = "server",
-		[UB_CLAIM_STEADY] = "steady",
+		[UB_CLAIM_SIZE] = "size",       [UB_CLAIM_SERVER] = "server",
+		[UB_CLAIM_SET] = "set",         [UB_CLAIM_STEADY] = "steady",
 		[UB_CLAIM_RESTART] = "restart",
 	};
 
@@ -148,6 +147,7 @@ static int remove_in(unsigned place, uint32_t id, uint64_t token)
 			/* Whoever was killed while he had it has left it. */
 			ub_index_unlock(dirfd, claim_key(UB_CLAIM_SIZE, id, key));
 			ub_index_unlock(dirfd, claim_key(UB_CLAIM_SERVER, id, key));
+			ub_index_unlock(dirfd, claim_key(UB_CLAIM_SET, id, key));
 			ub_index_unlock(dirfd, claim_key(UB_CLAIM_STEADY, id, key));
 		}
 	}

@@ -55,6 +55,7 @@ int ub_record_claim_name(const char *name, const struct ub_record_alive *alive, 
 enum ub_record_claim {
 	UB_CLAIM_SIZE, /* changes the size of a device */
 	UB_CLAIM_SERVER, /* ends the server of a device that is to be restarted, for good or for another one */
+	UB_CLAIM_SET,     /* changes what can be changed of a device that is there */
 	UB_CLAIM_STEADY,  /* stops a device, or keeps others from that (device/steady.h) */
 	UB_CLAIM_RESTART, /* restarts devices (device/restart.h); of no device: 0 */
 	UB_CLAIM_COUNT

@@ -219,30 +219,72 @@ static void answer(struct server *s, const struct ub_control_request *request,
 	case UB_CONTROL_PARK:
 		ret_answer->code = ask_park(s, request->value[0], request->value[1] == 1);
 		break;
+	case UB_CONTROL_SET: /* for this device, and the rest is in its text */
+		break;
 	default:
 		ret_answer->code = -EOPNOTSUPP;
 	}
+}
+
+struct packet {
+	struct ub_control_request request;
+	char text[UB_CONTROL_TEXT_MAX];
+};
+
+struct reply {
+	struct ub_control_answer answer;
+	char text[sizeof(((struct ub_error *)0)->msg)];
+};
+
+/* What was told that it has failed is not to come about later, when this process is let go on, say. */
+static bool has_hung_up(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
+}
+
+/* Return: bytes of text in the reply. */
+static size_t answer_set(struct server *s, int peer, const struct packet *packet, size_t len,
+			 struct reply *reply)
+{
+	struct ub_error err = {0};
+
+	reply->answer.code =
+		server_set(s, peer, packet->text, len, packet->request.value[0] == 1, &err);
+	reply->answer.value[0] = err.stage == UB_STAGE_USAGE;
+	if (!reply->answer.code)
+		return 0;
+	memcpy(reply->text, err.msg, strlen(err.msg));
+	return strlen(err.msg);
 }
 
 /* One request, and no more: others wait, too. Descriptors that come with it are not taken. Return: false
  * when there is nothing to be made of it. */
 static bool take_request(struct server *s, struct server_client *client)
 {
-	struct ub_control_request request;
-	struct ub_control_answer reply = {
-		.magic = UB_CONTROL_MAGIC, .version = UB_CONTROL_VERSION, .pid = getpid()};
-	ssize_t n = recv(client->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
+	struct packet packet;
+	struct reply reply = {.answer = {.magic = UB_CONTROL_MAGIC,
+					 .version = UB_CONTROL_VERSION,
+					 .pid = getpid()}};
+	ssize_t n = recv(client->fd, &packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
+	size_t len = (size_t)n - sizeof(packet.request), size = sizeof(reply.answer);
 
 	if (n < 0)
 		return errno == EAGAIN || errno == EINTR;
-	if (n != sizeof(request) || request.magic != UB_CONTROL_MAGIC)
+	if ((size_t)n < sizeof(packet.request) || (size_t)n > sizeof(packet) ||
+	    packet.request.magic != UB_CONTROL_MAGIC ||
+	    (len != 0) != (packet.request.op == UB_CONTROL_SET))
 		return false;
 	client->heard_ms = ub_now_ms();
-	reply.op = request.op;
-	answer(s, &request, &reply);
+	reply.answer.op = packet.request.op;
+	if (packet.request.op == UB_CONTROL_SET && has_hung_up(client->fd))
+		return false;
+	answer(s, &packet.request, &reply.answer);
+	if (packet.request.op == UB_CONTROL_SET && !reply.answer.code)
+		size += answer_set(s, client->fd, &packet, len, &reply);
 	/* Who does not read his answers is not waited for. */
-	return send(client->fd, &reply, sizeof(reply), MSG_DONTWAIT | MSG_NOSIGNAL) ==
-	       sizeof(reply);
+	return send(client->fd, &reply, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
 }
 
 int server_poll_control(const struct server_control *control,

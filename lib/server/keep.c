@@ -65,6 +65,9 @@ void server_read_record(struct server *s)
 		return;
 	r->taking_over = now.taking_over;
 	r->resizing = now.resizing;
+	if (r->changes != now.changes)
+		server_take_settings(s, &now.spec);
+	r->changes = now.changes;
 	r->pid = now.pid;
 	r->start_time = now.start_time;
 	r->write_error = now.write_error;

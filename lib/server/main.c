@@ -102,6 +102,8 @@ static int open_log(struct server *s, struct ub_error *err)
 	char *path = s->record.spec.log_file, *reached;
 	int ret = path ? server_reach_log(s, &reached) : 0;
 
+	ub_close(&s->caller_ns);
+	ub_close(&s->caller_root);
 	if (path && !ret)
 		ret = ub_log_open(&s->log, reached);
 	if (ret && s->recovers)
@@ -151,6 +153,7 @@ static void done(struct server *s)
 	ub_record_done(&s->record);
 	ub_log_close(&s->log);
 	free(s->log.own);
+	free(s->log_at);
 	server_close_control(&s->control);
 	ub_close(&s->channel);
 	ub_close(&s->signal_fd);
@@ -193,8 +196,10 @@ int main(int argc, char **argv)
 		return server_own_main(argv[2]);
 	if (argc == 4 && strcmp(argv[1], "describe") == 0)
 		return server_describe_main(argv[2], argv[3]);
-	if (argc == 3 && strcmp(argv[1], "log-dir") == 0)
-		return server_log_dir_main(argv[2]);
+	if (argc == 4 && strcmp(argv[1], "log-dir") == 0)
+		return server_log_dir_main(argv[2], argv[3]);
+	if (argc == 3 && strcmp(argv[1], "log-away") == 0)
+		return server_log_away_main(argv[2]);
 	s.log.fd = -1;
 	server_init_control(&s.control);
 	if (argc < 3 || argc > 4 || parse_number(argv[1], &handover_fd) != 0 ||

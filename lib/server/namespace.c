@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -25,15 +24,8 @@
 #include "base/clean.h"
 #include "base/fault.h"
 #include "device/group.h"
-#include "process/process.h"
 #include "record/dir.h"
 #include "server/server.h"
-
-#define LOG_DIR "/log"
-/* How long it may take to reach it, to kill who does, and what that process finds open. */
-#define LOG_MS 5000
-#define KILL_MS 1000
-enum { CALLER_NS = 100, CALLER_ROOT };
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 /* A test build: its reports' file is opened while that can be reached, and errands are started by the
@@ -99,8 +91,7 @@ static int make_parts(struct part parts[static PART_COUNT])
 	return 0;
 }
 
-/* The directories on the way, and the last one. */
-static int make_path(const char *path)
+int server_make_path(const char *path)
 {
 	_cleanup_free_ char *part = strdup(path);
 
@@ -120,7 +111,7 @@ static int make_path(const char *path)
 
 static int attach(const struct part *p)
 {
-	int ret = p->mount < 0 ? 0 : make_path(p->at);
+	int ret = p->mount < 0 ? 0 : server_make_path(p->at);
 
 	if (!ret && p->mount >= 0 &&
 	    move_mount(p->mount, "", AT_FDCWD, p->at, MOVE_MOUNT_F_EMPTY_PATH) != 0)
@@ -187,7 +178,7 @@ static int leave(struct server *s, const char *records)
 		[PART_SYS] = {"/sys", "sysfs", .attributes = HARMLESS | MOUNT_ATTR_NODEV},
 		[PART_RECORDS] = {.at = records, .from = records},
 		/* A link in /dev leads to the journal's socket, by its path. */
-		[PART_LOG] = {.at = journal ? log_dir : LOG_DIR, .from = log_dir},
+		[PART_LOG] = {.at = journal ? log_dir : SERVER_LOG_DIR, .from = log_dir},
 #ifdef SANITIZED
 		[PART_LIB] = {.at = "/usr/lib", .from = "/usr/lib"},
 		[PART_LIB64] = {.at = "/usr/lib64", .from = "/usr/lib64"},
@@ -203,104 +194,18 @@ static int leave(struct server *s, const char *records)
 		if (ret)
 			move_back(old, root);
 		else if (!journal && log_dir)
-			ub_log_move(&s->log, strrchr(s->log.path, '/'), LOG_DIR);
+			ub_log_move(&s->log, strrchr(s->log.path, '/'), SERVER_LOG_DIR);
 	}
-	if (!ret && s->recovers && s->record.spec.log_file) {
+	if (!ret) {
+		s->alone = true;
+		s->log_at = log_dir ? strdup(parts[PART_LOG].at) : NULL;
+	}
+	if (!ret && s->recovers) {
 		s->caller_ns = UB_TAKE_FD(old);
 		s->caller_root = UB_TAKE_FD(root);
 	}
 	for (unsigned i = 0; i < PART_COUNT; i++)
 		ub_close(&parts[i].mount);
-	return ret;
-}
-
-/* Attaches a directory of the caller's: in a process of its own, since one with threads can't change
- * its namespace. */
-static int attach_log(const char *dir)
-{
-	_cleanup_close_ int home = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC), tree = -1;
-	int ret;
-
-	if (home < 0 || setns(CALLER_NS, CLONE_NEWNS) != 0 || fchdir(CALLER_ROOT) != 0 ||
-	    chroot(".") != 0)
-		return -errno;
-	tree = open_tree(AT_FDCWD, dir, OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC);
-	if (tree < 0 || setns(home, CLONE_NEWNS) != 0 ||
-	    (mkdir(LOG_DIR, 0755) != 0 && errno != EEXIST))
-		return -errno;
-	ret = ub_fault("log-dir");
-	if (ret)
-		return ret;
-	if (move_mount(tree, "", AT_FDCWD, LOG_DIR, MOVE_MOUNT_F_EMPTY_PATH) != 0 ||
-	    mount(NULL, LOG_DIR, NULL, MS_PRIVATE, NULL) != 0)
-		return -errno;
-	return 0;
-}
-
-int server_log_dir_main(const char *dir)
-{
-	return -attach_log(dir);
-}
-
-static int spawn_log_dir(const struct server *s, const char *dir, pid_t *ret_pid)
-{
-	char *argv[] = {(char *)"ublk-server", (char *)"log-dir", (char *)dir, NULL};
-	posix_spawn_file_actions_t files;
-	int ret = posix_spawn_file_actions_init(&files);
-
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&files, s->caller_ns, CALLER_NS);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&files, s->caller_root, CALLER_ROOT);
-	if (!ret)
-		ret = posix_spawn(ret_pid, "/proc/self/exe", &files, NULL, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&files);
-	return -ret;
-}
-
-/* Return: 0 or a negative errno. */
-static int run_log_dir(const struct server *s, const char *dir)
-{
-	_cleanup_close_ int pidfd = -1;
-	pid_t pid;
-	int ret = spawn_log_dir(s, dir, &pid);
-
-	if (ret)
-		return ret;
-	pidfd = ub_process_open(pid, 0);
-	ret = ub_process_end(pid, pidfd, LOG_MS, KILL_MS);
-	return ret > 0 ? -ret : ret;
-}
-
-/* Makes the path of a directory that of the one above. */
-static void go_up(char *dir)
-{
-	char *slash = strrchr(dir, '/');
-
-	slash[slash == dir] = '\0';
-}
-
-int server_reach_log(struct server *s, char **ret_path)
-{
-	char *path = s->record.spec.log_file;
-	_cleanup_free_ char *dir = s->caller_ns >= 0 ? strdup(path) : NULL;
-	int ret = 0;
-
-	*ret_path = path;
-	if (!dir)
-		return 0;
-	/* The next one that is there: the others may be again when the log is opened anew. */
-	do {
-		go_up(dir);
-		ret = run_log_dir(s, dir);
-	} while (ret == -ENOENT && dir[1]);
-	ub_log_move(&s->log, path + (dir[1] ? strlen(dir) : 0), LOG_DIR);
-	*ret_path = s->log.path;
-	/* A file made there now would be seen by nobody. */
-	if (ret)
-		(void)rmdir(LOG_DIR);
-	ub_close(&s->caller_ns);
-	ub_close(&s->caller_root);
 	return ret;
 }
 

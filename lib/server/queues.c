@@ -26,14 +26,6 @@
 /* How often to ask whether whoever stops it is through with that. */
 #define STEADY_RETRY_MS 10
 
-static void note_once(struct ub_notes *notes, const char *text)
-{
-	for (unsigned i = 0; i < notes->count; i++)
-		if (strcmp(notes->text[i], text) == 0)
-			return;
-	ub_note(notes, "%s", text);
-}
-
 /*
  * On a machine with one node there is nothing to choose. A recovery goes on where the node that was
  * asked for has gone: requests wait for it.
@@ -46,8 +38,8 @@ static int choose_node(struct server *s, const cpu_set_t *cpus, size_t size)
 	if (asked >= 0 && (!s->recovers || ub_sysfs_node_has_memory(asked)))
 		return asked;
 	if (asked >= 0)
-		note_once(&s->record.notes,
-			  "the node of --numa-node has no memory now: it comes from others");
+		ub_note_once(&s->record.notes,
+			     "the node of --numa-node has no memory now: it comes from others");
 	node = cpus && s->has_nodes ? ub_sysfs_cpus_node(cpus, size) : -1;
 	return node >= 0 && ub_sysfs_node_has_memory(node) ? node : -1;
 }
@@ -78,59 +70,6 @@ static int touch_huge(struct server *s, unsigned stretch, struct ub_error *err)
 		   : 0;
 }
 
-/* Can a thread run on any of them? CPUs go offline, and out of a control group's set. Only the
- * kernel knows, and tells by trying. */
-static bool can_run_on(const cpu_set_t *cpus, size_t size)
-{
-	cpu_set_t now[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
-
-	if (sched_getaffinity(0, sizeof(now), now) != 0 || sched_setaffinity(0, size, cpus) != 0)
-		return false;
-	(void)sched_setaffinity(0, sizeof(now), now);
-	return true;
-}
-
-/* Those that --cpus gives to a thread. In a recovery, where none of them is there any more, all of
- * --cpus; and if none of these is, any: requests wait. Return: false: anywhere. */
-static bool find_asked_cpus(struct server *s, unsigned thread, unsigned threads, cpu_set_t *cpus,
-			    size_t size)
-{
-	const struct ub_spec *spec = &s->record.spec;
-
-	if (ub_spec_deal_cpus(spec, thread, threads, cpus, size) <= 0)
-		return false;
-	if (!s->recovers || can_run_on(cpus, size))
-		return true;
-	note_once(&s->record.notes,
-		  "CPUs of --cpus are offline or not allowed: threads of theirs run on others");
-	return ub_spec_deal_cpus(spec, 0, 1, cpus, size) > 0 && can_run_on(cpus, size);
-}
-
-/*
- * Where a thread may run: where its queues' memory is best, that is on the CPUs whose I/O comes to
- * them, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it.
- * Return: false: anywhere.
- */
-static bool find_cpus(struct server *s, unsigned thread, cpu_set_t *cpus, size_t size)
-{
-	cpu_set_t one[CPU_ALLOC_SIZE(UB_CPUS_MAX) / sizeof(cpu_set_t)];
-	const struct ub_layout *layout = &s->space.layout;
-	uint32_t queue = ub_layout_queue(layout, thread);
-	int ret = 0;
-
-	CPU_ZERO_S(size, cpus);
-	if (s->record.spec.cpus)
-		return find_asked_cpus(s, thread, (unsigned)ub_layout_stretches(layout), cpus,
-				       size);
-	for (uint32_t end = queue + layout->share; !ret && queue < end && queue < layout->queues;
-	     queue++) {
-		CPU_ZERO_S(sizeof(one), one);
-		ret = ub_ctrl_get_affinity(s->ctrl, s->info, queue, one, sizeof(one));
-		CPU_OR_S(size, cpus, cpus, one);
-	}
-	return ret == 0 && CPU_COUNT_S(size, cpus) > 0;
-}
-
 /* One thread's, with all that belongs to it. */
 static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struct ub_error *err)
 {
@@ -150,7 +89,7 @@ static int make_queue(struct server *s, unsigned stretch, cpu_set_t *cpus, struc
 	size_t size = CPU_ALLOC_SIZE(UB_CPUS_MAX);
 	int ret, node;
 
-	if (!find_cpus(s, stretch, cpus, size))
+	if (!server_find_cpus(s, &s->record.spec, s->recovers, stretch, cpus, size))
 		cpus = NULL;
 	node = choose_node(s, cpus, size);
 	/* Before the queue touches its memory. */

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <poll.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -26,6 +27,9 @@ struct server_client {
 	int fd; /* -1: there is none */
 	int64_t heard_ms;
 };
+
+/* Where the directory of a log file is, in an empty root. */
+#define SERVER_LOG_DIR "/log"
 
 #define SERVER_CLIENTS_MAX 8
 /* The descriptors that are waited for. */
@@ -74,6 +78,8 @@ struct server {
 	int caller_ns,
 		caller_root; /* where a recovered device's log is, until it is ready; or -1 */
 	int notify_fd;       /* to the supervisor, until the device is ready; or -1 */
+	bool alone; /* in a mount namespace of its own, where only directories are that it is given */
+	char *log_at; /* that of the log; NULL: none */
 	struct server_control control;
 	uint64_t cgroup_max; /* memory.max of its group, as the caller's mounts show it */
 	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
@@ -127,11 +133,22 @@ void server_look_around(struct server *s);
  * not; after the backing and the log were opened, and before the first ring. Return: 0, or why no
  * record could be written. */
 int server_leave_namespace(struct server *s, struct ub_error *err);
+/* The directories on the way, and the last one. Return: 0 or a negative errno. */
+int server_make_path(const char *path);
+
+/* log_dir.c: directories of a caller's, for the log. */
 /* Makes the log file reachable whose directory could not be asked for while the device had no server:
  * it may lie there. Return: 0 with its path from now on, or a negative errno. */
 int server_reach_log(struct server *s, char **ret_path);
-/* ublk-server log-dir DIR, with the caller's namespace and root open. Return: the exit status. */
-int server_log_dir_main(const char *dir);
+/* Attaches what is @dir for the process at the other end of @peer, as @at. Return: 0 or a negative errno:
+ * -ESRCH: that process has ended. */
+int server_attach_dir(int peer, const char *dir, const char *at);
+/* Takes it away again; waits no longer than a while for whoever has it. */
+void server_detach_dir(const char *at);
+/* ublk-server log-dir DIR AT, with the caller's namespace and root open, and ublk-server log-away AT.
+ * Return: the exit status. */
+int server_log_dir_main(const char *dir, const char *at);
+int server_log_away_main(const char *at);
 
 /* params.c: what the target is, as the driver wants to hear it. */
 void server_fill_params(const struct server *s, struct ublk_params *params);
@@ -180,6 +197,34 @@ uint64_t server_longest_stall(const struct server *s, unsigned *ret_queue, uint8
 /* park.c: the device is left to another server, without an error of its requests. */
 /* Returns when the queues have ended, or it was refused. */
 void server_park(struct server *s);
+
+/* set.c: what can be changed while the device is served (spec/live.h). */
+/*
+ * Changes what the JSON says, all of it or nothing; @peer: who has asked, by the socket.
+ * @try: only tells whether it could be
+ * Return: 0, or a negative errno with a message: -EAGAIN: it does not serve yet; -ESHUTDOWN
+ */
+int server_set(struct server *s, int peer, const char *text, size_t len, bool try,
+	       struct ub_error *err);
+
+/* settings.c: what the queues look at by themselves. */
+void server_tell_queues(struct server *s);
+/* Of a recovery: what was changed while the device had no server, or still had another one. */
+void server_take_settings(struct server *s, struct ub_spec *spec);
+
+/* set_log.c: another log. */
+struct server_new_log {
+	struct ub_log log;
+	char *at;      /* where its directory is attached, or NULL */
+	bool attached; /* ... by this */
+};
+/* Opens the one of @spec. @path: an absolute path, or NULL: the journal; borrowed as long as it is used.
+ * Return: 0 or a negative errno with a message; then all is as before. */
+int server_open_new_log(struct server *s, int peer, char *path, struct server_new_log *ret_new,
+			struct ub_error *err);
+/* Goes on there, and lets the one before go; or drops the new one. */
+void server_use_new_log(struct server *s, struct server_new_log *new);
+void server_drop_new_log(struct server_new_log *new);
 
 /* resize.c: the size changes while the device is served. */
 /* Return: how many bytes could be served, or a negative errno. */
@@ -231,6 +276,18 @@ int server_hold_steady(struct server *s);
 /* Waits until every queue has ended. */
 void server_join_queues(struct server *s);
 void server_free_queues(struct server *s);
+
+/* cpus.c */
+/*
+ * Where a thread may run: where its queues' memory is best, that is on the CPUs whose I/O comes to
+ * them, all of them, never one by chance. Or, by --cpus, on those that are dealt out to it.
+ * Return: false: anywhere.
+ */
+bool server_find_cpus(struct server *s, const struct ub_spec *spec, bool at_any_price,
+		      unsigned thread, cpu_set_t *cpus, size_t size);
+/* Has one that runs do so there; anywhere is where the calling thread may. Return: 0 or a negative errno. */
+int server_move_thread(struct server *s, const struct ub_spec *spec, bool at_any_price,
+		       unsigned thread);
 
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);

@@ -139,6 +139,21 @@ wrong()
 	says "ublk: error: watch: events as JSON are lines: --json=lines"
 }
 
+@test "set wants a device and something to change, and refuses what can't be, with the way to it" {
+	wrong 'set: no device is named' set --poll-us 1
+	wrong 'set: nothing to change is named' set 0
+	wrong 'set: nothing to change is named' set 0 --timeout 1
+	wrong "option '--depth' can't be changed while the device is there: remove it, and add it anew" set 0 -d 4
+	wrong "option '--file' can't be changed while the device is there" set 0 -f a.img
+	wrong "option '--size' is not changed by this, but by: ublk resize DEV" set 0 --size 1G
+	wrong "option '--strict' is for devices that are made" set 0 --strict
+	wrong "unknown option '--cpu': did you mean '--cpus'?" set 0 --cpu 1
+	wrong "'id' is not one of: cpus, poll-us" set 0 --default id
+	wrong "options '--cpus' and '--default cpus' exclude each other" set 0 --cpus 1 --default restart,cpus
+	ub set --help
+	[[ $out != *--depth* ]]
+}
+
 @test "wait wants one device, and a state that there is" {
 	wrong "wait: no device is named" wait --state live
 	wrong "option '--state live|quiesced|failed|dead|gone' is missing" wait 3

@@ -132,6 +132,23 @@ user_image()
 	user_ublk del "$dev"
 }
 
+@test "an ordinary user changes his device, but not what is root's of it, and nobody else does" {
+	user_image
+	dev=$(user_ublk add -t loop -f a.img 2>/dev/null)
+	record=/run/user/$USER_ID/ublk/0.json
+	user_ublk set "$dev" --cpus 0 --poll-us 5 --log-file log
+	grep -q 'changed: cpus, poll-us, log-file' "$root/$USER_ID/log"
+	[ "$(jq -c '.spec | [.cpus, .poll_us]' "$record")" = '["0",5]' ]
+	run -3 --separate-stderr user_ublk set "$dev" --scheduler none --poll-us 6
+	[[ $stderr == *'cannot set the I/O scheduler none: Permission denied'* ]]
+	[ "$(jq .spec.poll_us "$record")" = 5 ]
+	run -3 --separate-stderr user_ublk set "$dev" --restart
+	[[ $stderr == *'--restart'* ]]
+	run ! as "$OTHER_ID" "$bin/ublk" set "$dev" --poll-us 7
+	[ "$(jq .spec.poll_us "$record")" = 5 ]
+	user_ublk del "$dev"
+}
+
 @test "an ordinary user waits for his devices, and is told whose others are" {
 	as "$USER_ID" "$bin/ublk" wait mine --state live --timeout 600 3>&- &
 	waiter=$!
