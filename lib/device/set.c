@@ -92,7 +92,9 @@ static int fail_control(const struct run *r, int code)
 	case -ENODEV:
 		return fail_gone(r);
 	case -ETIMEDOUT:
-		return fail(r, code, "its server (process %d) does not answer", r->dev->server.pid);
+		return r->parked ? fail(r, code, "its new server does not answer")
+				 : fail(r, code, "its server (process %d) does not answer",
+					r->dev->server.pid);
 	default:
 		return fail(r, code, "its server can't be spoken with: %s", strerror(-code));
 	}
@@ -185,6 +187,7 @@ static int edit(struct ub_record *record, void *arg)
 
 static int change_parked(struct run *r)
 {
+	struct ublksrv_ctrl_dev_info now;
 	int ret;
 
 	*r->err = (struct ub_error){0};
@@ -193,6 +196,10 @@ static int change_parked(struct run *r)
 		return 0;
 	if (r->err->code)
 		return fail_at(r, r->err->stage, ret, "%s", r->err->msg);
+	/* Whoever was recovering it has let go by now. */
+	if (ret == -EBUSY && ub_same_info(r->ctrl, &r->dev->info, &now) == 0 &&
+	    now.state == UBLK_S_DEV_LIVE)
+		return change(r);
 	if (ret == -EBUSY)
 		return fail(r, ret, "it gets a server just now");
 	if (ret == -ENODEV)

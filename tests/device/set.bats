@@ -59,7 +59,8 @@ refused()
 # has_another DEV PID: a server other than that.
 has_another()
 {
-	is_state "$1" live && [[ $(server_of "$1") != "$2" ]]
+	local pid
+	is_state "$1" live && pid=$(server_of "$1") && [[ $pid != "$2" ]]
 }
 
 @test "its threads run on other CPUs, and by default on each queue's again; the next server's do, too" {
