@@ -487,7 +487,8 @@ some_server_is_stopped()
 	dev=$(ublk add -t loop -f a.img)
 	server=$(server_of "$dev")
 	kill -STOP "$server"
-	refused 7 "its server (process $server) does not answer" 0 --timeout 1 --cpus 1 --scheduler bfq
+	refused 7 "its server (process $server) does not answer" 0 --timeout 1 --cpus 1
+	refused 7 'does not answer' 0 --timeout 1 --cpus 1 --scheduler bfq
 	kill -CONT "$server"
 	# It has been heard by now.
 	ublk show 0 | grep -q 'server answers: *yes'
