@@ -42,9 +42,10 @@ static void drop_doubles(struct ub_seen *seen)
 /* Return: 0, or -ENOMEM with nothing changed. */
 static int name_users(const struct ub_users *users, struct ub_seen *seen)
 {
-	struct ub_seen made = {.users = calloc(users->count + 1, sizeof(char *))};
+	struct ub_seen made = {0};
 	char text[UB_USER_TEXT_SIZE];
 
+	made.users = calloc(users->count + 1, sizeof(*made.users));
 	for (size_t i = 0; made.users && i < users->count; i++) {
 		if (is_passing(seen, &users->list[i]))
 			continue;

@@ -30,6 +30,7 @@ ublk()
 ublk_in_background()
 {
 	"$UBLK" "$@" 7<&- &
+	# shellcheck disable=SC2034 # whoever calls it looks at it
 	del=$!
 }
 
