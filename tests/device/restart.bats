@@ -44,7 +44,8 @@ is_restart()
 # has_another DEV PID: a server other than that.
 has_another()
 {
-	is_state "$1" live && [[ $(server_of "$1") != "$2" ]]
+	local pid
+	pid=$(server_of "$1") && [[ $pid != "$2" ]] && is_state "$1" live
 }
 
 # is_small PID: under 1 MiB, when it waits, but for a sanitizer's memory.
