@@ -16,6 +16,7 @@
 #include "device/steady.h"
 #include "record/store.h"
 #include "spec/check.h"
+#include "spec/data_path.h"
 #include "spec/json_live.h"
 #include "spec/live.h"
 
@@ -117,6 +118,8 @@ static int ask(const struct run *r, bool try)
 	while (ret == -EAGAIN && ub_retry_wait(&retry));
 	if (!ret)
 		return 0;
+	if (ret == -EAGAIN)
+		ret = -EBUSY;
 	return *why ? fail_at(r, answer.value[0] == 1 ? UB_STAGE_USAGE : UB_STAGE_SET, ret, "%s",
 			      why)
 		    : fail_control(r, ret);
@@ -177,6 +180,8 @@ static int edit(struct ub_record *record, void *arg)
 	ret = ub_live_from_json(r->text, strlen(r->text), &next, &options, r->err);
 	if (!ret)
 		ret = ub_spec_check(&next, r->err);
+	if (!ret && UB_LIVE_HAS(options, buffer_memory))
+		ret = ub_spec_check_pool(&next, ub_path_granted(record->flags), r->err);
 	if (!ret) {
 		ub_live_swap(&record->spec, &next, options);
 		record->changes++;
@@ -190,6 +195,10 @@ static int change_parked(struct run *r)
 	struct ublksrv_ctrl_dev_info now;
 	int ret;
 
+	/* A recovery leaves the disk's as it is. */
+	if (UB_LIVE_HAS(r->set->options, scheduler))
+		return fail(r, -EINVAL,
+			    "its I/O scheduler can be changed only while it has a server");
 	*r->err = (struct ub_error){0};
 	ret = ub_steady_edit(r->ctrl, &r->dev->info, edit, r);
 	if (!ret)

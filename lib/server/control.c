@@ -236,8 +236,7 @@ struct reply {
 	char text[sizeof(((struct ub_error *)0)->msg)];
 };
 
-/* What was told that it has failed is not to come about later, when this process is let go on, say. */
-static bool has_hung_up(int fd)
+bool server_has_hung_up(int fd)
 {
 	struct pollfd pfd = {.fd = fd};
 
@@ -278,7 +277,7 @@ static bool take_request(struct server *s, struct server_client *client)
 		return false;
 	client->heard_ms = ub_now_ms();
 	reply.answer.op = packet.request.op;
-	if (packet.request.op == UB_CONTROL_SET && has_hung_up(client->fd))
+	if (packet.request.op == UB_CONTROL_SET && server_has_hung_up(client->fd))
 		return false;
 	answer(s, &packet.request, &reply.answer);
 	if (packet.request.op == UB_CONTROL_SET && !reply.answer.code)

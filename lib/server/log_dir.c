@@ -89,10 +89,17 @@ static int spawn(char *const argv[], int namespace, int root, pid_t *ret_pid)
 /* Return: 0 or a negative errno. */
 static int run(char *const argv[], int namespace, int root, int patience_ms)
 {
+	/* Neither is to lie where the other one is to be. */
+	_cleanup_close_ int ns =
+		namespace < 0 ? -1 : fcntl(namespace, F_DUPFD_CLOEXEC, CALLER_ROOT + 1);
+	_cleanup_close_ int top = root < 0 ? -1 : fcntl(root, F_DUPFD_CLOEXEC, CALLER_ROOT + 1);
 	_cleanup_close_ int pidfd = -1;
 	pid_t pid;
-	int ret = spawn(argv, namespace, root, &pid);
+	int ret;
 
+	if ((ns < 0) != (namespace < 0) || (top < 0) != (root < 0))
+		return -errno;
+	ret = spawn(argv, ns, top, &pid);
 	if (ret)
 		return ret;
 	pidfd = ub_process_open(pid, 0);

@@ -14,6 +14,7 @@
 #include "budget/limits.h"
 #include "server/server.h"
 #include "spec/check.h"
+#include "spec/data_path.h"
 #include "spec/json_live.h"
 #include "spec/live.h"
 
@@ -36,7 +37,8 @@ static int fail(const struct change *c, int code, const char *what)
 
 static int check_serves(const struct server *s, struct ub_error *err)
 {
-	if (!s->live || !s->committed)
+	/* A recovered one serves, whatever has become of the command. */
+	if (!s->live || (!s->recovers && !s->committed))
 		return ub_fail_text(err, UB_STAGE_SET, -EAGAIN, "its server is about to begin");
 	if (s->terms || s->unbound || s->queues_ended || s->park)
 		return ub_fail_text(err, UB_STAGE_SET, -ESHUTDOWN, "its server is about to end");
@@ -118,6 +120,8 @@ static int check(struct change *c)
 	/* What the driver has granted is what is served, whatever was asked for. */
 	if (!ret)
 		ret = ub_spec_check(&c->next, c->err);
+	if (!ret && UB_LIVE_HAS(c->set, buffer_memory))
+		ret = ub_spec_check_pool(&c->next, ub_path_granted(c->s->info->flags), c->err);
 	return ret ? ret : check_memory(c);
 }
 
@@ -182,7 +186,11 @@ static int change(struct change *c, int peer)
 
 	if (ret)
 		return ret;
-	ret = move_threads(c);
+	/* Who has been told meanwhile that it has failed is not to see it come about. */
+	if (server_has_hung_up(peer))
+		ret = fail(c, -ECANCELED, "whoever asked has gone");
+	if (!ret)
+		ret = move_threads(c);
 	if (!ret) {
 		ret = record(c);
 		if (ret)

@@ -93,6 +93,12 @@ void server_drop_new_log(struct server_new_log *new)
 
 void server_use_new_log(struct server *s, struct server_new_log *new)
 {
+	/* The journal's directory is needed when it is started anew. */
+	if (s->log.kind == UB_LOG_JOURNAL && new->log.kind == UB_LOG_JOURNAL && !new->attached) {
+		ub_log_close(&s->log);
+		s->log.fd = new->log.fd;
+		return;
+	}
 	done(&s->log, s->log_at, s->log_at);
 	new->log.level = s->log.level;
 	s->log = new->log;

@@ -32,11 +32,23 @@ int ub_spec_needs_root(struct ub_error *err, const char *option, const char *val
 			    option, value);
 }
 
+int ub_spec_check_pool(const struct ub_spec *spec, int path, struct ub_error *err)
+{
+	if (!spec->buffer_memory || ub_path_has_pool(path))
+		return 0;
+	return ub_fail_usage(err,
+			     "--buffer-memory is for --data-path user-copy and get-data: on path "
+			     "%s %s",
+			     ub_data_path_names[path],
+			     path == UB_PATH_COPY ? "every request has its buffer"
+						  : "there are no buffers");
+}
+
 int ub_spec_check_path(const struct ub_spec *spec, struct ub_error *err)
 {
 	uint32_t threads = ub_spec_threads(spec, spec->queues, spec->depth);
 	uint64_t least = (uint64_t)threads * spec->max_io;
-	int path = ub_spec_path(spec);
+	int path = ub_spec_path(spec), ret;
 
 	if (spec->unprivileged && path != UB_PATH_COPY && path != UB_PATH_GET_DATA)
 		return ub_spec_needs_root(err, "data path", ub_data_path_names[path]);
@@ -61,14 +73,9 @@ int ub_spec_check_path(const struct ub_spec *spec, struct ub_error *err)
 			spec->threads, spec->queues);
 	if (!spec->buffer_memory)
 		return 0;
-	if (!ub_path_has_pool(path))
-		return ub_fail_usage(
-			err,
-			"--buffer-memory is for --data-path user-copy and get-data: on path "
-			"%s %s",
-			ub_data_path_names[path],
-			path == UB_PATH_COPY ? "every request has its buffer"
-					     : "there are no buffers");
+	ret = ub_spec_check_pool(spec, path, err);
+	if (ret)
+		return ret;
 	if (spec->buffer_memory < least)
 		return ub_fail_usage(
 			err,

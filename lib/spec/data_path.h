@@ -31,5 +31,8 @@ int ub_path_granted(uint64_t flags);
  * errno with a message. */
 int ub_spec_check_path(const struct ub_spec *spec, struct ub_error *err);
 
+/* Is there a pool that --buffer-memory could cap, if it is given? Return: as above. */
+int ub_spec_check_pool(const struct ub_spec *spec, int path, struct ub_error *err);
+
 /* An ordinary user asked for an @option's @value. Return: -EPERM with a message. */
 int ub_spec_needs_root(struct ub_error *err, const char *option, const char *value);

@@ -11,11 +11,14 @@ load servers
 teardown()
 {
 	local pid
+	# After the last device it ends by itself.
+	! nothing_left || wait_for 10 no_supervisor || true
 	for pid in $(supervisors); do
-		kill "$pid"
+		kill "$pid" 2>/dev/null || true
 	done
 	device_teardown
-	[[ -z $(supervisors) && ! -e /run/ublk/restart.json ]]
+	wait_for 10 no_supervisor
+	[[ ! -e /run/ublk/restart.json ]]
 }
 
 # supervisors: the processes that restart.

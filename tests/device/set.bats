@@ -373,6 +373,15 @@ no_supervisor()
 	ublk del 0
 }
 
+@test "a cap for buffers that a device does not share out is refused, also if nobody has chosen the path" {
+	dev=$(ublk add -t null)
+	[ "$(ublk show --json 0 | jq -r '.devices[0].data_path')" = copy ]
+	refused 2 '--buffer-memory is for --data-path user-copy and get-data: on path copy' 0 --buffer-memory 8M
+	park "$dev"
+	refused 2 '--buffer-memory is for --data-path user-copy and get-data: on path copy' 0 --buffer-memory 8M
+	ublk del 0
+}
+
 @test "a device that goes with a command is changed as any, but for who starts the next server" {
 	ublk run -t mem --size 1M -- bash -c "
 		'$UBLK' set 0 --poll-us 5 && '$UBLK' set 0 --restart; echo \$?" >out 2>&1
@@ -388,8 +397,9 @@ no_supervisor()
 	dd if="$dev" of=read bs=4k count=1 iflag=direct status=none 3>&- &
 	reader=$!
 	wait_for 20 is_waiting "$reader"
-	ublk set 0 --cpus 1 --poll-us 3 --scheduler bfq --log-file log --log-level notice
-	[ "$(asked cpus) $(asked poll_us) $(asked scheduler) $(asked log_level)" = '"1" 3 "bfq" "notice"' ]
+	ublk set 0 --cpus 1 --poll-us 3 --log-file log --log-level notice
+	[ "$(asked cpus) $(asked poll_us) $(asked log_level)" = '"1" 3 "notice"' ]
+	refused 1 'its I/O scheduler can be changed only while it has a server' 0 --scheduler bfq
 	refused 2 '--cpus takes numbers' 0 --cpus x
 	ublk recover 0
 	wait "$reader"
