@@ -236,13 +236,6 @@ struct reply {
 	char text[sizeof(((struct ub_error *)0)->msg)];
 };
 
-bool server_has_hung_up(int fd)
-{
-	struct pollfd pfd = {.fd = fd};
-
-	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
-}
-
 /* Return: bytes of text in the reply. */
 static size_t answer_set(struct server *s, int peer, const struct packet *packet, size_t len,
 			 struct reply *reply)

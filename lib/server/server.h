@@ -170,9 +170,6 @@ void server_open_control(struct server *s);
 /* Its node, while the number is still this device's: with a record that nobody believes it would stay. */
 void server_remove_control(const struct server *s);
 void server_close_control(struct server_control *control);
-/* Has who speaks by it gone? What he was told that it has failed is not to come about later, when this process
- * is let go on, say. */
-bool server_has_hung_up(int fd);
 /* Return: for how long at most may be waited, or -1. */
 int server_poll_control(const struct server_control *control,
 			struct pollfd fds[static SERVER_CONTROL_FDS]);
@@ -209,6 +206,10 @@ void server_park(struct server *s);
  */
 int server_set(struct server *s, int peer, const char *text, size_t len, bool try,
 	       struct ub_error *err);
+
+/* Has who speaks by this socket gone? What he was told that it has failed is not to come about later, when this
+ * process is let go on, say. */
+bool server_has_hung_up(int fd);
 
 /* settings.c: what the queues look at by themselves. */
 void server_tell_queues(struct server *s);

@@ -5,6 +5,7 @@
  * cannot. The queues' threads are neither stopped nor waited for.
  */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <syslog.h>
@@ -175,6 +176,13 @@ static int record(struct change *c)
 	*buffers = were;
 	ub_live_swap(&r->spec, &c->next, c->set);
 	return ub_fail(c->err, UB_STAGE_SET, ret, "its record can't be written");
+}
+
+bool server_has_hung_up(int fd)
+{
+	struct pollfd pfd = {.fd = fd};
+
+	return poll(&pfd, 1, 0) == 1 && (pfd.revents & POLLHUP);
 }
 
 static int change(struct change *c, int peer)
