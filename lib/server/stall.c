@@ -33,10 +33,9 @@ struct stall {
 };
 
 struct server_watch {
-	uint32_t beat;   /* its last look that was seen, */
-	uint32_t silent; /* and looks of ours since then */
-	uint32_t
-		answered; /* the one at which what it asks was answered: the kernel has ended all */
+	uint32_t beat;     /* its last look that was seen, */
+	uint32_t silent;   /* and looks of ours since then */
+	uint32_t answered; /* the one at which the kernel had ended all that it asks for */
 	struct stall stall;
 	int64_t since_ms;
 };
@@ -82,8 +81,7 @@ static void tell(struct server *s, unsigned i, const struct stall *stall)
 	else if (stall->thread)
 		ub_log(&s->log, LOG_WARNING,
 		       "queue %u: a %s has been in hand for more than %u s, and its thread does "
-		       "not "
-		       "come back from the kernel",
+		       "not come back from the kernel",
 		       queue, name_of(stall->op), s->record.spec.stall_s);
 	else
 		ub_log(&s->log, LOG_WARNING, "queue %u: a %s has been in hand for more than %u s",
