@@ -16,6 +16,14 @@ static bool has_recovery(const struct ub_dev *dev)
 	return dev->info.flags & UBLK_F_USER_RECOVERY;
 }
 
+/* Has its data died with its server? An upgrade takes it along, which is over in a moment. */
+static bool has_lost_data(const struct ub_dev *dev)
+{
+	return dev->managed && dev->record.spec.target->hand_over &&
+	       dev->server.answer != UB_SERVED_YES &&
+	       (dev->info.state == UBLK_S_DEV_QUIESCED || dev->info.state == UBLK_S_DEV_FAIL_IO);
+}
+
 /* Of one without a server. */
 static const char *find_loss(const struct ub_dev *dev)
 {
@@ -23,6 +31,9 @@ static const char *find_loss(const struct ub_dev *dev)
 
 	if (dev->server.answer == UB_SERVED_YES)
 		return "parked: requests wait until its server, or another one, takes over";
+	if (has_lost_data(dev))
+		return fails ? "its server died, and its data with it: requests fail"
+			     : "its server died, and its data with it: requests wait, in vain";
 	if (dev->record.parked)
 		return fails ? "parked on purpose: requests fail until another server takes over"
 			     : "parked on purpose: requests wait for another server";
@@ -63,7 +74,7 @@ static const char *find_status(const struct ub_dev *dev)
 
 static bool is_lost(const struct ub_dev *dev)
 {
-	return dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev);
+	return dev->info.state == UBLK_S_DEV_DEAD || !has_recovery(dev) || has_lost_data(dev);
 }
 
 static const char *find_action(const struct ub_dev *dev)

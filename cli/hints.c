@@ -245,6 +245,7 @@ static const struct hint hints[] = {
 	{UB_STAGE_ADD, EOPNOTSUPP, is_crashing_kernel, "boot another kernel, see: ublk doctor"},
 	{UB_STAGE_BACKING, ENOENT, is_add,
 	 "make the file too: ublk {verb} -t loop -f FILE --create SIZE"},
+	{UB_STAGE_BACKING, ENODATA, has_device, "give it up: ublk del {device}"},
 	{UB_STAGE_BACKING, ESTALE, has_device, "see what it was made of: ublk show {device}"},
 	{UB_STAGE_BACKING, ESTALE, is_recovery,
 	 "if it is the right one all the same: ublk recover {device} -t loop -f FILE --force"},

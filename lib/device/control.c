@@ -47,14 +47,37 @@ struct packet {
 _Static_assert(sizeof(struct ub_control_request) == sizeof(struct ub_control_answer),
 	       "the text is where it is in both");
 
+/* As recv(). @ret_fd: takes a descriptor that comes along, or -1; NULL: it is not taken. */
+static ssize_t take_packet(int fd, struct packet *packet, int *ret_fd)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control;
+	struct iovec part = {.iov_base = packet, .iov_len = sizeof(*packet)};
+	struct msghdr msg = {
+		.msg_iov = &part,
+		.msg_iovlen = 1,
+		.msg_control = ret_fd ? &control : NULL,
+		.msg_controllen = ret_fd ? sizeof(control) : 0,
+	};
+	ssize_t n = recvmsg(fd, &msg, MSG_DONTWAIT | MSG_TRUNC);
+	const struct cmsghdr *head = n < 0 || !ret_fd ? NULL : CMSG_FIRSTHDR(&msg);
+
+	if (head && head->cmsg_level == SOL_SOCKET && head->cmsg_type == SCM_RIGHTS &&
+	    head->cmsg_len == CMSG_LEN(sizeof(int)))
+		memcpy(ret_fd, CMSG_DATA(head), sizeof(int));
+	return n;
+}
+
 /* Whoever hangs up without an answer does not want to speak with this process. Return: its bytes, or a
  * negative errno. */
-static ssize_t receive(int fd, int64_t deadline, struct packet *packet)
+static ssize_t receive(int fd, int64_t deadline, struct packet *packet, int *ret_fd)
 {
 	ssize_t n;
 
 	for (;;) {
-		n = recv(fd, packet, sizeof(*packet), MSG_DONTWAIT | MSG_TRUNC);
+		n = take_packet(fd, packet, ret_fd);
 		if (n >= 0 || (errno != EAGAIN && errno != EINTR))
 			break;
 		if (ub_left_ms(deadline) == 0)
@@ -70,7 +93,8 @@ static ssize_t receive(int fd, int64_t deadline, struct packet *packet)
 }
 
 /* @size: of what is said. Return: that of the answer, or a negative errno. */
-static ssize_t ask_at(int dirfd, uint32_t id, struct packet *packet, size_t size, int64_t deadline)
+static ssize_t ask_at(int dirfd, uint32_t id, struct packet *packet, size_t size, int64_t deadline,
+		      int *ret_fd)
 {
 	_cleanup_close_ int fd = connect_at(dirfd, id, ub_left_ms(deadline));
 
@@ -78,10 +102,10 @@ static ssize_t ask_at(int dirfd, uint32_t id, struct packet *packet, size_t size
 		return fd;
 	if (send(fd, packet, size, MSG_NOSIGNAL) != (ssize_t)size)
 		return errno == EPIPE ? -ECONNRESET : errno == EAGAIN ? -ETIMEDOUT : -errno;
-	return receive(fd, deadline, packet);
+	return receive(fd, deadline, packet, ret_fd);
 }
 
-static ssize_t ask(uint32_t id, struct packet *packet, size_t size, int timeout_ms)
+static ssize_t ask(uint32_t id, struct packet *packet, size_t size, int timeout_ms, int *ret_fd)
 {
 	int64_t deadline = ub_now_ms() + timeout_ms;
 	ssize_t ret = -ENOENT;
@@ -91,7 +115,7 @@ static ssize_t ask(uint32_t id, struct packet *packet, size_t size, int timeout_
 	for (unsigned place = 0; place < UB_RECORD_PLACES && ret == -ENOENT; place++) {
 		_cleanup_close_ int dirfd = ub_record_dir_open_place(place, NULL);
 
-		ret = dirfd < 0 ? dirfd : ask_at(dirfd, id, packet, size, deadline);
+		ret = dirfd < 0 ? dirfd : ask_at(dirfd, id, packet, size, deadline, ret_fd);
 	}
 	return ret;
 }
@@ -110,7 +134,7 @@ int ub_control_ask_text(uint32_t id, uint64_t token, const struct ub_control_req
 		return -EMSGSIZE;
 	packet.request.token = token;
 	memcpy(packet.text, text, len);
-	size = ask(id, &packet, sizeof(packet.request) + len, timeout_ms);
+	size = ask(id, &packet, sizeof(packet.request) + len, timeout_ms, NULL);
 	if (size < 0)
 		return (int)size;
 	*ret_answer = packet.answer;
@@ -126,4 +150,17 @@ int ub_control_ask(uint32_t id, uint64_t token, const struct ub_control_request 
 	char text[UB_CONTROL_TEXT_MAX];
 
 	return ub_control_ask_text(id, token, request, "", 0, timeout_ms, ret_answer, text);
+}
+
+int ub_control_ask_hand_over(uint32_t id, uint64_t token, int timeout_ms)
+{
+	struct packet packet = {.request = {.op = UB_CONTROL_HAND_OVER, .token = token}};
+	_cleanup_close_ int fd = -1;
+	ssize_t size = ask(id, &packet, sizeof(packet.request), timeout_ms, &fd);
+
+	if (size < 0)
+		return (int)size;
+	if (packet.answer.code)
+		return packet.answer.code;
+	return fd < 0 ? -EPROTO : UB_TAKE_FD(fd);
 }

@@ -38,6 +38,8 @@ enum ub_control_op {
 	UB_CONTROL_SET, /* changes what the text says. value[0]: 1: only tell whether it could be. Answer:
 			 * behind it what is wrong; value[0]: 1: with what was asked. -EAGAIN: it does not
 			 * serve yet; -ESHUTDOWN. Whoever has hung up by then has changed his mind */
+	UB_CONTROL_HAND_OVER, /* the target's own memory (ub_target.hand_over): a descriptor comes with the
+			       * answer. -ENODATA: the target has none */
 };
 
 #define UB_CONTROL_OP_SHIFT 32
@@ -78,6 +80,10 @@ struct ub_control_answer {
  */
 int ub_control_ask(uint32_t id, uint64_t token, const struct ub_control_request *request,
 		   int timeout_ms, struct ub_control_answer *ret_answer);
+
+/* The same for UB_CONTROL_HAND_OVER. Return: a descriptor that the programs to come inherit, or a negative
+ * errno. */
+int ub_control_ask_hand_over(uint32_t id, uint64_t token, int timeout_ms);
 
 /*
  * The same with @text, of @len bytes, behind the request, and with the answer's text in @ret_text, ended by

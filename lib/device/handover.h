@@ -25,8 +25,8 @@ struct ub_handover {
 	uint32_t format; /* UB_HANDOVER_FORMAT */
 	uint32_t mode;   /* enum ub_launch_mode */
 	uint32_t text_len;
-	uint32_t bound;    /* once committed, the device goes with the command line */
-	int32_t caller_fd; /* a descriptor that the server inherits, of its spec, or -1 */
+	uint32_t bound; /* once committed, the device goes with the command line */
+	int32_t caller_fd; /* a descriptor that the server inherits, of its spec (spec/spec.h), or -1 */
 	/*
 	 * enum ub_begun: what starts the server may not come to that in time (device/spawn.h). Both sides
 	 * set it, each only if the other has not.

@@ -156,6 +156,10 @@ int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_m
 
 	if (!ret)
 		ret = ub_dev_check_parks(dev, &why);
+	if (!ret && dev->record.spec.target->hand_over) {
+		why = "its data would be lost, since only an upgrade takes that along";
+		ret = -EINVAL;
+	}
 	if (ret)
 		return fail(dev, err, ret, "%s", why);
 	if (dev->info.state != UBLK_S_DEV_LIVE)

@@ -151,6 +151,7 @@ static int look_again(struct ub_ctrl *ctrl, const struct ub_dev *dev, struct ub_
 		return -ENODEV;
 	ret_now->record.spec.timeout_s = dev->record.spec.timeout_s;
 	ret_now->record.spec.stay = dev->record.spec.stay;
+	ret_now->record.spec.caller_fd = dev->record.spec.caller_fd;
 	return 0;
 }
 
@@ -200,9 +201,27 @@ static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program
 		ub_error_add(err, "; a server of the program before has it again");
 	else if (look_again(ctrl, dev, &later) == 0 && goes_on(&later))
 		ub_error_add(err, "; another server has it by now");
+	else if (dev->record.spec.caller_fd >= 0)
+		ub_error_add(err, "; its data is lost, and requests wait: ublk del %u", dev->id);
 	else
 		ub_error_add(err, "; it waits for a server: ublk recover %u", dev->id);
 	return code;
+}
+
+/* What would die with its server is kept open from here on, and goes to whichever server comes next. */
+static int take_memory(struct ub_dev *dev, struct ub_error *err)
+{
+	int ret;
+
+	if (!dev->record.spec.target->hand_over)
+		return 0;
+	ret = ub_control_ask_hand_over(dev->id, dev->info.ublksrv_flags, ANSWER_MS);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_UPGRADE, ret,
+			       "cannot upgrade ublkb%u: its server does not hand its data over",
+			       dev->id);
+	dev->record.spec.caller_fd = ret;
+	return 0;
 }
 
 int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
@@ -213,6 +232,8 @@ int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, i
 
 	if (!ret)
 		ret = rehearse(dev, interrupt_fd, err);
+	if (!ret)
+		ret = take_memory(dev, err);
 	if (ret)
 		return ret;
 	/* Nobody restarts it meanwhile. */
@@ -222,5 +243,6 @@ int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, i
 	if (ret)
 		ret = make_good(ctrl, dev, program, ret, notes, err);
 	ub_restart_let_go(dev, &claim);
+	ub_close(&dev->record.spec.caller_fd);
 	return ret;
 }

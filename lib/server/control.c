@@ -186,8 +186,18 @@ static void tell_status(const struct server *s, struct ub_control_answer *ret_an
 	ret_answer->value[3] = queue | (uint64_t)op << UB_CONTROL_OP_SHIFT;
 }
 
+/* Return: a descriptor that is the caller's, or a negative errno. */
+static int hand_over(struct server *s)
+{
+	if (!s->target.type->hand_over)
+		return -ENODATA;
+	return s->live && !s->terms && !s->unbound ? s->target.type->hand_over(&s->target)
+						   : -ESHUTDOWN;
+}
+
+/* @ret_fd: what goes along, or -1. */
 static void answer(struct server *s, const struct ub_control_request *request,
-		   struct ub_control_answer *ret_answer)
+		   struct ub_control_answer *ret_answer, int *ret_fd)
 {
 	bool is_record;
 	int64_t number;
@@ -218,6 +228,10 @@ static void answer(struct server *s, const struct ub_control_request *request,
 		break;
 	case UB_CONTROL_PARK:
 		ret_answer->code = ask_park(s, request->value[0], request->value[1] == 1);
+		break;
+	case UB_CONTROL_HAND_OVER:
+		*ret_fd = hand_over(s);
+		ret_answer->code = *ret_fd < 0 ? *ret_fd : 0;
 		break;
 	case UB_CONTROL_SET: /* for this device, and the rest is in its text */
 		break;
@@ -251,6 +265,26 @@ static size_t answer_set(struct server *s, int peer, const struct packet *packet
 	return strlen(err.msg);
 }
 
+/* Who does not read his answers is not waited for. @fd: goes along, or -1. */
+static bool send_reply(int client, struct reply *reply, size_t size, int fd)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = {.head = {.cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS,
+			      .cmsg_len = CMSG_LEN(sizeof(int))}};
+	struct iovec part = {.iov_base = reply, .iov_len = size};
+	struct msghdr msg = {.msg_iov = &part, .msg_iovlen = 1};
+
+	if (fd >= 0) {
+		memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
+		msg.msg_control = &control;
+		msg.msg_controllen = sizeof(control);
+	}
+	return sendmsg(client, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+}
+
 /* One request, and no more: others wait, too. Descriptors that come with it are not taken. Return: false
  * when there is nothing to be made of it. */
 static bool take_request(struct server *s, struct server_client *client)
@@ -259,6 +293,7 @@ static bool take_request(struct server *s, struct server_client *client)
 	struct reply reply = {.answer = {.magic = UB_CONTROL_MAGIC,
 					 .version = UB_CONTROL_VERSION,
 					 .pid = getpid()}};
+	_cleanup_close_ int fd = -1;
 	ssize_t n = recv(client->fd, &packet, sizeof(packet), MSG_DONTWAIT | MSG_TRUNC);
 	size_t len = (size_t)n - sizeof(packet.request), size = sizeof(reply.answer);
 
@@ -272,11 +307,10 @@ static bool take_request(struct server *s, struct server_client *client)
 	reply.answer.op = packet.request.op;
 	if (packet.request.op == UB_CONTROL_SET && server_has_hung_up(client->fd))
 		return false;
-	answer(s, &packet.request, &reply.answer);
+	answer(s, &packet.request, &reply.answer, &fd);
 	if (packet.request.op == UB_CONTROL_SET && !reply.answer.code)
 		size += answer_set(s, client->fd, &packet, len, &reply);
-	/* Who does not read his answers is not waited for. */
-	return send(client->fd, &reply, size, MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
+	return send_reply(client->fd, &reply, size, fd);
 }
 
 int server_poll_control(const struct server_control *control,

@@ -20,7 +20,7 @@ int64_t server_room(struct server *s)
 	return type->room ? type->room(&s->target) : INT64_MAX;
 }
 
-/* The device's memory if the target kept @size bytes. Return: as ub_budget_plan(). */
+/* The device's memory if the target's own had @size bytes. Return: as ub_budget_plan(). */
 static int plan_with(struct server *s, uint64_t size, const struct ub_allowance *allowance,
 		     struct ub_plan *ret_plan)
 {
@@ -48,12 +48,13 @@ static int check_memory(struct server *s, uint64_t size)
 	struct ub_limit all[UB_LIMIT_COUNT];
 	struct ub_allowance allowance;
 	struct ub_plan plan;
+	uint64_t memory = s->target.type->memory ? s->target.type->memory(size) : 0;
 	int ret;
 
-	if (size <= s->target.memory_size || !s->target.memory_size)
+	if (memory <= s->target.memory_size)
 		return 0;
 	server_read_allowance(s, &allowance);
-	ret = plan_with(s, size, &allowance, &plan);
+	ret = plan_with(s, memory, &allowance, &plan);
 	if (ret)
 		return ret;
 	ub_budget_limits(&s->record.spec, &plan, &allowance, all);

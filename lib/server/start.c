@@ -33,11 +33,11 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	if (ret)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot open the target");
 	ret = spec->target->open(&s->target, spec->target_args, req, &s->record.notes, err);
-	ub_close(&spec->caller_fd);
 	if (ret) {
 		s->target.type = NULL;
 		return ret;
 	}
+	ub_close(&spec->caller_fd);
 	/* As it is served: a recovery has to come to the same. */
 	spec->logical_block_size = s->target.logical_block_size;
 	spec->read_only = s->target.read_only;

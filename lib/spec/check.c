@@ -113,12 +113,12 @@ static int check_blocks(const struct ub_spec *spec, struct ub_error *err)
 
 static int check_recovery(struct ub_spec *spec, struct ub_error *err)
 {
-	bool can = spec->target->recoverable;
+	bool can = spec->target->recoverable || spec->target->hand_over;
 
 	if (spec->recovery == UB_RECOVERY_DEFAULT) {
-		spec->recovery = !can || spec->unprivileged ? UB_RECOVERY_NONE
-				 : spec->no_lock            ? UB_RECOVERY_REQUEUE
-							    : UB_RECOVERY_REISSUE;
+		spec->recovery = !spec->target->recoverable || spec->unprivileged ? UB_RECOVERY_NONE
+				 : spec->no_lock ? UB_RECOVERY_REQUEUE
+						 : UB_RECOVERY_REISSUE;
 		return 0;
 	}
 	if (spec->recovery != UB_RECOVERY_NONE && !can)

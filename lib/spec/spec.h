@@ -85,7 +85,8 @@ struct ub_spec {
 	bool no_wait, strict;
 	bool unprivileged; /* no option: the caller's devices are those of an ordinary user */
 	bool bound;        /* no option: the device goes with the process that has added it */
-	int caller_fd;     /* no option: what the target's path names (target/caller.h); -1: none */
+	int caller_fd; /* no option: what the target's path names (target/caller.h), or what the server
+			    * before has handed over; -1: none */
 	uint32_t timeout_s;
 	const struct ub_target *target;
 	void *target_args; /* owned; target->args_size bytes */

@@ -67,6 +67,8 @@ struct ub_open_request {
 	bool no_lock;                /* do not lock the backing */
 	bool zero_copy;              /* asked for: operations get the clients' memory as it lies */
 	bool probe;                  /* only to tell about it: take no lock, create nothing */
+	bool recovers;               /* the device has had a server before */
+	int memory; /* recovery: what hand_over() of that server has given, borrowed; -1: nothing */
 	uint64_t size; /* recovery: what the device has come to, whatever was asked for; or 0 */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
@@ -107,6 +109,12 @@ struct ub_target {
 	void (*submit)(struct ub_queue *q, struct ub_io *io);
 	/* An operation ended; @res as io_uring gives it. May be NULL if there never is one. */
 	void (*complete)(struct ub_queue *q, struct ub_io *io, int res);
+	/* Of data that would die with its server, but can go on to another one; NULL: it can't, or need not.
+	 * Return: a descriptor that is the caller's, of a file that only programs of this target know, or a
+	 * negative errno. */
+	int (*hand_over)(struct ub_tgt *tgt);
+	/* Return: bytes of ub_tgt.memory for a device of @size bytes. NULL: it has none. */
+	uint64_t (*memory)(uint64_t size);
 	/*
 	 * Looks how many bytes could be served now, at the most; NULL: as many as one likes.
 	 * Return: them, or a negative errno.

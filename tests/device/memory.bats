@@ -99,7 +99,7 @@ agrees()
 		[region("state", "stats", "stacks", "descriptors"; "mapped")]' show.json
 	[ "${lines[0]}" = '[true,true,true,true]' ]
 	[ "${lines[1]}" = 0 ]
-	[ "${lines[2]}" = '[[16777216],[3145728]]' ]
+	[ "${lines[2]}" = '[[16781312],[3149824]]' ]
 	[ "${lines[3]}" = '[[16777216,16777216],[0,1]]' ]
 	[ "${lines[4]}" = '[[8192,8192],[8192,8192],[131072,131072],[8192]]' ]
 	ublk del "$dev"
@@ -154,7 +154,7 @@ sum_agrees()
 		[.measured, (.devices | length), (.parts[] | select(.name == "target") | .resident)]' memory.json
 	[ "${lines[0]}" = '[true,true,true,true,true,true,true]' ]
 	[ "${lines[1]}" = '[true,true,true,true,true]' ]
-	[ "${lines[2]}" = '[2,3,2097152]' ]
+	[ "${lines[2]}" = '[2,3,2101248]' ]
 	wait_for 20 sum_agrees
 	run -0 ublk memory
 	[[ $output == *RESIDENT*total\ resident:* ]]

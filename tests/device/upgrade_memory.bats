@@ -1,0 +1,222 @@
+# SPDX-License-Identifier: MIT
+# What a device of the target mem keeps is handed over by an upgrade, and dies with its server else.
+# build: faults
+# kernels: newest
+# long kernels: 6.12 6.18
+# cpus: 2
+
+load helpers
+load servers
+
+setup()
+{
+	device_setup
+	if kernel_at_least 6.16; then
+		how=()
+	else
+		how=(--by-recovery)
+	fi
+}
+
+# add SIZE OPTION...: $dev, number 0.
+add()
+{
+	dev=$(ublk add -n 0 -t mem --size "$1" --recovery reissue "${@:2}" 2>add.err) || { cat add.err; return 1; }
+}
+
+# upgrade: by another process, which is the only one afterwards.
+upgrade()
+{
+	local before
+	before=$(server_of 0)
+	run -0 ublk upgrade "${how[@]}" 0
+	[ "$(server_of 0)" != "$before" ]
+	wait_for 10 is_gone "$before"
+	[ "$(servers | wc -l)" -eq 1 ]
+}
+
+# in_memory: KiB of it that the server has.
+in_memory()
+{
+	ublk show 0 --json | jq '.devices[0].regions[] | select(.name == "target").resident / 1024'
+}
+
+# write MIB-FROM MIB: of the file `data`, at the same place.
+write()
+{
+	dd if=data of="$dev" bs=1M seek="$1" skip="$1" count="$2" conv=notrunc oflag=direct status=none
+}
+
+# same: the device has what `data` has.
+same()
+{
+	blockdev --flushbufs "$dev"
+	cmp "$dev" data
+}
+
+@test "what was written is there after an upgrade, and after the next, with nothing copied or taken" {
+	truncate -s 64M data
+	for from in 3 17 40; do
+		dd if=/dev/urandom of=data bs=1M seek=$from count=5 conv=notrunc status=none
+	done
+	# A part of a page, too.
+	dd if=/dev/urandom of=data bs=512 seek=60001 count=3 conv=notrunc status=none
+	add 64M
+	write 3 5
+	write 17 5
+	dd if=data of="$dev" bs=512 seek=60001 skip=60001 count=3 oflag=direct status=none
+	write 40 5
+	# What was never written takes no memory when it is read: the data, the piece of a page, the bits.
+	same
+	[ "$(in_memory)" -eq $((15 * 1024 + 4 + 4)) ]
+	upgrade
+	same
+	[ "$(in_memory)" -eq $((15 * 1024 + 4 + 4)) ]
+	# The new server gives back what the old one has taken.
+	blkdiscard -o 17M -l 5M "$dev"
+	fallocate -p -o 17M -l 5M data
+	same
+	[ "$(in_memory)" -eq $((10 * 1024 + 4 + 4)) ]
+	# Zeroes that begin and end within pages.
+	fallocate -z -o $((41 * 1048576 + 512)) -l 1048576 "$dev"
+	fallocate -p -o $((41 * 1048576 + 512)) -l 1048576 data
+	same
+	upgrade
+	same
+	ublk del 0
+}
+
+@test "it goes on with the size that it has come to" {
+	truncate -s 16M data
+	dd if=/dev/urandom of=data bs=1M count=16 conv=notrunc status=none
+	add 16M
+	write 0 16
+	if kernel_at_least 6.16; then
+		ublk resize 0 300M
+		truncate -s 300M data
+		upgrade
+		same
+		ublk resize --force 0 10M
+		truncate -s 10M data
+		upgrade
+		ublk resize 0 40M
+		truncate -s 40M data
+		same
+	fi
+	upgrade
+	same
+	[ "$(jq .target.size /run/ublk/0.json)" -eq "$(stat -c %s data)" ]
+	ublk del 0
+}
+
+@test "under a load no request fails, on every path" {
+	for options in '--data-path copy' '--data-path user-copy -q 2' '--data-path get-data' '--mlock -q 2'; do
+		# shellcheck disable=SC2086
+		add 16M $options
+		start_verified "$dev" 8192
+		for _ in 1 2 3; do
+			writes_on "$dev"
+			upgrade
+		done
+		end_verified "$dev" 8192
+		ublk del 0
+	done
+}
+
+@test "a server that fails after the other one has ended leaves it to the program before, with all of it" {
+	truncate -s 16M data
+	dd if=/dev/urandom of=data bs=1M count=16 conv=notrunc status=none
+	add 16M
+	write 0 16
+	for kind in EIO kill; do
+		run -1 env UBLK_FAULT="other-ended:$kind" "$UBLK" upgrade "${how[@]}" 0
+		[[ $output == *'; a server of the program before has it again'* ]] || { echo "$output"; return 1; }
+		same
+	done
+	# Not if that one fails, too.
+	run -1 env UBLK_FAULT=start-recovery "$UBLK" upgrade "${how[@]}" 0
+	[[ $output == *'; its data is lost, and requests wait: ublk del 0'* ]] || { echo "$output"; return 1; }
+	is_state 0 quiesced
+	ublk del 0
+}
+
+# upgrade_at STEP: $command, whose new server has come to that step and stopped there: $server.
+upgrade_at()
+{
+	before=$(server_of 0)
+	UBLK_FAULT=$1:stop env --default-signal=INT "$UBLK" upgrade "${how[@]}" 0 >out.log 2>&1 3>&- &
+	command=$!
+	wait_for 20 new_one_stopped || { cat out.log; return 1; }
+}
+
+new_one_stopped()
+{
+	server=$(pgrep -nx ublk-server) && [[ $server != "$before" ]] && is_stopped "$server"
+}
+
+is_served_alone()
+{
+	[[ $(servers | wc -l) == 1 ]] && is_state 0 live
+}
+
+@test "whoever kills the command or the new server, nothing is lost" {
+	truncate -s 16M data
+	dd if=/dev/urandom of=data bs=1M count=16 conv=notrunc status=none
+	add 16M
+	write 0 16
+	for step in target end-other other-ended start-recovery; do
+		for whom in command server; do
+			upgrade_at "$step"
+			kill -KILL "${!whom}"
+			sleep 0.2
+			pkill -CONT -x ublk-server || true
+			# The command starts the program before, which stops at the same step.
+			wait_for 20 ended_or_stopped
+			wait_for 20 is_served_alone || { echo "$whom at $step: $(state_of 0)"; cat out.log; return 1; }
+			same
+		done
+	done
+	ublk del 0
+}
+
+ended_or_stopped()
+{
+	is_gone "$command" && return
+	pkill -CONT -x ublk-server
+	return 1
+}
+
+@test "without its server it is lost, and says so" {
+	add 16M
+	kill_server "$dev"
+	wait_for 20 is_state 0 quiesced
+	run -0 ublk show 0
+	[[ $output == *'its server died, and its data with it: requests wait, in vain'* && $output == *'ublk del 0'* ]]
+	run -1 --separate-stderr ublk recover 0
+	[[ $stderr == 'ublk: error: cannot serve what was in memory: it has died with its server'*'hint: give it up: ublk del 0' ]]
+	run -1 ublk upgrade "${how[@]}" 0
+	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct 2>dd.err 3>&- &
+	reader=$!
+	ublk del --force 0
+	ends_with 1 "$reader"
+	add 16M
+	if kernel_at_least 6.16; then
+		run -1 --separate-stderr ublk quiesce 0
+		[[ $stderr == *'its data would be lost, since only an upgrade takes that along' ]]
+	fi
+	is_state 0 live
+	ublk del 0
+	[ "$(pgrep -cx ublk-server)" -eq 0 ]
+}
+
+# bats test_tags=long
+@test "what is locked can be more than the machine has twice" {
+	size=$(awk '/^MemTotal/ { print int($2 * 0.55 / 1024) }' /proc/meminfo)
+	add "${size}M" --mlock
+	truncate -s "${size}M" data
+	dd if=/dev/urandom of=data bs=1M seek=$((size - 8)) count=8 conv=notrunc status=none
+	write $((size - 8)) 8
+	upgrade
+	cmp -i $(((size - 8) * 1048576)) "$dev" data
+	ublk del 0
+}
