@@ -109,12 +109,15 @@ static int show(struct watch *w, const struct ub_stat_list *stats, struct ub_err
 
 	if (args->textfile)
 		return ub_textfile_write(args->textfile, stats->list, stats->count, err);
+	ub_interrupt_let(&w->interrupt, w->call->out.file);
 	if (args->prometheus)
 		ub_prometheus_print(w->call->out.file, stats->list, stats->count);
 	else if (!w->call->out.json)
 		ret = print_table(w, stats->list, stats->count);
 	for (size_t i = 0; w->call->out.json && i < stats->count; i++)
 		ub_doc_add(w->call->out.doc, ub_stat_fields, &stats->list[i]);
+	(void)ub_out_flush(&w->call->out);
+	ub_interrupt_hold_again(&w->interrupt);
 	return fail_print(ret, err);
 }
 

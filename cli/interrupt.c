@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <unistd.h>
 
 #include "base/clean.h"
 
@@ -22,7 +23,7 @@ int ub_interrupt_hold(const int *signals, size_t count, struct ub_interrupt *ret
 	if (fd < 0)
 		return -errno;
 	(void)sigprocmask(SIG_BLOCK, &set, &before);
-	*ret_interrupt = (struct ub_interrupt){.fd = fd, .before = before};
+	*ret_interrupt = (struct ub_interrupt){.fd = fd, .before = before, .held = set};
 	return 0;
 }
 
@@ -43,6 +44,18 @@ bool ub_interrupt_is_there(const struct ub_interrupt *interrupt)
 	struct pollfd pfd = {.fd = interrupt->fd, .events = POLLIN};
 
 	return poll(&pfd, 1, 0) > 0;
+}
+
+void ub_interrupt_let(const struct ub_interrupt *interrupt, FILE *file)
+{
+	if (interrupt->fd >= 0 && !isatty(fileno(file)))
+		(void)sigprocmask(SIG_SETMASK, &interrupt->before, NULL);
+}
+
+void ub_interrupt_hold_again(const struct ub_interrupt *interrupt)
+{
+	if (interrupt->fd >= 0)
+		(void)sigprocmask(SIG_BLOCK, &interrupt->held, NULL);
 }
 
 void ub_interrupt_close(struct ub_interrupt *interrupt)

@@ -8,11 +8,12 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <sys/signalfd.h>
 
 struct ub_interrupt {
 	int fd; /* a signalfd; -1: not open */
-	sigset_t before;
+	sigset_t before, held;
 };
 
 /* Holds SIGINT, SIGTERM and SIGHUP back, those that are ignored aside. Return: 0 or -errno. */
@@ -27,6 +28,11 @@ bool ub_interrupt_take(const struct ub_interrupt *interrupt, struct signalfd_sig
 
 /* Whether one has come; it stays to be told again. */
 bool ub_interrupt_is_there(const struct ub_interrupt *interrupt);
+
+/* Around what is written to @file, whose reader may stand still: they kill meanwhile. (Not at a terminal, where
+ * Ctrl-C has the writer go on.) */
+void ub_interrupt_let(const struct ub_interrupt *interrupt, FILE *file);
+void ub_interrupt_hold_again(const struct ub_interrupt *interrupt);
 
 /* Lets signals be as they were: one that came kills this process now. */
 void ub_interrupt_close(struct ub_interrupt *interrupt);

@@ -133,8 +133,11 @@ static int look(struct watch *w, struct ub_error *err)
 		return ret;
 	ret = ub_events_follow(w->events, now.devices.list, now.devices.total);
 	w->looks_again = ret > 0;
+	ub_interrupt_let(&w->interrupt, w->call->out.file);
 	if (ret >= 0)
 		ret = w->call->out.json ? print_lines(w, &now) : print_table(w, &now.devices);
+	(void)ub_out_flush(&w->call->out);
+	ub_interrupt_hold_again(&w->interrupt);
 	forget(&w->shown);
 	w->shown = now;
 	return ret ? ub_fail(err, UB_STAGE_OUTPUT, ret, "cannot print the list") : 0;

@@ -90,10 +90,22 @@ static void print(const struct watch *w, const char *word, const struct ub_seen 
 
 	(void)clock_gettime(CLOCK_REALTIME, &now);
 	event.time_us = (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+	ub_interrupt_let(&w->interrupt, w->call->out.file);
 	if (w->call->out.json)
 		ub_doc_add(w->call->out.doc, ub_event_fields, &event);
 	else
 		ub_event_print(w->call->out.file, &event);
+	ub_interrupt_hold_again(&w->interrupt);
+}
+
+static bool flush(struct watch *w)
+{
+	bool ok;
+
+	ub_interrupt_let(&w->interrupt, w->call->out.file);
+	ok = ub_out_flush(&w->call->out);
+	ub_interrupt_hold_again(&w->interrupt);
+	return ok;
 }
 
 static void tell(const struct ub_change *change, void *arg)
@@ -288,7 +300,7 @@ static int watch(struct watch *w, struct ub_error *err)
 {
 	int ret = begin(w, err);
 
-	while (!ret && ub_out_flush(&w->call->out) && !is_over(w)) {
+	while (!ret && flush(w) && !is_over(w)) {
 		ret = wait_for_change(w);
 		if (ret < 0)
 			return ub_fail(err, UB_STAGE_OUTPUT, ret,

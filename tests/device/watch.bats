@@ -338,6 +338,32 @@ in_use()
 	[ "$(cat err)" = 'ublk: error: cannot write to standard output: Broken pipe' ]
 }
 
+# waits_to_write PID: its pipe is full.
+waits_to_write()
+{
+	[[ $(<"/proc/$1/wchan") == *pipe_write* ]]
+}
+
+@test "a signal ends it though its reader stands still, and whatever else goes on printing" {
+	ublk add -n 0 -t null
+	mkfifo pipe
+	exec 7<>pipe
+	dd if=/dev/zero bs=4096 count=16 status=none >&7
+	for verb in 'watch --initial' 'watch --initial --json=lines' 'list --watch' 'list --watch --json=lines' \
+		'stat --interval 1' 'stat --interval 1 --json=lines'; do
+		for signal in TERM INT; do
+			# shellcheck disable=SC2086
+			env --default-signal=INT "$UBLK" $verb >&7 2>watch.err 3>&- &
+			watcher=$!
+			wait_for 20 waits_to_write "$watcher" || { echo "$verb"; cat watch.err; return 1; }
+			kill "-$signal" "$watcher"
+			ends_with $((128 + $(kill -l "$signal"))) "$watcher" || { echo "$verb: $signal"; return 1; }
+		done
+	done
+	exec 7>&-
+	ublk del 0
+}
+
 @test "a watch sleeps without a deadline where all that it is to tell tells of itself, or there is no device" {
 	watch
 	wait_for 20 sleeps_for_ever "$watcher"
