@@ -16,7 +16,7 @@ static bool has_recovery(const struct ub_dev *dev)
 	return dev->info.flags & UBLK_F_USER_RECOVERY;
 }
 
-/* Has its data died with its server? An upgrade takes it along, which is over in a moment. */
+/* Has its data died with its server? While it is upgraded it looks like that as well. */
 static bool has_lost_data(const struct ub_dev *dev)
 {
 	return dev->managed && dev->record.spec.target->hand_over &&
@@ -32,8 +32,12 @@ static const char *find_loss(const struct ub_dev *dev)
 	if (dev->server.answer == UB_SERVED_YES)
 		return "parked: requests wait until its server, or another one, takes over";
 	if (has_lost_data(dev))
-		return fails ? "its server died, and its data with it: requests fail"
-			     : "its server died, and its data with it: requests wait, in vain";
+		return fails ? "it has no server, and if it is not being upgraded, its data is "
+			       "lost: "
+			       "requests fail"
+			     : "it has no server, and if it is not being upgraded, its data is "
+			       "lost: "
+			       "requests wait";
 	if (dev->record.parked)
 		return fails ? "parked on purpose: requests fail until another server takes over"
 			     : "parked on purpose: requests wait for another server";

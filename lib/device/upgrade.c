@@ -119,12 +119,19 @@ static int open_program(const struct ub_dev *dev)
 	return fd < 0 ? -errno : fd;
 }
 
+/* Has it data that dies with this process and the servers? */
+static bool has_memory(const struct ub_dev *dev)
+{
+	return dev->record.spec.caller_fd >= 0;
+}
+
 static int serve(enum ub_launch_mode mode, const struct ub_dev *dev, int program, int interrupt_fd,
 		 struct ub_notes *notes, struct ub_error *err)
 {
 	struct ub_launch *launch;
 	uint32_t id;
-	int ret = ub_launch(mode, &dev->record, program, interrupt_fd, &launch, &id, notes, err);
+	int ret = ub_launch(mode, &dev->record, program, has_memory(dev) ? -1 : interrupt_fd,
+			    &launch, &id, notes, err);
 
 	return ret ? ret : ub_launch_commit(launch, NULL, err);
 }
@@ -193,7 +200,7 @@ static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program
 		return 0;
 	}
 	/* This process has not waited for its end; it has. */
-	if (code == -ETIMEDOUT || code == -EINTR)
+	if ((code == -ETIMEDOUT || code == -EINTR) && !has_memory(dev))
 		ub_error_add(err, "; if it has begun, it goes on by itself");
 	else if (goes_on(&now))
 		ub_error_add(err, "; its server goes on");
@@ -201,8 +208,10 @@ static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program
 		ub_error_add(err, "; a server of the program before has it again");
 	else if (look_again(ctrl, dev, &later) == 0 && goes_on(&later))
 		ub_error_add(err, "; another server has it by now");
-	else if (dev->record.spec.caller_fd >= 0)
-		ub_error_add(err, "; its data is lost, and requests wait: ublk del %u", dev->id);
+	else if (has_memory(dev) && later.server.answer == UB_SERVED_NO)
+		ub_error_add(err, "; its data is lost: ublk del %u", dev->id);
+	else if (has_memory(dev))
+		ub_error_add(err, "; it has a server that does not answer: ublk show %u", dev->id);
 	else
 		ub_error_add(err, "; it waits for a server: ublk recover %u", dev->id);
 	return code;

@@ -152,6 +152,12 @@ static int ended_by_us(struct server *s)
 	return 0;
 }
 
+/* Return: what is left to do, as milliseconds to wait for something else. */
+static int settle_target(struct server *s)
+{
+	return s->target.type->settle && s->target.type->settle(&s->target) ? 0 : -1;
+}
+
 int server_live(struct server *s)
 {
 	s->served_ms = ub_now_ms();
@@ -166,7 +172,7 @@ int server_live(struct server *s)
 		if ((s->terms || s->unbound) && try_stop(s))
 			return ended_by_us(s);
 		if (!s->terms && !s->unbound)
-			server_wait(s, -1);
+			server_wait(s, settle_target(s));
 	}
 }
 

@@ -22,9 +22,8 @@ int server_plan(struct server *s, const struct ublksrv_ctrl_dev_info *info,
 	int ret;
 
 	server_read_allowance(s, &allowance);
-	/* The server before has it, and hands it over. */
-	if (s->mode == UB_LAUNCH_REHEARSE && s->target.type->hand_over &&
-	    allowance.available != UB_UNLIMITED)
+	/* It is there already, and handed over. */
+	if (s->recovers && s->target.type->hand_over && allowance.available != UB_UNLIMITED)
 		allowance.available += s->target.memory_size;
 	ret = ub_budget_plan(&s->record.spec, info, &s->target, &allowance, &plan, err);
 	if (ret)

@@ -168,6 +168,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.no_discard = spec->no_discard,
 		.no_lock = spec->no_lock,
 		.probe = s->mode == UB_LAUNCH_REHEARSE,
+		.lock = spec->mlock,
 		.recovers = true,
 		.memory = spec->caller_fd,
 		.expect = s->record.backing.path ? &s->record.backing : NULL,

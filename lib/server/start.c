@@ -345,6 +345,7 @@ int server_add(struct server *s, struct ub_error *err)
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
 		.no_lock = spec->no_lock,
+		.lock = spec->mlock,
 		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 	};
 	int ret = server_open_target(s, &req, err), hold;

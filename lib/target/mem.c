@@ -31,6 +31,13 @@
  * nothing is put behind it. Where there are no such addresses, it is put elsewhere, and may not. */
 #define PLACE ((void *)(uintptr_t)0x200000000000)
 #define WORD_BITS 64U
+/* What is counted as the server's at once, which keeps its main thread for a few milliseconds. */
+#define SETTLE_BYTES ((size_t)64 << 20)
+
+/* From Linux 5.14, newer than some headers. */
+#ifndef MADV_POPULATE_READ
+#define MADV_POPULATE_READ 22
+#endif
 
 struct mem_args {
 	uint64_t size;
@@ -41,7 +48,10 @@ struct mem {
 	size_t size;
 	size_t bits; /* bytes of them, whole pages */
 	uint64_t page;
-	int fd; /* locked while it is served */
+	int fd;         /* locked while it is served; at least as long as the data */
+	bool lock;      /* what is mapped later is to be locked, too */
+	bool strict;    /* the kernel may have no page for a first write */
+	size_t settled; /* up to there settle() has been */
 };
 
 static const struct ub_opt options[] = {
@@ -145,15 +155,40 @@ static uint64_t end_of_run(const struct mem *m, uint64_t page, uint64_t end, boo
 /* What the server before has written. */
 static int find_written(struct mem *m)
 {
-	off_t hole = 0, data;
+	off_t hole = 0, data = 0;
 
-	while ((data = lseek(m->fd, hole, SEEK_DATA)) >= 0) {
+	while ((size_t)hole < m->size && (data = lseek(m->fd, hole, SEEK_DATA)) >= 0 &&
+	       (size_t)data < m->size) {
 		hole = lseek(m->fd, data, SEEK_HOLE);
 		if (hole < 0)
-			break;
+			return -errno;
+		if ((size_t)hole > m->size)
+			hole = (off_t)m->size;
 		set_written(m, (uint64_t)data / m->page, whole_pages(m, (uint64_t)hole) / m->page);
 	}
-	return errno == ENXIO ? 0 : -errno;
+	return data >= 0 || errno == ENXIO ? 0 : -errno;
+}
+
+/* Pages that were handed over count as this process's when it has touched them. */
+static bool mem_settle(struct ub_tgt *tgt)
+{
+	struct mem *m = tgt->state;
+	size_t end = m->size > SETTLE_BYTES && m->settled < m->size - SETTLE_BYTES
+			     ? m->settled + SETTLE_BYTES
+			     : m->size;
+
+	while (m->settled < end) {
+		off_t data = lseek(m->fd, (off_t)m->settled, SEEK_DATA);
+		off_t hole = data < 0 ? data : lseek(m->fd, data, SEEK_HOLE);
+
+		if (hole < 0 || (size_t)data >= end) {
+			m->settled = hole < 0 ? m->size : end;
+			break;
+		}
+		m->settled = (size_t)hole < end ? (size_t)hole : end;
+		(void)madvise(m->data + data, m->settled - (size_t)data, MADV_POPULATE_READ);
+	}
+	return m->settled < m->size;
 }
 
 /* Small pages: a write of 4 KiB takes 4 KiB, and a discard gives them back. */
@@ -176,10 +211,20 @@ static int map_data(struct mem *m, uint64_t size)
 		return ret;
 	}
 	m->data = base + bits;
-	m->size = (size_t)size;
+	m->size = m->settled = (size_t)size;
 	m->bits = bits;
 	ub_memory_hint(base, all, "ublk mem");
 	return 0;
+}
+
+/* With vm.overcommit_memory=2 a file's pages are accounted as they come, and one that can't be had would kill
+ * whoever writes to it. */
+static bool is_strict(void)
+{
+	_cleanup_close_ int fd = open("/proc/sys/vm/overcommit_memory", O_RDONLY | O_CLOEXEC);
+	char mode = '0';
+
+	return fd >= 0 && read(fd, &mode, 1) == 1 && mode == '2';
 }
 
 static int make_file(uint64_t size)
@@ -221,14 +266,11 @@ static int take_over(struct mem *m, int file, uint64_t size, struct ub_error *er
 	if (flock(m->fd, LOCK_EX | LOCK_NB) != 0)
 		return ub_fail_text(err, UB_STAGE_LOCK, errno == EWOULDBLOCK ? -EBUSY : -errno,
 				    "cannot take the memory over: the server before still has it");
-	if (fstat(m->fd, &st) != 0 || st.st_size < 0 || (uint64_t)st.st_size < size)
-		return ub_fail_text(
-			err, UB_STAGE_BACKING, -ESTALE,
-			"cannot serve what was handed over: it is shorter than the device");
-	/* Of a resize that has not come to its end. */
-	return (uint64_t)st.st_size == size || ftruncate(m->fd, (off_t)size) == 0
-		       ? 0
-		       : ub_fail(err, UB_STAGE_MEMORY, -errno, "cannot shorten the memory");
+	/* A device that has grown in between; one that is to shrink keeps all until that is sure. */
+	if (fstat(m->fd, &st) != 0 ||
+	    ((uint64_t)st.st_size < size && ftruncate(m->fd, (off_t)size) != 0))
+		return ub_fail(err, UB_STAGE_MEMORY, -errno, "cannot lengthen the memory");
+	return 0;
 }
 
 static int map(struct mem *m, const struct ub_open_request *req, uint64_t size,
@@ -248,8 +290,12 @@ static int map(struct mem *m, const struct ub_open_request *req, uint64_t size,
 	}
 	if (!ret)
 		ret = map_data(m, size);
-	if (!ret && req->recovers)
+	m->lock = req->lock;
+	m->strict = is_strict();
+	if (!ret && req->recovers) {
 		ret = find_written(m);
+		m->settled = 0;
+	}
 	return ret ? ub_fail(err, UB_STAGE_MEMORY, ret, "cannot map %llu bytes",
 			     (unsigned long long)size)
 		   : 0;
@@ -330,10 +376,11 @@ static int clear(struct mem *m, uint64_t offset, uint64_t len, bool exact)
 		return 0;
 	}
 	if (first < last && (is_written(m, first) || end_of_run(m, first, last, false) < last)) {
+		/* In this order: what is written meanwhile has its bit, whether it is still there or not. */
+		set_unwritten(m, first, last);
 		if (fallocate(m->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
 			      (off_t)(first * m->page), (off_t)((last - first) * m->page)) != 0)
 			return -errno;
-		set_unwritten(m, first, last);
 	}
 	if (exact) {
 		zero(m, offset, first * m->page);
@@ -376,7 +423,14 @@ static int read_data(struct ub_queue *q, struct ub_io *io, const struct mem *m)
 
 static int write_data(struct ub_queue *q, struct ub_io *io, struct mem *m)
 {
-	set_written(m, io->offset / m->page, whole_pages(m, io->offset + io->len) / m->page);
+	uint64_t first = io->offset / m->page;
+	uint64_t end = whole_pages(m, io->offset + io->len) / m->page;
+
+	if (m->strict && (!is_written(m, first) || end_of_run(m, first, end, true) < end) &&
+	    fallocate(m->fd, FALLOC_FL_KEEP_SIZE, (off_t)(first * m->page),
+		      (off_t)((end - first) * m->page)) != 0)
+		return -errno;
+	set_written(m, first, end);
 	return ub_io_copy_from(q, io, 0, m->data + io->offset, io->len);
 }
 
@@ -410,14 +464,14 @@ static int make_bits(struct mem *m, uint64_t size)
 	uint64_t bits = bits_of(m, size);
 	size_t more = (size_t)bits - m->bits;
 	char *base = m->data - bits;
+	int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE |
+		    (m->lock ? MAP_LOCKED : 0);
 
 	if (bits <= m->bits)
 		return 0;
-	if (bits > SIZE_MAX ||
-	    mmap(base, more, PROT_READ | PROT_WRITE,
-		 MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, -1,
-		 0) == MAP_FAILED)
-		return bits > SIZE_MAX ? -ENOMEM : -errno;
+	/* Where it could not be put at its place, something else may lie there. */
+	if (bits > SIZE_MAX || mmap(base, more, PROT_READ | PROT_WRITE, flags, -1, 0) == MAP_FAILED)
+		return -ENOMEM;
 	ub_memory_hint(base, more, "ublk mem");
 	m->bits += more;
 	return 0;
@@ -432,8 +486,9 @@ static int mem_make_room(struct ub_tgt *tgt, uint64_t size)
 	if (size <= m->size)
 		return 0;
 	ret = size > SIZE_MAX ? -ENOMEM : make_bits(m, size);
-	if (!ret && ftruncate(m->fd, (off_t)size) != 0)
-		ret = -errno;
+	/* What lies behind the data is none: of a device that was to be larger, and never was. */
+	if (!ret && (ftruncate(m->fd, (off_t)m->size) != 0 || ftruncate(m->fd, (off_t)size) != 0))
+		ret = errno == EFBIG ? -ENOMEM : -errno;
 	if (!ret && mremap(m->data, m->size, (size_t)size, 0) == MAP_FAILED) {
 		ret = -errno;
 		(void)!ftruncate(m->fd, (off_t)m->size);
@@ -477,6 +532,7 @@ const struct ub_target ub_target_mem = {
 	.open = mem_open,
 	.submit = mem_submit,
 	.hand_over = mem_hand_over,
+	.settle = mem_settle,
 	.memory = mem_memory,
 	.make_room = mem_make_room,
 	.resized = mem_resized,

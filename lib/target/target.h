@@ -67,6 +67,7 @@ struct ub_open_request {
 	bool no_lock;                /* do not lock the backing */
 	bool zero_copy;              /* asked for: operations get the clients' memory as it lies */
 	bool probe;                  /* only to tell about it: take no lock, create nothing */
+	bool lock;                   /* what is mapped while it is served is to be locked */
 	bool recovers;               /* the device has had a server before */
 	int memory; /* recovery: what hand_over() of that server has given, borrowed; -1: nothing */
 	uint64_t size; /* recovery: what the device has come to, whatever was asked for; or 0 */
@@ -113,6 +114,9 @@ struct ub_target {
 	 * Return: a descriptor that is the caller's, of a file that only programs of this target know, or a
 	 * negative errno. */
 	int (*hand_over)(struct ub_tgt *tgt);
+	/* A little of what can wait until the device is served, by the main thread; NULL: there is nothing.
+	 * Return: whether there is more. */
+	bool (*settle)(struct ub_tgt *tgt);
 	/* Return: bytes of ub_tgt.memory for a device of @size bytes. NULL: it has none. */
 	uint64_t (*memory)(uint64_t size);
 	/*

@@ -41,6 +41,11 @@ in_memory()
 	ublk show 0 --json | jq '.devices[0].regions[] | select(.name == "target").resident / 1024'
 }
 
+has_in_memory()
+{
+	[[ $(in_memory) == "$1" ]]
+}
+
 # write MIB-FROM MIB: of the file `data`, at the same place.
 write()
 {
@@ -70,6 +75,8 @@ same()
 	same
 	[ "$(in_memory)" -eq $((15 * 1024 + 4 + 4)) ]
 	upgrade
+	# All of it is told of the new server, whoever has touched it.
+	wait_for 20 has_in_memory $((15 * 1024 + 4 + 4))
 	same
 	[ "$(in_memory)" -eq $((15 * 1024 + 4 + 4)) ]
 	# The new server gives back what the old one has taken.
@@ -107,6 +114,63 @@ same()
 	same
 	[ "$(jq .target.size /run/ublk/0.json)" -eq "$(stat -c %s data)" ]
 	ublk del 0
+	# Neither whole pages nor whole words of bits.
+	truncate -s $((1048576 + 512)) data
+	dd if=/dev/urandom of=data bs=512 count=2049 conv=notrunc status=none
+	add $((1048576 + 512))
+	dd if=data of="$dev" bs=512 oflag=direct status=none
+	upgrade
+	same
+	ublk del 0
+}
+
+@test "what is locked stays locked, however it grows, and nothing is noted of it" {
+	only_on_kernel 6.16 'UPDATE_SIZE'
+	add 16M --mlock
+	ublk resize 0 300M
+	[ "$(ublk show 0 --json | jq '.devices[0].regions[] | select(.name == "target").locked')" -eq $((300 * 1048576 + 12288)) ]
+	run -0 --separate-stderr ublk upgrade 0
+	[ "$stderr" = '' ]
+	wait_for 20 has_in_memory $((300 * 1024 + 12))
+	[ "$(ublk show 0 --json | jq '.devices[0].regions[] | select(.name == "target").locked')" -eq $((300 * 1048576 + 12288)) ]
+	ublk del 0
+}
+
+@test "a size that changes while nobody serves it is the new server's" {
+	only_on_kernel 6.16 'UPDATE_SIZE'
+	truncate -s 16M data
+	dd if=/dev/urandom of=data bs=1M count=16 conv=notrunc status=none
+	add 16M
+	write 0 16
+	for size in 40M 8M; do
+		upgrade_at start-recovery
+		ublk resize --force 0 "$size"
+		pkill -CONT -x ublk-server
+		wait_for 20 is_gone "$command"
+		wait_for 20 is_served_alone || { cat out.log; return 1; }
+		truncate -s "$size" data
+		same
+	done
+	ublk resize 0 24M
+	truncate -s 24M data
+	same
+	ublk del 0
+}
+
+@test "where memory is promised once only, a write for which there is none fails, and nothing else" {
+	for path in copy user-copy; do
+		add 8G --data-path $path
+		awk '/^Committed_AS/ { print $2 + 524288 }' /proc/meminfo >/proc/sys/vm/overcommit_kbytes
+		echo 2 >/proc/sys/vm/overcommit_memory
+		ublk del 0
+		add 8G --data-path $path
+		run -1 dd if=/dev/zero of="$dev" bs=1M count=1024 oflag=direct
+		echo 0 >/proc/sys/vm/overcommit_memory
+		[[ $output == *'No space left on device'* ]]
+		cmp -n $((64 * 1048576)) "$dev" /dev/zero
+		fio_verify "$dev"
+		ublk del 0
+	done
 }
 
 @test "under a load no request fails, on every path" {
@@ -135,7 +199,7 @@ same()
 	done
 	# Not if that one fails, too.
 	run -1 env UBLK_FAULT=start-recovery "$UBLK" upgrade "${how[@]}" 0
-	[[ $output == *'; its data is lost, and requests wait: ublk del 0'* ]] || { echo "$output"; return 1; }
+	[[ $output == *'; its data is lost: ublk del 0'* ]] || { echo "$output"; return 1; }
 	is_state 0 quiesced
 	ublk del 0
 }
@@ -164,15 +228,19 @@ is_served_alone()
 	dd if=/dev/urandom of=data bs=1M count=16 conv=notrunc status=none
 	add 16M
 	write 0 16
-	for step in target end-other other-ended start-recovery; do
-		for whom in command server; do
+	steps=(end-other other-ended start-recovery char)
+	# From there on an older driver can't begin again.
+	! kernel_at_least 7.0 || steps+=(fetch-half end-recovery)
+	for step in "${steps[@]}"; do
+		for whom in 'KILL command' 'KILL server' 'INT command'; do
 			upgrade_at "$step"
-			kill -KILL "${!whom}"
+			signal=${whom% *} whom=${whom#* }
+			kill "-$signal" "${!whom}"
 			sleep 0.2
 			pkill -CONT -x ublk-server || true
 			# The command starts the program before, which stops at the same step.
 			wait_for 20 ended_or_stopped
-			wait_for 20 is_served_alone || { echo "$whom at $step: $(state_of 0)"; cat out.log; return 1; }
+			wait_for 20 is_served_alone || { echo "$signal $whom at $step: $(state_of 0)"; cat out.log; return 1; }
 			same
 		done
 	done
@@ -191,7 +259,7 @@ ended_or_stopped()
 	kill_server "$dev"
 	wait_for 20 is_state 0 quiesced
 	run -0 ublk show 0
-	[[ $output == *'its server died, and its data with it: requests wait, in vain'* && $output == *'ublk del 0'* ]]
+	[[ $output == *'it has no server, and if it is not being upgraded, its data is lost: requests wait'* && $output == *'ublk del 0'* ]]
 	run -1 --separate-stderr ublk recover 0
 	[[ $stderr == 'ublk: error: cannot serve what was in memory: it has died with its server'*'hint: give it up: ublk del 0' ]]
 	run -1 ublk upgrade "${how[@]}" 0

@@ -357,6 +357,7 @@ waits_to_write()
 			watcher=$!
 			wait_for 20 waits_to_write "$watcher" || { echo "$verb"; cat watch.err; return 1; }
 			kill "-$signal" "$watcher"
+			wait_for 20 is_gone "$watcher" || { kill -KILL "$watcher"; echo "$verb: $signal"; return 1; }
 			ends_with $((128 + $(kill -l "$signal"))) "$watcher" || { echo "$verb: $signal"; return 1; }
 		done
 	done
