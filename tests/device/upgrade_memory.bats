@@ -11,6 +11,7 @@ load servers
 setup()
 {
 	device_setup
+	echo 0 >/proc/sys/vm/overcommit_memory
 	if kernel_at_least 6.16; then
 		how=()
 	else
@@ -159,17 +160,19 @@ same()
 
 @test "where memory is promised once only, a write for which there is none fails, and nothing else" {
 	for path in copy user-copy; do
-		add 8G --data-path $path
-		awk '/^Committed_AS/ { print $2 + 524288 }' /proc/meminfo >/proc/sys/vm/overcommit_kbytes
+		awk '/^Committed_AS/ { print $2 + 786432 }' /proc/meminfo >/proc/sys/vm/overcommit_kbytes
 		echo 2 >/proc/sys/vm/overcommit_memory
-		ublk del 0
-		add 8G --data-path $path
-		run -1 dd if=/dev/zero of="$dev" bs=1M count=1024 oflag=direct
+		add 512M --data-path $path
+		run -1 --separate-stderr ublk add -n 1 -t mem --size 8G
+		[[ $stderr == *'Cannot allocate memory'* ]]
+		ublk add -n 1 -t mem --size 512M
+		dd if=/dev/zero of=/dev/ublkb1 bs=1M count=384 oflag=direct status=none
+		run -1 dd if=/dev/zero of="$dev" bs=1M count=512 oflag=direct
 		echo 0 >/proc/sys/vm/overcommit_memory
 		[[ $output == *'No space left on device'* ]]
-		cmp -n $((64 * 1048576)) "$dev" /dev/zero
+		cmp -n $((16 * 1048576)) "$dev" /dev/zero
 		fio_verify "$dev"
-		ublk del 0
+		ublk del 0 1
 	done
 }
 
