@@ -113,18 +113,12 @@ static int check_blocks(const struct ub_spec *spec, struct ub_error *err)
 
 static int check_recovery(struct ub_spec *spec, struct ub_error *err)
 {
-	bool can = spec->target->recoverable || spec->target->hand_over;
-
 	if (spec->recovery == UB_RECOVERY_DEFAULT) {
 		spec->recovery = !spec->target->recoverable || spec->unprivileged ? UB_RECOVERY_NONE
 				 : spec->no_lock ? UB_RECOVERY_REQUEUE
 						 : UB_RECOVERY_REISSUE;
 		return 0;
 	}
-	if (spec->recovery != UB_RECOVERY_NONE && !can)
-		return ub_fail_usage(
-			err, "--recovery %s is not for target %s: its data dies with its server",
-			ub_recovery_names[spec->recovery], spec->target->name);
 	if (spec->recovery != UB_RECOVERY_NONE && spec->unprivileged)
 		return ub_spec_needs_root(err, "--recovery", ub_recovery_names[spec->recovery]);
 	/* What is sent again would be called done, and then overwritten by the older write. */

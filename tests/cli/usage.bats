@@ -96,7 +96,7 @@ wrong()
 
 @test "values of add are checked" {
 	wrong "'often' is not one of: none, requeue, reissue, fail" add -t null --recovery often
-	wrong "its data dies with its server" add -t mem --size 1M --recovery requeue
+	wrong "its data dies with its server" add -t mem --size 1M --recovery requeue --restart
 	wrong "--name 3 would be taken for a device's number" add -t null --name 3
 	wrong "--name ublkb3 would be taken for a device's number" add -t null --name ublkb3
 	wrong '--name x-part1 would be taken for a partition of a device' add -t null --name x-part1

@@ -35,6 +35,8 @@ does()
 	echo "$1 $status" >>"log/done.$me"
 	case $status in
 	0) return 0 ;;
+	# Some settings are not for every device.
+	2) [[ $1 == set && $(<"err.$me") == 'ublk: error: '* ]] || broken "$* is wrong: $(<"err.$me")" ;;
 	# Failed; there is none; in use, or somebody else is at it; in time.
 	1 | 4 | 5 | 7)
 		[[ $(grep -c '^ublk: error: ' "err.$me") -ge 1 ]] || broken "$* says nothing ($status)"
@@ -76,7 +78,9 @@ adds()
 one_step()
 {
 	local id=$((RANDOM % DEVICES)) pid
-	case $((RANDOM % 24)) in
+	local settings=("--poll-us=$((RANDOM % 3 * 20))" "--cpus=$((RANDOM % 2))" '--default=cpus' '--restart'
+		'--default=restart' "--buffer-memory=$((4 + RANDOM % 8))M" "--log-level=info" '--scheduler=none')
+	case $((RANDOM % 26)) in
 	0 | 1 | 2) adds "$id" || true ;;
 	3) does del --timeout 20 "$id" || true ;;
 	4) does del --force --timeout 30 "$id" || true ;;
@@ -100,6 +104,7 @@ one_step()
 	16) ! does show --json "$id" || jq -e .devices "out.$me" >/dev/null || broken "show: $(<"out.$me")" ;;
 	17) ! does stat --json || jq -e .devices "out.$me" >/dev/null || broken "stat: $(<"out.$me")" ;;
 	18) does recover --all --timeout 30 || true ;;
+	19 | 20) does set --timeout 10 "$id" "${settings[RANDOM % ${#settings[@]}]}" || true ;;
 	*) writes "$id" ;;
 	esac
 }

@@ -63,7 +63,7 @@ static void the_defaults_are_the_documented_ones(void **state)
 	assert_int_equal(spec.recovery, UB_RECOVERY_REISSUE);
 }
 
-static void a_target_whose_data_dies_cannot_be_recovered(void **state)
+static void a_target_whose_data_dies_is_recovered_by_an_upgrade_alone(void **state)
 {
 	(void)state;
 	assert_int_equal(ub_spec_set_target(&spec, ub_target_find("mem")), 0);
@@ -71,7 +71,9 @@ static void a_target_whose_data_dies_cannot_be_recovered(void **state)
 	assert_int_equal(ub_spec_check(&spec, NULL), 0);
 	assert_int_equal(spec.recovery, UB_RECOVERY_NONE);
 	spec.recovery = UB_RECOVERY_REISSUE;
-	refused("--recovery reissue");
+	assert_int_equal(ub_spec_check(&spec, NULL), 0);
+	spec.restart = true;
+	refused("--restart");
 }
 
 static void without_a_lock_nothing_is_sent_again(void **state)
@@ -299,7 +301,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(the_defaults_are_the_documented_ones),
-		TEST(a_target_whose_data_dies_cannot_be_recovered),
+		TEST(a_target_whose_data_dies_is_recovered_by_an_upgrade_alone),
 		TEST(without_a_lock_nothing_is_sent_again),
 		TEST(names_are_plain_and_no_numbers),
 		TEST(block_sizes_are_powers_of_two_that_fit),
