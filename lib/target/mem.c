@@ -345,6 +345,9 @@ static void mem_close(struct ub_tgt *tgt)
 {
 	struct mem *m = tgt->state;
 
+	/* The next server does not wait until all pages are unmapped. */
+	if (m && m->fd >= 0)
+		(void)flock(m->fd, LOCK_UN);
 	if (m && m->data)
 		(void)munmap(m->data - m->bits, m->bits + m->size);
 	if (m)

@@ -258,7 +258,7 @@ is_served_alone()
 	wait_for 20 is_state 0 quiesced
 	ublk del 0
 	kill -CONT "$server"
-	run ! wait "$command"
+	! wait "$command" || return 1
 	grep -q 'cannot upgrade ublkb0' out.log
 	wait_for 10 no_servers
 }
