@@ -39,6 +39,11 @@ int ub_recover_check(const struct ub_dev *dev, struct ub_error *err)
 			"cannot recover ublkb%u: it is another program's, or its record is "
 			"lost",
 			dev->id);
+	if (dev->record.spec.target->hand_over && !ub_dev_is_live(dev) &&
+	    dev->server.answer == UB_SERVED_NO && dev->info.flags & UBLK_F_USER_RECOVERY)
+		return ub_fail_text(err, UB_STAGE_BACKING, -ENODATA,
+				    "cannot recover ublkb%u: its data has died with its server",
+				    dev->id);
 	return check_driver(dev, err);
 }
 

@@ -264,8 +264,9 @@ ended_or_stopped()
 	run -0 ublk show 0
 	[[ $output == *'it has no server, and if it is not being upgraded, its data is lost: requests wait'* && $output == *'ublk del 0'* ]]
 	run -1 --separate-stderr ublk recover 0
-	[[ $stderr == 'ublk: error: cannot serve what was in memory: it has died with its server'*'hint: give it up: ublk del 0' ]]
-	run -1 ublk upgrade "${how[@]}" 0
+	[[ $stderr == 'ublk: error: cannot recover ublkb0: its data has died with its server'*'hint: give it up: ublk del 0' ]]
+	run -1 --separate-stderr ublk upgrade "${how[@]}" 0
+	[[ $stderr == 'ublk: error: cannot upgrade ublkb0: it has no server'* ]]
 	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct 2>dd.err 3>&- &
 	reader=$!
 	ublk del --force 0
