@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "base/clean.h"
 #include "commands.h"
@@ -127,6 +128,20 @@ static const struct ub_opt *choose(struct set_args *args)
 	return NULL;
 }
 
+/* The server gets the file's directory: where a link leads is somewhere else there. */
+static void follow_log_file(struct ub_spec *spec)
+{
+	struct stat st;
+	char *file = NULL;
+
+	if (spec->log_file && lstat(spec->log_file, &st) == 0 && S_ISLNK(st.st_mode))
+		file = realpath(spec->log_file, NULL);
+	if (!file)
+		return;
+	free(spec->log_file);
+	spec->log_file = file;
+}
+
 static enum ub_exit run(struct ub_call *call)
 {
 	static const struct ub_device_job job = {.run = set_one};
@@ -143,6 +158,7 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call, "nothing to change is named");
 	if (ub_prepare_log_file(&args->spec, &err) < 0)
 		return ub_call_fail(call, &err);
+	follow_log_file(&args->spec);
 	return ub_devices_run(call, &args->devices, &job);
 }
 

@@ -265,6 +265,12 @@ is_free()
 	kill -HUP "$server"
 	wait_for 10 grep -q 'log file opened again' two/log
 	# Within the same folder.
+	# A link is followed here: the server lives elsewhere.
+	: >one/aim
+	ln -s "$PWD/one/aim" two/link
+	ublk set 0 --log-file two/link
+	grep -q 'changed: log-file' one/aim
+	[ "$(jq -r .spec.log_file /run/ublk/0.json)" = "$PWD/one/aim" ]
 	ublk set 0 --log-file two/other
 	ublk set 0 --poll-us 0
 	grep -q 'changed: poll-us' two/other
