@@ -32,12 +32,8 @@ static const char *find_loss(const struct ub_dev *dev)
 	if (dev->server.answer == UB_SERVED_YES)
 		return "parked: requests wait until its server, or another one, takes over";
 	if (has_lost_data(dev))
-		return fails ? "it has no server, and if it is not being upgraded, its data is "
-			       "lost: "
-			       "requests fail"
-			     : "it has no server, and if it is not being upgraded, its data is "
-			       "lost: "
-			       "requests wait";
+		return fails ? "unless it is being upgraded, its data is lost: requests fail"
+			     : "unless it is being upgraded, its data is lost: requests wait";
 	if (dev->record.parked)
 		return fails ? "parked on purpose: requests fail until another server takes over"
 			     : "parked on purpose: requests wait for another server";

@@ -74,6 +74,17 @@ void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uin
 	ub_op_finish(q, sqe, io, DATA_TARGET);
 }
 
+int ub_io_copy_zeroes_to(struct ub_queue *q, struct ub_io *io, uint32_t data, uint32_t len)
+{
+	int ret = 0;
+
+	for (uint32_t done = 0, n; done < len && !ret; done += n) {
+		n = len - done < sizeof(zeroes) ? len - done : (uint32_t)sizeof(zeroes);
+		ret = ub_io_copy_to(q, io, data + done, zeroes, n);
+	}
+	return ret;
+}
+
 int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
 		  uint32_t len)
 {

@@ -89,6 +89,7 @@ void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t
 int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
 		  uint32_t len);
 int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len);
+int ub_io_copy_zeroes_to(struct ub_queue *q, struct ub_io *io, uint32_t data, uint32_t len);
 
 /*
  * Ends an I/O: 0 means that all of it is done (never part of it: a short result is data loss from

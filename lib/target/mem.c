@@ -392,19 +392,6 @@ static int clear(struct mem *m, uint64_t offset, uint64_t len, bool exact)
 	return 0;
 }
 
-static int copy_zeroes(struct ub_queue *q, struct ub_io *io, uint32_t data, uint32_t len)
-{
-	/* Never written, and not const only to lie in .bss: reading it maps the kernel's page of zeroes. */
-	static char zeroes[1U << 16] __attribute__((aligned(4096)));
-	int ret = 0;
-
-	for (uint32_t done = 0, n; done < len && !ret; done += n) {
-		n = len - done < sizeof(zeroes) ? len - done : (uint32_t)sizeof(zeroes);
-		ret = ub_io_copy_to(q, io, data + done, zeroes, n);
-	}
-	return ret;
-}
-
 static int read_data(struct ub_queue *q, struct ub_io *io, const struct mem *m)
 {
 	uint64_t at = io->offset, end = at + io->len;
@@ -418,7 +405,7 @@ static int read_data(struct ub_queue *q, struct ub_io *io, const struct mem *m)
 		uint32_t len = (uint32_t)((next < end ? next : end) - at);
 
 		ret = written ? ub_io_copy_to(q, io, data, m->data + at, len)
-			      : copy_zeroes(q, io, data, len);
+			      : ub_io_copy_zeroes_to(q, io, data, len);
 		at += len;
 	}
 	return ret;

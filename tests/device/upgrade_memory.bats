@@ -262,7 +262,7 @@ ended_or_stopped()
 	kill_server "$dev"
 	wait_for 20 is_state 0 quiesced
 	run -0 ublk show 0
-	[[ $output == *'it has no server, and if it is not being upgraded, its data is lost: requests wait'* && $output == *'ublk del 0'* ]]
+	[[ $output == *'unless it is being upgraded, its data is lost: requests wait'* && $output == *'ublk del 0'* ]]
 	run -1 --separate-stderr ublk recover 0
 	[[ $stderr == 'ublk: error: cannot recover ublkb0: its data has died with its server'*'hint: give it up: ublk del 0' ]]
 	run -1 --separate-stderr ublk upgrade "${how[@]}" 0

@@ -109,6 +109,13 @@ int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *t
 	return 0;
 }
 
+int ub_io_copy_zeroes_to(struct ub_queue *q, struct ub_io *io, uint32_t data, uint32_t len)
+{
+	(void)io;
+	memset(q->data + data, 0, len);
+	return 0;
+}
+
 void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
 {
 	size_t i = (size_t)(io - q->ios);
