@@ -238,6 +238,7 @@ static const struct hint hints[] = {
 	{UB_STAGE_RECOVER, EOPNOTSUPP, is_in_namespace, NO_NAMESPACE},
 
 	/* Only a number that was asked for is there already; a name is in the records. */
+	{UB_STAGE_ADD, EBUSY, NULL, "leave out --id"},
 	{UB_STAGE_ADD, EEXIST, NULL, "leave out --id, or see what has it: ublk list"},
 	{UB_STAGE_RECORD, EEXIST, NULL, "see what has it: ublk list"},
 	{UB_STAGE_ADD, EPERM, is_in_user_namespace,

@@ -23,6 +23,8 @@
 /* How long udev may take for a node, and how often to look. */
 #define UDEV_MS 20000
 #define POLL_MS 10
+/* How long a deleted device may take to let its number go. */
+#define GOING_MS 5000
 
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
 {
@@ -189,15 +191,37 @@ static int check_granted(struct server *s, uint64_t flags, struct ub_error *err)
 	return 0;
 }
 
-static int add_device(struct server *s, struct ub_error *err)
+/*
+ * ADD_DEV. The number of a deleted device is free when the last one has closed it, which the kernel does
+ * for a process's ring some time after that has ended: who adds it anew may be there before.
+ */
+static int get_number(struct server *s)
 {
-	const struct ub_spec *spec = &s->record.spec;
+	int id = s->record.spec.id;
 	struct ub_ctrl_cmd cmd = {
 		.op = UBLK_U_CMD_ADD_DEV,
-		.dev_id = (uint32_t)spec->id,
+		.dev_id = (uint32_t)id,
 		.buf = s->info,
 		.len = sizeof(*s->info),
 	};
+	int64_t until = ub_now_ms() + GOING_MS;
+	int ret;
+
+	while ((ret = server_command(s, &cmd, ub_left_ms(s->deadline))) == -EEXIST &&
+	       ub_dev_is_going((uint32_t)id)) {
+		if (ub_left_ms(until) == 0 || ub_left_ms(s->deadline) == 0)
+			return -EBUSY;
+		server_wait(s, POLL_MS);
+		ret = server_reason_to_stop(s);
+		if (ret)
+			return ret;
+	}
+	return ret;
+}
+
+static int add_device(struct server *s, struct ub_error *err)
+{
+	const struct ub_spec *spec = &s->record.spec;
 	uint64_t flags = 0;
 	int ret = ask_flags(s, &flags, err);
 
@@ -216,9 +240,14 @@ static int add_device(struct server *s, struct ub_error *err)
 
 	ret = ub_fault("add");
 	if (!ret)
-		ret = server_command(s, &cmd, ub_left_ms(s->deadline));
+		ret = get_number(s);
 	if (ret == -EACCES && spec->unprivileged)
 		return ub_quota_fail(err);
+	if (ret == -EBUSY && spec->id >= 0)
+		return ub_fail_text(err, UB_STAGE_ADD, ret,
+				    "cannot add device %d: the number stays taken until all who have "
+				    "the deleted one open have closed it",
+				    spec->id);
 	if (ret < 0 && spec->id >= 0)
 		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add device %d", spec->id);
 	if (ret < 0)

@@ -235,6 +235,28 @@ end_lio()
 	ublk del 0
 }
 
+@test "the number of a deleted device that is still open: add waits a little for it, and says why not" {
+	dev=$(ublk add -n 0 -t null)
+	exec 7<"$dev"
+	run -0 ublk del --force "$dev"
+	no_server
+	[ ! -e /dev/ublkc0 ]
+	run -5 ublk add -n 0 -t null
+	[[ $output == *"the number stays taken until all who have the deleted one open have closed it"* ]]
+	"$UBLK" add -n 0 -t null >added 2>&1 7<&- &
+	added=$!
+	wait_for 10 number_is_asked_for
+	exec 7<&-
+	wait "$added" || { cat added; false; }
+	[[ $(<added) == "$dev" ]]
+	ublk del 0
+}
+
+number_is_asked_for()
+{
+	[[ -n $(servers) ]]
+}
+
 # is_started PID: as far as to have a helper, or to be asleep.
 is_started()
 {
