@@ -297,6 +297,7 @@ static const struct hint hints[] = {
 	{UB_STAGE_SET, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
 	{UB_STAGE_QUIESCE, ENOENT, has_device, "see why: ublk show {device}"},
 	{UB_STAGE_QUIESCE, ETIMEDOUT, has_device, "see what is wrong with it: ublk show {device}"},
+	{UB_STAGE_UPGRADE, ENODATA, has_device, "give it up: ublk del {device}"},
 	{UB_STAGE_UPGRADE, ENOTCONN, has_device, "give it one: ublk recover {device}"},
 	{UB_STAGE_UPGRADE, EOPNOTSUPP, has_device,
 	 "if it was made with --recovery reissue: ublk upgrade --by-recovery {device}"},

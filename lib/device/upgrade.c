@@ -87,8 +87,11 @@ static int check(const struct ub_dev *dev, bool by_recovery, struct ub_error *er
 	int ret = check_flags(dev, by_recovery, &why);
 
 	if (!ret && !ub_dev_is_live(dev)) {
-		why = "it has no server";
-		ret = -ENOTCONN;
+		bool is_lost = dev->record.spec.target->hand_over &&
+			       dev->server.answer == UB_SERVED_NO;
+
+		why = is_lost ? "its data has died with its server" : "it has no server";
+		ret = is_lost ? -ENODATA : -ENOTCONN;
 	}
 	return ret ? refuse(dev, err, ret, why) : check_server(dev, by_recovery, err);
 }

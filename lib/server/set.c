@@ -66,12 +66,15 @@ static int check_mapping(const struct change *c)
 	if (!(now->mlock || now->huge_pages) || c->next.buffer_memory == now->buffer_memory)
 		return 0;
 	return ub_fail_text(c->err, UB_STAGE_SET, -EINVAL,
-			    "with --%s all buffers were taken at the start, %s: change that "
-			    "without a server (ublk quiesce, ublk set, ublk recover)",
+			    "with --%s all buffers were taken at the start, %s: %s",
 			    now->mlock ? "mlock" : "huge-pages",
 			    now->buffer_memory
 				    ? ub_format_size(now->buffer_memory, had, sizeof(had))
-				    : "without a limit");
+				    : "without a limit",
+			    c->s->target.type->hand_over
+				    ? "that is for a device made anew"
+				    : "change that without a server (ublk quiesce, ublk set, ublk "
+				      "recover)");
 }
 
 static int check_limit(const struct change *c, const struct ub_plan *plan,

@@ -68,6 +68,7 @@ files_of_server()
 	hears other-version ENOTSUP
 	hears other-op ENOTSUP
 	hears other-token ENODEV
+	hears hand-over 'ENODATA, 0 descriptors' # there is nothing that could be
 	if kernel_at_least 6.16; then
 		hears descriptors 'not taken'
 	else

@@ -266,7 +266,7 @@ ended_or_stopped()
 	run -1 --separate-stderr ublk recover 0
 	[[ $stderr == 'ublk: error: cannot recover ublkb0: its data has died with its server'*'hint: give it up: ublk del 0' ]]
 	run -1 --separate-stderr ublk upgrade "${how[@]}" 0
-	[[ $stderr == 'ublk: error: cannot upgrade ublkb0: it has no server'* ]]
+	[[ $stderr == 'ublk: error: cannot upgrade ublkb0: its data has died with its server'*'hint: give it up: ublk del 0' ]]
 	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct 2>dd.err 3>&- &
 	reader=$!
 	ublk del --force 0
@@ -279,6 +279,24 @@ ended_or_stopped()
 	is_state 0 live
 	ublk del 0
 	[ "$(pgrep -cx ublk-server)" -eq 0 ]
+}
+
+@test "only whoever means this very device is given its memory" {
+	add 16M
+	run -0 "$TOP/tests/device/speak" /run/ublk/0.sock "$(jq -r .token /run/ublk/0.json)" hand-over-other-token
+	[ "$output" = 'ENODEV, 0 descriptors' ]
+	run -0 "$TOP/tests/device/speak" /run/ublk/0.sock "$(jq -r .token /run/ublk/0.json)" hand-over
+	[ "$output" = '0, 1 descriptors' ]
+	run -0 setpriv --reuid 65534 --regid 65534 --clear-groups "$TOP/tests/device/speak" /run/ublk/0.sock 0 hand-over
+	[ "$output" = EACCES ]
+	ublk del 0
+}
+
+@test "buffers that were taken at the start are of another size in a device made anew" {
+	ublk add -n 0 -t mem --size 16M --data-path user-copy --mlock --buffer-memory 4M
+	run -1 --separate-stderr ublk set 0 --buffer-memory 8M
+	[[ $stderr == *'with --mlock all buffers were taken at the start, 4M: that is for a device made anew'* ]]
+	ublk del 0
 }
 
 # bats test_tags=long
