@@ -87,8 +87,8 @@ static int check(const struct ub_dev *dev, bool by_recovery, struct ub_error *er
 	int ret = check_flags(dev, by_recovery, &why);
 
 	if (!ret && !ub_dev_is_live(dev)) {
-		bool is_lost = dev->record.spec.target->hand_over &&
-			       dev->server.answer == UB_SERVED_NO;
+		bool is_lost =
+			dev->record.spec.target->hand_over && dev->server.answer == UB_SERVED_NO;
 
 		why = is_lost ? "its data has died with its server" : "it has no server";
 		ret = is_lost ? -ENODATA : -ENOTCONN;
