@@ -24,10 +24,17 @@
  * is in addr and addr3 (blkdev_uring_cmd()). */
 #define BLOCK_URING_CMD_DISCARD _IO(0x12, 0)
 
-static int file_of(const struct ub_queue *q, unsigned file)
+static int file_of(const struct ub_queue *q, unsigned op)
 {
+	unsigned file = UB_OP_FILE(op);
+
 	return file < q->target->nr_files ? q->target->files[file]
 					  : q->own.files[file - q->target->nr_files];
+}
+
+static unsigned id_of(unsigned op)
+{
+	return DATA_ID(DATA_OP(op));
 }
 
 static struct io_uring_sqe *blocking_sqe(struct ub_queue *q, struct ub_io *io,
@@ -37,19 +44,19 @@ static struct io_uring_sqe *blocking_sqe(struct ub_queue *q, struct ub_io *io,
 	return ub_op_sqe(q, io);
 }
 
-static void queue_sync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+static void queue_sync(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset,
 		       uint32_t len)
 {
 	int kind;
 	struct io_uring_sqe *sqe = blocking_sqe(q, io, UB_BRIEF_SYNC, &kind);
 
-	io_uring_prep_fsync(sqe, (int)(FILE_TARGET + file), IORING_FSYNC_DATASYNC);
+	io_uring_prep_fsync(sqe, -1, IORING_FSYNC_DATASYNC);
 	sqe->off = len ? offset : 0;
 	sqe->len = len;
-	ub_op_finish(q, sqe, io, kind);
+	ub_op_finish(q, sqe, io, kind, op);
 }
 
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset, uint32_t len)
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset, uint32_t len)
 {
 	uint64_t now = 0;
 	int res;
@@ -58,18 +65,17 @@ void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t o
 	if (len == 0 && ub_brief_is_only(q, io))
 		now = ub_now_ns();
 	if (!now || !ub_brief_is_short(q, UB_BRIEF_SYNC, now)) {
-		queue_sync(q, io, file, offset, len);
+		queue_sync(q, io, op, offset, len);
 		return;
 	}
-	res = fdatasync(file_of(q, file)) == 0 ? 0 : -errno;
+	res = fdatasync(file_of(q, op)) == 0 ? 0 : -errno;
 	ub_brief_note(q, UB_BRIEF_SYNC, now);
-	q->target->type->complete(q, io, res);
+	q->target->type->complete(q, io, id_of(op), res);
 }
 
 static void prep_discard(struct io_uring_sqe *sqe, const struct ub_range *range)
 {
 	sqe->opcode = IORING_OP_URING_CMD;
-	sqe->fd = (int)(FILE_TARGET + range->file);
 	sqe->cmd_op = BLOCK_URING_CMD_DISCARD;
 	sqe->addr = range->offset;
 	sqe->addr3 = range->len;
@@ -86,16 +92,16 @@ static void queue_change(struct ub_queue *q, struct ub_io *io, const struct ub_r
 	if (range->mode == UB_RANGE_DISCARD)
 		prep_discard(sqe, range);
 	else
-		io_uring_prep_fallocate(sqe, (int)(FILE_TARGET + range->file), range->mode,
+		io_uring_prep_fallocate(sqe, -1, range->mode,
 					(off_t)range->offset, (off_t)range->len);
-	ub_op_finish(q, sqe, io, kind);
+	ub_op_finish(q, sqe, io, kind, range->op);
 }
 
 static void call_change(struct ub_queue *q, struct ub_io *io, const struct ub_range *r,
 			uint64_t now)
 {
 	uint64_t bytes[2] = {r->offset, r->len};
-	int fd = file_of(q, r->file), res;
+	int fd = file_of(q, r->op), res;
 
 	if (r->mode == UB_RANGE_DISCARD)
 		res = ioctl(fd, BLKDISCARD, bytes);
@@ -103,7 +109,7 @@ static void call_change(struct ub_queue *q, struct ub_io *io, const struct ub_ra
 		res = fallocate(fd, r->mode, (off_t)r->offset, (off_t)r->len);
 	res = res == 0 ? 0 : -errno;
 	ub_brief_note(q, UB_BRIEF_RANGE, now);
-	q->target->type->complete(q, io, res);
+	q->target->type->complete(q, io, id_of(r->op), res);
 }
 
 static bool may_call_change(struct ub_queue *q, const struct ub_io *io)
@@ -111,12 +117,12 @@ static bool may_call_change(struct ub_queue *q, const struct ub_io *io)
 	return ub_brief_is_only(q, io) && !ub_queue_has_linked(q);
 }
 
-static void probe(struct ub_queue *q, struct ub_io *io, unsigned file)
+static void probe(struct ub_queue *q, struct ub_io *io, unsigned op)
 {
 	struct io_uring_sqe *sqe = ub_op_sqe(q, io);
 
-	io_uring_prep_write(sqe, (int)(FILE_TARGET + file), q, 0, 0);
-	ub_op_finish(q, sqe, io, DATA_PROBE);
+	io_uring_prep_write(sqe, -1, q, 0, 0);
+	ub_op_finish(q, sqe, io, DATA_PROBE, op);
 }
 
 static void change(struct ub_queue *q, struct ub_io *io, const struct ub_range *range)
@@ -127,7 +133,7 @@ static void change(struct ub_queue *q, struct ub_io *io, const struct ub_range *
 		queue_change(q, io, range);
 	} else if (q->target->freezable) {
 		q->range = *range;
-		probe(q, io, range->file);
+		probe(q, io, range->op);
 	} else {
 		call_change(q, io, range, now);
 	}
@@ -142,16 +148,16 @@ void ub_blocking_probed(struct ub_queue *q, struct ub_io *io, int res)
 		queue_change(q, io, &q->range);
 }
 
-void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
+void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned op, int mode, uint64_t offset,
 		     uint64_t len)
 {
-	change(q, io, &(struct ub_range){.offset = offset, .len = len, .mode = mode, .file = file});
+	change(q, io, &(struct ub_range){.offset = offset, .len = len, .mode = mode, .op = op});
 }
 
-void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset,
 		   uint64_t len)
 {
 	change(q, io,
 	       &(struct ub_range){
-		       .offset = offset, .len = len, .mode = UB_RANGE_DISCARD, .file = file});
+		       .offset = offset, .len = len, .mode = UB_RANGE_DISCARD, .op = op});
 }

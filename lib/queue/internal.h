@@ -16,8 +16,8 @@
 #include "queue/queue.h"
 #include "queue/ring.h"
 
-/* user_data: which I/O of the queue's, where it is one's, in bits 0 to 15, and above it what has
- * ended. */
+/* user_data: which I/O of the queue's, where it is one's, in bits 0 to 15, in the next eight what has
+ * ended, and above these which of a target's operations. */
 enum {
 	DATA_TARGET,     /* an operation of the target's */
 	DATA_TIMED,      /* one whose time is taken: brief.c */
@@ -34,7 +34,9 @@ enum {
 	DATA_BATCH_LINKED /* a commit that is linked to an operation; comes only if it failed */
 };
 #define DATA(kind, index) ((uint64_t)(kind) << 16 | (index))
-#define DATA_KIND(data) ((data) >> 16)
+#define DATA_OP(op) ((uint64_t)((op)&0xff00) << 16) /* its UB_OP_ID() */
+#define DATA_KIND(data) ((uint8_t)((data) >> 16))
+#define DATA_ID(data) ((uint8_t)((data) >> 24))
 #define DATA_INDEX(data) ((data)&0xffff)
 
 /* Registered files: the char device, then the target's. */
@@ -111,7 +113,7 @@ struct ub_brief {
 struct ub_range {
 	uint64_t offset, len; /* bytes */
 	int mode;             /* of fallocate(); or UB_RANGE_DISCARD */
-	unsigned file;
+	unsigned op;          /* target/io.h */
 };
 #define UB_RANGE_DISCARD (-1)
 
@@ -282,11 +284,13 @@ static inline struct io_uring_sqe *ub_op_sqe(struct ub_queue *q, struct ub_io *i
 	return ub_queue_sqe(q);
 }
 
+/* @op: the target's word for it, target/io.h */
 static inline void ub_op_finish(const struct ub_queue *q, struct io_uring_sqe *sqe,
-				const struct ub_io *io, int kind)
+				const struct ub_io *io, int kind, unsigned op)
 {
+	sqe->fd = (int)(FILE_TARGET + UB_OP_FILE(op));
 	sqe->flags |= IOSQE_FIXED_FILE;
-	sqe->user_data = ub_io_data(q, io, kind);
+	sqe->user_data = ub_io_data(q, io, kind) | DATA_OP(op);
 }
 
 /* The way of an I/O through the queue: request.c. One has come in a tag that was away. */
@@ -354,9 +358,9 @@ void ub_stall_ends(struct ub_queue *q);
  * A request that comes alone: link.c.
  * The operation just queued, @sqe, is all that the I/O waits for: links the I/O's commit to it.
  */
-void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe);
+void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, unsigned op);
 /* A linked operation has failed, or done less: @res as the kernel gave it. */
-void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res);
+void ub_link_broken(struct ub_queue *q, struct ub_io *io, unsigned id, int res);
 /* The kernel has not taken all that is queued: if that has cut a link, the queue is to end. */
 void ub_link_cut(struct ub_queue *q);
 /* Commits at the end of what is queued that are linked: 1 or 0. */

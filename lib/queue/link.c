@@ -12,10 +12,10 @@
 
 /* If the operation fails or does less, its completion comes (IOSQE_CQE_SKIP_SUCCESS), the commit is
  * not carried out, and no completion comes of that (io_fail_links(), Linux 5.17 on). */
-void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe)
+void ub_queue_link(struct ub_queue *q, struct ub_io *io, struct io_uring_sqe *sqe, unsigned op)
 {
-	sqe->flags |= IOSQE_FIXED_FILE | IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
-	sqe->user_data = ub_io_data(q, io, DATA_LINKED);
+	ub_op_finish(q, sqe, io, DATA_LINKED, op);
+	sqe->flags |= IOSQE_IO_LINK | IOSQE_CQE_SKIP_SUCCESS;
 	q->commands->commit_linked(q, io);
 	/* The test build can have the kernel take no commit like that: by a field that has to be 0. */
 	if (ub_fault_is_wanted("link-refused"))
@@ -45,7 +45,7 @@ void ub_link_cut(struct ub_queue *q)
 	ub_queue_fail(q, -ENOMEM, "the kernel took an operation without its commit");
 }
 
-void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
+void ub_link_broken(struct ub_queue *q, struct ub_io *io, unsigned id, int res)
 {
 	if (__builtin_expect(ub_io_is_busy(io), 0)) {
 		ub_queue_fail(q, -EPROTO, "tag %u's link broke twice (%d)", io->tag, res);
@@ -59,7 +59,7 @@ void ub_link_broken(struct ub_queue *q, struct ub_io *io, int res)
 	if (__builtin_expect(res == -ECANCELED, 0))
 		q->target->type->submit(q, io);
 	else
-		q->target->type->complete(q, io, res);
+		q->target->type->complete(q, io, id, res);
 }
 
 unsigned ub_link_last(struct ub_queue *q)

@@ -16,16 +16,15 @@ static char zeroes[UB_ZEROES_MAX] __attribute__((aligned(4096)));
  * A piece of the I/O's data, in its buffer or, with slots, in the ring's table under the I/O's index,
  * where addresses count from 0.
  *
- * One that came alone and is done with its @last operation needs this thread no more when that is
+ * One that came alone and is done with its last operation needs this thread no more when that is
  * linked to its commit: that saves a system call of the two that it takes. Among others it would cost more
  * than a commit together with theirs. A result that is not whole breaks the link. One whose time is taken
  * has to be seen at its end.
  */
 static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, uint8_t opcode,
-					unsigned file, uint32_t data, uint32_t len, uint64_t offset,
-					bool last)
+					unsigned op, uint32_t data, uint32_t len, uint64_t offset)
 {
-	bool link = io->alone && q->path->links && last && !(io->flags & UBLK_IO_F_NEED_REG_BUF) &&
+	bool link = io->alone && q->path->links && op & UB_OP_LAST && !(io->flags & UBLK_IO_F_NEED_REG_BUF) &&
 		    !ub_count_timed(io);
 	struct io_uring_sqe *sqe;
 
@@ -33,45 +32,43 @@ static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, ui
 		ub_queue_make_room(q, 2);
 	sqe = ub_queue_sqe(q);
 	sqe->opcode = opcode;
-	sqe->fd = (int)(FILE_TARGET + file);
 	sqe->off = offset;
 	sqe->addr = (uintptr_t)io->data + data;
 	sqe->len = len;
 	if (q->path->slots)
 		sqe->buf_index = (uint16_t)(io - q->ios);
 	if (link) {
-		ub_queue_link(q, io, sqe);
+		ub_queue_link(q, io, sqe, op);
 	} else {
 		io->pending++;
-		ub_op_finish(q, sqe, io, DATA_TARGET);
+		ub_op_finish(q, sqe, io, DATA_TARGET, op);
 	}
 	return sqe;
 }
 
-void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t data, uint32_t len,
 		uint64_t offset)
 {
 	uint8_t opcode = q->path->slots ? IORING_OP_READ_FIXED : IORING_OP_READ;
 
-	(void)move(q, io, opcode, file, data, len, offset, len == io->len);
+	(void)move(q, io, opcode, op, data, len, offset);
 }
 
-void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
-		 uint64_t offset, unsigned how)
+void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t data, uint32_t len,
+		 uint64_t offset)
 {
 	uint8_t opcode = q->path->slots ? IORING_OP_WRITE_FIXED : IORING_OP_WRITE;
 
-	move(q, io, opcode, file, data, len, offset, how & UB_WRITE_LAST)->rw_flags =
-		how & UB_WRITE_DURABLE ? RWF_DSYNC : 0;
+	move(q, io, opcode, op, data, len, offset)->rw_flags = op & UB_OP_DURABLE ? RWF_DSYNC : 0;
 }
 
-void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
+void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t len,
 			uint64_t offset)
 {
 	struct io_uring_sqe *sqe = ub_op_sqe(q, io);
 
-	io_uring_prep_write(sqe, (int)(FILE_TARGET + file), zeroes, len, offset);
-	ub_op_finish(q, sqe, io, DATA_TARGET);
+	io_uring_prep_write(sqe, -1, zeroes, len, offset);
+	ub_op_finish(q, sqe, io, DATA_TARGET, op);
 }
 
 int ub_io_copy_zeroes_to(struct ub_queue *q, struct ub_io *io, uint32_t data, uint32_t len)

@@ -38,15 +38,15 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 	switch (DATA_KIND(data)) {
 	case DATA_TARGET:
 		io->pending--;
-		q->target->type->complete(q, io, cqe->res);
+		q->target->type->complete(q, io, DATA_ID(data), cqe->res);
 		break;
 	case DATA_LINKED:
-		ub_link_broken(q, io, cqe->res);
+		ub_link_broken(q, io, DATA_ID(data), cqe->res);
 		break;
 	case DATA_TIMED:
 		io->pending--;
 		ub_brief_timed(q);
-		q->target->type->complete(q, io, cqe->res);
+		q->target->type->complete(q, io, DATA_ID(data), cqe->res);
 		break;
 	case DATA_PROBE:
 		io->pending--;

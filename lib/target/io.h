@@ -54,32 +54,33 @@ _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
  * and ends in one call of the target's complete() with the operation's result: bytes or 0, or a
  * negative errno. That call may come before this one is over, if the thread itself did what else blocks
  * (a sync, a range; with struct ub_tgt.brief).
- * @file: index into struct ub_tgt.files, and behind these into the thread's own, struct ub_tgt_queue
+ * @op: the file's index in struct ub_tgt.files, and behind these in the thread's own, struct ub_tgt_queue;
+ *	or-ed with UB_OP_*
  * @data: offset into the I/O's data, bytes
- * @how: of a write, UB_WRITE_*
- *
- * A read of all of an I/O's data, and a write with UB_WRITE_LAST, have to be such that the I/O is done
- * when they succeed whole: then the kernel may be told to end the I/O by itself, and there is no call
- * of complete().
  */
-#define UB_WRITE_LAST 1U
-#define UB_WRITE_DURABLE 2U /* RWF_DSYNC */
-void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+#define UB_OP_ID(n) ((n) << 8)     /* 0 to 255: complete() is told which of the I/O's has ended */
+#define UB_OP_DURABLE (1U << 16) /* a write with RWF_DSYNC */
+/*
+ * Of a read or a write: when it has moved all of @len, the I/O has come to its end, all of it. The kernel may
+ * be told to end it by itself then, and there is no call of complete(); if it moves less, there is.
+ */
+#define UB_OP_LAST (1U << 17)
+#define UB_OP_FILE(op) ((op)&0xff)
+void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t data, uint32_t len,
 		uint64_t offset);
-void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
-		 uint64_t offset, unsigned how);
+void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t data, uint32_t len,
+		 uint64_t offset);
 /* Writes zeroes out of a page-aligned piece of memory that all queues share; at most
  * UB_ZEROES_MAX bytes at once. */
-void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
+void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t len,
 			uint64_t offset);
 /* fdatasync(): the data of a range and what is needed to find it again; a @len of 0: of all. */
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
-		 uint32_t len);
-void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset, uint32_t len);
+void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned op, int mode, uint64_t offset,
 		     uint64_t len);
 /* Discards a range of a block device without blocking the queue (BLOCK_URING_CMD_DISCARD, Linux
  * 6.12); the range is aligned to the device's logical blocks. */
-void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset,
 		   uint64_t len);
 
 #define UB_ZEROES_MAX (1U << 20)

@@ -77,4 +77,4 @@ int ub_loop_write_error(struct ub_queue *q);
 void ub_loop_keep_write_error(struct ub_queue *q, int error);
 
 void ub_loop_submit(struct ub_queue *q, struct ub_io *io);
-void ub_loop_complete(struct ub_queue *q, struct ub_io *io, int res);
+void ub_loop_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res);

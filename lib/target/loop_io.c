@@ -38,8 +38,8 @@ static bool wants_sync(const struct ub_loop *loop, const struct ub_io *io)
 static unsigned how_to_write(const struct ub_loop *loop, const struct ub_io *io)
 {
 	if (!(io->flags & UBLK_IO_F_FUA))
-		return UB_WRITE_LAST;
-	return loop->durable ? UB_WRITE_LAST | UB_WRITE_DURABLE : 0;
+		return UB_OP_LAST;
+	return loop->durable ? UB_OP_LAST | UB_OP_DURABLE : 0;
 }
 
 /* Puts what io->step says on the ring; again, after a part of it or none of it was done. */
@@ -51,11 +51,11 @@ static void issue(struct ub_queue *q, struct ub_io *io)
 
 	switch ((enum ub_loop_step)io->step) {
 	case STEP_READ:
-		ub_io_read(q, io, UB_LOOP_BACKING, io->done, left, start + io->done);
+		ub_io_read(q, io, UB_LOOP_BACKING | UB_OP_LAST, io->done, left, start + io->done);
 		break;
 	case STEP_WRITE:
-		ub_io_write(q, io, UB_LOOP_BACKING, io->done, left, start + io->done,
-			    how_to_write(loop, io));
+		ub_io_write(q, io, UB_LOOP_BACKING | how_to_write(loop, io), io->done, left,
+			    start + io->done);
 		break;
 	case STEP_PUNCH:
 		ub_io_fallocate(q, io, UB_LOOP_BACKING, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
@@ -244,8 +244,9 @@ static void ranged(struct ub_queue *q, struct ub_io *io, int res)
 		ub_io_end(q, io, ub_loop_told(res));
 }
 
-void ub_loop_complete(struct ub_queue *q, struct ub_io *io, int res)
+void ub_loop_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res)
 {
+	(void)id;
 	if (io->step >= STEP_PUSH) {
 		ub_loop_synced(q, io, res);
 		return;

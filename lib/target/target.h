@@ -108,8 +108,9 @@ struct ub_target {
 	int (*queue_open)(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err);
 	/* Takes up an I/O: puts operations on the ring, or ends it at once. */
 	void (*submit)(struct ub_queue *q, struct ub_io *io);
-	/* An operation ended; @res as io_uring gives it. May be NULL if there never is one. */
-	void (*complete)(struct ub_queue *q, struct ub_io *io, int res);
+	/* An operation ended, the one with UB_OP_ID(@id); @res as io_uring gives it. May be NULL if there
+	 * never is one. */
+	void (*complete)(struct ub_queue *q, struct ub_io *io, unsigned id, int res);
 	/* Of data that would die with its server, but can go on to another one; NULL: it can't, or need not.
 	 * Return: a descriptor that is the caller's, of a file that only programs of this target know, or a
 	 * negative errno. */

@@ -56,6 +56,7 @@ device_setup()
 	cd "$BATS_TEST_TMPDIR" || return
 	export ASAN_OPTIONS=log_path=$PWD/sanitizer UBSAN_OPTIONS=log_path=$PWD/sanitizer
 	export TSAN_OPTIONS=log_path=$PWD/sanitizer
+	export LSAN_OPTIONS=suppressions=$TOP/tests/lib/leaks:print_suppressions=0
 	[[ -e /dev/ublk-control ]] || modprobe ublk_drv
 	# As on any machine whose system disk has it.
 	[[ -e /sys/module/mq_deadline ]] || modprobe mq-deadline

@@ -14,6 +14,13 @@ setup()
 	options_setup
 }
 
+@test "what is counted is locked with the rest, where that is asked for" {
+	dev=$(ublk add -t null --mlock)
+	[ "$(ublk show --json "$dev" | jq -c '.devices[0].regions[] | select(.name == "stats") | [.mapped, .resident, .locked]')" = \
+		'[8192,8192,8192]' ]
+	ublk del "$dev"
+}
+
 # bats test_tags=long
 @test "locked, in huge pages, capped, limited and on a node, every path serves" {
 	while read -r path; do

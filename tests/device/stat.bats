@@ -466,10 +466,3 @@ fails_to_write()
 	run "-$1" ublk stat --textfile "$2"
 	[[ $output == "ublk: error: cannot write $2/ublk.prom: $3" ]] || { echo "$output"; return 1; }
 }
-
-@test "what is counted is locked with the rest, where that is asked for" {
-	dev=$(ublk add -t null --mlock)
-	[ "$(ublk show --json "$dev" | jq -c '.devices[0].regions[] | select(.name == "stats") | [.mapped, .resident, .locked]')" = \
-		'[8192,8192,8192]' ]
-	ublk del "$dev"
-}

@@ -9,7 +9,7 @@ static void what_is_written_is_read_at_the_offset(void **state)
 
 	(void)state;
 	assert_int_equal(write_pattern(0, 65536, 1, 0), 0);
-	assert_int_equal(q.log[0].flags, UB_WRITE_LAST);
+	assert_int_equal(q.log[0].word, UB_LOOP_BACKING | UB_OP_LAST);
 	assert_int_equal(read_back(0, 65536), 0);
 	assert_true(is_filled(q.data, 65536, 1));
 	fd = open("image", O_RDONLY | O_CLOEXEC);

@@ -13,8 +13,8 @@ static void a_flush_is_a_sync_and_fua_is_durable(void **state)
 	assert_int_equal(write_pattern(8192, 4096, 6, FUA), 0);
 	assert_int_equal(q.nr_ops, 3);
 	/* Neither by itself, which would sync beside others, nor may it end before its sync. */
-	assert_int_equal(q.log[0].flags, 0);
-	assert_int_equal(q.log[1].flags, 0);
+	assert_int_equal(q.log[0].word, UB_LOOP_BACKING);
+	assert_int_equal(q.log[1].word, UB_LOOP_BACKING);
 	assert_int_equal(q.log[2].what, OP_SYNC);
 	assert_int_equal(q.log[2].offset, OFFSET + 8192);
 	assert_int_equal(q.log[2].len, 4096);
@@ -32,11 +32,11 @@ static void a_direct_write_to_a_disk_is_durable_by_itself(void **state)
 	loop->durable = true;
 	assert_int_equal(write_pattern(0, 4096, 6, FUA), 0);
 	assert_int_equal(q.nr_ops, 1);
-	assert_int_equal(q.log[0].flags, UB_WRITE_LAST | UB_WRITE_DURABLE);
+	assert_int_equal(q.log[0].word, UB_LOOP_BACKING | UB_OP_LAST | UB_OP_DURABLE);
 	assert_int_equal(run(&q, UBLK_IO_OP_WRITE_ZEROES, 0, 4096, FUA), 0);
 	assert_int_equal(q.log[q.nr_ops - 1].what, OP_SYNC);
 	assert_int_equal(write_pattern(0, 4096, 6, 0), 0);
-	assert_int_equal(q.log[0].flags, UB_WRITE_LAST);
+	assert_int_equal(q.log[0].word, UB_LOOP_BACKING | UB_OP_LAST);
 }
 
 /* Of two that share one, the kernel tells a failed write-back to one only. */

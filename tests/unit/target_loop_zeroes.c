@@ -21,10 +21,10 @@ static void zeroes_are_written_by_the_cheapest_way(void **state)
 {
 	(void)state;
 	zero_and_look(0);
-	assert_int_equal(q.log[0].flags, PUNCH);
+	assert_int_equal(q.log[0].mode, PUNCH);
 	check_zeroes();
 	zero_and_look(UBLK_IO_F_NOUNMAP);
-	assert_int_equal(q.log[0].flags, ZERO_RANGE);
+	assert_int_equal(q.log[0].mode, ZERO_RANGE);
 	check_zeroes();
 }
 
@@ -37,9 +37,9 @@ static void what_the_backing_has_not_is_remembered(void **state)
 	q.fates[2] = (struct fate){RETURN, -EOPNOTSUPP};
 	q.fates[4] = (struct fate){CUT, 512};
 	assert_int_equal(run(&q, UBLK_IO_OP_WRITE_ZEROES, 512, (2U << 20) + 512, FUA), 0);
-	assert_int_equal(q.log[0].flags, PUNCH);
-	assert_int_equal(q.log[1].flags, ZERO_RANGE);
-	assert_int_equal(q.log[2].flags, ZERO_RANGE);
+	assert_int_equal(q.log[0].mode, PUNCH);
+	assert_int_equal(q.log[1].mode, ZERO_RANGE);
+	assert_int_equal(q.log[2].mode, ZERO_RANGE);
 	assert_int_equal(q.log[3].what, OP_ZEROES);
 	assert_int_equal(q.log[3].len, UB_ZEROES_MAX);
 	assert_int_equal(q.log[4].len, UB_ZEROES_MAX);
@@ -61,7 +61,7 @@ static void one_range_that_fails_is_not_remembered(void **state)
 	assert_int_equal(run(&q, UBLK_IO_OP_WRITE_ZEROES, 0, 4096, 0), 0);
 	assert_int_equal(q.log[2].what, OP_ZEROES);
 	assert_int_equal(run(&q, UBLK_IO_OP_WRITE_ZEROES, 0, 4096, 0), 0);
-	assert_int_equal(q.log[0].flags, PUNCH);
+	assert_int_equal(q.log[0].mode, PUNCH);
 	q.fates[0] = (struct fate){RETURN, -EIO};
 	assert_int_equal(run(&q, UBLK_IO_OP_WRITE_ZEROES, 0, 4096, 0), -EIO);
 }
@@ -77,7 +77,7 @@ static void a_discard_makes_a_hole(void **state)
 	assert_int_equal(run(&q, UBLK_IO_OP_FLUSH, 0, 0, 0), 0);
 	assert_int_equal(stat("image", &before), 0);
 	assert_int_equal(run(&q, UBLK_IO_OP_DISCARD, 0, 1U << 20, 0), 0);
-	assert_int_equal(q.log[0].flags, PUNCH);
+	assert_int_equal(q.log[0].mode, PUNCH);
 	assert_int_equal(stat("image", &after), 0);
 	assert_true(after.st_blocks < before.st_blocks);
 	assert_int_equal(after.st_size, before.st_size);
@@ -99,10 +99,10 @@ static void a_block_device_without_discard_on_a_ring_gets_holes(void **state)
 	q.fates[1] = (struct fate){RETURN, 0};
 	assert_int_equal(run(&q, UBLK_IO_OP_DISCARD, 0, 4096, 0), 0);
 	assert_int_equal(q.log[0].what, OP_DISCARD);
-	assert_int_equal(q.log[1].flags, PUNCH);
+	assert_int_equal(q.log[1].mode, PUNCH);
 	q.fates[0] = (struct fate){RETURN, -EOPNOTSUPP};
 	assert_int_equal(run(&q, UBLK_IO_OP_DISCARD, 0, 4096, 0), -EOPNOTSUPP);
-	assert_int_equal(q.log[0].flags, PUNCH);
+	assert_int_equal(q.log[0].mode, PUNCH);
 }
 
 int main(void)

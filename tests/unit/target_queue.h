@@ -19,8 +19,9 @@ struct operation {
 	enum what what;
 	uint32_t data, len;
 	uint64_t offset;
-	int flags; /* of a write, or the mode of a fallocate */
+	int mode; /* of a fallocate */
 	unsigned file;
+	unsigned word; /* target/io.h */
 	struct ub_io *io;
 };
 
@@ -47,51 +48,52 @@ struct ub_queue {
 
 #define UNTOUCHED 12345
 
-static inline void put(struct ub_queue *q, struct ub_io *io, unsigned file, struct operation op)
+static inline void put(struct ub_queue *q, struct ub_io *io, unsigned word, struct operation op)
 {
 	assert_int_equal(io->pending, 0);
 	assert_true(q->nr_ops < OPS_MAX);
-	assert_true(file < q->tgt->nr_files + q->own.nr_files);
-	op.file = file;
+	op.file = UB_OP_FILE(word);
+	op.word = word;
+	assert_true(op.file < q->tgt->nr_files + q->own.nr_files);
 	op.io = io;
 	io->pending++;
 	q->log[q->nr_ops++] = op;
 }
 
-void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
+void ub_io_read(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t data, uint32_t len,
 		uint64_t offset)
 {
-	put(q, io, file, (struct operation){OP_READ, data, len, offset, 0, 0, NULL});
+	put(q, io, op, (struct operation){OP_READ, data, len, offset, 0, 0, 0, NULL});
 }
 
-void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t data, uint32_t len,
-		 uint64_t offset, unsigned how)
+void ub_io_write(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t data, uint32_t len,
+		 uint64_t offset)
 {
-	put(q, io, file, (struct operation){OP_WRITE, data, len, offset, (int)how, 0, NULL});
+	put(q, io, op, (struct operation){OP_WRITE, data, len, offset, 0, 0, 0, NULL});
 }
 
-void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned file, uint32_t len,
+void ub_io_write_zeroes(struct ub_queue *q, struct ub_io *io, unsigned op, uint32_t len,
 			uint64_t offset)
 {
 	assert_true(len <= UB_ZEROES_MAX);
-	put(q, io, file, (struct operation){OP_ZEROES, 0, len, offset, 0, 0, NULL});
+	put(q, io, op, (struct operation){OP_ZEROES, 0, len, offset, 0, 0, 0, NULL});
 }
 
-void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset, uint32_t len)
+void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset, uint32_t len)
 {
-	put(q, io, file, (struct operation){OP_SYNC, 0, len, offset, 0, 0, NULL});
+	put(q, io, op, (struct operation){OP_SYNC, 0, len, offset, 0, 0, 0, NULL});
 }
 
-void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned file, int mode, uint64_t offset,
+void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned op, int mode, uint64_t offset,
 		     uint64_t len)
 {
-	put(q, io, file, (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode, 0, NULL});
+	put(q, io, op, (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode, 0, 0, NULL});
 }
 
-void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned file, uint64_t offset,
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset,
 		   uint64_t len)
 {
-	put(q, io, file, (struct operation){OP_DISCARD, 0, (uint32_t)len, offset, 0, 0, NULL});
+	put(q, io, op, (struct operation){OP_DISCARD, 0, (uint32_t)len, offset, 0, 0, 0, NULL});
 }
 
 int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
@@ -146,7 +148,7 @@ static inline int execute(struct ub_queue *q, const struct operation *op)
 	uint64_t range[2] = {op->offset, op->len};
 	int fd = op->file < q->tgt->nr_files ? q->tgt->files[op->file]
 					     : q->own.files[op->file - q->tgt->nr_files];
-	int durable = op->flags & UB_WRITE_DURABLE ? RWF_DSYNC : 0;
+	int durable = op->word & UB_OP_DURABLE ? RWF_DSYNC : 0;
 	ssize_t ret = 0;
 
 	switch (op->what) {
@@ -161,7 +163,7 @@ static inline int execute(struct ub_queue *q, const struct operation *op)
 		ret = fdatasync(fd);
 		break;
 	case OP_FALLOCATE:
-		ret = fallocate(fd, op->flags, (off_t)op->offset, op->len);
+		ret = fallocate(fd, op->mode, (off_t)op->offset, op->len);
 		break;
 	case OP_DISCARD:
 		ret = ioctl(fd, BLKDISCARD, range);
@@ -186,7 +188,7 @@ static inline void step(struct ub_queue *q)
 		op.len = (uint32_t)fate->value;
 	res = fate->kind == RETURN ? fate->value : execute(q, &op);
 	op.io->pending--;
-	q->tgt->type->complete(q, op.io, res);
+	q->tgt->type->complete(q, op.io, op.word >> 8 & 0xff, res);
 }
 
 /* The @nth I/O, beside those that are under way. */
