@@ -8,6 +8,7 @@
 
 #include "base/clean.h"
 #include "config.h"
+#include "value.h"
 #include "device/launch.h"
 #include "kernel/known.h"
 #include "out.h"
@@ -64,8 +65,8 @@ static void note_option(void *arg, const struct ub_opt *opt, const void *asked, 
 	struct compare *c = arg;
 
 	if (!c->ret)
-		c->ret = add_difference(c->apply, opt->name, ub_config_value(opt, asked),
-					ub_config_value(opt, kept));
+		c->ret = add_difference(c->apply, opt->name, ub_opt_exact(opt, asked),
+					ub_opt_exact(opt, kept));
 }
 
 static int compare_id(struct ub_apply *apply, const struct ub_dev *dev)

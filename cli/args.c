@@ -290,7 +290,8 @@ int ub_args_apply(const struct ub_args *args, const struct ub_optset *sets, size
 
 		if (!opt)
 			ret = foreign_option(sets, nr_sets, arg, err);
-		else if (opt->type != UB_OPT_FLAG && is_repeated(args, arg, opt))
+		else if (opt->type != UB_OPT_FLAG && opt->type != UB_OPT_LAYERS &&
+			 is_repeated(args, arg, opt))
 			ret = ub_fail_usage(err, "option '--%s' is given twice", opt->name);
 		else
 			ret = check_conflicts(args, sets, nr_sets, opt, err);

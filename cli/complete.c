@@ -90,7 +90,8 @@ static bool is_excluded(const struct ub_parse *parse, const struct ub_opt *opt)
 		for (const struct ub_opt *other = set->options; other->name; other++) {
 			bool counts = set->values && ub_args_find(&parse->typed, other);
 
-			if (counts && (other == opt || has_word(other->conflicts, opt->name) ||
+			if (counts && ((other == opt && opt->type != UB_OPT_LAYERS) ||
+				       has_word(other->conflicts, opt->name) ||
 				       has_word(opt->conflicts, other->name)))
 				return true;
 		}

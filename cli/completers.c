@@ -6,6 +6,7 @@
 #include <strings.h>
 
 #include "target/target.h"
+#include "layer_text.h"
 #include "scripts.h"
 
 static void offer_commands(const struct ub_completing *c)
@@ -86,6 +87,7 @@ static const struct ub_completer completers[] = {
 	{.name = "device-number", .kind = "words", .offer = ub_offer_device_numbers},
 	{.name = "dir", .kind = "files"},
 	{.name = "file", .kind = "files"},
+	{.name = "layer", .kind = "list", .breaks = ",=", .offer = ub_offer_layers},
 	{.name = "node", .kind = "words", .offer = ub_offer_nodes},
 	{.name = "scheduler", .kind = "words", .offer = offer_schedulers},
 	{.name = "shell", .kind = "words", .offer = offer_shells},

@@ -7,6 +7,7 @@
 
 #include "base/clean.h"
 #include "guess.h"
+#include "layer_text.h"
 #include "targets.h"
 #include "text.h"
 #include "value.h"
@@ -110,10 +111,20 @@ static int store_line(const struct ub_config_file *file, const struct ub_config_
 		return ub_config_bad(file, line->number, err,
 				     "key '%s' is no absolute path: %.200s", opt->name,
 				     line->value);
-	return ub_opt_store(opt, line->value, values, err) ? at_line(file, line, err) : 0;
+	ret = ub_opt_store(opt, line->value, values, err);
+	if (!ret && opt->type == UB_OPT_LAYERS)
+		ret = ub_layers_resolve(&spec->layers, false, err);
+	return ret ? at_line(file, line, err) : 0;
 }
 
-/* Each key once. Return: the line of `type` in @ret_type, or NULL. */
+static bool is_repeatable(const char *key)
+{
+	const struct ub_opt *opt = find_key(ub_spec_options, key);
+
+	return opt && opt->type == UB_OPT_LAYERS;
+}
+
+/* Each key once, but for layers. Return: the line of `type` in @ret_type, or NULL. */
 static int check_lines(const struct ub_config_file *file, const struct ub_config_line **ret_type,
 		       struct ub_error *err)
 {
@@ -124,7 +135,7 @@ static int check_lines(const struct ub_config_file *file, const struct ub_config
 		if (strcmp(line->key, TYPE) == 0 && !*ret_type)
 			*ret_type = line;
 		for (const struct ub_config_line *before = file->lines; before < line; before++)
-			if (strcmp(before->key, line->key) == 0)
+			if (strcmp(before->key, line->key) == 0 && !is_repeatable(line->key))
 				return ub_config_bad(file, line->number, err,
 						     "key '%.60s' is in line %u already", line->key,
 						     before->number);
@@ -171,36 +182,6 @@ int ub_config_store(const struct ub_config_file *file, const struct ub_args *typ
 	return ret;
 }
 
-/* Never rounded, other than for people. */
-static char *exact_size(uint64_t bytes)
-{
-	static const char units[] = "KMGTPE";
-	char *text;
-	int unit = -1;
-
-	while (bytes && bytes % 1024 == 0 && unit + 1 < (int)strlen(units)) {
-		bytes /= 1024;
-		unit++;
-	}
-	return asprintf(&text, "%llu%.*s", (unsigned long long)bytes, unit >= 0,
-			unit >= 0 ? units + unit : "") < 0
-		       ? NULL
-		       : text;
-}
-
-char *ub_config_value(const struct ub_opt *opt, const void *values)
-{
-	const void *field = (const char *)values + opt->offset;
-
-	if (!ub_opt_is_given(opt, values))
-		return ub_opt_text(opt, values);
-	if (opt->type == UB_OPT_SIZE)
-		return exact_size(*(const uint64_t *)field);
-	if (opt->type == UB_OPT_SIZE32)
-		return exact_size(*(const uint32_t *)field);
-	return ub_opt_text(opt, values);
-}
-
 static int print_key(FILE *file, const char *key, const char *value)
 {
 	_cleanup_free_ char *text = value ? ub_config_quote(value) : NULL;
@@ -209,6 +190,19 @@ static int print_key(FILE *file, const char *key, const char *value)
 		return -ENOMEM;
 	(void)fprintf(file, "%s = %s\n", key, text);
 	return 0;
+}
+
+static int print_layers(FILE *file, const struct ub_opt *opt, const void *values)
+{
+	const struct ub_layer_list *layers = (const void *)((const char *)values + opt->offset);
+	int ret = 0;
+
+	for (unsigned i = 0; i < layers->count && !ret; i++) {
+		_cleanup_free_ char *text = ub_layer_text(&layers->layer[i]);
+
+		ret = print_key(file, opt->name, text);
+	}
+	return ret;
 }
 
 static int print_options(FILE *file, const struct ub_opt *options, const void *values,
@@ -221,11 +215,15 @@ static int print_options(FILE *file, const struct ub_opt *options, const void *v
 
 		if (!is_key(opt) || (const char *)values + opt->offset == left_out)
 			continue;
+		if (opt->type == UB_OPT_LAYERS) {
+			ret = print_layers(file, opt, values);
+			continue;
+		}
 		/* What was not given has no word for it. */
-		value = ub_config_value(opt, values);
+		value = ub_opt_exact(opt, values);
 		if (!value && !ub_opt_is_given(opt, values))
 			continue;
-		usual = ub_config_value(opt, defaults);
+		usual = ub_opt_exact(opt, defaults);
 		if (!value || !usual || strcmp(value, usual) != 0)
 			ret = print_key(file, opt->name, value);
 	}

@@ -20,10 +20,6 @@
 int ub_config_store(const struct ub_config_file *file, const struct ub_args *typed,
 		    struct ub_spec *spec, struct ub_error *err);
 
-/* An option's value as a file has it, exact and not quoted. Return: text to be freed, or NULL if there
- * is none, or no memory. */
-char *ub_config_value(const struct ub_opt *opt, const void *values);
-
 /* Writes a device's specification, as its record keeps it, as such a file: what is not as it is by
  * default. Return: 0 or -ENOMEM; writing is checked later. */
 int ub_config_print(FILE *file, const struct ub_spec *spec);

@@ -10,6 +10,7 @@
 #include "base/clean.h"
 #include "base/escape.h"
 #include "flags.h"
+#include "spec/json_layers.h"
 #include "spec/json_options.h"
 #include "value.h"
 
@@ -168,6 +169,8 @@ static json_object *new_option(const struct ub_opt *opt, const void *values)
 	case UB_OPT_HEX:
 		(void)snprintf(hex, sizeof(hex), "0x%" PRIx64, *(const uint64_t *)field);
 		return json_object_new_string(hex);
+	case UB_OPT_LAYERS:
+		return ub_json_new_layers(field);
 	}
 	return NULL;
 }

@@ -8,6 +8,7 @@
 
 #include "base/clean.h"
 #include "kernel/ctrl.h"
+#include "layer_text.h"
 #include "spec/check.h"
 #include "target/caller.h"
 #include "target/path.h"
@@ -75,6 +76,8 @@ int ub_prepare(struct ub_spec *spec, struct ub_error *err)
 		ret = ub_prepare_target(spec, err);
 	if (ret == 0)
 		ret = ub_prepare_log_file(spec, err);
+	if (ret == 0)
+		ret = ub_layers_resolve(&spec->layers, true, err);
 	if (ret == 0)
 		ret = ub_spec_check(spec, err);
 	if (ret < 0 && spec->config)

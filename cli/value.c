@@ -12,6 +12,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "guess.h"
+#include "layer_text.h"
 
 static const char *const switch_words[] = {"on", "off", "auto", NULL};
 
@@ -175,6 +176,8 @@ int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, stru
 		if (ret >= 0)
 			*(int *)field = ret == 0 ? 1 : ret == 1 ? 0 : -1;
 		return ret < 0 ? ret : 0;
+	case UB_OPT_LAYERS:
+		return ub_layer_read(value, field, err);
 	default:
 		ret = read_number(opt, value, &number, err);
 	}
@@ -206,6 +209,8 @@ bool ub_opt_is_given(const struct ub_opt *opt, const void *values)
 		return *(const uint32_t *)field >= opt->min;
 	case UB_OPT_SIZE:
 		return *(const uint64_t *)field >= opt->min;
+	case UB_OPT_LAYERS:
+		return ((const struct ub_layer_list *)field)->count > 0;
 	case UB_OPT_FLAG:
 	case UB_OPT_HEX:
 		break;
@@ -247,6 +252,8 @@ char *ub_opt_text(const struct ub_opt *opt, const void *values)
 	case UB_OPT_SIZE32:
 		word = ub_format_size(*(const uint32_t *)field, buf, sizeof(buf));
 		break;
+	case UB_OPT_LAYERS:
+		return ub_layers_text(field);
 	case UB_OPT_HEX:
 		(void)snprintf(buf, sizeof(buf), "0x%" PRIx64, *(const uint64_t *)field);
 		word = buf;
@@ -263,6 +270,36 @@ char *ub_opt_text(const struct ub_opt *opt, const void *values)
 const char *const *ub_opt_words(const struct ub_opt *opt)
 {
 	return opt->type == UB_OPT_SWITCH ? switch_words : opt->choices;
+}
+
+/* Never rounded, other than for people. */
+static char *exact_size(uint64_t bytes)
+{
+	static const char units[] = "KMGTPE";
+	char *text;
+	int unit = -1;
+
+	while (bytes && bytes % 1024 == 0 && unit + 1 < (int)strlen(units)) {
+		bytes /= 1024;
+		unit++;
+	}
+	return asprintf(&text, "%llu%.*s", (unsigned long long)bytes, unit >= 0,
+			unit >= 0 ? units + unit : "") < 0
+		       ? NULL
+		       : text;
+}
+
+char *ub_opt_exact(const struct ub_opt *opt, const void *values)
+{
+	const void *field = (const char *)values + opt->offset;
+
+	if (!ub_opt_is_given(opt, values))
+		return ub_opt_text(opt, values);
+	if (opt->type == UB_OPT_SIZE)
+		return exact_size(*(const uint64_t *)field);
+	if (opt->type == UB_OPT_SIZE32)
+		return exact_size(*(const uint32_t *)field);
+	return ub_opt_text(opt, values);
 }
 
 void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size)

@@ -28,6 +28,10 @@ bool ub_opt_is_same(const struct ub_opt *opt, const void *values, const void *ot
 /* A value for people, not escaped. Return: text to be freed, or NULL if there is none. */
 char *ub_opt_text(const struct ub_opt *opt, const void *values);
 
+/* An option's value as a file has it, exact and not quoted. Return: text to be freed, or NULL if there
+ * is none, or no memory. */
+char *ub_opt_exact(const struct ub_opt *opt, const void *values);
+
 /* The words that a value may be, NULL-terminated, or NULL. */
 const char *const *ub_opt_words(const struct ub_opt *opt);
 

@@ -18,6 +18,7 @@ enum ub_opt_type {
 	UB_OPT_STRING, /* char *, owned by the struct, NULL when absent */
 	UB_OPT_CHOICE, /* int: index into choices */
 	UB_OPT_SWITCH, /* int: on 1, off 0, auto -1; in JSON true, false, null */
+	UB_OPT_LAYERS, /* struct ub_layer_list (layer/layer.h); each time that it is given adds one */
 	UB_OPT_HEX,    /* uint64_t; "0x1f"; only in records, where not every reader keeps 64 bits */
 };
 
@@ -44,6 +45,9 @@ struct ub_opt {
 	unsigned live : 1;        /* can be changed while the device is there */
 	unsigned no_operands : 1; /* excludes what is no option: takes the place of DEV... */
 };
+
+/* Frees the strings that the struct of a table owns. Takes no table and no struct. */
+void ub_opt_free_strings(const struct ub_opt *options, void *args);
 
 #define UB_OPT_END           \
 	{                    \

@@ -21,6 +21,7 @@
 #include "spec/data_path.h"
 #include "kernel/ctrl.h"
 #include "kernel/sysfs.h"
+#include "layer/layer.h"
 #include "memory/desc.h"
 #include "process/program.h"
 #include "target/target.h"
@@ -267,7 +268,9 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	}
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
-	facts.target_queue = tgt->type->queue_size;
+	facts.target_queue = ub_layers_queue_bytes(tgt);
+	facts.target_io = ub_layers_io_bytes(tgt);
+	facts.own_ops = tgt->layers ? tgt->layers->count : 0;
 	facts.program = program_size(facts.page);
 	facts.lock = spec->mlock;
 	facts.lock_charged = !allowance->exempt;

@@ -13,7 +13,7 @@ int ub_layout_make(struct ub_layout *ret_layout, const struct ub_layout_facts *f
 	uint64_t depth = facts->depth;
 	const uint64_t sizes[UB_PART_COUNT] = {
 		[UB_PART_STATE] = ub_layout_before_ios(facts->target) +
-				  depth * (UB_IO_STATE_SIZE + UB_POOL_SLOT_SIZE),
+				  depth * (UB_IO_STATE_SIZE + UB_POOL_SLOT_SIZE + facts->io),
 		[UB_PART_STATS] = UB_STATS_SIZE,
 		[UB_PART_BATCH] =
 			facts->batch_element ? UB_BATCH_SIZE + depth * facts->batch_element : 0,

@@ -12,10 +12,11 @@
 #include <stdint.h>
 
 enum ub_part {
-	UB_PART_STATE,   /* queue, its target's part, I/Os, a cache line each, their pool's slots */
-	UB_PART_STATS,   /* what is counted of them; a file's pages, where there is one */
-	UB_PART_BATCH,   /* tags that come and results that go many at a time */
-	UB_PART_STACK,   /* of the thread that serves it */
+	UB_PART_STATE, /* queue, its target's part, I/Os, a cache line each, their pool's slots, and
+			  * what the target has of each */
+	UB_PART_STATS, /* what is counted of them; a file's pages, where there is one */
+	UB_PART_BATCH, /* tags that come and results that go many at a time */
+	UB_PART_STACK, /* of the thread that serves it */
 	UB_PART_BUFFERS, /* for I/O data */
 	UB_PART_COUNT
 };
@@ -47,10 +48,10 @@ struct ub_layout {
 };
 
 struct ub_layout_facts {
-	uint32_t queues, threads;   /* and threads of each queue */
-	uint32_t share;             /* queues of a thread */
-	uint32_t depth;             /* I/Os of a thread, of all its queues */
-	uint32_t target;            /* bytes that the target keeps for a thread */
+	uint32_t queues, threads; /* and threads of each queue */
+	uint32_t share;           /* queues of a thread */
+	uint32_t depth;           /* I/Os of a thread, of all its queues */
+	uint32_t target, io; /* bytes that the target and its layers keep of a thread, of an I/O */
 	uint32_t batch_element;     /* bytes of each in batches; 0: they come and go one by one */
 	uint64_t buffers;           /* bytes that a thread has of them; rounded up to pages */
 	uint64_t page, buffer_page; /* bytes, powers of two; the latter not the smaller one */

@@ -25,16 +25,16 @@
 
 /* Where the target has no operations, a tag still has its fetch on the ring. Two at the least: an
  * operation and the commit that is linked to it are submitted together. */
-uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io)
+uint32_t ub_ring_submissions(const struct ub_ring_facts *facts)
 {
-	uint32_t entries = depth * (ops_per_io ? ops_per_io : 1);
+	uint32_t entries = facts->depth * (facts->ops_per_io ? facts->ops_per_io : 1) + facts->own;
 
 	return entries < 2 ? 2 : entries;
 }
 
-uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io)
+uint32_t ub_ring_completions(const struct ub_ring_facts *facts)
 {
-	return ub_ring_submissions(depth, ops_per_io) + RING_SPARE;
+	return ub_ring_submissions(facts) + RING_SPARE;
 }
 
 static uint64_t power_of_two(uint64_t value)
@@ -117,6 +117,8 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 				       uint32_t ios)
 {
 	const struct ub_layout *layout = &plan->layout;
+	const struct ub_ring_facts ring = {
+		.depth = ios, .ops_per_io = facts->ops_per_io, .own = facts->own_ops};
 	struct ub_plan_region r = {.kind = kind, .node = -1, .page_size = facts->page};
 
 	switch (kind) {
@@ -126,9 +128,8 @@ static struct ub_plan_region region_of(const struct ub_plan *plan,
 		break;
 	case UB_REGION_RINGS:
 		/* The kernel's pages, all of them mapped at once. */
-		r.mapped = ub_ring_size(ub_ring_submissions(ios, facts->ops_per_io),
-					ub_ring_completions(ios, facts->ops_per_io), SQE_SIZE,
-					facts->page);
+		r.mapped = ub_ring_size(ub_ring_submissions(&ring), ub_ring_completions(&ring),
+					SQE_SIZE, facts->page);
 		r.start = r.most = r.mapped;
 		r.charged = facts->rings_charged ? r.mapped : 0;
 		break;
@@ -231,6 +232,7 @@ int ub_plan_make(struct ub_plan *ret_plan, const struct ub_plan_facts *facts)
 		.share = facts->share,
 		.depth = ios_of(facts, facts->share),
 		.target = facts->target_queue,
+		.io = facts->target_io,
 		.batch_element = facts->batch_element,
 		.buffers = facts->buffers,
 		.page = facts->page,

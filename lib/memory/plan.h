@@ -27,13 +27,15 @@ struct ub_plan_facts {
 	uint64_t buffers;         /* bytes of buffers of a thread, as addresses */
 	uint64_t buffers_most;    /* and as memory, at the most */
 	uint64_t target;          /* bytes that the target keeps */
-	uint32_t target_queue;    /* and for each thread */
-	uint64_t program;         /* bytes that the program maps for itself */
-	uint64_t page;            /* bytes */
-	uint64_t buffer_page;     /* of buffers: @page, or a huge page */
-	bool lock;                /* all of it is touched and locked at the start */
-	bool lock_charged;        /* and that counts for this user */
-	bool rings_charged;       /* this kernel charges rings to this user */
+	uint32_t target_queue;    /* and its layers: for each thread, */
+	uint32_t target_io;       /* and for each I/O */
+	uint32_t own_ops;     /* operations of theirs that belong to no I/O, of a thread at once */
+	uint64_t program;     /* bytes that the program maps for itself */
+	uint64_t page;        /* bytes */
+	uint64_t buffer_page; /* of buffers: @page, or a huge page */
+	bool lock;            /* all of it is touched and locked at the start */
+	bool lock_charged;    /* and that counts for this user */
+	bool rings_charged;   /* this kernel charges rings to this user */
 };
 
 struct ub_plan_region {
@@ -60,10 +62,15 @@ void ub_plan_done(struct ub_plan *plan);
 /* The sum over all queues. */
 struct ub_plan_region ub_plan_of(const struct ub_plan *plan, enum ub_region_kind kind);
 
-/* Entries of a queue's ring: submissions, and completions, which have also those of the timer and of
+/* Entries of a thread's ring: submissions, and completions, which have also those of the timer and of
  * batches. The kernel rounds both up to powers of two. */
-uint32_t ub_ring_submissions(uint32_t depth, uint32_t ops_per_io);
-uint32_t ub_ring_completions(uint32_t depth, uint32_t ops_per_io);
+struct ub_ring_facts {
+	uint32_t depth;      /* I/Os */
+	uint32_t ops_per_io; /* that each has at once */
+	uint32_t own;        /* operations that belong to none, at once */
+};
+uint32_t ub_ring_submissions(const struct ub_ring_facts *facts);
+uint32_t ub_ring_completions(const struct ub_ring_facts *facts);
 
 /*
  * Bytes of a ring: both queues in one mapping, the SQEs in another (rings_size() and

@@ -92,8 +92,8 @@ static void queue_change(struct ub_queue *q, struct ub_io *io, const struct ub_r
 	if (range->mode == UB_RANGE_DISCARD)
 		prep_discard(sqe, range);
 	else
-		io_uring_prep_fallocate(sqe, -1, range->mode,
-					(off_t)range->offset, (off_t)range->len);
+		io_uring_prep_fallocate(sqe, -1, range->mode, (off_t)range->offset,
+					(off_t)range->len);
 	ub_op_finish(q, sqe, io, kind, range->op);
 }
 
@@ -154,8 +154,7 @@ void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned op, int mode
 	change(q, io, &(struct ub_range){.offset = offset, .len = len, .mode = mode, .op = op});
 }
 
-void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset,
-		   uint64_t len)
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset, uint64_t len)
 {
 	change(q, io,
 	       &(struct ub_range){

@@ -56,7 +56,7 @@ static inline void ub_count_begins(struct ub_queue *q, struct ub_io *io)
 	op = &q->stats->rw[io->op].op;
 	ub_stats_add(&op->begun, 1);
 	io->timed = UB_COUNT_TIMED;
-	if (io->alone && q->path->links) {
+	if (io->alone && q->links) {
 		io->timed = UB_COUNT_SAMPLE;
 		if (__builtin_expect(ub_count_skips(q, op, io->op), 1)) {
 			io->timed = UB_COUNT_UNTIMED;

@@ -116,7 +116,7 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 	if (!error && (uint64_t)desc.nr_sectors << 9 != io->len)
 		error = -EIO;
 	if (__builtin_expect(error, 0))
-		ub_io_end(q, io, error);
+		ub_queue_end(q, io, error);
 	else
 		ub_queue_submit(q, io);
 }

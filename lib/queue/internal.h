@@ -25,6 +25,8 @@ enum {
 	DATA_LINKED,     /* one that a commit is linked to; comes only if it failed */
 	DATA_PREPARE,    /* a command that was to make the I/O's data ready */
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
+	DATA_WAIT,       /* the time that a layer keeps the I/O */
+	DATA_WRITE,      /* what a layer writes of its own: DATA_ID() tells which */
 	DATA_TIMER,
 	/* What is fetched and committed with: */
 	DATA_FETCH,       /* a tag's first fetch */
@@ -125,6 +127,9 @@ struct ub_queue {
 	struct ub_io *ios; /* depth of them */
 	const struct ub_path *path;
 	const struct ub_commands *commands;
+	/* To the target and back from it; over layers, where there are any: layers.c. */
+	void (*submit)(struct ub_queue *q, struct ub_io *io);
+	void (*end)(struct ub_queue *q, struct ub_io *io, int result);
 	struct ub_batch *batch; /* of batch.c alone */
 	struct ub_tgt *target;
 	struct ub_tgt_queue own; /* the target's, of this thread */
@@ -143,6 +148,7 @@ struct ub_queue {
 	struct ub_stats *stats;
 	struct ub_ticks ticks;
 	uint8_t skipped[UB_STATS_OPS]; /* I/Os since the last one that stands for several */
+	bool links;                    /* commits may be linked to operations: link.c */
 	bool active;                   /* an I/O has come since the timer was set */
 	bool has_timer;
 	bool keeps; /* its buffers stay in memory */
@@ -153,6 +159,8 @@ struct ub_queue {
 	uint64_t buffers_size;
 	uint64_t buffer_cap; /* bytes of them that may be in memory at once */
 	int char_fd;         /* borrowed */
+	char *io_state;      /* of each I/O what target and layers keep of it, */
+	uint32_t io_stride;  /* so many bytes */
 
 	/* Of paths where an I/O takes a buffer when it needs one. */
 	struct ub_pool pool;
@@ -293,6 +301,27 @@ static inline void ub_op_finish(const struct ub_queue *q, struct io_uring_sqe *s
 	sqe->user_data = ub_io_data(q, io, kind) | DATA_OP(op);
 }
 
+/* What lies between the queue and the target: layers.c. Of a queue that is made. */
+void ub_layers_init(struct ub_queue *q);
+void ub_layers_waited(struct ub_queue *q, struct ub_io *io);
+void ub_layers_written(struct ub_queue *q, unsigned at, int res);
+/* The thread serves no more, and its ring is gone. */
+void ub_layers_done(struct ub_queue *q);
+
+/* An I/O ends that has not come to the target, nor to a layer. */
+void ub_queue_end(struct ub_queue *q, struct ub_io *io, int error);
+/* What it is committed with. */
+static inline int ub_io_result(struct ub_io *io, int error)
+{
+	bool has_data = io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
+
+	if (error < 0) {
+		io->done = (uint32_t)error; /* looked up if the commit comes to nothing */
+		return error;
+	}
+	return has_data ? (int)io->len : 0;
+}
+
 /* The way of an I/O through the queue: request.c. One has come in a tag that was away. */
 void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone);
 /* Its commit came to nothing, and its data is gone by now: all of it is done once more. */
@@ -306,12 +335,6 @@ static inline bool ub_queue_brings(const struct ub_queue *q, int res)
 {
 	return __builtin_expect(res == UBLK_IO_RES_OK, 1) ||
 	       (res == UBLK_IO_RES_NEED_GET_DATA && q->path->asks);
-}
-/* The I/O ends with @error. Return: @error, which is looked up if the commit comes to nothing. */
-static inline int ub_io_fails(struct ub_io *io, int error)
-{
-	io->done = (uint32_t)error;
-	return error;
 }
 /* A tag comes back without an I/O, for good; @res as the driver gave it. */
 void ub_queue_lose(struct ub_queue *q, struct ub_io *io, int res);

@@ -57,7 +57,7 @@ void ub_link_broken(struct ub_queue *q, struct ub_io *io, unsigned id, int res)
 	/* The kernel had no memory for the commit, and did not begin with the operation
 	 * (io_submit_fail_init()): that is no error of it. Once more, without a link. */
 	if (__builtin_expect(res == -ECANCELED, 0))
-		q->target->type->submit(q, io);
+		q->submit(q, io);
 	else
 		q->target->type->complete(q, io, id, res);
 }

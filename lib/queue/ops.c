@@ -24,8 +24,8 @@ static char zeroes[UB_ZEROES_MAX] __attribute__((aligned(4096)));
 static inline struct io_uring_sqe *move(struct ub_queue *q, struct ub_io *io, uint8_t opcode,
 					unsigned op, uint32_t data, uint32_t len, uint64_t offset)
 {
-	bool link = io->alone && q->path->links && op & UB_OP_LAST && !(io->flags & UBLK_IO_F_NEED_REG_BUF) &&
-		    !ub_count_timed(io);
+	bool link = io->alone && q->links && op & UB_OP_LAST &&
+		    !(io->flags & UBLK_IO_F_NEED_REG_BUF) && !ub_count_timed(io);
 	struct io_uring_sqe *sqe;
 
 	if (link)
@@ -93,16 +93,19 @@ int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *t
 	return q->path->copy_from(q, io, data, to, len);
 }
 
+/* Whole or not at all: from Linux 7.3 on a short write counts as success, and a short read gives stale
+ * bytes. */
 void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
 {
-	bool has_data = io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
-
 	if (__builtin_expect(!ub_io_is_busy(io) || io->pending, 0)) {
 		ub_queue_fail(q, -EPROTO, "tag %u was ended out of turn, with %u operations left",
 			      io->tag, io->pending);
 		return;
 	}
-	/* Whole or not at all: from Linux 7.3 on a short write counts as success, and a short read
-	 * gives stale bytes. */
-	q->path->end(q, io, error < 0 ? ub_io_fails(io, error) : has_data ? (int)io->len : 0);
+	q->end(q, io, ub_io_result(io, error));
+}
+
+void ub_queue_end(struct ub_queue *q, struct ub_io *io, int error)
+{
+	q->path->end(q, io, ub_io_result(io, error));
 }

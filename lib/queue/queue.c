@@ -11,6 +11,7 @@
 
 #include "base/fault.h"
 #include "base/retry.h"
+#include "layer/layer.h"
 #include "memory/plan.h"
 #include "queue/internal.h"
 
@@ -25,7 +26,12 @@
  */
 static int init_ring(struct ub_queue *q, struct ub_error *err)
 {
-	unsigned entries = ub_ring_submissions(q->depth, q->target->ops_per_io);
+	struct ub_ring_facts facts = {
+		.depth = q->depth,
+		.ops_per_io = q->target->ops_per_io,
+		.own = q->target->layers ? q->target->layers->count : 0,
+	};
+	unsigned entries = ub_ring_submissions(&facts);
 	struct ub_retry retry;
 	int ret = ub_fault("ring");
 
@@ -33,8 +39,7 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 	 * later. */
 	ub_retry_init(&retry, RING_MS);
 	while (!ret) {
-		ret = ub_ring_init(&q->ring, entries,
-				   ub_ring_completions(q->depth, q->target->ops_per_io));
+		ret = ub_ring_init(&q->ring, entries, ub_ring_completions(&facts));
 		if (ret != -ENOMEM)
 			break;
 		ret = ub_retry_wait(&retry) ? 0 : -ENOMEM;
@@ -73,7 +78,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	int ret;
 
 	q->own.state = (char *)q + UB_QUEUE_STATE_SIZE;
-	q->ios = (void *)((char *)q + ub_layout_before_ios(config->target->type->queue_size));
+	q->ios = (void *)((char *)q + ub_layout_before_ios(ub_layers_queue_bytes(config->target)));
 	q->stack = ub_space_part(config->space, stretch, UB_PART_STACK);
 	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
 	q->info = *config->info;
@@ -92,6 +97,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
 	q->path->init(q);
+	ub_layers_init(q);
 	q->batch = ub_space_part(config->space, stretch, UB_PART_BATCH);
 	q->commands = q->info.flags & UBLK_F_BATCH_IO ? &ub_commands_batch : &ub_commands_single;
 
@@ -262,6 +268,11 @@ void *ub_queue_state(struct ub_queue *q)
 	return q->own.state;
 }
 
+void *ub_io_state(struct ub_queue *q, const struct ub_io *io)
+{
+	return q->io_state + (size_t)(io - q->ios) * q->io_stride;
+}
+
 /* In reverse; the ring goes before the memory that its commands point to. */
 void ub_queue_free(struct ub_queue *q)
 {
@@ -272,6 +283,7 @@ void ub_queue_free(struct ub_queue *q)
 		(void)pthread_join(q->thread, NULL);
 	}
 	ub_ring_done(&q->ring);
+	ub_layers_done(q);
 	ub_tgt_close_queue(&q->own);
 	ub_desc_unmap(&q->desc);
 	(void)pthread_cond_destroy(&q->opened);

@@ -16,7 +16,7 @@ void ub_queue_submit(struct ub_queue *q, struct ub_io *io)
 	/* The test build's overrun, by one byte. */
 	if (ub_fault_is_wanted("overrun") && io->op == UBLK_IO_OP_WRITE && io->data)
 		((volatile char *)io->data)[q->max_io] = 1;
-	q->target->type->submit(q, io);
+	q->submit(q, io);
 }
 
 /* Does the request make sense? The kernel can be wrong too, and the target believes what it gets.
@@ -59,7 +59,7 @@ __attribute__((noinline, cold)) static void refuse(struct ub_queue *q, struct ub
 		       (unsigned long long)start, strerror(-error));
 	/* Nothing was begun with: there is no data to be taken out of a slot again. */
 	io->flags &= ~UBLK_IO_F_NEED_REG_BUF;
-	ub_io_end(q, io, error);
+	ub_queue_end(q, io, error);
 }
 
 void ub_queue_take(struct ub_queue *q, struct ub_io *io, bool alone)

@@ -59,6 +59,13 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 	case DATA_UNREGISTER:
 		not_unregistered(q, io, cqe->res);
 		break;
+	case DATA_WAIT:
+		io->pending--;
+		ub_layers_waited(q, io);
+		break;
+	case DATA_WRITE:
+		ub_layers_written(q, DATA_ID(data), cqe->res);
+		break;
 	case DATA_TIMER:
 		q->timer_over = true;
 		break;

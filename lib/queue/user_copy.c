@@ -49,7 +49,7 @@ static void has_buffer(struct ub_queue *q, struct ub_io *io)
 	int ret = io->op == UBLK_IO_OP_WRITE ? copy_from(q, io, 0, io->data, io->len) : 0;
 
 	if (__builtin_expect(ret != 0, 0))
-		ub_io_end(q, io, ret);
+		ub_queue_end(q, io, ret);
 	else
 		ub_queue_submit(q, io);
 }
@@ -69,7 +69,7 @@ static void end(struct ub_queue *q, struct ub_io *io, int result)
 		int ret = copy_to(q, io, 0, io->data, io->len);
 
 		if (__builtin_expect(ret != 0, 0))
-			result = ub_io_fails(io, ret);
+			result = ub_io_result(io, ret);
 	}
 	ub_queue_commit(q, io, result);
 	ub_pooled_put(q, io);

@@ -49,7 +49,7 @@ static void prepared(struct ub_queue *q, struct ub_io *io, int res)
 		begin(q, io);
 	} else {
 		io->flags &= ~UBLK_IO_F_NEED_REG_BUF;
-		ub_io_end(q, io, res < 0 ? res : -EIO);
+		ub_queue_end(q, io, res < 0 ? res : -EIO);
 	}
 }
 

@@ -138,7 +138,7 @@ static int ended_by_driver(struct server *s)
 	server_free_queues(s);
 	if (dead && users_own)
 		(void)ub_record_remove(s->record.id, s->record.token);
-	ub_tgt_close(&s->target);
+	server_close_target(s);
 	return 0;
 }
 
@@ -147,7 +147,7 @@ static int ended_by_us(struct server *s)
 	server_join_queues(s);
 	remove_device(s);
 	server_free_queues(s);
-	ub_tgt_close(&s->target);
+	server_close_target(s);
 	ub_log(&s->log, LOG_NOTICE, "stopped and removed");
 	return 0;
 }
@@ -202,6 +202,6 @@ bool server_undo(struct server *s)
 		remove_device(s);
 	server_free_queues(s);
 	ub_tgt_undo(&s->target);
-	ub_tgt_close(&s->target);
+	server_close_target(s);
 	return true;
 }

@@ -43,7 +43,13 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	/* As it is served: a recovery has to come to the same. */
 	spec->logical_block_size = s->target.logical_block_size;
 	spec->read_only = s->target.read_only;
-	return 0;
+	return ub_layers_open(&s->target, &spec->layers, err);
+}
+
+void server_close_target(struct server *s)
+{
+	ub_layers_close(&s->target);
+	ub_tgt_close(&s->target);
 }
 
 static bool is_there(void *arg, uint32_t id, uint64_t token)
@@ -244,10 +250,11 @@ static int add_device(struct server *s, struct ub_error *err)
 	if (ret == -EACCES && spec->unprivileged)
 		return ub_quota_fail(err);
 	if (ret == -EBUSY && spec->id >= 0)
-		return ub_fail_text(err, UB_STAGE_ADD, ret,
-				    "cannot add device %d: the number stays taken until all who have "
-				    "the deleted one open have closed it",
-				    spec->id);
+		return ub_fail_text(
+			err, UB_STAGE_ADD, ret,
+			"cannot add device %d: the number stays taken until all who have "
+			"the deleted one open have closed it",
+			spec->id);
 	if (ret < 0 && spec->id >= 0)
 		return ub_fail(err, UB_STAGE_ADD, ret, "cannot add device %d", spec->id);
 	if (ret < 0)

@@ -239,6 +239,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 	if (r == 0 && spec->target->check)
 		r = spec->target->check(spec->target_args, err);
 	if (r == 0)
+		r = ub_layer_list_check(&spec->layers, err);
+	if (r == 0)
 		r = check_recovery(spec, err);
 	if (r == 0)
 		r = check_restart(spec, err);

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "spec/json_layers.h"
 #include "spec/json_out.h"
 
 const char *ub_opt_key(const struct ub_opt *opt, char buf[static UB_OPT_KEY_SIZE])
@@ -108,6 +109,8 @@ static int read_option(const struct ub_json_in *p, const struct ub_opt *opt, con
 		return value ? ub_json_to_choice(p, key, value, opt->choices, field) : 0;
 	case UB_OPT_HEX:
 		return ub_json_to_hex(p, key, value, field);
+	case UB_OPT_LAYERS:
+		return ub_json_read_layers(p, key, value, field);
 	}
 	return ub_json_bad(p, key, "is of no known type");
 }
@@ -157,6 +160,8 @@ static bool add_option(struct json_object *obj, const struct ub_opt *opt, const 
 				  : ub_json_add_bool(obj, key, number);
 	case UB_OPT_HEX:
 		return ub_json_add_hex(obj, key, *(const uint64_t *)field);
+	case UB_OPT_LAYERS:
+		return ub_json_add(obj, key, ub_json_new_layers(field), false);
 	}
 	return false;
 }

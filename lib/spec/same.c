@@ -34,6 +34,28 @@ static size_t size_of(enum ub_opt_type type)
 	}
 }
 
+static const struct ub_layer_list *layers_at(const void *args, const struct ub_opt *opt)
+{
+	return (const void *)((const char *)args + opt->offset);
+}
+
+static bool is_same_option(const struct ub_opt *opt, const void *asked, const void *kept,
+			   const void *defaults);
+
+static bool are_same_layers(const struct ub_layer_list *asked, const struct ub_layer_list *kept)
+{
+	bool same = asked->count == kept->count;
+
+	for (unsigned i = 0; same && i < asked->count; i++) {
+		const struct ub_layer_asked *a = &asked->layer[i], *k = &kept->layer[i];
+
+		same = a->type == k->type;
+		for (const struct ub_opt *opt = a->type->options; same && opt->name; opt++)
+			same = is_same_option(opt, a->args, k->args, NULL);
+	}
+	return same;
+}
+
 static bool is_same_option(const struct ub_opt *opt, const void *asked, const void *kept,
 			   const void *defaults)
 {
@@ -41,6 +63,8 @@ static bool is_same_option(const struct ub_opt *opt, const void *asked, const vo
 
 	if (opt->type == UB_OPT_STRING)
 		return is_same_string(string_at(asked, opt), string_at(kept, opt));
+	if (opt->type == UB_OPT_LAYERS)
+		return are_same_layers(layers_at(asked, opt), layers_at(kept, opt));
 	if (opt->chosen && memcmp((const char *)asked + at, (const char *)defaults + at, size) == 0)
 		return true;
 	return memcmp((const char *)asked + at, (const char *)kept + at, size) == 0;

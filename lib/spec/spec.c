@@ -112,6 +112,9 @@ const struct ub_opt ub_spec_options[] = {
 	  .help = "do not offer discard, even if the target could" },
 	{ .name = "no-lock", .type = UB_OPT_FLAG, AT(no_lock),
 	  .help = "do not lock what lies behind the device" },
+	{ .name = "layer", .type = UB_OPT_LAYERS, AT(layers), .metavar = "NAME[,KEY=VALUE]...",
+	  .completer = "layer",
+	  .help = "a layer over the target, below those before it; ublk-layers(7)" },
 	{ .name = "recovery", .type = UB_OPT_CHOICE, AT(recovery), .choices = ub_recovery_names,
 	  .help = "fate of I/O whose server dies (default: reissue where it is safe)" },
 	{ .name = "log-file", .type = UB_OPT_STRING, AT(log_file), .metavar = "FILE",
@@ -225,19 +228,6 @@ int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned thre
 void ub_spec_done(struct ub_spec *spec)
 {
 	drop_target(spec);
+	ub_layer_list_done(&spec->layers);
 	ub_opt_free_strings(ub_spec_options, spec);
-}
-
-void ub_opt_free_strings(const struct ub_opt *options, void *args)
-{
-	if (!options || !args)
-		return;
-	for (const struct ub_opt *opt = options; opt->name; opt++) {
-		char **text = (void *)((char *)args + opt->offset);
-
-		if (opt->type != UB_OPT_STRING)
-			continue;
-		free(*text);
-		*text = NULL;
-	}
 }

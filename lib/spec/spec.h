@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/opt.h"
+#include "layer/layer.h"
 #include "target/target.h"
 
 enum ub_data_path {
@@ -90,6 +91,7 @@ struct ub_spec {
 	uint32_t timeout_s;
 	const struct ub_target *target;
 	void *target_args; /* owned; target->args_size bytes */
+	struct ub_layer_list layers;
 };
 
 /* The options of a device that every target has: they fill a struct ub_spec. */
@@ -127,6 +129,3 @@ int ub_spec_deal_cpus(const struct ub_spec *spec, unsigned thread, unsigned thre
 
 /* Frees what it owns; takes a half-built one. */
 void ub_spec_done(struct ub_spec *spec);
-
-/* Frees the strings that an option table's struct owns. */
-void ub_opt_free_strings(const struct ub_opt *options, void *args);

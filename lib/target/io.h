@@ -58,7 +58,7 @@ _Static_assert(sizeof(struct ub_io) == 64, "an I/O's state is one cache line");
  *	or-ed with UB_OP_*
  * @data: offset into the I/O's data, bytes
  */
-#define UB_OP_ID(n) ((n) << 8)     /* 0 to 255: complete() is told which of the I/O's has ended */
+#define UB_OP_ID(n) ((n) << 8)   /* 0 to 255: complete() is told which of the I/O's has ended */
 #define UB_OP_DURABLE (1U << 16) /* a write with RWF_DSYNC */
 /*
  * Of a read or a write: when it has moved all of @len, the I/O has come to its end, all of it. The kernel may
@@ -101,3 +101,5 @@ void ub_io_end(struct ub_queue *q, struct ub_io *io, int error);
 /* The target that the queue serves, and what that keeps for the thread that serves it. */
 struct ub_tgt *ub_queue_target(struct ub_queue *q);
 void *ub_queue_state(struct ub_queue *q);
+/* What it keeps of an I/O, struct ub_target.io_size bytes, as the tag's last I/O has left it. */
+void *ub_io_state(struct ub_queue *q, const struct ub_io *io);

@@ -24,8 +24,9 @@
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
 struct ub_tgt {
 	const struct ub_target *type;
-	void *state;   /* the target's own, freed by close() */
-	uint64_t size; /* of the device, bytes; a multiple of logical_block_size */
+	void *state;              /* the target's own, freed by close() */
+	struct ub_layers *layers; /* that stand over it (layer/layer.h); NULL: none */
+	uint64_t size;            /* of the device, bytes; a multiple of logical_block_size */
 	/* Requests beyond are refused. As the size, but while that changes: read by the queues meanwhile. */
 	_Atomic uint64_t limit;
 	uint32_t logical_block_size;
@@ -80,11 +81,12 @@ struct ub_target {
 	const char *summary; /* one line for the help */
 	const struct ub_opt *options;
 	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
-	uint32_t
-		queue_size; /* bytes that it keeps for each thread, as part of the planned memory */
-	bool recoverable;   /* its data outlives its server */
-	bool zero_copy;     /* it moves data by operations on files alone */
-	bool in_memory;     /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
+	uint32_t queue_size,
+		io_size;  /* bytes that it keeps of each thread and of each I/O, as part of
+				       * the planned memory */
+	bool recoverable; /* its data outlives its server */
+	bool zero_copy;   /* it moves data by operations on files alone */
+	bool in_memory;   /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
 	/* Sets the defaults that are not zero; may be NULL. */
 	void (*defaults)(void *args);
 	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */

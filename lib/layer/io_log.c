@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+#include "layer/io_log.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+
+int ub_io_log_check(const struct ub_io_log_head *head, size_t size)
+{
+	if (size < sizeof(*head) || memcmp(head->magic, UB_IO_LOG_MAGIC, sizeof(head->magic)) != 0)
+		return -EBADMSG;
+	if (head->version != UB_IO_LOG_VERSION ||
+	    head->record_size != sizeof(struct ub_io_log_record))
+		return -EPROTONOSUPPORT;
+	return head->places && head->places <= (uint64_t)INT64_MAX / head->record_size ? 0
+										       : -EBADMSG;
+}
+
+static int by_time(const void *a, const void *b)
+{
+	const struct ub_io_log_record *x = a, *y = b;
+
+	return x->began_ns < y->began_ns ? -1 : x->began_ns > y->began_ns;
+}
+
+/* Return: bytes, fewer at the end of the file; or a negative errno. */
+static int64_t read_all(int fd, void *to, size_t size, off_t offset)
+{
+	size_t done = 0;
+
+	while (done < size) {
+		ssize_t n = pread(fd, (char *)to + done, size - done, offset + (off_t)done);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			break;
+		done += (size_t)n;
+	}
+	return (int64_t)done;
+}
+
+static int64_t read_records(int fd, uint64_t places, struct ub_io_log_record **ret_records)
+{
+	_cleanup_free_ struct ub_io_log_record *r = NULL;
+	struct stat st;
+	uint64_t there;
+	int64_t n, count = 0;
+
+	/* Those that were never used need not be there. */
+	if (fstat(fd, &st) != 0)
+		return -errno;
+	there = st.st_size > UB_IO_LOG_HEAD ? ((uint64_t)st.st_size - UB_IO_LOG_HEAD) / sizeof(*r)
+					    : 0;
+	if (there > places)
+		there = places;
+	r = calloc(there + 1, sizeof(*r));
+	if (!r)
+		return -ENOMEM;
+	n = read_all(fd, r, there * sizeof(*r), UB_IO_LOG_HEAD);
+	if (n < 0)
+		return n;
+	for (int64_t i = 0; i < n / (int64_t)sizeof(*r); i++)
+		if (r[i].began_ns)
+			r[count++] = r[i];
+	qsort(r, (size_t)count, sizeof(*r), by_time);
+	*ret_records = UB_TAKE_PTR(r);
+	return count;
+}
+
+int64_t ub_io_log_read(const char *path, struct ub_io_log_record **ret_records,
+		       struct ub_error *err)
+{
+	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	struct ub_io_log_head head = {0};
+	int64_t ret = fd < 0 ? -errno : read_all(fd, &head, sizeof(head), 0);
+
+	if (ret >= 0) {
+		ret = ub_io_log_check(&head, (size_t)ret);
+		if (ret)
+			return ub_fail_text(err, UB_STAGE_BACKING, (int)ret,
+					    "cannot read %s: it is %s", path,
+					    ret == -EBADMSG ? "no log of layer 'log'"
+							    : "another version's log");
+		ret = read_records(fd, head.places, ret_records);
+	}
+	return ret < 0 ? ub_fail(err, UB_STAGE_BACKING, (int)ret, "cannot read %s", path) : ret;
+}

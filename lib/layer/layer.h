@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a layer is: it stands between a queue and the target, over any target and any data path, and may keep
+ * an I/O for a while, end it with an error, or note it. Layers stand one over the other; each knows what
+ * comes to it from above, and hands it on, or back. A layer sees no data, so that no path is in its way, and
+ * nothing of the ring. A new one is one file, one line in layers.c, a section in ublk-layers(7), a test.
+ *
+ * What a queue's thread calls (submit, ended, waited, written) never blocks. An I/O that has come to a layer
+ * goes on from there exactly once: ub_layer_pass() or ub_layer_end().
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "base/opt.h"
+#include "target/io.h"
+#include "target/target.h"
+
+#define UB_LAYERS_MAX 8U
+#define UB_LAYER_WAIT_SIZE 24U /* bytes of each I/O that the queue keeps for all layers */
+
+/* What is asked for, outermost first. */
+struct ub_layer_list {
+	unsigned count;
+	struct ub_layer_asked {
+		const struct ub_layer *type;
+		void *args; /* owned; type->args_size bytes */
+	} layer[UB_LAYERS_MAX];
+};
+
+/* An open layer of a device. Its threads read it, and change what is atomic in its state. */
+struct ub_layer_on {
+	const struct ub_layer *type;
+	const void *args;         /* borrowed from the list */
+	void *state;              /* of all threads; freed by close() */
+	uint32_t queue_at, io_at; /* of what it keeps, in what all layers keep */
+};
+
+/* All of a device's, outermost first. */
+struct ub_layers {
+	unsigned count;
+	struct ub_layer_on on[UB_LAYERS_MAX];
+	uint32_t queue_size, io_size; /* bytes that they keep of each thread, and of each I/O */
+};
+
+struct ub_layer {
+	const char *name;
+	const char *summary; /* one line for the help */
+	const struct ub_opt *options;
+	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
+	uint32_t queue_size,
+		io_size; /* bytes that it keeps of each thread and each I/O, zeroes at first */
+	void (*defaults)(void *args); /* may be NULL */
+	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */
+	int (*check)(const void *args, struct ub_error *err);
+	/* Makes what its threads share; may be NULL. @on has type and args. Return: 0, or a negative errno with a message, and nothing is left. */
+	int (*open)(struct ub_layer_on *on, struct ub_error *err);
+	/* An I/O has come from above. */
+	void (*submit)(struct ub_queue *q, struct ub_io *io, unsigned at);
+	/* One that was passed on has ended below, with 0 or a negative errno; NULL: it goes on upwards. */
+	void (*ended)(struct ub_queue *q, struct ub_io *io, unsigned at, int error);
+	/* The time is over that ub_layer_wait() was to keep it. */
+	void (*waited)(struct ub_queue *q, struct ub_io *io, unsigned at);
+	/* What ub_layer_write() was to write; @res: bytes, or a negative errno. */
+	void (*written)(struct ub_queue *q, unsigned at, int res);
+	/* A thread has served its last I/O: @state is what was kept of it; may be NULL. */
+	void (*queue_close)(const struct ub_layer_on *on, void *state);
+	void (*close)(struct ub_layer_on *on); /* may be NULL */
+};
+
+/* All layers, NULL-terminated, in the order of the help. */
+extern const struct ub_layer *const ub_layer_types[];
+
+/* Return: the layer of that name, or NULL. */
+const struct ub_layer *ub_layer_find(const char *name);
+
+/* Adds a layer below those that are there, with its defaults. Return: 0, -E2BIG, -ENOMEM. */
+int ub_layer_list_add(struct ub_layer_list *list, const struct ub_layer *type);
+/* Return: 0, or -EINVAL with a message. */
+int ub_layer_list_check(const struct ub_layer_list *list, struct ub_error *err);
+void ub_layer_list_done(struct ub_layer_list *list);
+
+/* Opens what is asked for over @tgt, whose layers it becomes: @list is borrowed until it is closed.
+ * Return: 0, or a negative errno with a message, and none is open. */
+int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct ub_error *err);
+/* Takes a target without layers. */
+void ub_layers_close(struct ub_tgt *tgt);
+
+/* Bytes that a target and its layers keep of each thread, and of each I/O beside struct ub_io. */
+uint32_t ub_layers_queue_bytes(const struct ub_tgt *tgt);
+uint32_t ub_layers_io_bytes(const struct ub_tgt *tgt);
+
+/* For layers; @at: which one, as it was called with. The I/O goes on downwards, or back upwards. */
+void ub_layer_pass(struct ub_queue *q, struct ub_io *io, unsigned at);
+void ub_layer_end(struct ub_queue *q, struct ub_io *io, unsigned at, int error);
+/* Keeps the I/O for so long; then waited() is called. */
+void ub_layer_wait(struct ub_queue *q, struct ub_io *io, unsigned at, uint64_t ns);
+/* Writes what is the layer's own and belongs to no I/O, one piece at a time of a thread; then written() is
+ * called. @mem: has to stay until then. */
+void ub_layer_write(struct ub_queue *q, unsigned at, int fd, const void *mem, uint32_t len,
+		    uint64_t offset);
+const struct ub_layer_on *ub_layer_on(const struct ub_queue *q, unsigned at);
+void *ub_layer_queue_state(const struct ub_queue *q, unsigned at);
+void *ub_layer_io_state(const struct ub_queue *q, const struct ub_io *io, unsigned at);
+/* The number of the queue that an I/O came in. */
+unsigned ub_layer_io_queue(const struct ub_queue *q, const struct ub_io *io);
+/* Tells of what goes wrong, once, in the device's log. */
+void ub_layer_fault(struct ub_queue *q, unsigned at, int error, const char *what);

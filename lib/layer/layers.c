@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+#include "layer/layer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define ALIGN 8U
+
+extern const struct ub_layer ub_layer_delay, ub_layer_error, ub_layer_rate, ub_layer_readonly_after,
+	ub_layer_log;
+
+const struct ub_layer *const ub_layer_types[] = {
+	&ub_layer_delay,          &ub_layer_error, &ub_layer_rate,
+	&ub_layer_readonly_after, &ub_layer_log,   NULL,
+};
+
+const struct ub_layer *ub_layer_find(const char *name)
+{
+	for (const struct ub_layer *const *type = ub_layer_types; *type; type++)
+		if (strcmp((*type)->name, name) == 0)
+			return *type;
+	return NULL;
+}
+
+int ub_layer_list_add(struct ub_layer_list *list, const struct ub_layer *type)
+{
+	void *args;
+
+	if (list->count == UB_LAYERS_MAX)
+		return -E2BIG;
+	args = calloc(1, type->args_size);
+	if (!args)
+		return -ENOMEM;
+	if (type->defaults)
+		type->defaults(args);
+	list->layer[list->count++] = (struct ub_layer_asked){type, args};
+	return 0;
+}
+
+int ub_layer_list_check(const struct ub_layer_list *list, struct ub_error *err)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < list->count && !ret; i++)
+		if (list->layer[i].type->check)
+			ret = list->layer[i].type->check(list->layer[i].args, err);
+	return ret;
+}
+
+void ub_layer_list_done(struct ub_layer_list *list)
+{
+	for (unsigned i = 0; i < list->count; i++) {
+		ub_opt_free_strings(list->layer[i].type->options, list->layer[i].args);
+		free(list->layer[i].args);
+	}
+	*list = (struct ub_layer_list){0};
+}
+
+static uint32_t rounded(uint32_t bytes)
+{
+	return (bytes + ALIGN - 1) / ALIGN * ALIGN;
+}
+
+int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct ub_error *err)
+{
+	struct ub_layers *layers;
+	int ret = 0;
+
+	if (!list->count)
+		return 0;
+	layers = calloc(1, sizeof(*layers));
+	if (!layers)
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot make the layers");
+	tgt->layers = layers;
+	for (unsigned i = 0; i < list->count && !ret; i++) {
+		struct ub_layer_on *on = &layers->on[i];
+
+		on->type = list->layer[i].type;
+		on->args = list->layer[i].args;
+		on->queue_at = layers->queue_size;
+		on->io_at = layers->io_size;
+		layers->queue_size += rounded(on->type->queue_size);
+		layers->io_size += rounded(on->type->io_size);
+		ret = on->type->open ? on->type->open(on, err) : 0;
+		layers->count += !ret;
+	}
+	if (ret)
+		ub_layers_close(tgt);
+	return ret;
+}
+
+void ub_layers_close(struct ub_tgt *tgt)
+{
+	struct ub_layers *layers = tgt->layers;
+
+	while (layers && layers->count > 0) {
+		struct ub_layer_on *on = &layers->on[--layers->count];
+
+		if (on->type->close)
+			on->type->close(on);
+	}
+	free(layers);
+	tgt->layers = NULL;
+}
+
+uint32_t ub_layers_queue_bytes(const struct ub_tgt *tgt)
+{
+	return rounded(tgt->type->queue_size) + (tgt->layers ? tgt->layers->queue_size : 0);
+}
+
+uint32_t ub_layers_io_bytes(const struct ub_tgt *tgt)
+{
+	return rounded(tgt->type->io_size) +
+	       (tgt->layers ? UB_LAYER_WAIT_SIZE + tgt->layers->io_size : 0);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The way of an I/O through the layers (layer/layer.h): down to the target, and up to its end. A device
+ * without layers does not come here: its queue calls the target and its path themselves.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "layer/layer.h"
+#include "queue/internal.h"
+
+/* The timer of an I/O that a layer keeps: before what the layers have of it. */
+struct wait {
+	struct __kernel_timespec time; /* the kernel reads it when it is submitted */
+	unsigned at;                   /* who keeps it */
+};
+
+_Static_assert(sizeof(struct wait) == UB_LAYER_WAIT_SIZE, "layer/layer.h counts on it");
+
+static struct wait *wait_of(const struct ub_queue *q, const struct ub_io *io)
+{
+	return (void *)(q->io_state + (size_t)(io - q->ios + 1) * q->io_stride -
+			q->target->layers->io_size - UB_LAYER_WAIT_SIZE);
+}
+
+static void go_down(struct ub_queue *q, struct ub_io *io, unsigned at)
+{
+	const struct ub_layers *layers = q->target->layers;
+
+	if (at < layers->count)
+		layers->on[at].type->submit(q, io, at);
+	else
+		q->target->type->submit(q, io);
+}
+
+static void go_up(struct ub_queue *q, struct ub_io *io, unsigned at, int error)
+{
+	const struct ub_layers *layers = q->target->layers;
+
+	while (at > 0) {
+		at--;
+		if (layers->on[at].type->ended) {
+			layers->on[at].type->ended(q, io, at, error);
+			return;
+		}
+	}
+	ub_queue_end(q, io, error);
+}
+
+static void submit(struct ub_queue *q, struct ub_io *io)
+{
+	go_down(q, io, 0);
+}
+
+static void end(struct ub_queue *q, struct ub_io *io, int result)
+{
+	go_up(q, io, q->target->layers->count, result < 0 ? result : 0);
+}
+
+void ub_layers_init(struct ub_queue *q)
+{
+	const struct ub_tgt *tgt = q->target;
+
+	q->io_stride = ub_layers_io_bytes(tgt);
+	q->io_state = (char *)(q->ios + q->depth) + (size_t)q->depth * UB_POOL_SLOT_SIZE;
+	q->submit = tgt->layers ? submit : tgt->type->submit;
+	q->end = tgt->layers ? end : q->path->end;
+	/* Whoever has passed an I/O on wants to see it end. */
+	q->links = q->path->links && !tgt->layers;
+}
+
+void ub_layers_done(struct ub_queue *q)
+{
+	const struct ub_layers *layers = q->target->layers;
+
+	for (unsigned i = 0; layers && i < layers->count; i++)
+		if (layers->on[i].type->queue_close)
+			layers->on[i].type->queue_close(&layers->on[i], ub_layer_queue_state(q, i));
+}
+
+void ub_layer_pass(struct ub_queue *q, struct ub_io *io, unsigned at)
+{
+	go_down(q, io, at + 1);
+}
+
+void ub_layer_end(struct ub_queue *q, struct ub_io *io, unsigned at, int error)
+{
+	go_up(q, io, at, error);
+}
+
+void ub_layer_wait(struct ub_queue *q, struct ub_io *io, unsigned at, uint64_t ns)
+{
+	struct wait *wait = wait_of(q, io);
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	*wait = (struct wait){
+		.time = {.tv_sec = (int64_t)(ns / 1000000000),
+			 .tv_nsec = (int64_t)(ns % 1000000000)},
+		.at = at,
+	};
+	io_uring_prep_timeout(sqe, &wait->time, 0, 0);
+	sqe->user_data = ub_io_data(q, io, DATA_WAIT);
+	io->pending++;
+}
+
+void ub_layers_waited(struct ub_queue *q, struct ub_io *io)
+{
+	unsigned at = wait_of(q, io)->at;
+
+	q->target->layers->on[at].type->waited(q, io, at);
+}
+
+void ub_layer_write(struct ub_queue *q, unsigned at, int fd, const void *mem, uint32_t len,
+		    uint64_t offset)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_write(sqe, fd, mem, len, offset);
+	sqe->user_data = DATA(DATA_WRITE, 0) | DATA_OP(UB_OP_ID(at));
+}
+
+void ub_layers_written(struct ub_queue *q, unsigned at, int res)
+{
+	q->target->layers->on[at].type->written(q, at, res);
+}
+
+const struct ub_layer_on *ub_layer_on(const struct ub_queue *q, unsigned at)
+{
+	return &q->target->layers->on[at];
+}
+
+void *ub_layer_queue_state(const struct ub_queue *q, unsigned at)
+{
+	const struct ub_tgt *tgt = q->target;
+
+	return (char *)q->own.state + (ub_layers_queue_bytes(tgt) - tgt->layers->queue_size) +
+	       tgt->layers->on[at].queue_at;
+}
+
+void *ub_layer_io_state(const struct ub_queue *q, const struct ub_io *io, unsigned at)
+{
+	return (char *)(wait_of(q, io) + 1) + q->target->layers->on[at].io_at;
+}
+
+unsigned ub_layer_io_queue(const struct ub_queue *q, const struct ub_io *io)
+{
+	return ub_io_queue(q, io);
+}
+
+void ub_layer_fault(struct ub_queue *q, unsigned at, int error, const char *what)
+{
+	ub_queue_fault(q, "layer %s %s: %s", ub_layer_on(q, at)->type->name, what,
+		       strerror(-error));
+}
