@@ -13,6 +13,7 @@ extern const struct ub_command ub_cmd_doctor;
 extern const struct ub_command ub_cmd_features;
 extern const struct ub_command ub_cmd_help;
 extern const struct ub_command ub_cmd_list;
+extern const struct ub_command ub_cmd_log;
 extern const struct ub_command ub_cmd_memory;
 extern const struct ub_command ub_cmd_stat;
 extern const struct ub_command ub_cmd_recover;

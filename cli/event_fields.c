@@ -183,17 +183,6 @@ const struct ub_field ub_event_fields[] = {
 };
 /* clang-format on */
 
-static void put_time(FILE *file, uint64_t time_us)
-{
-	time_t seconds = (time_t)(time_us / 1000000);
-	char text[32];
-	struct tm tm;
-
-	if (!gmtime_r(&seconds, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
-		text[0] = '\0';
-	(void)fprintf(file, "%s.%06" PRIu64 "Z", text, time_us % 1000000);
-}
-
 static void put_size(FILE *file, uint64_t size)
 {
 	char buf[32];
@@ -281,14 +270,14 @@ static void put_detail(FILE *file, const struct ub_event *event)
 void ub_event_print(FILE *file, const struct ub_event *event)
 {
 	const struct ub_seen *dev = event->dev;
-	char device[16] = "-", name[80] = "-";
+	char device[16] = "-", name[80] = "-", when[40];
 
 	if (dev)
 		(void)snprintf(device, sizeof(device), "ublkb%" PRIu32, dev->id);
 	if (dev && dev->name)
 		ub_escape(dev->name, name, sizeof(name));
-	put_time(file, event->time_us);
-	(void)fprintf(file, "  %-8s  %-8s  %-9s  ", device, name, event->word);
+	ub_format_moment(event->time_us, when, sizeof(when));
+	(void)fprintf(file, "%s  %-8s  %-8s  %-9s  ", when, device, name, event->word);
 	put_detail(file, event);
 	(void)fputc('\n', file);
 }

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 #include "text.h"
 
+#include <inttypes.h>
+#include <time.h>
+
 #include "base/escape.h"
 
 void ub_put_escaped(FILE *file, const char *text)
@@ -12,6 +15,17 @@ void ub_put_escaped(FILE *file, const char *text)
 
 		(void)fwrite(buf, 1, len, file);
 	}
+}
+
+void ub_format_moment(uint64_t time_us, char *buf, size_t size)
+{
+	time_t seconds = (time_t)(time_us / 1000000);
+	char text[32];
+	struct tm tm;
+
+	if (!gmtime_r(&seconds, &tm) || !strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%S", &tm))
+		text[0] = '\0';
+	(void)snprintf(buf, size, "%s.%06" PRIu64 "Z", text, time_us % 1000000);
 }
 
 size_t ub_text_width(const char *text)
