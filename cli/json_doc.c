@@ -10,7 +10,6 @@
 #include "base/clean.h"
 #include "base/escape.h"
 #include "flags.h"
-#include "spec/json_layers.h"
 #include "spec/json_options.h"
 #include "value.h"
 

@@ -4,11 +4,19 @@
 
 #include <string.h>
 
+/* The test builds' example: tests/example. */
+#ifdef UB_EXAMPLE
+#define EXAMPLE(X) X(mirror)
+#else
+#define EXAMPLE(X)
+#endif
+
 /* A new target is one more line here. */
 #define TARGETS(X) \
 	X(null)    \
 	X(loop)    \
-	X(mem)
+	X(mem)     \
+	EXAMPLE(X)
 
 #define DECLARE(name) extern const struct ub_target ub_target_##name;
 #define ROW(name) &ub_target_##name,

@@ -55,16 +55,20 @@ only()
 	only stats 'stats/'
 }
 
-@test "queue knows base, kernel layouts, memory, targets and what is counted" {
-	only queue 'queue/|base/|kernel/(uapi|workers)\.h|memory/|stats/stats\.h|target/(target|io)\.h'
+@test "queue knows base, kernel layouts, memory, targets, layers and what is counted" {
+	only queue 'queue/|layer/layer\.h|base/|kernel/(uapi|workers)\.h|memory/|stats/stats\.h|target/(target|io)\.h'
 }
 
 @test "targets know neither queues nor devices: they see an I/O through one small header" {
 	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/'
 }
 
-@test "what is asked knows targets, and neither processes nor devices" {
-	only spec 'spec/|base/|kernel/(uapi|node)\.h|target/target\.h'
+@test "layers know targets, and neither queues nor devices" {
+	only layer 'layer/|base/|kernel/uapi\.h|target/(target|io)\.h'
+}
+
+@test "what is asked knows targets and layers, and neither processes nor devices" {
+	only spec 'spec/|layer/layer\.h|base/|kernel/(uapi|node)\.h|target/target\.h'
 }
 
 @test "what is kept knows what is asked" {
@@ -76,7 +80,7 @@ only()
 }
 
 @test "what may be had knows what is asked and kept" {
-	only budget 'budget/|spec/|record/|process/|base/|kernel/|memory/|target/target\.h'
+	only budget 'budget/|layer/layer\.h|spec/|record/|process/|base/|kernel/|memory/|target/target\.h'
 }
 
 @test "a device from outside knows neither server nor queue" {

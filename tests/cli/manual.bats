@@ -156,6 +156,25 @@ options_agree()
 	done
 }
 
+# offered LAYER-TEXT: the words that complete it.
+offered()
+{
+	ublk complete -- add -t null --layer "$1" | tail -n +2 | cut -f 1
+}
+
+@test "each layer has its section of ublk-layers(7), with its keys" {
+	layers=$(offered '')
+	[[ $(wc -l <<<"$layers") -ge 5 ]]
+	for layer in $layers; do
+		diff <(offered "$layer," | tr -d '=' | sort) <(terms ublk-layers.7 "${layer^^}" | sort) ||
+			{ echo "$layer"; return 1; }
+		told_of ublk-add.8 OPTIONS '--layer NAME[,KEY=VALUE]...' | grep -qwF -e "$layer"
+	done
+	for word in $(offered error,errno=); do
+		told_of ublk-layers.7 ERROR errno | grep -qw "$word"
+	done
+}
+
 @test "the columns of a page are those of the help, in its order" {
 	for verb in $(verbs); do
 		diff <(ublk "$verb" --help | help_rows '^Columns' | awk '{ print $1 }') \

@@ -34,6 +34,31 @@ validate()
 	validate <<<"$out"
 }
 
+# noted FILE: as layer `log` writes it: a write, a failed flush.
+noted()
+{
+	python3 - "$1" <<'END'
+import struct, sys
+with open(sys.argv[1], "wb") as log:
+    log.write(struct.pack("=8sIIQII", b"ublkiolg", 1, 32, 2000, 0, 0).ljust(4096, b"\0"))
+    log.write(struct.pack("=QQIIhBBHH", 1700000000123456789, 8192, 4096, 250, 0, 1, 1, 3, 7))
+    log.write(struct.pack("=QQIIhBBHH", 1700000000000000000, 0, 0, 9, -5, 2, 0, 0, 0))
+END
+}
+
+@test "I/Os that a layer has noted are as documented" {
+	noted "$BATS_TEST_TMPDIR/log"
+	ub log "$BATS_TEST_TMPDIR/log" --json
+	validate <<<"$out"
+	jq -e '.ios | (.[0] | .operation == "flush" and .offset == null and .error == "EIO") and
+		(.[1] | .time == "2023-11-14T22:13:20.123456Z" and .took_ns == 250000 and .fua and .queue == 3)' \
+		<<<"$out"
+	ub log "$BATS_TEST_TMPDIR/log" --json=lines
+	while read -r line; do
+		validate <<<"$line"
+	done <<<"$out"
+}
+
 @test "a document with a field that is not documented is refused" {
 	ub version --json
 	run validate <<<"$(jq '.more = 1' <<<"$out")"

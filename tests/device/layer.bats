@@ -299,9 +299,13 @@ has_noted()
 	refused 'layer readonly-after: it needs' readonly-after
 	refused 'layer log: it needs a file' log
 	refused "''" ''
-	run -2 ublk add -t null $(printf -- '--layer delay,ms=1 %.0s' {1..9})
+	many=()
+	for ((i = 0; i < 8; i++)); do
+		many+=(--layer delay,us=1)
+	done
+	run -2 ublk add -t null "${many[@]}" --layer delay,us=1
 	[[ $output == *'there are at most 8'* ]]
-	dev=$(ublk add -t null $(printf -- '--layer delay,us=1 %.0s' {1..8}))
+	dev=$(ublk add -t null "${many[@]}")
 	read_at 0
 	ublk del "$dev"
 	printf '%s\n' 'type = null' 'layer = log,file=relative' >conf/t.conf
