@@ -268,9 +268,9 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	}
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
-	facts.target_queue = ub_layers_queue_bytes(tgt);
-	facts.target_io = ub_layers_io_bytes(tgt);
-	facts.own_ops = tgt->layers ? tgt->layers->count : 0;
+	facts.target_queue = ub_layers_queue_bytes(tgt->type, &spec->layers);
+	facts.target_io = ub_layers_io_bytes(tgt->type, &spec->layers);
+	facts.own_ops = ub_layers_own_ops(&spec->layers);
 	facts.program = program_size(facts.page);
 	facts.lock = spec->mlock;
 	facts.lock_charged = !allowance->exempt;

@@ -34,16 +34,18 @@ struct ub_layer_list {
 /* An open layer of a device. Its threads read it, and change what is atomic in its state. */
 struct ub_layer_on {
 	const struct ub_layer *type;
-	const void *args;         /* borrowed from the list */
-	void *state;              /* of all threads; freed by close() */
-	uint32_t queue_at, io_at; /* of what it keeps, in what all layers keep */
+	const void *args; /* borrowed from the list */
+	void *state;      /* of all threads; freed by close() */
+	uint32_t queue_at,
+		io_at; /* where what it keeps lies behind the target's: bytes from that */
 };
 
 /* All of a device's, outermost first. */
 struct ub_layers {
 	unsigned count;
 	struct ub_layer_on on[UB_LAYERS_MAX];
-	uint32_t queue_size, io_size; /* bytes that they keep of each thread, and of each I/O */
+	const struct ub_layer_list *list; /* borrowed */
+	uint32_t wait_at;                 /* where the queue keeps its timer, in an I/O's state */
 };
 
 struct ub_layer {
@@ -89,9 +91,12 @@ int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct 
 /* Takes a target without layers. */
 void ub_layers_close(struct ub_tgt *tgt);
 
-/* Bytes that a target and its layers keep of each thread, and of each I/O beside struct ub_io. */
-uint32_t ub_layers_queue_bytes(const struct ub_tgt *tgt);
-uint32_t ub_layers_io_bytes(const struct ub_tgt *tgt);
+/* Bytes that a target and layers over it keep of each thread, and of each I/O beside struct ub_io. @list: may
+ * be NULL. */
+uint32_t ub_layers_queue_bytes(const struct ub_target *type, const struct ub_layer_list *list);
+uint32_t ub_layers_io_bytes(const struct ub_target *type, const struct ub_layer_list *list);
+/* Operations of theirs that belong to no I/O, of a thread at once. @list: may be NULL. */
+uint32_t ub_layers_own_ops(const struct ub_layer_list *list);
 
 /* For layers; @at: which one, as it was called with. The I/O goes on downwards, or back upwards. */
 void ub_layer_pass(struct ub_queue *q, struct ub_io *io, unsigned at);
@@ -103,8 +108,8 @@ void ub_layer_wait(struct ub_queue *q, struct ub_io *io, unsigned at, uint64_t n
 void ub_layer_write(struct ub_queue *q, unsigned at, int fd, const void *mem, uint32_t len,
 		    uint64_t offset);
 const struct ub_layer_on *ub_layer_on(const struct ub_queue *q, unsigned at);
-void *ub_layer_queue_state(const struct ub_queue *q, unsigned at);
-void *ub_layer_io_state(const struct ub_queue *q, const struct ub_io *io, unsigned at);
+void *ub_layer_queue_state(struct ub_queue *q, unsigned at);
+void *ub_layer_io_state(struct ub_queue *q, const struct ub_io *io, unsigned at);
 /* The number of the queue that an I/O came in. */
 unsigned ub_layer_io_queue(const struct ub_queue *q, const struct ub_io *io);
 /* Tells of what goes wrong, once, in the device's log. */

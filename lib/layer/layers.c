@@ -47,6 +47,8 @@ static uint32_t rounded(uint32_t bytes)
 
 int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct ub_error *err)
 {
+	uint32_t queue_at = rounded(tgt->type->queue_size);
+	uint32_t io_at = rounded(tgt->type->io_size) + UB_LAYER_WAIT_SIZE;
 	struct ub_layers *layers;
 	int ret = 0;
 
@@ -55,16 +57,18 @@ int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct 
 	layers = calloc(1, sizeof(*layers));
 	if (!layers)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot make the layers");
+	layers->list = list;
+	layers->wait_at = rounded(tgt->type->io_size);
 	tgt->layers = layers;
 	for (unsigned i = 0; i < list->count && !ret; i++) {
 		struct ub_layer_on *on = &layers->on[i];
 
 		on->type = list->layer[i].type;
 		on->args = list->layer[i].args;
-		on->queue_at = layers->queue_size;
-		on->io_at = layers->io_size;
-		layers->queue_size += rounded(on->type->queue_size);
-		layers->io_size += rounded(on->type->io_size);
+		on->queue_at = queue_at;
+		on->io_at = io_at;
+		queue_at += rounded(on->type->queue_size);
+		io_at += rounded(on->type->io_size);
 		ret = on->type->open ? on->type->open(on, err) : 0;
 		layers->count += !ret;
 	}
@@ -87,13 +91,31 @@ void ub_layers_close(struct ub_tgt *tgt)
 	tgt->layers = NULL;
 }
 
-uint32_t ub_layers_queue_bytes(const struct ub_tgt *tgt)
+uint32_t ub_layers_queue_bytes(const struct ub_target *type, const struct ub_layer_list *list)
 {
-	return rounded(tgt->type->queue_size) + (tgt->layers ? tgt->layers->queue_size : 0);
+	uint32_t bytes = rounded(type->queue_size);
+
+	for (unsigned i = 0; list && i < list->count; i++)
+		bytes += rounded(list->layer[i].type->queue_size);
+	return bytes;
 }
 
-uint32_t ub_layers_io_bytes(const struct ub_tgt *tgt)
+uint32_t ub_layers_io_bytes(const struct ub_target *type, const struct ub_layer_list *list)
 {
-	return rounded(tgt->type->io_size) +
-	       (tgt->layers ? UB_LAYER_WAIT_SIZE + tgt->layers->io_size : 0);
+	uint32_t bytes = rounded(type->io_size);
+
+	if (list && list->count)
+		bytes += UB_LAYER_WAIT_SIZE;
+	for (unsigned i = 0; list && i < list->count; i++)
+		bytes += rounded(list->layer[i].type->io_size);
+	return bytes;
+}
+
+uint32_t ub_layers_own_ops(const struct ub_layer_list *list)
+{
+	uint32_t ops = 0;
+
+	for (unsigned i = 0; list && i < list->count; i++)
+		ops += list->layer[i].type->written != NULL;
+	return ops;
 }

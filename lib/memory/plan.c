@@ -27,14 +27,14 @@
  * operation and the commit that is linked to it are submitted together. */
 uint32_t ub_ring_submissions(const struct ub_ring_facts *facts)
 {
-	uint32_t entries = facts->depth * (facts->ops_per_io ? facts->ops_per_io : 1) + facts->own;
+	uint32_t entries = facts->depth * (facts->ops_per_io ? facts->ops_per_io : 1);
 
 	return entries < 2 ? 2 : entries;
 }
 
 uint32_t ub_ring_completions(const struct ub_ring_facts *facts)
 {
-	return ub_ring_submissions(facts) + RING_SPARE;
+	return ub_ring_submissions(facts) + facts->own + RING_SPARE;
 }
 
 static uint64_t power_of_two(uint64_t value)

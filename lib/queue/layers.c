@@ -17,10 +17,9 @@ struct wait {
 
 _Static_assert(sizeof(struct wait) == UB_LAYER_WAIT_SIZE, "layer/layer.h counts on it");
 
-static struct wait *wait_of(const struct ub_queue *q, const struct ub_io *io)
+static struct wait *wait_of(struct ub_queue *q, const struct ub_io *io)
 {
-	return (void *)(q->io_state + (size_t)(io - q->ios + 1) * q->io_stride -
-			q->target->layers->io_size - UB_LAYER_WAIT_SIZE);
+	return (void *)((char *)ub_io_state(q, io) + q->target->layers->wait_at);
 }
 
 static void go_down(struct ub_queue *q, struct ub_io *io, unsigned at)
@@ -61,7 +60,7 @@ void ub_layers_init(struct ub_queue *q)
 {
 	const struct ub_tgt *tgt = q->target;
 
-	q->io_stride = ub_layers_io_bytes(tgt);
+	q->io_stride = ub_layers_io_bytes(tgt->type, tgt->layers ? tgt->layers->list : NULL);
 	q->io_state = (char *)(q->ios + q->depth) + (size_t)q->depth * UB_POOL_SLOT_SIZE;
 	q->submit = tgt->layers ? submit : tgt->type->submit;
 	q->end = tgt->layers ? end : q->path->end;
@@ -129,17 +128,14 @@ const struct ub_layer_on *ub_layer_on(const struct ub_queue *q, unsigned at)
 	return &q->target->layers->on[at];
 }
 
-void *ub_layer_queue_state(const struct ub_queue *q, unsigned at)
+void *ub_layer_queue_state(struct ub_queue *q, unsigned at)
 {
-	const struct ub_tgt *tgt = q->target;
-
-	return (char *)q->own.state + (ub_layers_queue_bytes(tgt) - tgt->layers->queue_size) +
-	       tgt->layers->on[at].queue_at;
+	return (char *)q->own.state + q->target->layers->on[at].queue_at;
 }
 
-void *ub_layer_io_state(const struct ub_queue *q, const struct ub_io *io, unsigned at)
+void *ub_layer_io_state(struct ub_queue *q, const struct ub_io *io, unsigned at)
 {
-	return (char *)(wait_of(q, io) + 1) + q->target->layers->on[at].io_at;
+	return (char *)ub_io_state(q, io) + q->target->layers->on[at].io_at;
 }
 
 unsigned ub_layer_io_queue(const struct ub_queue *q, const struct ub_io *io)

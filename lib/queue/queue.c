@@ -17,6 +17,11 @@
 
 #define RING_MS 500
 
+static const struct ub_layer_list *asked_layers(const struct ub_tgt *tgt)
+{
+	return tgt->layers ? tgt->layers->list : NULL;
+}
+
 /*
  * The ring is made here and enabled in the thread, whose own it then is (SINGLE_ISSUER), so that
  * its failure is found before anything is fetched. A tag has either its fetch on the ring or its
@@ -29,7 +34,7 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 	struct ub_ring_facts facts = {
 		.depth = q->depth,
 		.ops_per_io = q->target->ops_per_io,
-		.own = q->target->layers ? q->target->layers->count : 0,
+		.own = ub_layers_own_ops(asked_layers(q->target)),
 	};
 	unsigned entries = ub_ring_submissions(&facts);
 	struct ub_retry retry;
@@ -78,7 +83,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	int ret;
 
 	q->own.state = (char *)q + UB_QUEUE_STATE_SIZE;
-	q->ios = (void *)((char *)q + ub_layout_before_ios(ub_layers_queue_bytes(config->target)));
+	q->ios = (void *)((char *)q + ub_layout_before_ios(ub_layers_queue_bytes(
+					      config->target->type, asked_layers(config->target))));
 	q->stack = ub_space_part(config->space, stretch, UB_PART_STACK);
 	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
 	q->info = *config->info;

@@ -177,7 +177,7 @@ write_at()
 	write_at 777
 	ublk log log --no-header -o TIME,OP,OFFSET,BYTES,FUA,ERROR >seen # while it is served
 	(($(wc -l <seen) > 1500 && $(wc -l <seen) <= 1920)) || { wc -l seen; false; }
-	LC_ALL=C sort -c seen
+	LC_ALL=C sort -s -c -k 1,1 seen
 	[ "$(stat -c %s log)" -le 65536 ]
 	[ "$(stat -c %a log)" = 600 ]
 	wait_for 10 has_noted write $((777 * 4096))
