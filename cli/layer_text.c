@@ -9,7 +9,7 @@
 #include "base/clean.h"
 #include "guess.h"
 #include "target/path.h"
-#include "value.h"
+#include "scalar.h"
 
 static const struct ub_opt *find_key(const struct ub_layer *type, const char *key)
 {
@@ -84,7 +84,7 @@ static int read_pair(const struct ub_layer_asked *layer, char *pair, uint64_t *g
 		return ub_fail_usage(err, "layer %s: key '%s' is given twice", layer->type->name,
 				     pair);
 	*given |= bit;
-	if (ub_opt_store(opt, value, layer->args, err) != 0) {
+	if (ub_scalar_store(opt, value, layer->args, err) != 0) {
 		ub_error_prefix(err, "layer %s", layer->type->name);
 		return -EINVAL;
 	}
@@ -134,10 +134,10 @@ static void put_layer(FILE *file, const struct ub_layer_asked *layer)
 	for (const struct ub_opt *opt = layer->type->options; defaults && opt->name; opt++) {
 		_cleanup_free_ char *value = NULL;
 
-		if (!ub_opt_is_given(opt, layer->args) ||
-		    ub_opt_is_same(opt, layer->args, defaults))
+		if (!ub_scalar_is_given(opt, layer->args) ||
+		    ub_scalar_is_same(opt, layer->args, defaults))
 			continue;
-		value = ub_opt_exact(opt, layer->args);
+		value = ub_scalar_exact(opt, layer->args);
 		(void)fprintf(file, ",%s=", opt->name);
 		put_value(file, value ? value : "");
 	}

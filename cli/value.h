@@ -1,39 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* One option's value: from text into the struct that its table fills, and back. */
+/* An option's value, of whatever kind: from text into the struct that its table fills, and back. As scalar.h has
+ * them; one that is layers has the text of all of them (layer_text.h), and each that is stored is added. */
 #pragma once
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "scalar.h"
 
-#include "base/error.h"
-#include "base/opt.h"
-
-/*
- * Reads an option's value into @values; @value is ignored for a flag, and may be NULL where the option
- * has an optional one.
- * Return: 0, -EINVAL with a message of stage UB_STAGE_USAGE, -ENOMEM.
- */
 int ub_opt_store(const struct ub_opt *opt, const char *value, void *values, struct ub_error *err);
-
-/* Which of an option's words a list of them names, as bits; 0 for NULL. The list has been read. */
-uint32_t ub_opt_listed(const char *const *words, const char *list);
-
-/* Has it a value: a string, a word or a number that it may be given? */
 bool ub_opt_is_given(const struct ub_opt *opt, const void *values);
-
-/* Is the value the same in both structs? */
 bool ub_opt_is_same(const struct ub_opt *opt, const void *values, const void *others);
-
-/* A value for people, not escaped. Return: text to be freed, or NULL if there is none. */
 char *ub_opt_text(const struct ub_opt *opt, const void *values);
-
-/* An option's value as a file has it, exact and not quoted. Return: text to be freed, or NULL if there
- * is none, or no memory. */
 char *ub_opt_exact(const struct ub_opt *opt, const void *values);
-
-/* The words that a value may be, NULL-terminated, or NULL. */
-const char *const *ub_opt_words(const struct ub_opt *opt);
-
-/* "--queues N", "--read-only", "--direct on|off|auto": as the help and errors write an option. */
-void ub_opt_usage(const struct ub_opt *opt, char *buf, size_t size);

@@ -109,3 +109,8 @@ void ub_queue_end(struct ub_queue *q, struct ub_io *io, int error)
 {
 	q->path->end(q, io, ub_io_result(io, error));
 }
+
+void *ub_io_state(struct ub_queue *q, const struct ub_io *io)
+{
+	return q->io_state + (size_t)(io - q->ios) * q->io_stride;
+}

@@ -274,11 +274,6 @@ void *ub_queue_state(struct ub_queue *q)
 	return q->own.state;
 }
 
-void *ub_io_state(struct ub_queue *q, const struct ub_io *io)
-{
-	return q->io_state + (size_t)(io - q->ios) * q->io_stride;
-}
-
 /* In reverse; the ring goes before the memory that its commands point to. */
 void ub_queue_free(struct ub_queue *q)
 {
