@@ -118,8 +118,11 @@ static void sort_by_next(struct ub_top *top, int step)
 
 static void reverse(struct ub_top *top)
 {
-	if (!top->sort.count)
-		top->sort.keys[top->sort.count++].field = ub_stat_columns;
+	if (!top->sort.count) {
+		top->sort.count = 1;
+		top->sort.keys[0].field = ub_stat_columns;
+		top->sort.keys[0].descending = false;
+	}
 	top->sort.keys[0].descending = !top->sort.keys[0].descending;
 }
 
