@@ -16,6 +16,7 @@
 
 struct log_args {
 	char *columns;
+	uint32_t last;
 	bool no_header;
 };
 
@@ -98,6 +99,8 @@ static const struct ub_opt options[] = {
 	{ .name = "columns", .letter = 'o', .type = UB_OPT_STRING, AT(columns), .metavar = "COL,...",
 	  .conflicts = "json", .completer = "column",
 	  .help = "columns to print; with + before them: besides the usual ones" },
+	{ .name = "last", .type = UB_OPT_U32, AT(last), .metavar = "N", .min = 1,
+	  .help = "only so many, the newest (default: all)" },
 	{ .name = "no-header", .type = UB_OPT_FLAG, AT(no_header), .conflicts = "json",
 	  .help = "print no heads of columns" },
 	UB_OPT_END,
@@ -127,6 +130,7 @@ static enum ub_exit run(struct ub_call *call)
 	_cleanup_free_ struct ub_io_log_record *records = NULL;
 	struct ub_columns columns;
 	struct ub_error err = {0};
+	uint64_t left_out = 0, from = 0;
 	int64_t count;
 	int ret;
 
@@ -135,10 +139,17 @@ static enum ub_exit run(struct ub_call *call)
 	if (ub_columns_choose(fields, usual_columns, args->columns, &columns, &err) < 0)
 		return ub_call_fail(call, &err);
 	columns.no_head = args->no_header;
-	count = ub_io_log_read(call->operands[0], &records, &err);
+	count = ub_io_log_read(call->operands[0], &records, &left_out, &err);
 	if (count < 0)
 		return ub_call_fail(call, &err);
-	ret = print(call, &columns, records, (size_t)count);
+	if (left_out)
+		ub_out_note(
+			"%llu requests were not noted, since the file was too slow or could not be "
+			"written",
+			(unsigned long long)left_out);
+	if (args->last && (uint64_t)count > args->last)
+		from = (uint64_t)count - args->last;
+	ret = print(call, &columns, records + from, (size_t)count - from);
 	if (ret == 0)
 		return UB_EXIT_DONE;
 	(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot print the log");

@@ -10,6 +10,7 @@
 #include "base/clean.h"
 #include "base/escape.h"
 #include "flags.h"
+#include "layer/layer.h"
 #include "spec/json_options.h"
 #include "value.h"
 
@@ -144,7 +145,9 @@ static json_object *new_flags(struct ub_doc *doc, uint64_t mask)
 	return list;
 }
 
-static json_object *new_option(const struct ub_opt *opt, const void *values)
+static json_object *new_layers(struct ub_doc *doc, const struct ub_layer_list *layers);
+
+static json_object *new_option(struct ub_doc *doc, const struct ub_opt *opt, const void *values)
 {
 	const void *field = (const char *)values + opt->offset;
 	char hex[20];
@@ -169,28 +172,52 @@ static json_object *new_option(const struct ub_opt *opt, const void *values)
 		(void)snprintf(hex, sizeof(hex), "0x%" PRIx64, *(const uint64_t *)field);
 		return json_object_new_string(hex);
 	case UB_OPT_LAYERS:
-		return ub_json_new_layers(field);
+		return new_layers(doc, field);
 	}
 	return NULL;
+}
+
+static void put_options(struct ub_doc *doc, json_object *to, const struct ub_opt *options,
+			const void *values)
+{
+	char key[UB_OPT_KEY_SIZE];
+
+	for (const struct ub_opt *opt = options; opt && opt->name; opt++) {
+		if (opt->transient)
+			continue;
+		if (ub_opt_is_given(opt, values))
+			put(doc, to, ub_opt_key(opt, key), new_option(doc, opt, values));
+		else
+			put_null(doc, to, ub_opt_key(opt, key));
+	}
+}
+
+static json_object *new_layers(struct ub_doc *doc, const struct ub_layer_list *layers)
+{
+	json_object *list = json_object_new_array();
+
+	for (unsigned i = 0; list && i < layers->count; i++) {
+		const struct ub_layer_asked *layer = &layers->layer[i];
+		json_object *object = json_object_new_object();
+
+		if (object) {
+			put(doc, object, "name", new_string(layer->type->name));
+			put_options(doc, object, layer->type->options, layer->args);
+		}
+		append(doc, list, object);
+	}
+	return list;
 }
 
 static json_object *new_options(struct ub_doc *doc, const struct ub_value *value)
 {
 	json_object *object = json_object_new_object();
-	char key[UB_OPT_KEY_SIZE];
 
 	if (!object)
 		return NULL;
 	if (value->text)
 		put(doc, object, "type", new_string(value->text));
-	for (const struct ub_opt *opt = value->options; opt && opt->name; opt++) {
-		if (opt->transient)
-			continue;
-		if (ub_opt_is_given(opt, value->values))
-			put(doc, object, ub_opt_key(opt, key), new_option(opt, value->values));
-		else
-			put_null(doc, object, ub_opt_key(opt, key));
-	}
+	put_options(doc, object, value->options, value->values);
 	return object;
 }
 

@@ -132,12 +132,13 @@ static void put_layer(FILE *file, const struct ub_layer_asked *layer)
 	if (defaults && layer->type->defaults)
 		layer->type->defaults(defaults);
 	for (const struct ub_opt *opt = layer->type->options; defaults && opt->name; opt++) {
-		_cleanup_free_ char *value = NULL;
+		_cleanup_free_ char *value = NULL, *usual = NULL;
 
-		if (!ub_scalar_is_given(opt, layer->args) ||
-		    ub_scalar_is_same(opt, layer->args, defaults))
-			continue;
+		usual = ub_scalar_exact(opt, defaults);
 		value = ub_scalar_exact(opt, layer->args);
+		if (!ub_scalar_is_given(opt, layer->args) ||
+		    (value && usual && strcmp(value, usual) == 0))
+			continue;
 		(void)fprintf(file, ",%s=", opt->name);
 		put_value(file, value ? value : "");
 	}
@@ -176,6 +177,10 @@ static int resolve(const struct ub_layer_asked *layer, const struct ub_opt *opt,
 {
 	char **field = (void *)((char *)layer->args + opt->offset), *path;
 
+	if (*field &&
+	    (strncmp(*field, "/dev/fd/", 8) == 0 || strncmp(*field, "/proc/self/", 11) == 0))
+		return ub_fail_usage(err, "layer %s: %s is of one process: %.200s",
+				     layer->type->name, opt->name, *field);
 	if (!*field || **field == '/')
 		return 0;
 	if (!may)

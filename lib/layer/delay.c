@@ -60,14 +60,27 @@ static int delay_check(const void *args, struct ub_error *err)
 	return read_args(args, &delay, err);
 }
 
-static int delay_open(struct ub_layer_on *on, struct ub_error *err)
+static uint64_t delay_most_ms(const void *args)
 {
-	struct delay *delay = calloc(1, sizeof(*delay));
+	const struct delay_args *a = args;
 
-	if (!delay)
+	return (ns_of(a->ms, a->us) + ns_of(a->spread_ms, a->spread_us)) / 1000000;
+}
+
+static int delay_open(struct ub_layer_on *on, const char *path, struct ub_error *err)
+{
+	struct delay delay, *copy;
+	int ret = read_args(on->args, &delay, err);
+
+	(void)path;
+	if (ret)
+		return ret;
+	copy = malloc(sizeof(*copy));
+	if (!copy)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot make layer delay");
-	on->state = delay;
-	return read_args(on->args, delay, err);
+	*copy = delay;
+	on->state = copy;
+	return 0;
 }
 
 static void delay_submit(struct ub_queue *q, struct ub_io *io, unsigned at)
@@ -96,6 +109,7 @@ const struct ub_layer ub_layer_delay = {
 	.args_size = sizeof(struct delay_args),
 	.queue_size = sizeof(uint64_t),
 	.check = delay_check,
+	.most_ms = delay_most_ms,
 	.open = delay_open,
 	.submit = delay_submit,
 	.waited = ub_layer_pass,

@@ -16,7 +16,7 @@
 #include "layer/chance.h"
 #include "layer/ops.h"
 
-/* Those that a client learns of (blk_errors[] in Linux' blk-core.c); all others become EIO. */
+/* Of those that a client learns of (blk_errors[] in Linux' blk-core.c) those that a disk may have. */
 static const char *const names[] = {"EIO",       "ENOSPC", "EOPNOTSUPP", "ETIMEDOUT", "ENOLINK",
 				    "EREMOTEIO", "EBADE",  "ENODATA",    "EILSEQ",    NULL};
 static const int codes[] = {EIO,       ENOSPC, EOPNOTSUPP, ETIMEDOUT, ENOLINK,
@@ -62,12 +62,14 @@ static void error_defaults(void *args)
 
 static int error_check(const void *args, struct ub_error *err)
 {
-	const struct error_args *a = args;
 	uint32_t mask;
 
-	if (a->file && a->file[0] != '/')
-		return ub_fail_usage(err, "layer error: file %s is no absolute path", a->file);
-	return ub_layer_ops("error", a->ops, &mask, err);
+	return ub_layer_ops("error", ((const struct error_args *)args)->ops, &mask, err);
+}
+
+static const char *error_file(const void *args)
+{
+	return ((const struct error_args *)args)->file;
 }
 
 static int open_dir(const char *file)
@@ -86,7 +88,7 @@ static void error_close(struct ub_layer_on *on)
 	free(error);
 }
 
-static int error_open(struct ub_layer_on *on, struct ub_error *err)
+static int error_open(struct ub_layer_on *on, const char *path, struct ub_error *err)
 {
 	const struct error_args *args = on->args;
 	struct error *error = calloc(1, sizeof(*error));
@@ -97,10 +99,10 @@ static int error_open(struct ub_layer_on *on, struct ub_error *err)
 	on->state = error;
 	error->dir = -1;
 	ret = ub_layer_ops("error", args->ops, &error->mask, err);
-	if (!ret && args->file) {
-		error->dir = ret = open_dir(args->file);
+	if (!ret && path) {
+		error->dir = ret = open_dir(path);
 		if (ret < 0)
-			ret = ub_fail(err, UB_STAGE_BACKING, ret,
+			ret = ub_fail(err, UB_STAGE_LAYER, ret,
 				      "layer error: cannot open the directory of %s", args->file);
 		else
 			ret = 0;
@@ -152,6 +154,7 @@ const struct ub_layer ub_layer_error = {
 	.queue_size = sizeof(uint64_t),
 	.defaults = error_defaults,
 	.check = error_check,
+	.file = error_file,
 	.open = error_open,
 	.submit = error_submit,
 	.close = error_close,

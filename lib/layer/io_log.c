@@ -76,7 +76,7 @@ static int64_t read_records(int fd, uint64_t places, struct ub_io_log_record **r
 }
 
 int64_t ub_io_log_read(const char *path, struct ub_io_log_record **ret_records,
-		       struct ub_error *err)
+		       uint64_t *ret_left_out, struct ub_error *err)
 {
 	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	struct ub_io_log_head head = {0};
@@ -85,11 +85,12 @@ int64_t ub_io_log_read(const char *path, struct ub_io_log_record **ret_records,
 	if (ret >= 0) {
 		ret = ub_io_log_check(&head, (size_t)ret);
 		if (ret)
-			return ub_fail_text(err, UB_STAGE_BACKING, (int)ret,
+			return ub_fail_text(err, UB_STAGE_LAYER, (int)ret,
 					    "cannot read %s: it is %s", path,
 					    ret == -EBADMSG ? "no log of layer 'log'"
 							    : "another version's log");
+		*ret_left_out = head.left_out;
 		ret = read_records(fd, head.places, ret_records);
 	}
-	return ret < 0 ? ub_fail(err, UB_STAGE_BACKING, (int)ret, "cannot read %s", path) : ret;
+	return ret < 0 ? ub_fail(err, UB_STAGE_LAYER, (int)ret, "cannot read %s", path) : ret;
 }

@@ -19,9 +19,12 @@ struct ub_io_log_head {
 	char magic[8];
 	uint32_t version, record_size;
 	uint64_t places;
-	uint32_t id; /* of the device */
-	uint32_t reserved;
+	uint64_t
+		next; /* place that comes next; UB_IO_LOG_UNKNOWN while it is written, or was by one that died */
+	uint64_t
+		left_out; /* requests that were not noted, since the file was too slow or could not be written */
 };
+#define UB_IO_LOG_UNKNOWN UINT64_MAX
 
 struct ub_io_log_record {
 	uint64_t began_ns; /* CLOCK_REALTIME; 0: there is none here */
@@ -42,7 +45,7 @@ int ub_io_log_check(const struct ub_io_log_head *head, size_t size);
 
 /*
  * Reads the records of a file, in the order in which they began.
- * Return: their number with @ret_records, to be freed; or a negative errno with a message.
+ * Return: their number with @ret_records, to be freed, and @ret_left_out; or a negative errno with a message.
  */
 int64_t ub_io_log_read(const char *path, struct ub_io_log_record **ret_records,
-		       struct ub_error *err);
+		       uint64_t *ret_left_out, struct ub_error *err);

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -36,6 +37,9 @@ struct ub_layer_on {
 	const struct ub_layer *type;
 	const void *args; /* borrowed from the list */
 	void *state;      /* of all threads; freed by close() */
+	atomic_bool off;  /* it is not open (yet): I/Os pass it */
+	atomic_int error; /* negative errno of what ub_layer_fault() has told first; or 0 */
+	bool told;        /* that has come into the log */
 	uint32_t queue_at,
 		io_at; /* where what it keeps lies behind the target's: bytes from that */
 };
@@ -58,8 +62,14 @@ struct ub_layer {
 	void (*defaults)(void *args); /* may be NULL */
 	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */
 	int (*check)(const void *args, struct ub_error *err);
-	/* Makes what its threads share; may be NULL. @on has type and args. Return: 0, or a negative errno with a message, and nothing is left. */
-	int (*open)(struct ub_layer_on *on, struct ub_error *err);
+	/* The file of the caller's that it works on, by name; may be NULL, and so may be what it returns:
+	 * there is none. The next server opens it when it serves, since it may lie anywhere. */
+	const char *(*file)(const void *args);
+	/* Most that it keeps an I/O, in milliseconds; NULL: nobody can tell, or not at all. */
+	uint64_t (*most_ms)(const void *args);
+	/* Makes what its threads share; may be NULL. @on has type and args, @path leads to its file() from
+	 * here. Return: 0, or a negative errno with a message of stage UB_STAGE_LAYER, and nothing is left. */
+	int (*open)(struct ub_layer_on *on, const char *path, struct ub_error *err);
 	/* An I/O has come from above. */
 	void (*submit)(struct ub_queue *q, struct ub_io *io, unsigned at);
 	/* One that was passed on has ended below, with 0 or a negative errno; NULL: it goes on upwards. */
@@ -68,7 +78,8 @@ struct ub_layer {
 	void (*waited)(struct ub_queue *q, struct ub_io *io, unsigned at);
 	/* What ub_layer_write() was to write; @res: bytes, or a negative errno. */
 	void (*written)(struct ub_queue *q, unsigned at, int res);
-	/* A thread has served its last I/O: @state is what was kept of it; may be NULL. */
+	/* A thread has served its last I/O, and all rings are gone: @state is what was kept of it; may be
+	 * NULL. */
 	void (*queue_close)(const struct ub_layer_on *on, void *state);
 	void (*close)(struct ub_layer_on *on); /* may be NULL */
 };
@@ -81,13 +92,19 @@ const struct ub_layer *ub_layer_find(const char *name);
 
 /* Adds a layer below those that are there, with its defaults. Return: 0, -E2BIG, -ENOMEM. */
 int ub_layer_list_add(struct ub_layer_list *list, const struct ub_layer *type);
-/* Return: 0, or -EINVAL with a message. */
-int ub_layer_list_check(const struct ub_layer_list *list, struct ub_error *err);
+/* @patience_ms: I/Os may be kept so long, over all of them. Return: 0, or -EINVAL with a message. */
+int ub_layer_list_check(const struct ub_layer_list *list, uint64_t patience_ms,
+			struct ub_error *err);
 void ub_layer_list_done(struct ub_layer_list *list);
 
-/* Opens what is asked for over @tgt, whose layers it becomes: @list is borrowed until it is closed.
+/* Opens what is asked for over @tgt, whose layers it becomes: @list is borrowed until it is closed. @recovers: the
+ * device has had a server before: those with a file are off until ub_layers_open_file().
  * Return: 0, or a negative errno with a message, and none is open. */
-int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct ub_error *err);
+int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, bool recovers,
+		   struct ub_error *err);
+/* Opens one that is off, while the device is served; @path leads to its file from here. Return: 0, or a negative
+ * errno with a message. */
+int ub_layers_open_file(struct ub_tgt *tgt, unsigned at, const char *path, struct ub_error *err);
 /* Takes a target without layers. */
 void ub_layers_close(struct ub_tgt *tgt);
 
@@ -112,5 +129,5 @@ void *ub_layer_queue_state(struct ub_queue *q, unsigned at);
 void *ub_layer_io_state(struct ub_queue *q, const struct ub_io *io, unsigned at);
 /* The number of the queue that an I/O came in. */
 unsigned ub_layer_io_queue(const struct ub_queue *q, const struct ub_io *io);
-/* Tells of what goes wrong, once, in the device's log. */
-void ub_layer_fault(struct ub_queue *q, unsigned at, int error, const char *what);
+/* Something goes wrong: the first error is told in the device's log. */
+void ub_layer_fault(struct ub_queue *q, unsigned at, int error);

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #define ALIGN 8U
 
@@ -21,13 +22,46 @@ int ub_layer_list_add(struct ub_layer_list *list, const struct ub_layer *type)
 	return 0;
 }
 
-int ub_layer_list_check(const struct ub_layer_list *list, struct ub_error *err)
+/* Two that wrote it would write over each other. */
+static int check_file(const struct ub_layer_list *list, unsigned at, struct ub_error *err)
 {
+	const struct ub_layer_asked *l = &list->layer[at];
+	const char *file = l->type->file ? l->type->file(l->args) : NULL;
+
+	if (file && (file[0] != '/' || file[strlen(file) - 1] == '/'))
+		return ub_fail_usage(err, "layer %s: %s is no absolute path of a file",
+				     l->type->name, file);
+	for (unsigned i = 0; file && l->type->written && i < at; i++) {
+		const struct ub_layer_asked *other = &list->layer[i];
+		const char *same = other->type->file ? other->type->file(other->args) : NULL;
+
+		if (same && strcmp(same, file) == 0)
+			return ub_fail_usage(err, "layer %s: another layer has %s", l->type->name,
+					     file);
+	}
+	return 0;
+}
+
+int ub_layer_list_check(const struct ub_layer_list *list, uint64_t patience_ms,
+			struct ub_error *err)
+{
+	uint64_t most_ms = 0;
 	int ret = 0;
 
-	for (unsigned i = 0; i < list->count && !ret; i++)
-		if (list->layer[i].type->check)
-			ret = list->layer[i].type->check(list->layer[i].args, err);
+	for (unsigned i = 0; i < list->count && !ret; i++) {
+		const struct ub_layer_asked *l = &list->layer[i];
+
+		if (l->type->check)
+			ret = l->type->check(l->args, err);
+		if (!ret)
+			ret = check_file(list, i, err);
+		if (l->type->most_ms)
+			most_ms += l->type->most_ms(l->args);
+	}
+	if (!ret && most_ms > patience_ms)
+		ret = ub_fail_usage(
+			err, "--layer: a request could be kept for %llu ms, and may be for %llu",
+			(unsigned long long)most_ms, (unsigned long long)patience_ms);
 	return ret;
 }
 
@@ -45,7 +79,8 @@ static uint32_t rounded(uint32_t bytes)
 	return (bytes + ALIGN - 1) / ALIGN * ALIGN;
 }
 
-int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct ub_error *err)
+int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, bool recovers,
+		   struct ub_error *err)
 {
 	uint32_t queue_at = rounded(tgt->type->queue_size);
 	uint32_t io_at = rounded(tgt->type->io_size) + UB_LAYER_WAIT_SIZE;
@@ -62,6 +97,7 @@ int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct 
 	tgt->layers = layers;
 	for (unsigned i = 0; i < list->count && !ret; i++) {
 		struct ub_layer_on *on = &layers->on[i];
+		const char *file;
 
 		on->type = list->layer[i].type;
 		on->args = list->layer[i].args;
@@ -69,11 +105,24 @@ int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, struct 
 		on->io_at = io_at;
 		queue_at += rounded(on->type->queue_size);
 		io_at += rounded(on->type->io_size);
-		ret = on->type->open ? on->type->open(on, err) : 0;
+		file = on->type->file ? on->type->file(on->args) : NULL;
+		on->off = file && recovers;
+		if (on->type->open && !on->off)
+			ret = on->type->open(on, file, err);
 		layers->count += !ret;
 	}
 	if (ret)
 		ub_layers_close(tgt);
+	return ret;
+}
+
+int ub_layers_open_file(struct ub_tgt *tgt, unsigned at, const char *path, struct ub_error *err)
+{
+	struct ub_layer_on *on = &tgt->layers->on[at];
+	int ret = on->type->open(on, path, err);
+
+	if (!ret)
+		atomic_store(&on->off, false);
 	return ret;
 }
 
@@ -84,7 +133,7 @@ void ub_layers_close(struct ub_tgt *tgt)
 	while (layers && layers->count > 0) {
 		struct ub_layer_on *on = &layers->on[--layers->count];
 
-		if (on->type->close)
+		if (on->type->close && !on->off)
 			on->type->close(on);
 	}
 	free(layers);

@@ -12,6 +12,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -22,8 +23,6 @@
 #include "layer/io_log.h"
 
 #define HALF 64U /* records that a thread gathers while as many are written */
-/* A new server begins so far behind the newest record that it finds: the one before may still write. */
-#define GAP 8U /* a part of all places */
 
 struct log_args {
 	char *file;
@@ -34,6 +33,7 @@ struct log {
 	int fd;
 	uint64_t places;
 	_Atomic uint64_t next; /* place */
+	_Atomic uint64_t left_out;
 };
 
 /* Of a thread. */
@@ -42,7 +42,7 @@ struct log_queue {
 	uint64_t at;       /* place of what is being written */
 	uint16_t count[2]; /* records in each */
 	uint8_t filling;   /* which of them; the other one may be with the kernel */
-	bool writing, told;
+	bool writing;
 };
 
 /* Of an I/O. */
@@ -58,7 +58,7 @@ static const struct ub_opt options[] = {
 	{ .name = "file", .type = UB_OPT_STRING, AT(file), .metavar = "FILE", .completer = "file",
 	  .required = 1, .help = "where they are noted; `ublk log FILE` prints it" },
 	{ .name = "size", .type = UB_OPT_SIZE, AT(size), .metavar = "SIZE", .min = 64 << 10,
-	  .max = 1ULL << 40, .help = "bytes of it at the most; the oldest go (default: 16M)" },
+	  .max = 1ULL << 30, .help = "bytes of it at the most; the oldest go (default: 16M)" },
 	UB_OPT_END,
 };
 /* clang-format on */
@@ -72,95 +72,131 @@ static int log_check(const void *args, struct ub_error *err)
 {
 	const struct log_args *a = args;
 
-	if (!a->file)
-		return ub_fail_usage(err, "layer log: it needs a file");
-	return a->file[0] == '/'
-		       ? 0
-		       : ub_fail_usage(err, "layer log: file %s is no absolute path", a->file);
+	return a->file ? 0 : ub_fail_usage(err, "layer log: it needs a file");
 }
 
-/* Where to go on in a file that is there. Return: 0 or a negative errno. */
-static int go_on(struct log *log)
+static const char *log_file(const void *args)
 {
-	struct ub_io_log_record chunk[128];
-	uint64_t newest = 0, time = 0, place = 0;
+	return ((const struct log_args *)args)->file;
+}
 
-	while (place < log->places) {
-		ssize_t n = pread(log->fd, chunk, sizeof(chunk),
-				  (off_t)(UB_IO_LOG_HEAD + place * sizeof(*chunk)));
+static off_t position(uint64_t place)
+{
+	return (off_t)(UB_IO_LOG_HEAD + place * sizeof(struct ub_io_log_record));
+}
 
+/* Behind the newest record, where no server has said at its end what comes next. Return: 0 or a negative
+ * errno. */
+static int find_next(struct log *log)
+{
+	struct ub_io_log_record chunk[1024];
+	uint64_t time = 0, place = 0;
+	ssize_t n;
+
+	log->next = 0;
+	while (place < log->places &&
+	       (n = pread(log->fd, chunk, sizeof(chunk), position(place))) != 0) {
 		if (n < 0)
 			return -errno;
-		if ((size_t)n < sizeof(*chunk))
-			break;
 		for (size_t i = 0; i < (size_t)n / sizeof(*chunk); i++, place++)
 			if (chunk[i].began_ns > time) {
 				time = chunk[i].began_ns;
-				newest = place;
+				log->next = (place + 1) % log->places;
 			}
+		if ((size_t)n < sizeof(chunk))
+			break;
 	}
-	log->next = time ? (newest + 1 + log->places / GAP) % log->places : 0;
 	return 0;
 }
 
-/* Return: 0, or a negative errno; -EEXIST: it is something else; -ESTALE: of another size. */
+/* @next: the place that comes next, if it is known; else UB_IO_LOG_UNKNOWN. Return: 0 or a negative errno. */
+static int write_head(struct log *log, uint64_t next)
+{
+	const struct ub_io_log_head head = {.magic = UB_IO_LOG_MAGIC,
+					    .version = UB_IO_LOG_VERSION,
+					    .record_size = sizeof(struct ub_io_log_record),
+					    .places = log->places,
+					    .next = next,
+					    .left_out = log->left_out};
+
+	errno = EIO;
+	return pwrite(log->fd, &head, sizeof(head), 0) == (ssize_t)sizeof(head) ? 0 : -errno;
+}
+
+/* Return: 0, or a negative errno; -EBUSY: another server has it, -EEXIST: it is something else, -ESTALE: of
+ * another size. */
 static int begin(struct log *log)
 {
-	struct ub_io_log_head head = {.magic = UB_IO_LOG_MAGIC,
-				      .version = UB_IO_LOG_VERSION,
-				      .record_size = sizeof(struct ub_io_log_record),
-				      .places = log->places};
 	struct ub_io_log_head found = {0};
 	struct stat st;
 	ssize_t n;
+	int ret = 0;
 
 	if (fstat(log->fd, &st) != 0)
 		return -errno;
 	if (!S_ISREG(st.st_mode))
 		return -EEXIST;
+	if (flock(log->fd, LOCK_EX | LOCK_NB) != 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
 	n = pread(log->fd, &found, sizeof(found), 0);
 	if (n < 0)
 		return -errno;
 	if (n > 0 && ub_io_log_check(&found, (size_t)n) != 0)
 		return -EEXIST;
-	if (n > 0)
-		return found.places == log->places ? go_on(log) : -ESTALE;
-	if (pwrite(log->fd, &head, sizeof(head), 0) != (ssize_t)sizeof(head))
-		return errno ? -errno : -EIO;
-	return 0;
+	if (n > 0 && found.places != log->places)
+		return -ESTALE;
+	log->left_out = found.left_out;
+	if (found.next < log->places)
+		log->next = found.next;
+	else
+		ret = find_next(log);
+	return ret ? ret : write_head(log, UB_IO_LOG_UNKNOWN);
+}
+
+static void close_file(struct log *log)
+{
+	ub_close(&log->fd);
+	free(log);
 }
 
 static void log_close(struct ub_layer_on *on)
 {
 	struct log *log = on->state;
 
-	ub_close(&log->fd);
-	free(log);
+	(void)write_head(log, log->next);
+	close_file(log);
 }
 
-static int log_open(struct ub_layer_on *on, struct ub_error *err)
+static int log_open(struct ub_layer_on *on, const char *path, struct ub_error *err)
 {
 	const struct log_args *args = on->args;
 	struct log *log = calloc(1, sizeof(*log));
-	int ret = 0;
+	int ret;
 
 	if (!log)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot make layer log");
-	on->state = log;
 	log->places = (args->size - UB_IO_LOG_HEAD) / sizeof(struct ub_io_log_record);
-	log->fd = open(args->file, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
+	log->fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0600);
 	ret = log->fd < 0 ? -errno : begin(log);
-	if (!ret)
+	if (!ret) {
+		on->state = log;
 		return 0;
-	log_close(on);
-	if (ret == -EEXIST)
-		return ub_fail_text(err, UB_STAGE_BACKING, ret,
+	}
+	close_file(log);
+	switch (ret) {
+	case -EEXIST:
+		return ub_fail_text(err, UB_STAGE_LAYER, ret,
 				    "layer log: %s is there, and is no log of this layer",
 				    args->file);
-	if (ret == -ESTALE)
-		return ub_fail_text(err, UB_STAGE_BACKING, ret,
+	case -ESTALE:
+		return ub_fail_text(err, UB_STAGE_LAYER, ret,
 				    "layer log: %s is there, with another size", args->file);
-	return ub_fail(err, UB_STAGE_BACKING, ret, "layer log: cannot write %s", args->file);
+	case -EBUSY:
+		return ub_fail_text(err, UB_STAGE_LAYER, ret, "layer log: another device has %s",
+				    args->file);
+	default:
+		return ub_fail(err, UB_STAGE_LAYER, ret, "layer log: cannot write %s", args->file);
+	}
 }
 
 static uint64_t wall_ns(void)
@@ -193,11 +229,6 @@ static unsigned take_places(struct log *log, unsigned count, uint64_t *ret_at)
 	return (unsigned)n;
 }
 
-static off_t position(uint64_t place)
-{
-	return (off_t)(UB_IO_LOG_HEAD + place * sizeof(struct ub_io_log_record));
-}
-
 static void write_filled(struct ub_queue *q, unsigned at, struct log_queue *lq)
 {
 	struct log *log = ub_layer_on(q, at)->state;
@@ -218,9 +249,12 @@ static void log_ended(struct ub_queue *q, struct ub_io *io, unsigned at, int err
 {
 	const struct log_io *l = ub_layer_io_state(q, io, at);
 	struct log_queue *lq = ub_layer_queue_state(q, at);
+	struct log *log = ub_layer_on(q, at)->state;
 	uint64_t took_us = (ub_now_ns() - l->began_ns) / 1000;
 
-	if (lq->count[lq->filling] < HALF)
+	if (lq->count[lq->filling] == HALF)
+		atomic_fetch_add_explicit(&log->left_out, 1, memory_order_relaxed);
+	else
 		lq->half[lq->filling][lq->count[lq->filling]++] = (struct ub_io_log_record){
 			.began_ns = l->wall_ns,
 			.offset = io->offset,
@@ -240,11 +274,15 @@ static void log_ended(struct ub_queue *q, struct ub_io *io, unsigned at, int err
 static void log_written(struct ub_queue *q, unsigned at, int res)
 {
 	struct log_queue *lq = ub_layer_queue_state(q, at);
+	struct log *log = ub_layer_on(q, at)->state;
+	unsigned wanted = lq->count[lq->filling ^ 1];
+	unsigned written = res > 0 ? (unsigned)res / (unsigned)sizeof(lq->half[0][0]) : 0;
 
 	lq->writing = false;
-	if (res < 0 && !lq->told)
-		ub_layer_fault(q, at, res, "cannot write its file");
-	lq->told |= res < 0;
+	if (written < wanted) {
+		atomic_fetch_add_explicit(&log->left_out, wanted - written, memory_order_relaxed);
+		ub_layer_fault(q, at, res < 0 ? res : -ENOSPC);
+	}
 	if (lq->count[lq->filling])
 		write_filled(q, at, lq);
 }
@@ -275,6 +313,7 @@ const struct ub_layer ub_layer_log = {
 	.io_size = sizeof(struct log_io),
 	.defaults = log_defaults,
 	.check = log_check,
+	.file = log_file,
 	.open = log_open,
 	.submit = log_submit,
 	.ended = log_ended,

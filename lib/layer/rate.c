@@ -41,7 +41,7 @@ static const struct ub_opt options[] = {
 	{ .name = "iops", .type = UB_OPT_U32, AT(iops), .metavar = "N", .min = 1, .max = 1000000000,
 	  .help = "I/Os in a second, at the most" },
 	{ .name = "bytes", .type = UB_OPT_SIZE, AT(bytes), .metavar = "SIZE", .min = 512,
-	  .max = 1ULL << 50, .help = "bytes in a second, at the most" },
+	  .max = 1ULL << 50, .help = "bytes read and written in a second, at the most" },
 	{ .name = "burst-ms", .type = UB_OPT_U32, AT(burst_ms), .metavar = "N", .max = 60000,
 	  .help = "what so many milliseconds allow may come at once (default: 100)" },
 	{ .name = "ops", .type = UB_OPT_STRING, AT(ops), .metavar = "LIST", .help = UB_LAYER_OPS_HELP },
@@ -71,14 +71,20 @@ static int rate_check(const void *args, struct ub_error *err)
 	return read_args(args, &rate, err);
 }
 
-static int rate_open(struct ub_layer_on *on, struct ub_error *err)
+static int rate_open(struct ub_layer_on *on, const char *path, struct ub_error *err)
 {
 	struct rate *rate = calloc(1, sizeof(*rate));
+	int ret;
 
+	(void)path;
 	if (!rate)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot make layer rate");
-	on->state = rate;
-	return read_args(on->args, rate, err);
+	ret = read_args(on->args, rate, err);
+	if (ret)
+		free(rate);
+	else
+		on->state = rate;
+	return ret;
 }
 
 /* Takes @units out of it. Return: how long that has to wait, ns. */
@@ -101,6 +107,7 @@ static uint64_t take(struct bucket *b, uint64_t units, uint64_t now, uint64_t bu
 static void rate_submit(struct ub_queue *q, struct ub_io *io, unsigned at)
 {
 	struct rate *rate = ub_layer_on(q, at)->state;
+	bool moves = io->op == UBLK_IO_OP_READ || io->op == UBLK_IO_OP_WRITE;
 	uint64_t now, ios, bytes;
 
 	if (!ub_layer_has(rate->mask, io)) {
@@ -109,7 +116,7 @@ static void rate_submit(struct ub_queue *q, struct ub_io *io, unsigned at)
 	}
 	now = ub_now_ns();
 	ios = take(&rate->ios, 1, now, rate->burst_ns);
-	bytes = take(&rate->bytes, io->len, now, rate->burst_ns);
+	bytes = take(&rate->bytes, moves ? io->len : 0, now, rate->burst_ns);
 	if (bytes > ios)
 		ios = bytes;
 	if (ios)

@@ -45,10 +45,11 @@ static int after_check(const void *args, struct ub_error *err)
 		       : ub_fail_usage(err, "layer readonly-after: it needs writes, bytes or sec");
 }
 
-static int after_open(struct ub_layer_on *on, struct ub_error *err)
+static int after_open(struct ub_layer_on *on, const char *path, struct ub_error *err)
 {
 	struct after *after = calloc(1, sizeof(*after));
 
+	(void)path;
 	if (!after)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot make layer readonly-after");
 	after->began_ms = ub_now_ms();

@@ -305,8 +305,8 @@ static inline void ub_op_finish(const struct ub_queue *q, struct io_uring_sqe *s
 void ub_layers_init(struct ub_queue *q);
 void ub_layers_waited(struct ub_queue *q, struct ub_io *io);
 void ub_layers_written(struct ub_queue *q, unsigned at, int res);
-/* The thread serves no more, and its ring is gone. */
-void ub_layers_done(struct ub_queue *q);
+/* Does one keep this I/O, which is busy, of its own will? */
+bool ub_layers_keep(struct ub_queue *q, const struct ub_io *io);
 
 /* An I/O ends that has not come to the target, nor to a layer. */
 void ub_queue_end(struct ub_queue *q, struct ub_io *io, int error);

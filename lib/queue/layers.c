@@ -3,19 +3,18 @@
  * The way of an I/O through the layers (layer/layer.h): down to the target, and up to its end. A device
  * without layers does not come here: its queue calls the target and its path themselves.
  */
-#include <errno.h>
-#include <string.h>
-
 #include "layer/layer.h"
 #include "queue/internal.h"
 
-/* The timer of an I/O that a layer keeps: before what the layers have of it. */
+/* What the queue keeps of an I/O for all layers, before what they have of it. */
 struct wait {
-	struct __kernel_timespec time; /* the kernel reads it when it is submitted */
-	unsigned at;                   /* who keeps it */
+	struct __kernel_timespec time; /* of its timer; the kernel reads it when it is submitted */
+	uint8_t kept;                  /* one more than who keeps it; 0: nobody */
+	uint8_t passed;                /* a bit for each layer that was off when it came there */
 };
 
 _Static_assert(sizeof(struct wait) == UB_LAYER_WAIT_SIZE, "layer/layer.h counts on it");
+_Static_assert(UB_LAYERS_MAX <= 8, "a byte has a bit for each");
 
 static struct wait *wait_of(struct ub_queue *q, const struct ub_io *io)
 {
@@ -26,10 +25,14 @@ static void go_down(struct ub_queue *q, struct ub_io *io, unsigned at)
 {
 	const struct ub_layers *layers = q->target->layers;
 
-	if (at < layers->count)
-		layers->on[at].type->submit(q, io, at);
-	else
-		q->target->type->submit(q, io);
+	for (; at < layers->count; at++) {
+		if (!atomic_load_explicit(&layers->on[at].off, memory_order_acquire)) {
+			layers->on[at].type->submit(q, io, at);
+			return;
+		}
+		wait_of(q, io)->passed |= (uint8_t)(1U << at);
+	}
+	q->target->type->submit(q, io);
 }
 
 static void go_up(struct ub_queue *q, struct ub_io *io, unsigned at, int error)
@@ -38,7 +41,7 @@ static void go_up(struct ub_queue *q, struct ub_io *io, unsigned at, int error)
 
 	while (at > 0) {
 		at--;
-		if (layers->on[at].type->ended) {
+		if (layers->on[at].type->ended && !(wait_of(q, io)->passed >> at & 1)) {
 			layers->on[at].type->ended(q, io, at, error);
 			return;
 		}
@@ -48,6 +51,7 @@ static void go_up(struct ub_queue *q, struct ub_io *io, unsigned at, int error)
 
 static void submit(struct ub_queue *q, struct ub_io *io)
 {
+	wait_of(q, io)->passed = 0;
 	go_down(q, io, 0);
 }
 
@@ -73,7 +77,7 @@ void ub_layers_done(struct ub_queue *q)
 	const struct ub_layers *layers = q->target->layers;
 
 	for (unsigned i = 0; layers && i < layers->count; i++)
-		if (layers->on[i].type->queue_close)
+		if (layers->on[i].type->queue_close && !layers->on[i].off)
 			layers->on[i].type->queue_close(&layers->on[i], ub_layer_queue_state(q, i));
 }
 
@@ -92,11 +96,9 @@ void ub_layer_wait(struct ub_queue *q, struct ub_io *io, unsigned at, uint64_t n
 	struct wait *wait = wait_of(q, io);
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 
-	*wait = (struct wait){
-		.time = {.tv_sec = (int64_t)(ns / 1000000000),
-			 .tv_nsec = (int64_t)(ns % 1000000000)},
-		.at = at,
-	};
+	wait->time = (struct __kernel_timespec){.tv_sec = (int64_t)(ns / 1000000000),
+						.tv_nsec = (int64_t)(ns % 1000000000)};
+	wait->kept = (uint8_t)(at + 1);
 	io_uring_prep_timeout(sqe, &wait->time, 0, 0);
 	sqe->user_data = ub_io_data(q, io, DATA_WAIT);
 	io->pending++;
@@ -104,8 +106,10 @@ void ub_layer_wait(struct ub_queue *q, struct ub_io *io, unsigned at, uint64_t n
 
 void ub_layers_waited(struct ub_queue *q, struct ub_io *io)
 {
-	unsigned at = wait_of(q, io)->at;
+	struct wait *wait = wait_of(q, io);
+	unsigned at = wait->kept - 1U;
 
+	wait->kept = 0;
 	q->target->layers->on[at].type->waited(q, io, at);
 }
 
@@ -143,8 +147,15 @@ unsigned ub_layer_io_queue(const struct ub_queue *q, const struct ub_io *io)
 	return ub_io_queue(q, io);
 }
 
-void ub_layer_fault(struct ub_queue *q, unsigned at, int error, const char *what)
+bool ub_layers_keep(struct ub_queue *q, const struct ub_io *io)
 {
-	ub_queue_fault(q, "layer %s %s: %s", ub_layer_on(q, at)->type->name, what,
-		       strerror(-error));
+	return q->target->layers && wait_of(q, io)->kept;
+}
+
+void ub_layer_fault(struct ub_queue *q, unsigned at, int error)
+{
+	int none = 0;
+
+	if (atomic_compare_exchange_strong(&q->target->layers->on[at].error, &none, error))
+		ub_queue_tell(q);
 }

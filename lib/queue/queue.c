@@ -284,7 +284,6 @@ void ub_queue_free(struct ub_queue *q)
 		(void)pthread_join(q->thread, NULL);
 	}
 	ub_ring_done(&q->ring);
-	ub_layers_done(q);
 	ub_tgt_close_queue(&q->own);
 	ub_desc_unmap(&q->desc);
 	(void)pthread_cond_destroy(&q->opened);

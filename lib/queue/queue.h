@@ -114,6 +114,9 @@ bool ub_queue_has_news(struct ub_queue *q);
 
 /*
  * Ends and frees. A thread that waits for ub_queue_go() is sent home; one that serves has to have
- * ended. Takes NULL and half-built queues. Its memory may go then.
+ * ended. Takes NULL and half-built queues.
  */
 void ub_queue_free(struct ub_queue *q);
+
+/* Has layers write what they have gathered of a thread. When all queues are freed, before their memory goes. */
+void ub_layers_done(struct ub_queue *q);

@@ -69,7 +69,7 @@ void ub_stall_look(struct ub_queue *q)
 	for (unsigned i = 0; i < q->depth && ub_queue_is_busy(q); i++) {
 		struct ub_io *io = &q->ios[i];
 
-		if (!ub_io_is_busy(io) || ub_count_ages(io) < q->looks)
+		if (!ub_io_is_busy(io) || ub_layers_keep(q, io) || ub_count_ages(io) < q->looks)
 			continue;
 		stalled++;
 		op = io->op;

@@ -113,6 +113,7 @@ static void take_queues(struct server *s)
 	}
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;
 	server_look_later(s);
+	server_tell_layers(s);
 	take_write_error(s);
 }
 

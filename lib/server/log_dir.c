@@ -165,6 +165,11 @@ int server_attach_dir(int peer, const char *dir, const char *at)
 	return ret;
 }
 
+int server_reach_dir(struct server *s, const char *dir, const char *at)
+{
+	return run_log_dir(dir, at, s->caller_ns, s->caller_root);
+}
+
 /* Makes the path of a directory that of the one above. */
 static void go_up(char *dir)
 {

@@ -132,6 +132,7 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 			return ret;
 		/* Not before: it may lie on the device itself. Nor is it worth one. */
 		if (!ret) {
+			server_open_layers(s);
 			(void)open_log(s, NULL);
 			ub_log(&s->log, LOG_NOTICE, "recovered");
 		}

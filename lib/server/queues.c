@@ -258,6 +258,10 @@ void server_free_queues(struct server *s)
 {
 	for (unsigned i = s->nr_queues; i-- > 0;)
 		ub_queue_free(s->queues[i]);
+	/* After the rings, which have it, too: whoever serves the device next waits for no more. */
+	ub_close(&s->char_fd);
+	for (unsigned i = s->nr_queues; i-- > 0;)
+		ub_layers_done(s->queues[i]);
 	free(s->queues);
 	free(s->watches);
 	s->watches = NULL;
@@ -265,5 +269,4 @@ void server_free_queues(struct server *s)
 	ub_space_done(&s->space);
 	s->nr_queues = 0;
 	s->fetching = false;
-	ub_close(&s->char_fd);
 }

@@ -136,7 +136,15 @@ int server_leave_namespace(struct server *s, struct ub_error *err);
 /* The directories on the way, and the last one. Return: 0 or a negative errno. */
 int server_make_path(const char *path);
 
-/* log_dir.c: directories of a caller's, for the log. */
+/* layers.c: opens what was put off until the device is served; what can't be is told in a note. */
+void server_open_layers(struct server *s);
+/* Logs what has gone wrong with their files since. */
+void server_tell_layers(struct server *s);
+
+/* log_dir.c: directories of a caller's, for the log and for layers. */
+/* In a recovery, as long as the caller's namespace is at hand: lends this server the directory, as @at. Return: 0 or
+ * a negative errno. */
+int server_reach_dir(struct server *s, const char *dir, const char *at);
 /* Makes the log file reachable whose directory could not be asked for while the device had no server:
  * it may lie there. Return: 0 with its path from now on, or a negative errno. */
 int server_reach_log(struct server *s, char **ret_path);

@@ -43,7 +43,7 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	/* As it is served: a recovery has to come to the same. */
 	spec->logical_block_size = s->target.logical_block_size;
 	spec->read_only = s->target.read_only;
-	return ub_layers_open(&s->target, &spec->layers, err);
+	return ub_layers_open(&s->target, &spec->layers, s->recovers, err);
 }
 
 void server_close_target(struct server *s)

@@ -10,6 +10,10 @@
 #include "spec/data_path.h"
 
 #define NAME_LENGTH_MAX 64
+/* Layers may keep a request for so long in all. An ordinary user's server is killed by the driver when it does not
+ * answer for 30 s (ublk_timeout()). */
+#define PATIENCE_MS 120000U
+#define USER_PATIENCE_MS 20000U
 
 /* NAME-partN is the link of a partition in /dev/disk/by-ublk. */
 static bool is_partition_name(const char *name)
@@ -239,7 +243,8 @@ int ub_spec_check(struct ub_spec *spec, struct ub_error *err)
 	if (r == 0 && spec->target->check)
 		r = spec->target->check(spec->target_args, err);
 	if (r == 0)
-		r = ub_layer_list_check(&spec->layers, err);
+		r = ub_layer_list_check(&spec->layers,
+					spec->unprivileged ? USER_PATIENCE_MS : PATIENCE_MS, err);
 	if (r == 0)
 		r = check_recovery(spec, err);
 	if (r == 0)

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "layer/layer.h"
 #include "spec/json_out.h"
 
 const char *ub_opt_key(const struct ub_opt *opt, char buf[static UB_OPT_KEY_SIZE])
@@ -183,7 +184,7 @@ static struct json_object *new_layer(const struct ub_layer_asked *layer)
 	return one;
 }
 
-struct json_object *ub_json_new_layers(const struct ub_layer_list *layers)
+static struct json_object *new_layers(const struct ub_layer_list *layers)
 {
 	struct json_object *list = json_object_new_array();
 
@@ -227,7 +228,7 @@ static bool add_option(struct json_object *obj, const struct ub_opt *opt, const 
 	case UB_OPT_HEX:
 		return ub_json_add_hex(obj, key, *(const uint64_t *)field);
 	case UB_OPT_LAYERS:
-		return ub_json_add(obj, key, ub_json_new_layers(field), false);
+		return ub_json_add(obj, key, new_layers(field), false);
 	}
 	return false;
 }

@@ -5,7 +5,6 @@
 #include <stdbool.h>
 
 #include "base/opt.h"
-#include "layer/layer.h"
 #include "spec/json_in.h"
 
 #define UB_OPT_KEY_SIZE 64
@@ -17,10 +16,6 @@ const char *ub_opt_key(const struct ub_opt *opt, char buf[static UB_OPT_KEY_SIZE
  * memory. */
 bool ub_json_add_options(struct json_object *obj, const struct ub_opt *options, const void *args,
 			 bool transient);
-
-/* Layers as an array of objects, outermost first, each with its "name" and its options. Return: a reference that
- * is the caller's, or NULL without memory. */
-struct json_object *ub_json_new_layers(const struct ub_layer_list *layers);
 
 /* What of @options is in @obj, into @args, which holds the defaults; one that is required has to be
  * there. Return: 0, -EBADMSG, -ENOMEM. */

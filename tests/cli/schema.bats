@@ -40,7 +40,7 @@ noted()
 	python3 - "$1" <<'END'
 import struct, sys
 with open(sys.argv[1], "wb") as log:
-    log.write(struct.pack("=8sIIQII", b"ublkiolg", 1, 32, 2000, 0, 0).ljust(4096, b"\0"))
+    log.write(struct.pack("=8sIIQQQ", b"ublkiolg", 1, 32, 2000, 2, 0).ljust(4096, b"\0"))
     log.write(struct.pack("=QQIIhBBHH", 1700000000123456789, 8192, 4096, 250, 0, 1, 1, 3, 7))
     log.write(struct.pack("=QQIIhBBHH", 1700000000000000000, 0, 0, 9, -5, 2, 0, 0, 0))
 END
