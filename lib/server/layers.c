@@ -6,11 +6,11 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
-#include "base/log.h"
 #include "layer/layer.h"
 #include "server/server.h"
 
