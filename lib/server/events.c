@@ -13,6 +13,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "layer/layer.h"
 #include "server/server.h"
 
 /* What is waited for besides those who speak with it. */
@@ -93,6 +94,22 @@ static void die_of_queue(struct server *s, unsigned id, const struct ub_queue_st
 	_exit(1);
 }
 
+/* What has gone wrong with their files since. */
+static void tell_layers(struct server *s)
+{
+	struct ub_layers *layers = s->target.layers;
+
+	for (unsigned at = 0; layers && at < layers->count; at++) {
+		struct ub_layer_on *on = &layers->on[at];
+		int error = on->error;
+
+		if (error && !on->told)
+			ub_log(&s->log, LOG_ERR, "layer %s cannot write its file: %s",
+			       on->type->name, strerror(-error));
+		on->told = error;
+	}
+}
+
 static void take_queues(struct server *s)
 {
 	struct ub_queue_status status;
@@ -113,7 +130,7 @@ static void take_queues(struct server *s)
 	}
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;
 	server_look_later(s);
-	server_tell_layers(s);
+	tell_layers(s);
 	take_write_error(s);
 }
 

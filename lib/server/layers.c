@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Layers' files in a recovery, and what goes wrong with them. Such a file may lie anywhere, on the device itself
+ * Layers' files in a recovery. Such a file may lie anywhere, on the device itself
  * too, and is not worth one: so it is opened when the device is served, and where that fails the layer is left out.
  */
 #include <errno.h>
@@ -10,7 +10,6 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
-#include <syslog.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -94,20 +93,5 @@ void server_open_layers(struct server *s)
 		if (on->off && reach_and_open(s, at, on->type->file(on->args), &err) != 0)
 			ub_note(&s->record.notes, "layer %s is left out: %s", on->type->name,
 				err.msg);
-	}
-}
-
-void server_tell_layers(struct server *s)
-{
-	struct ub_layers *layers = s->target.layers;
-
-	for (unsigned at = 0; layers && at < layers->count; at++) {
-		struct ub_layer_on *on = &layers->on[at];
-		int error = on->error;
-
-		if (error && !on->told)
-			ub_log(&s->log, LOG_ERR, "layer %s cannot write its file: %s",
-			       on->type->name, strerror(-error));
-		on->told = error;
 	}
 }

@@ -138,8 +138,6 @@ int server_make_path(const char *path);
 
 /* layers.c: opens what was put off until the device is served; what can't be is told in a note. */
 void server_open_layers(struct server *s);
-/* Logs what has gone wrong with their files since. */
-void server_tell_layers(struct server *s);
 
 /* log_dir.c: directories of a caller's, for the log and for layers. */
 /* In a recovery, as long as the caller's namespace is at hand: lends this server the directory, as @at. Return: 0 or

@@ -380,7 +380,7 @@ has_noted()
 	[[ $output == *"'' is not one of"* ]]
 	many=()
 	for ((i = 0; i < 8; i++)); do
-		many+=(--layer delay,us=1)
+		many+=(--layer 'delay,us=1')
 	done
 	run -2 ublk add -t null "${many[@]}" --layer delay,us=1
 	[[ $output == *'there are at most 8'* ]]

@@ -87,11 +87,11 @@ void ub_io_fsync(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t off
 void ub_io_fallocate(struct ub_queue *q, struct ub_io *io, unsigned op, int mode, uint64_t offset,
 		     uint64_t len)
 {
-	put(q, io, op, (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode, 0, 0, NULL});
+	put(q, io, op,
+	    (struct operation){OP_FALLOCATE, 0, (uint32_t)len, offset, mode, 0, 0, NULL});
 }
 
-void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset,
-		   uint64_t len)
+void ub_io_discard(struct ub_queue *q, struct ub_io *io, unsigned op, uint64_t offset, uint64_t len)
 {
 	put(q, io, op, (struct operation){OP_DISCARD, 0, (uint32_t)len, offset, 0, 0, 0, NULL});
 }
