@@ -149,13 +149,6 @@ sleeps_for_ever()
 	ublk del 0
 }
 
-# bad_disk: the first half of it reads and writes.
-bad_disk()
-{
-	disk=$(make_ram_disk 32)
-	map_disk half "$(printf '0 32768 linear %s 0\n32768 32768 error' "$disk")"
-}
-
 # sum OPERATION: of all errors that were told.
 sum()
 {
@@ -168,8 +161,8 @@ sums_are()
 }
 
 @test "requests that fail are told by operation, as many as have failed, also those before a server's death" {
-	bad_disk
-	dev=$(ublk add -t loop -f /dev/mapper/half --no-partition-scan)
+	make_image half.img 32M
+	dev=$(ublk add -t loop -f half.img --no-partition-scan --layer error,offset=16M)
 	! dd if="$dev" of=/dev/null bs=4k count=1 skip=5000 iflag=direct status=none || return 1
 	watch --json=lines --event error,quiesced
 	for n in 1 2 3; do
