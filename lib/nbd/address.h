@@ -1,0 +1,35 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Where an NBD export is: from a URI (https://github.com/NetworkBlockDevice/nbd/blob/master/doc/uri.md) or from
+ * its parts, and a connected socket to it.
+ */
+#pragma once
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/error.h"
+
+struct ub_nbd_address {
+	char *host, *port; /* of TCP; port: a number, NULL: the protocol's own */
+	char *socket;      /* path of a unix socket; NULL: TCP */
+	char *export;      /* its name, "": the server's default; owned, as the others */
+	bool tls;
+};
+
+/*
+ * nbd://HOST[:PORT]/[EXPORT], nbd+unix:///[EXPORT]?socket=PATH, and nbds:// and nbds+unix:// with TLS; bytes may be
+ * written as %XX, an IPv6 address stands in brackets. Other parameters of the query are refused, but for those
+ * that name TLS credentials.
+ * Return: 0 with @ret_address, to be freed by ub_nbd_address_done(); -EINVAL with a message, -ENOMEM.
+ */
+int ub_nbd_parse_uri(const char *uri, struct ub_nbd_address *ret_address, struct ub_error *err);
+void ub_nbd_address_done(struct ub_nbd_address *address);
+
+/*
+ * Connects, and gives up at the deadline. Names are looked up before, which blocks.
+ * @deadline_ms: as ub_now_ms()
+ * Return: a socket, non-blocking and closed on exec, with TCP_NODELAY and keepalive; or a negative errno with a
+ * message.
+ */
+int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, struct ub_error *err);

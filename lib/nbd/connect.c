@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "base/parse.h"
+#include "nbd/address.h"
+#include "nbd/wire.h"
+#include "process/run.h"
+
+/* A peer that is gone without a word is noticed after about half a minute. */
+#define KEEPALIVE_IDLE_S 15
+#define KEEPALIVE_EACH_S 5
+#define KEEPALIVE_COUNT 3
+
+/* Return: 0 or a negative errno. */
+static int finish_connect(int fd, int64_t deadline_ms)
+{
+	struct pollfd p = {.fd = fd, .events = POLLOUT};
+	socklen_t len = sizeof(int);
+	int error = 0, ret;
+
+	do
+		ret = poll(&p, 1, ub_left_ms(deadline_ms));
+	while (ret < 0 && errno == EINTR);
+	if (ret <= 0)
+		return ret ? -errno : -ETIMEDOUT;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
+		return -errno;
+	return -error;
+}
+
+/* Return: a socket, or a negative errno. */
+static int connect_to(int family, const struct sockaddr *addr, socklen_t len, int64_t deadline_ms)
+{
+	_cleanup_close_ int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	int ret = 0;
+
+	if (fd < 0)
+		return -errno;
+	if (connect(fd, addr, len) != 0)
+		ret = errno == EINPROGRESS ? finish_connect(fd, deadline_ms) : -errno;
+	return ret ? ret : UB_TAKE_FD(fd);
+}
+
+static void set(int fd, int level, int option, int value)
+{
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+/* @text: "192.0.2.1", "2001:db8::1". Return: its size in @ret_addr, or 0: it is no address. */
+static socklen_t read_address(const char *text, uint16_t port, struct sockaddr_storage *ret_addr)
+{
+	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
+	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
+
+	if (inet_pton(AF_INET, text, &in.sin_addr) == 1) {
+		memcpy(ret_addr, &in, sizeof(in));
+		return sizeof(in);
+	}
+	if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1) {
+		memcpy(ret_addr, &in6, sizeof(in6));
+		return sizeof(in6);
+	}
+	return 0;
+}
+
+/* By the C library's own program: it loads what the machine is configured with, which a static program can't.
+ * Return: its lines, "ADDRESS STREAM NAME" and others, to be freed; NULL with a message. */
+static char *look_up(const char *host, int64_t deadline_ms, struct ub_error *err)
+{
+	char *argv[] = {(char *)"/usr/bin/getent", (char *)"ahosts", (char *)"--", (char *)host,
+			NULL};
+	char *text = NULL;
+	int ret = ub_run_program(argv, ub_left_ms(deadline_ms), &text);
+
+	if (ret == 0 && text)
+		return text;
+	free(text);
+	if (ret < 0)
+		(void)ub_fail(err, UB_STAGE_BACKING, ret, "cannot look up %s", host);
+	else
+		(void)ub_fail_text(err, UB_STAGE_BACKING, -ENOENT,
+				   "cannot look up %s: there is no such host", host);
+	return NULL;
+}
+
+static int connect_name(const char *host, uint16_t port, int64_t deadline_ms, struct ub_error *err)
+{
+	_cleanup_free_ char *text = look_up(host, deadline_ms, err);
+	struct sockaddr_storage addr;
+	char *rest = text, *line;
+	int fd = -ENOENT;
+
+	if (!text)
+		return err ? err->code : -ENOENT;
+	while (fd < 0 && (line = strsep(&rest, "\n"))) {
+		char *address = strsep(&line, " ");
+		socklen_t len =
+			line && strstr(line, "STREAM") ? read_address(address, port, &addr) : 0;
+
+		if (len)
+			fd = connect_to(addr.ss_family, (const struct sockaddr *)&addr, len,
+					deadline_ms);
+	}
+	return fd < 0 ? ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s port %u", host,
+				port)
+		      : fd;
+}
+
+static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, struct ub_error *err)
+{
+	struct sockaddr_storage addr;
+	uint64_t port = NBD_PORT;
+	socklen_t len;
+	int fd;
+
+	if (a->port && (ub_parse_u64(a->port, UINT16_MAX, &port) != 0 || port == 0))
+		return ub_fail_usage(err, "port %s is no number from 1 to 65535", a->port);
+	len = read_address(a->host, (uint16_t)port, &addr);
+	if (!len) {
+		fd = connect_name(a->host, (uint16_t)port, deadline_ms, err);
+	} else {
+		fd = connect_to(addr.ss_family, (const struct sockaddr *)&addr, len, deadline_ms);
+		if (fd < 0)
+			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s port %llu",
+				       a->host, (unsigned long long)port);
+	}
+	if (fd < 0)
+		return fd;
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EACH_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+	return fd;
+}
+
+int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, struct ub_error *err)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	int fd;
+
+	if (!address->socket)
+		return connect_tcp(address, deadline_ms, err);
+	if (strlen(address->socket) >= sizeof(un.sun_path))
+		return ub_fail(err, UB_STAGE_BACKING, -ENAMETOOLONG, "cannot connect to %s",
+			       address->socket);
+	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", address->socket);
+	fd = connect_to(AF_UNIX, (const struct sockaddr *)&un, sizeof(un), deadline_ms);
+	return fd < 0 ? ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s", address->socket)
+		      : fd;
+}
