@@ -7,6 +7,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/socket.h>
 
 #include "base/error.h"
 
@@ -25,6 +26,13 @@ struct ub_nbd_address {
  */
 int ub_nbd_parse_uri(const char *uri, struct ub_nbd_address *ret_address, struct ub_error *err);
 void ub_nbd_address_done(struct ub_nbd_address *address);
+
+/* Connects to an address, and gives up at the deadline (as ub_now_ms()). Return: a socket, as of ub_nbd_connect(), or a
+ * negative errno. */
+int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadline_ms);
+
+/* Sets what a TCP connection of ours has: TCP_NODELAY and keepalive. */
+void ub_nbd_tune(int fd);
 
 /*
  * Connects, and gives up at the deadline. Names are looked up before, which blocks.

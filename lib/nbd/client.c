@@ -76,29 +76,36 @@ static int refuse_tls(const struct ub_nbd_address *a, struct ub_error *err)
 	return a->tls ? ub_fail_usage(err, "nbds: this version has no TLS") : 0;
 }
 
+int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline_ms,
+	       struct ub_nbd_export *ret_export, struct ub_error *err)
+{
+	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
+	int ret = h ? ub_nbd_begin(h, wish, name, false) : -ENOMEM;
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_BACKING, ret, "the export cannot be asked for");
+	ret = run(fd, h, deadline_ms, err);
+	if (ret < 0)
+		return ret;
+	*ret_export = h->export;
+	return 0;
+}
+
 int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
 		struct ub_nbd_export *ret_export, struct ub_error *err)
 {
-	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
 	_cleanup_close_ int fd = -1;
 	int ret = refuse_tls(address, err);
 
 	if (ret)
 		return ret;
-	if (!h)
-		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot ask %s", place(address));
 	fd = ub_nbd_connect(address, deadline_ms, err);
 	if (fd < 0)
 		return fd;
-	ret = ub_nbd_begin(h, wish, address->export, false);
-	ret = ret ? ub_fail(err, UB_STAGE_BACKING, ret, "its name cannot be asked for")
-		  : run(fd, h, deadline_ms, err);
-	if (ret < 0) {
+	ret = ub_nbd_ask(fd, wish, address->export, deadline_ms, ret_export, err);
+	if (ret < 0)
 		ub_error_prefix(err, "cannot use %s", place(address));
-		return ret;
-	}
-	*ret_export = h->export;
-	return UB_TAKE_FD(fd);
+	return ret < 0 ? ret : UB_TAKE_FD(fd);
 }
 
 struct found {

@@ -10,6 +10,10 @@
 int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
 		struct ub_nbd_export *ret_export, struct ub_error *err);
 
+/* The same over a socket that is connected, and stays open. Return: 0, or a negative errno with a message. */
+int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline_ms,
+	       struct ub_nbd_export *ret_export, struct ub_error *err);
+
 /* Called for each export that a server lists; the texts are the server's, with any byte but NUL. */
 typedef int ub_nbd_each_fn(void *arg, const char *name, const char *description,
 			   const struct ub_nbd_export *export);

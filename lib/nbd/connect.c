@@ -40,22 +40,33 @@ static int finish_connect(int fd, int64_t deadline_ms)
 	return -error;
 }
 
-/* Return: a socket, or a negative errno. */
-static int connect_to(int family, const struct sockaddr *addr, socklen_t len, int64_t deadline_ms)
+static void set(int fd, int level, int option, int value)
 {
-	_cleanup_close_ int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	(void)setsockopt(fd, level, option, &value, sizeof(value));
+}
+
+void ub_nbd_tune(int fd)
+{
+	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
+	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
+	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EACH_S);
+	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
+}
+
+int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadline_ms)
+{
+	_cleanup_close_ int fd =
+		socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	int ret = 0;
 
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, addr, len) != 0)
 		ret = errno == EINPROGRESS ? finish_connect(fd, deadline_ms) : -errno;
+	if (!ret && addr->sa_family != AF_UNIX)
+		ub_nbd_tune(fd);
 	return ret ? ret : UB_TAKE_FD(fd);
-}
-
-static void set(int fd, int level, int option, int value)
-{
-	(void)setsockopt(fd, level, option, &value, sizeof(value));
 }
 
 /* @text: "192.0.2.1", "2001:db8::1". Return: its size in @ret_addr, or 0: it is no address. */
@@ -110,8 +121,7 @@ static int connect_name(const char *host, uint16_t port, int64_t deadline_ms, st
 			line && strstr(line, "STREAM") ? read_address(address, port, &addr) : 0;
 
 		if (len)
-			fd = connect_to(addr.ss_family, (const struct sockaddr *)&addr, len,
-					deadline_ms);
+			fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
 	}
 	return fd < 0 ? ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s port %u", host,
 				port)
@@ -131,18 +141,11 @@ static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, stru
 	if (!len) {
 		fd = connect_name(a->host, (uint16_t)port, deadline_ms, err);
 	} else {
-		fd = connect_to(addr.ss_family, (const struct sockaddr *)&addr, len, deadline_ms);
+		fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
 		if (fd < 0)
 			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s port %llu",
 				       a->host, (unsigned long long)port);
 	}
-	if (fd < 0)
-		return fd;
-	set(fd, IPPROTO_TCP, TCP_NODELAY, 1);
-	set(fd, SOL_SOCKET, SO_KEEPALIVE, 1);
-	set(fd, IPPROTO_TCP, TCP_KEEPIDLE, KEEPALIVE_IDLE_S);
-	set(fd, IPPROTO_TCP, TCP_KEEPINTVL, KEEPALIVE_EACH_S);
-	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
 	return fd;
 }
 
@@ -157,7 +160,7 @@ int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, st
 		return ub_fail(err, UB_STAGE_BACKING, -ENAMETOOLONG, "cannot connect to %s",
 			       address->socket);
 	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", address->socket);
-	fd = connect_to(AF_UNIX, (const struct sockaddr *)&un, sizeof(un), deadline_ms);
+	fd = ub_nbd_connect_to((const struct sockaddr *)&un, sizeof(un), deadline_ms);
 	return fd < 0 ? ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s", address->socket)
 		      : fd;
 }

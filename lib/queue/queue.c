@@ -34,7 +34,7 @@ static int init_ring(struct ub_queue *q, struct ub_error *err)
 	struct ub_ring_facts facts = {
 		.depth = q->depth,
 		.ops_per_io = q->target->ops_per_io,
-		.own = ub_layers_own_ops(asked_layers(q->target)),
+		.own = q->target->own_ops + ub_layers_own_ops(asked_layers(q->target)),
 	};
 	unsigned entries = ub_ring_submissions(&facts);
 	struct ub_retry retry;
@@ -284,7 +284,7 @@ void ub_queue_free(struct ub_queue *q)
 		(void)pthread_join(q->thread, NULL);
 	}
 	ub_ring_done(&q->ring);
-	ub_tgt_close_queue(&q->own);
+	ub_tgt_close_queue(q->target, &q->own);
 	ub_desc_unmap(&q->desc);
 	(void)pthread_cond_destroy(&q->opened);
 	(void)pthread_mutex_destroy(&q->lock);

@@ -66,6 +66,9 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 	case DATA_WRITE:
 		ub_layers_written(q, DATA_ID(data), cqe->res);
 		break;
+	case DATA_OWN:
+		q->target->type->event(q, DATA_ID(data), cqe->res);
+		break;
 	case DATA_TIMER:
 		q->timer_over = true;
 		break;
@@ -175,6 +178,8 @@ int ub_queue_serve(struct ub_queue *q)
 	if (ret)
 		return ret;
 	ub_eager_begin(q);
+	if (q->target->type->event)
+		q->target->type->event(q, UB_EVENT_BEGIN, 0);
 	atomic_store(&q->fetched, true);
 	ub_queue_tell(q);
 	while (!ub_queue_is_idle(q)) {

@@ -26,6 +26,20 @@
 /* How long a deleted device may take to let its number go. */
 #define GOING_MS 5000
 
+/* One that can't be served by so many threads is by fewer, each of which has several queues. */
+static void take_threads(struct server *s)
+{
+	struct ub_spec *spec = &s->record.spec;
+	uint32_t most = s->target.most_threads;
+
+	if (!most || ub_spec_threads(spec, spec->queues, spec->depth) <= most)
+		return;
+	if (!s->recovers)
+		ub_note(&s->record.notes, "%u thread%s the queues: what is served can have no more",
+			most, most == 1 ? " serves" : "s serve");
+	spec->threads = most;
+}
+
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
 {
 	struct ub_spec *spec = &s->record.spec;
@@ -43,6 +57,7 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	/* As it is served: a recovery has to come to the same. */
 	spec->logical_block_size = s->target.logical_block_size;
 	spec->read_only = s->target.read_only;
+	take_threads(s);
 	return ub_layers_open(&s->target, &spec->layers, s->recovers, err);
 }
 

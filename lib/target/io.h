@@ -92,6 +92,32 @@ int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const voi
 int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len);
 int ub_io_copy_zeroes_to(struct ub_queue *q, struct ub_io *io, uint32_t data, uint32_t len);
 
+/* Where the I/O's data lies in memory, to be read of a write and written of a read; NULL on a path without buffers. */
+void *ub_io_buffer(const struct ub_io *io);
+
+/*
+ * Operations of the target's own, which belong to no I/O, on what it has opened itself: each ends in one call of its
+ * event(), with @id (0 to 255) and the result. At most ub_tgt.own_ops of a thread are under way at once. What they
+ * name has to stay where it is until then.
+ */
+struct msghdr;
+struct sockaddr;
+struct ub_own_time {
+	int64_t sec;
+	long long nsec;
+};
+void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg);
+/* @whole: all of @len, or an error. */
+void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len, bool whole);
+void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
+		    uint32_t len);
+/* Ends after that time, with -ETIME. */
+void ub_own_wait(struct ub_queue *q, unsigned id, const struct ub_own_time *time);
+
+/* The thread's I/Os by number. Return: NULL: there are not so many. */
+struct ub_io *ub_queue_io(struct ub_queue *q, uint32_t number);
+uint32_t ub_io_number(const struct ub_queue *q, const struct ub_io *io);
+
 /*
  * Ends an I/O: 0 means that all of it is done (never part of it: a short result is data loss from
  * Linux 7.3 on), else a negative errno, which reaches the client.

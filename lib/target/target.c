@@ -37,8 +37,10 @@ void ub_tgt_undo(struct ub_tgt *tgt)
 	tgt->created = false;
 }
 
-void ub_tgt_close_queue(struct ub_tgt_queue *tq)
+void ub_tgt_close_queue(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
 {
+	if (tgt->type->queue_close)
+		tgt->type->queue_close(tgt, tq);
 	while (tq->nr_files > 0)
 		(void)close(tq->files[--tq->nr_files]);
 }

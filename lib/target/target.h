@@ -19,6 +19,7 @@
 
 #define UB_TARGET_FILES_MAX 4
 #define UB_QUEUE_FILES_MAX 1
+#define UB_EVENT_BEGIN 255U                /* no operation's id */
 #define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */
 
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
@@ -42,8 +43,10 @@ struct ub_tgt {
 	bool brief;       /* its files lie on this machine: a sync is over when the disk is done */
 	bool freezable;   /* what they lie in can be frozen, which keeps changes waiting */
 	bool stable_data; /* of a write: it must not change while operations on files work on it */
-	unsigned ops_per_io; /* operations that one I/O has on the ring at once, at the most */
-	void *memory;        /* what it maps for its data, told of in reports; NULL: nothing */
+	unsigned ops_per_io;   /* operations that one I/O has on the ring at once, at the most */
+	unsigned own_ops;      /* and the target itself, of a thread */
+	unsigned most_threads; /* that can serve it; 0: as many as one likes */
+	void *memory;          /* what it maps for its data, told of in reports; NULL: nothing */
 	uint64_t memory_size;
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;
@@ -113,6 +116,9 @@ struct ub_target {
 	/* An operation ended, the one with UB_OP_ID(@id); @res as io_uring gives it. May be NULL if there
 	 * never is one. */
 	void (*complete)(struct ub_queue *q, struct ub_io *io, unsigned id, int res);
+	/* An operation of the target's own has ended, or, with UB_EVENT_BEGIN, the thread serves from now on.
+	 * NULL: there are none. */
+	void (*event)(struct ub_queue *q, unsigned id, int res);
 	/* Of data that would die with its server, but can go on to another one; NULL: it can't, or need not.
 	 * Return: a descriptor that is the caller's, of a file that only programs of this target know, or a
 	 * negative errno. */
@@ -137,6 +143,8 @@ struct ub_target {
 	/* The device has ub_tgt.size bytes from now on: @args are to say so, and what lies beyond
 	 * ub_tgt.limit is given back. */
 	void (*resized)(struct ub_tgt *tgt, void *args);
+	/* Closes what queue_open() has made but for the files, and what event() has; may be NULL. */
+	void (*queue_close)(struct ub_tgt *tgt, struct ub_tgt_queue *tq);
 	/* Frees the state; may be NULL; takes a half-opened target. The files are closed by
 	 * ub_tgt_close(). */
 	void (*close)(struct ub_tgt *tgt);
@@ -158,8 +166,8 @@ void ub_tgt_undo(struct ub_tgt *tgt);
 /* Closes an open target and its files, frees its backing's path and zeroes it. Takes NULL type. */
 void ub_tgt_close(struct ub_tgt *tgt);
 
-/* Closes a thread's files. Takes what was never opened. */
-void ub_tgt_close_queue(struct ub_tgt_queue *tq);
+/* Closes what a thread has of its own. Takes what was never opened. */
+void ub_tgt_close_queue(struct ub_tgt *tgt, struct ub_tgt_queue *tq);
 
 /* For targets: the size that is served, @size rounded down to logical blocks, with a note if that
  * takes something away. Return: 0, or -EINVAL if nothing is left. */

@@ -16,6 +16,7 @@
 	X(null)    \
 	X(loop)    \
 	X(mem)     \
+	X(nbd)     \
 	EXAMPLE(X)
 
 #define DECLARE(name) extern const struct ub_target ub_target_##name;

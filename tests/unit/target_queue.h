@@ -250,7 +250,7 @@ static inline void queue_init(struct ub_queue *q, struct ub_tgt *tgt)
 
 static inline void queue_done(struct ub_queue *q)
 {
-	ub_tgt_close_queue(&q->own);
+	ub_tgt_close_queue(q->tgt, &q->own);
 	free(q->own.state);
 	free(q->data);
 }

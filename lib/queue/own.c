@@ -1,0 +1,57 @@
+/* SPDX-License-Identifier: MIT */
+/* What targets do that belongs to no I/O (target/io.h): sockets and timers of their own, on the thread's ring. */
+#include "queue/internal.h"
+
+static void finish(struct io_uring_sqe *sqe, unsigned id)
+{
+	sqe->user_data = DATA(DATA_OWN, 0) | DATA_OP(UB_OP_ID(id));
+}
+
+void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_sendmsg(sqe, fd, msg, MSG_NOSIGNAL | MSG_WAITALL);
+	finish(sqe, id);
+}
+
+void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len, bool whole)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_recv(sqe, fd, to, len, whole ? MSG_WAITALL : 0);
+	finish(sqe, id);
+}
+
+void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr, uint32_t len)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_connect(sqe, fd, addr, len);
+	finish(sqe, id);
+}
+
+_Static_assert(sizeof(struct ub_own_time) == sizeof(struct __kernel_timespec), "it is the kernel's");
+
+void ub_own_wait(struct ub_queue *q, unsigned id, const struct ub_own_time *time)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_timeout(sqe, (struct __kernel_timespec *)(uintptr_t)time, 0, 0);
+	finish(sqe, id);
+}
+
+void *ub_io_buffer(const struct ub_io *io)
+{
+	return io->data;
+}
+
+struct ub_io *ub_queue_io(struct ub_queue *q, uint32_t number)
+{
+	return number < q->depth ? &q->ios[number] : NULL;
+}
+
+uint32_t ub_io_number(const struct ub_queue *q, const struct ub_io *io)
+{
+	return (uint32_t)(io - q->ios);
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: MIT */
+/* The target `nbd`: an export of an NBD server, by a connection for each thread. */
+#include "target/nbd.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "nbd/client.h"
+
+#define BLOCK 512U
+#define OPEN_MS 15000
+
+struct nbd_args {
+	char *uri;
+	uint32_t hold_s, request_s;
+	bool write_through;
+};
+
+#define AT(field) .offset = offsetof(struct nbd_args, field)
+
+/* clang-format off */
+static const struct ub_opt options[] = {
+	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI", .required = 1,
+	  .help = "nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH" },
+	{ .name = "hold-sec", .type = UB_OPT_U32, AT(hold_s), .metavar = "SEC", .max = UINT32_MAX - 1,
+	  .help = "let I/O wait so long for a server that is away, then fail (default: for ever)" },
+	{ .name = "request-sec", .type = UB_OPT_U32, AT(request_s), .metavar = "SEC", .max = 86400,
+	  .help = "take a connection for dead that has not answered for so long; 0: never (default: 60)" },
+	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
+	  .help = "have the server make every write durable, so that none is lost with it" },
+	UB_OPT_END,
+};
+/* clang-format on */
+
+static void nbd_defaults(void *args)
+{
+	((struct nbd_args *)args)->hold_s = UINT32_MAX;
+	((struct nbd_args *)args)->request_s = 60;
+}
+
+static int nbd_check(const void *args, struct ub_error *err)
+{
+	const struct nbd_args *a = args;
+	struct ub_nbd_address address;
+	int ret;
+
+	if (!a->uri)
+		return ub_fail_usage(err, "missing the URI");
+	ret = ub_nbd_parse_uri(a->uri, &address, err);
+	if (ret)
+		return ret;
+	if (address.tls)
+		ret = ub_fail_usage(err, "this version has no TLS: %s", a->uri);
+	else if (address.socket && address.socket[0] != '/')
+		ret = ub_fail_usage(err, "the socket is no absolute path: %s", a->uri);
+	ub_nbd_address_done(&address);
+	return ret;
+}
+
+/* How to come there again: from another mount namespace, too. */
+static int keep_address(struct ub_nbd *n, const struct ub_nbd_address *address, int fd)
+{
+	struct sockaddr_un un = {.sun_family = AF_UNIX};
+	const char *name = address->socket ? strrchr(address->socket, '/') : NULL;
+	_cleanup_free_ char *dir = NULL;
+
+	n->addr_len = sizeof(n->addr);
+	if (!name)
+		return getpeername(fd, (struct sockaddr *)&n->addr, &n->addr_len) == 0 ? 0 : -errno;
+	dir = strndup(address->socket, (size_t)(name - address->socket + 1));
+	n->dir = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
+	if (n->dir < 0)
+		return -errno;
+	if (snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d%s", n->dir, name) >=
+	    (int)sizeof(un.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(&n->addr, &un, sizeof(un));
+	n->addr_len = sizeof(un);
+	return 0;
+}
+
+/* For the ring, which waits by itself. */
+static int make_blocking(int fd)
+{
+	int flags = fcntl(fd, F_GETFL);
+
+	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ? -errno : 0;
+}
+
+static int dial(struct ub_nbd *n, const char *uri, struct ub_nbd_export *ret_export,
+		struct ub_error *err)
+{
+	struct ub_nbd_address address;
+	_cleanup_close_ int fd = -1;
+	int ret = ub_nbd_parse_uri(uri, &address, err);
+
+	if (ret)
+		return ret;
+	fd = ub_nbd_open(&address, UB_NBD_GO, ub_now_ms() + OPEN_MS, ret_export, err);
+	ret = fd < 0 ? fd : make_blocking(fd);
+	if (!ret && n->addr_len == 0)
+		ret = keep_address(n, &address, fd);
+	if (!ret)
+		(void)snprintf(n->name, sizeof(n->name), "%s", address.export);
+	ub_nbd_address_done(&address);
+	if (fd >= 0 && ret)
+		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot use %s", uri);
+	return ret ? ret : UB_TAKE_FD(fd);
+}
+
+static uint32_t larger(uint32_t a, uint32_t b)
+{
+	return a > b ? a : b;
+}
+
+/* Rounded down to a power of two. */
+static uint32_t power_of_two(uint32_t value)
+{
+	while (value & (value - 1))
+		value &= value - 1;
+	return value;
+}
+
+static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
+		    struct ub_error *err)
+{
+	const struct ub_nbd *n = tgt->state;
+	const struct ub_nbd_export *e = &n->export;
+	uint32_t least = larger(e->block_min, BLOCK);
+
+	if (least > (uint32_t)sysconf(_SC_PAGESIZE))
+		return ub_fail_text(err, UB_STAGE_BACKING, -EOPNOTSUPP,
+				    "cannot serve an export whose blocks have %u bytes",
+				    e->block_min);
+	tgt->logical_block_size = larger(req->logical_block_size, least);
+	tgt->physical_block_size =
+		larger(tgt->logical_block_size, power_of_two(e->block_preferred));
+	tgt->io_min = tgt->physical_block_size;
+	tgt->ops_per_io = 1;
+	tgt->own_ops = UB_NBD_OWN_OPS;
+	tgt->most_threads = e->flags & NBD_EXPORT_MULTI_CONN ? 0 : 1;
+	tgt->read_only = req->read_only || e->flags & NBD_EXPORT_READ_ONLY;
+	tgt->rotational = e->flags & NBD_EXPORT_ROTATIONAL;
+	tgt->volatile_cache = n->asks_flush && !n->write_through;
+	tgt->write_zeroes = !tgt->read_only && e->flags & NBD_EXPORT_WRITE_ZEROES;
+	if (!tgt->read_only && !req->no_discard && e->flags & NBD_EXPORT_TRIM)
+		tgt->discard_granularity = tgt->physical_block_size;
+	return ub_tgt_set_size(tgt, req->size ? req->size : e->size, notes, err);
+}
+
+static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
+		    struct ub_notes *notes, struct ub_error *err)
+{
+	const struct nbd_args *a = args;
+	struct ub_nbd *n = calloc(1, sizeof(*n));
+	int ret;
+
+	if (!n)
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", a->uri);
+	tgt->state = n;
+	n->dir = n->spare = -1;
+	n->hold_s = a->hold_s;
+	n->request_s = a->request_s;
+	ret = n->spare = dial(n, a->uri, &n->export, err);
+	n->asks_flush = n->export.flags & NBD_EXPORT_FLUSH;
+	n->write_through = a->write_through && n->asks_flush;
+	if (ret >= 0)
+		ret = describe(tgt, req, notes, err);
+	if (ret < 0) {
+		ub_tgt_close(tgt);
+		return ret;
+	}
+	if (tgt->size > n->export.size) {
+		ret = ub_fail_text(err, UB_STAGE_BACKING, -ESTALE, "%s has become smaller", a->uri);
+		ub_tgt_close(tgt);
+		return ret;
+	}
+	if (req->probe)
+		ub_close(&n->spare);
+	n->uri = a->uri;
+	return 0;
+}
+
+static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub_error *err)
+{
+	struct ub_nbd *n = tgt->state;
+	struct ub_nbd_link *l = tq->state;
+	int64_t deadline = ub_now_ms() + OPEN_MS;
+	struct ub_nbd_export export;
+	int ret = 0;
+
+	l->fd = n->spare;
+	n->spare = -1;
+	if (l->fd >= 0)
+		return 0;
+	/* By its address: the caller's namespace may be out of reach by now. */
+	l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->addr, n->addr_len, deadline);
+	if (l->fd < 0)
+		return ub_fail(err, UB_STAGE_BACKING, l->fd, "cannot connect to %s", n->uri);
+	ret = ub_nbd_ask(l->fd, UB_NBD_GO, n->name, deadline, &export, err);
+	if (ret)
+		ub_error_prefix(err, "cannot use %s", n->uri);
+	return ret ? ret : make_blocking(l->fd);
+}
+
+static void nbd_queue_close(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
+{
+	struct ub_nbd_link *l = tq->state;
+
+	(void)tgt;
+	if (l->fd > 0)
+		ub_close(&l->fd);
+}
+
+static void nbd_close(struct ub_tgt *tgt)
+{
+	struct ub_nbd *n = tgt->state;
+
+	ub_close(&n->spare);
+	ub_close(&n->dir);
+	free(n);
+	tgt->state = NULL;
+}
+
+const struct ub_target ub_target_nbd = {
+	.name = "nbd",
+	.summary = "an export of an NBD server",
+	.options = options,
+	.args_size = sizeof(struct nbd_args),
+	.queue_size = sizeof(struct ub_nbd_link),
+	.io_size = sizeof(struct ub_nbd_io),
+	.recoverable = true,
+	.defaults = nbd_defaults,
+	.check = nbd_check,
+	.open = nbd_open,
+	.queue_open = nbd_queue_open,
+	.submit = ub_nbd_submit,
+	.event = ub_nbd_event,
+	.queue_close = nbd_queue_close,
+	.close = nbd_close,
+};

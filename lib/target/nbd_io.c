@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * I/Os as requests, and replies as their ends. Requests go together, as many as wait while the ones before are
+ * being sent; replies are received many at a time into a stage, and the data of a large read where it belongs.
+ * Whatever is not answered when the connection is lost is sent again on the next one: a request of NBD can be done
+ * twice with the same result.
+ */
+#include <errno.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "kernel/uapi.h"
+#include "target/nbd.h"
+
+/* What is left of a read's data is received where it belongs, if that is so much; less goes by the stage. */
+#define DIRECT_MIN 8192U
+
+static struct ub_nbd_io *nbd_io(struct ub_queue *q, const struct ub_io *io)
+{
+	return ub_io_state(q, io);
+}
+
+static void enqueue(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	io->next = NULL;
+	if (!l->waiting)
+		l->last_waiting = &l->waiting;
+	*l->last_waiting = io;
+	l->last_waiting = &io->next;
+	nbd_io(q, io)->queued = true;
+}
+
+static void end(struct ub_queue *q, struct ub_io *io, int error)
+{
+	*nbd_io(q, io) = (struct ub_nbd_io){0};
+	ub_io_end(q, io, error);
+}
+
+static bool has_expired(const struct ub_nbd *n, const struct ub_nbd_link *l)
+{
+	return l->lost_ms && n->hold_s != UINT32_MAX &&
+	       ub_now_ms() - l->lost_ms >= (int64_t)n->hold_s * 1000;
+}
+
+void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	*nbd_io(q, io) = (struct ub_nbd_io){0};
+	if (has_expired(ub_nbd_of(q), l)) {
+		end(q, io, -ENOLINK);
+		return;
+	}
+	enqueue(q, io);
+	if (l->state == LINK_UP && !l->sending)
+		ub_nbd_send(q);
+}
+
+static uint16_t command_of(const struct ub_io *io)
+{
+	switch (io->op) {
+	case UBLK_IO_OP_READ:
+		return NBD_CMD_READ;
+	case UBLK_IO_OP_WRITE:
+		return NBD_CMD_WRITE;
+	case UBLK_IO_OP_DISCARD:
+		return NBD_CMD_TRIM;
+	case UBLK_IO_OP_WRITE_ZEROES:
+		return NBD_CMD_WRITE_ZEROES;
+	default:
+		return NBD_CMD_FLUSH;
+	}
+}
+
+static bool is_change(const struct ub_io *io)
+{
+	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
+}
+
+static bool is_durable(const struct ub_nbd *n, const struct ub_io *io)
+{
+	return is_change(io) && n->asks_flush && (io->flags & UBLK_IO_F_FUA || n->write_through);
+}
+
+static bool has_fua(const struct ub_nbd *n)
+{
+	return n->export.flags & NBD_EXPORT_FUA;
+}
+
+/* The request, in the I/O's own state. */
+static void make_head(struct ub_queue *q, struct ub_io *io)
+{
+	const struct ub_nbd *n = ub_nbd_of(q);
+	struct ub_nbd_io *i = nbd_io(q, io);
+	uint16_t command = i->flushes ? NBD_CMD_FLUSH : command_of(io), flags = 0;
+	bool is_flush = command == NBD_CMD_FLUSH;
+
+	if (!is_flush && is_durable(n, io) && has_fua(n))
+		flags |= NBD_CMD_FLAG_FUA;
+	if (command == NBD_CMD_WRITE_ZEROES && io->flags & UBLK_IO_F_NOUNMAP)
+		flags |= NBD_CMD_FLAG_NO_HOLE;
+	if (is_flush)
+		i->changed = atomic_load(&n->changed);
+	nbd_put32(i->head, NBD_REQUEST_MAGIC);
+	nbd_put16(i->head + 4, flags);
+	nbd_put16(i->head + 6, command);
+	nbd_put64(i->head + 8, (uint64_t)ub_nbd_link_of(q)->generation << 32 | ub_io_number(q, io));
+	nbd_put64(i->head + 16, is_flush ? 0 : io->offset);
+	nbd_put32(i->head + 24, is_flush ? 0 : io->len);
+}
+
+static void send_rest(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->msg = (struct msghdr){.msg_iov = l->iov + l->iov_at,
+				 .msg_iovlen = l->iov_count - l->iov_at};
+	l->sending = true;
+	ub_own_send(q, OWN_SEND, l->fd, &l->msg);
+}
+
+void ub_nbd_send(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	int64_t now = l->waiting ? ub_now_ms() : 0;
+	unsigned count = 0;
+
+	l->iov_at = 0;
+	while (l->waiting && count + 2 <= 2 * UB_NBD_BATCH) {
+		struct ub_io *io = l->waiting;
+		struct ub_nbd_io *i = nbd_io(q, io);
+
+		l->waiting = io->next;
+		make_head(q, io);
+		i->queued = false;
+		i->sent = true;
+		i->sent_ms = now;
+		l->iov[count++] = (struct iovec){i->head, sizeof(i->head)};
+		if (io->op == UBLK_IO_OP_WRITE && !i->flushes)
+			l->iov[count++] = (struct iovec){ub_io_buffer(io), io->len};
+	}
+	l->iov_count = count;
+	if (!count)
+		return;
+	send_rest(q, l);
+	if (ub_nbd_of(q)->request_s)
+		ub_nbd_look(q);
+}
+
+void ub_nbd_sent(struct ub_queue *q, int res)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	size_t n = (size_t)res;
+
+	if (res <= 0) {
+		ub_nbd_lose(q, res ? res : -ECONNRESET);
+		return;
+	}
+	while (l->iov_at < l->iov_count && n >= l->iov[l->iov_at].iov_len)
+		n -= l->iov[l->iov_at++].iov_len;
+	if (l->iov_at < l->iov_count) {
+		l->iov[l->iov_at].iov_base = (char *)l->iov[l->iov_at].iov_base + n;
+		l->iov[l->iov_at].iov_len -= n;
+		send_rest(q, l);
+		return;
+	}
+	ub_nbd_send(q);
+}
+
+/* Those that stand for something on every system, as the protocol numbers them. */
+static int read_error(uint32_t error)
+{
+	switch (error) {
+	case 0:
+		return 0;
+	case 28:
+		return -ENOSPC;
+	case 95:
+		return -EOPNOTSUPP;
+	default:
+		return -EIO;
+	}
+}
+
+static void answered(struct ub_queue *q, struct ub_io *io, int error)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+	struct ub_nbd_io *i = nbd_io(q, io);
+	bool is_flush = io->op == UBLK_IO_OP_FLUSH || i->flushes;
+
+	if (!error && is_flush) {
+		uint64_t was = atomic_load(&n->flushed);
+
+		while (was < i->changed &&
+		       !atomic_compare_exchange_weak(&n->flushed, &was, i->changed))
+			;
+	}
+	if (!error && !is_flush && is_durable(n, io) && !has_fua(n)) {
+		i->sent = false;
+		i->flushes = true;
+		atomic_fetch_add(&n->changed, 1);
+		enqueue(q, io);
+		return;
+	}
+	/* One that is durable is as if it was flushed, but nobody counts which ones. */
+	if (!error && !is_flush && is_change(io) && !is_durable(n, io))
+		atomic_fetch_add(&n->changed, 1);
+	end(q, io, error);
+}
+
+/* Return: the I/O that a reply is of, or NULL: there is none. */
+static struct ub_io *find_io(struct ub_queue *q, const struct ub_nbd_link *l, uint64_t cookie)
+{
+	struct ub_io *io = cookie >> 32 == l->generation ? ub_queue_io(q, (uint32_t)cookie) : NULL;
+
+	return io && nbd_io(q, io)->sent ? io : NULL;
+}
+
+/* Takes one reply's head off the stage. Return: false if the connection is lost. */
+static bool take_reply(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	const char *head = l->stage + l->from;
+	uint32_t error = nbd_get32(head + 4);
+	struct ub_io *io = find_io(q, l, nbd_get64(head + 8));
+
+	if (nbd_get32(head) != NBD_REPLY_MAGIC || !io) {
+		ub_nbd_lose(q, -EPROTO);
+		return false;
+	}
+	/* It goes, and says so: another one will come. */
+	if (error == 108) {
+		ub_nbd_lose(q, -ESHUTDOWN);
+		return false;
+	}
+	l->from += NBD_REPLY_SIZE;
+	if (io->op == UBLK_IO_OP_READ && !error) {
+		l->reading = io;
+		l->read = 0;
+	} else {
+		answered(q, io, read_error(error));
+	}
+	return true;
+}
+
+/* Takes what is there of the data. */
+static void take_data(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	struct ub_io *io = l->reading;
+	uint32_t n = io->len - l->read;
+
+	if (n > l->to - l->from)
+		n = l->to - l->from;
+	memcpy((char *)ub_io_buffer(io) + l->read, l->stage + l->from, n);
+	l->from += n;
+	l->read += n;
+	if (l->read < io->len)
+		return;
+	l->reading = NULL;
+	answered(q, io, 0);
+}
+
+/* Return: false if the connection is lost. */
+static bool take_stage(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	for (;;) {
+		if (l->reading && l->from == l->to)
+			return true;
+		if (l->reading)
+			take_data(q, l);
+		else if (l->to - l->from < NBD_REPLY_SIZE)
+			return true;
+		else if (!take_reply(q, l))
+			return false;
+	}
+}
+
+void ub_nbd_receive(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	uint32_t left = l->to - l->from, missing = l->reading ? l->reading->len - l->read : 0;
+
+	l->receiving = true;
+	if (missing >= DIRECT_MIN) {
+		ub_own_receive(q, OWN_RECEIVE, l->fd, (char *)ub_io_buffer(l->reading) + l->read,
+			       missing, true);
+		return;
+	}
+	memmove(l->stage, l->stage + l->from, left);
+	l->from = 0;
+	l->to = left;
+	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, UB_NBD_STAGE - left, false);
+}
+
+void ub_nbd_received(struct ub_queue *q, int res)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	bool direct = l->reading && l->reading->len - l->read >= DIRECT_MIN && l->from == l->to;
+
+	if (res <= 0) {
+		ub_nbd_lose(q, res ? res : -ECONNRESET);
+		return;
+	}
+	if (direct) {
+		struct ub_io *io = l->reading;
+
+		l->read += (uint32_t)res;
+		if (l->read == io->len) {
+			l->reading = NULL;
+			answered(q, io, 0);
+		}
+	} else {
+		l->to += (uint32_t)res;
+		if (!take_stage(q, l))
+			return;
+	}
+	ub_nbd_receive(q);
+	if (!l->sending && l->waiting)
+		ub_nbd_send(q);
+}
+
+void ub_nbd_take_back(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	struct ub_io *io;
+
+	l->reading = NULL;
+	l->from = l->to = 0;
+	for (uint32_t i = 0; (io = ub_queue_io(q, i)); i++) {
+		if (!nbd_io(q, io)->sent)
+			continue;
+		nbd_io(q, io)->sent = false;
+		enqueue(q, io);
+	}
+}
+
+void ub_nbd_give_up(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	while (l->waiting) {
+		struct ub_io *io = l->waiting;
+
+		l->waiting = io->next;
+		end(q, io, -ENOLINK);
+	}
+}
