@@ -152,7 +152,7 @@ static int finish(struct ub_nbd_handshake *h, struct ub_error *err)
 		return bad(err, -EPROTO, "it does not say how large the export is");
 	if (!is_power_of_two(e->block_min) || e->block_min > 65536 ||
 	    e->block_preferred < e->block_min || e->block_max < e->block_min ||
-	    e->block_max % e->block_min)
+	    (e->block_max != UINT32_MAX && e->block_max % e->block_min))
 		return bad(err, -EPROTO, "its block sizes make no sense: %u, %u, %u", e->block_min,
 			   e->block_preferred, e->block_max);
 	return UB_NBD_DONE;

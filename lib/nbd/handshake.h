@@ -16,7 +16,8 @@
 struct ub_nbd_export {
 	uint64_t size;  /* bytes */
 	uint16_t flags; /* NBD_EXPORT_* */
-	/* Bytes; of a server that says nothing of them 1, 4096 and 32 MiB, as the protocol has it. */
+	/* Bytes; of a server that says nothing of them 1, 4096 and 32 MiB, as the protocol has it. Most:
+	 * UINT32_MAX: there is no limit. */
 	uint32_t block_min, block_preferred, block_max;
 };
 

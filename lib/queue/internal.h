@@ -27,7 +27,7 @@ enum {
 	DATA_UNREGISTER, /* one that takes it out of the tag's slot; comes only if it failed */
 	DATA_WAIT,       /* the time that a layer keeps the I/O */
 	DATA_WRITE,      /* what a layer writes of its own: DATA_ID() tells which */
-	DATA_OWN, /* of the target's own: DATA_ID() tells which */
+	DATA_OWN,        /* of the target's own: DATA_ID() tells which */
 	DATA_TIMER,
 	/* What is fetched and committed with: */
 	DATA_FETCH,       /* a tag's first fetch */

@@ -23,7 +23,8 @@ void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t 
 	finish(sqe, id);
 }
 
-void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr, uint32_t len)
+void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
+		    uint32_t len)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 
@@ -31,7 +32,8 @@ void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockad
 	finish(sqe, id);
 }
 
-_Static_assert(sizeof(struct ub_own_time) == sizeof(struct __kernel_timespec), "it is the kernel's");
+_Static_assert(sizeof(struct ub_own_time) == sizeof(struct __kernel_timespec),
+	       "it is the kernel's");
 
 void ub_own_wait(struct ub_queue *q, unsigned id, const struct ub_own_time *time)
 {

@@ -26,6 +26,25 @@
 /* How long a deleted device may take to let its number go. */
 #define GOING_MS 5000
 
+/* What it does not take at once is not asked of it at once. */
+static int take_most_io(struct server *s, struct ub_error *err)
+{
+	uint32_t page = (uint32_t)sysconf(_SC_PAGESIZE), most = s->target.most_io / page * page;
+	struct ub_spec *spec = &s->record.spec;
+
+	if (!s->target.most_io || spec->max_io <= most)
+		return 0;
+	if (s->recovers || !most)
+		return ub_fail_text(
+			err, UB_STAGE_BACKING, -EOPNOTSUPP,
+			"cannot serve requests of %u bytes: what is served takes %u at the most",
+			s->recovers ? spec->max_io : page, s->target.most_io);
+	ub_note(&s->record.notes, "requests have at most %u bytes: what is served takes no more",
+		most);
+	spec->max_io = most;
+	return 0;
+}
+
 /* One that can't be served by so many threads is by fewer, each of which has several queues. */
 static void take_threads(struct server *s)
 {
@@ -58,7 +77,8 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 	spec->logical_block_size = s->target.logical_block_size;
 	spec->read_only = s->target.read_only;
 	take_threads(s);
-	return ub_layers_open(&s->target, &spec->layers, s->recovers, err);
+	ret = take_most_io(s, err);
+	return ret ? ret : ub_layers_open(&s->target, &spec->layers, s->recovers, err);
 }
 
 void server_close_target(struct server *s)

@@ -19,7 +19,8 @@
 
 struct nbd_args {
 	char *uri;
-	uint32_t hold_s, request_s;
+	int hold_s; /* -1: for ever */
+	uint32_t request_s;
 	bool write_through;
 };
 
@@ -29,19 +30,19 @@ struct nbd_args {
 static const struct ub_opt options[] = {
 	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI", .required = 1,
 	  .help = "nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH" },
-	{ .name = "hold-sec", .type = UB_OPT_U32, AT(hold_s), .metavar = "SEC", .max = UINT32_MAX - 1,
-	  .help = "let I/O wait so long for a server that is away, then fail (default: for ever)" },
+	{ .name = "hold-sec", .type = UB_OPT_INT, AT(hold_s), .metavar = "SEC", .max = 1000000000,
+	  .help = "let I/O wait so long for a server (default: for ever)" },
 	{ .name = "request-sec", .type = UB_OPT_U32, AT(request_s), .metavar = "SEC", .max = 86400,
-	  .help = "take a connection for dead that has not answered for so long; 0: never (default: 60)" },
+	  .help = "give a connection up that does not answer; 0: never (default: 60)" },
 	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
-	  .help = "have the server make every write durable, so that none is lost with it" },
+	  .help = "have the server make every write durable at once" },
 	UB_OPT_END,
 };
 /* clang-format on */
 
 static void nbd_defaults(void *args)
 {
-	((struct nbd_args *)args)->hold_s = UINT32_MAX;
+	((struct nbd_args *)args)->hold_s = -1;
 	((struct nbd_args *)args)->request_s = 60;
 }
 
@@ -145,6 +146,7 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	tgt->io_min = tgt->physical_block_size;
 	tgt->ops_per_io = 1;
 	tgt->own_ops = UB_NBD_OWN_OPS;
+	tgt->most_io = e->block_max;
 	tgt->most_threads = e->flags & NBD_EXPORT_MULTI_CONN ? 0 : 1;
 	tgt->read_only = req->read_only || e->flags & NBD_EXPORT_READ_ONLY;
 	tgt->rotational = e->flags & NBD_EXPORT_ROTATIONAL;
@@ -166,7 +168,7 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", a->uri);
 	tgt->state = n;
 	n->dir = n->spare = -1;
-	n->hold_s = a->hold_s;
+	n->hold_ms = a->hold_s < 0 ? -1 : a->hold_s * 1000LL;
 	n->request_s = a->request_s;
 	ret = n->spare = dial(n, a->uri, &n->export, err);
 	n->asks_flush = n->export.flags & NBD_EXPORT_FLUSH;

@@ -23,13 +23,12 @@ struct ub_nbd {
 	int dir; /* of a unix socket; -1: it is TCP */
 	char name[NBD_NAME_MAX + 1];
 	struct ub_nbd_export export;
-	uint32_t
-		hold_s; /* that I/O waits for a server that is away; UINT32_MAX: as long as it takes */
-	uint32_t request_s;       /* after which an answer does not come any more */
-	bool write_through;       /* writes are durable when they end */
-	const char *uri;          /* borrowed */
-	int spare;                /* the connection of open(), for the first thread; -1: taken */
-	bool asks_flush;          /* the server has a cache that can be flushed */
+	int64_t hold_ms;    /* that I/O waits for a server that is away; -1: as long as it takes */
+	uint32_t request_s; /* after which an answer does not come any more */
+	bool write_through; /* writes are durable when they end */
+	const char *uri;    /* borrowed */
+	int spare;          /* the connection of open(), for the first thread; -1: taken */
+	bool asks_flush;    /* the server has a cache that can be flushed */
 	_Atomic uint64_t changed; /* writes that have ended; */
 	_Atomic uint64_t flushed; /* so many of these are durable, as a flush has told */
 };
@@ -51,9 +50,9 @@ struct ub_nbd_link {
 	enum ub_nbd_state state;
 	uint32_t generation; /* of the connection: what an answer's cookie has to have */
 	bool sending, receiving, looking;
-	unsigned tries;  /* since it was lost */
-	int64_t lost_ms; /* 0: it is not */
-	int64_t began_ms;    /* the try that is under way */
+	unsigned tries;   /* since it was lost */
+	int64_t lost_ms;  /* 0: it is not */
+	int64_t began_ms; /* the try that is under way */
 	struct ub_own_time pause;
 
 	/* Waits to be sent, in its order. */
@@ -97,17 +96,19 @@ static inline struct ub_nbd_link *ub_nbd_link_of(struct ub_queue *q)
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io);
 /* What waits goes to the server, as much as goes at once. */
 void ub_nbd_send(struct ub_queue *q);
-void ub_nbd_sent(struct ub_queue *q, int res);
+/* These two return 0, or a negative errno: the connection is of no use any more. */
+int ub_nbd_sent(struct ub_queue *q, int res);
 void ub_nbd_receive(struct ub_queue *q);
-void ub_nbd_received(struct ub_queue *q, int res);
+int ub_nbd_received(struct ub_queue *q, int res);
 /* The connection is gone: what was with the server waits again. */
 void ub_nbd_take_back(struct ub_queue *q);
+/* Has the server been away for so long that nothing waits for it any more? */
+bool ub_nbd_is_over(const struct ub_nbd *n, const struct ub_nbd_link *l);
 /* Nobody waits any more: all that waits fails. */
 void ub_nbd_give_up(struct ub_queue *q);
 
+/* What is awaited from now on is looked after, once a second: OWN_LOOK. */
+void ub_nbd_look(struct ub_queue *q);
+
 /* nbd_link.c */
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res);
-/* The connection is of no use any more. @error: negative errno */
-void ub_nbd_lose(struct ub_queue *q, int error);
-/* What is awaited from now on is looked after. */
-void ub_nbd_look(struct ub_queue *q);

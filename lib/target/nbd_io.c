@@ -38,19 +38,33 @@ static void end(struct ub_queue *q, struct ub_io *io, int error)
 	ub_io_end(q, io, error);
 }
 
-static bool has_expired(const struct ub_nbd *n, const struct ub_nbd_link *l)
+bool ub_nbd_is_over(const struct ub_nbd *n, const struct ub_nbd_link *l)
 {
-	return l->lost_ms && n->hold_s != UINT32_MAX &&
-	       ub_now_ms() - l->lost_ms >= (int64_t)n->hold_s * 1000;
+	return l->lost_ms && n->hold_ms >= 0 && ub_now_ms() - l->lost_ms >= n->hold_ms;
+}
+
+static bool is_change(const struct ub_io *io)
+{
+	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
+}
+
+static bool is_durable(const struct ub_nbd *n, const struct ub_io *io)
+{
+	return is_change(io) && n->asks_flush && (io->flags & UBLK_IO_F_FUA || n->write_through);
 }
 
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	int lost = atomic_load_explicit(&ub_queue_target(q)->write_error, memory_order_relaxed);
 
 	*nbd_io(q, io) = (struct ub_nbd_io){0};
-	if (has_expired(ub_nbd_of(q), l)) {
+	if (ub_nbd_is_over(ub_nbd_of(q), l)) {
 		end(q, io, -ENOLINK);
+		return;
+	}
+	if (lost && (io->op == UBLK_IO_OP_FLUSH || is_durable(ub_nbd_of(q), io))) {
+		end(q, io, lost);
 		return;
 	}
 	enqueue(q, io);
@@ -72,16 +86,6 @@ static uint16_t command_of(const struct ub_io *io)
 	default:
 		return NBD_CMD_FLUSH;
 	}
-}
-
-static bool is_change(const struct ub_io *io)
-{
-	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
-}
-
-static bool is_durable(const struct ub_nbd *n, const struct ub_io *io)
-{
-	return is_change(io) && n->asks_flush && (io->flags & UBLK_IO_F_FUA || n->write_through);
 }
 
 static bool has_fua(const struct ub_nbd *n)
@@ -109,6 +113,18 @@ static void make_head(struct ub_queue *q, struct ub_io *io)
 	nbd_put64(i->head + 8, (uint64_t)ub_nbd_link_of(q)->generation << 32 | ub_io_number(q, io));
 	nbd_put64(i->head + 16, is_flush ? 0 : io->offset);
 	nbd_put32(i->head + 24, is_flush ? 0 : io->len);
+}
+
+/* Once a second, while something is awaited: an idle connection wakes nobody. */
+void ub_nbd_look(struct ub_queue *q)
+{
+	static const struct ub_own_time second = {.sec = 1};
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	if (l->looking)
+		return;
+	l->looking = true;
+	ub_own_wait(q, OWN_LOOK, &second);
 }
 
 static void send_rest(struct ub_queue *q, struct ub_nbd_link *l)
@@ -147,24 +163,23 @@ void ub_nbd_send(struct ub_queue *q)
 		ub_nbd_look(q);
 }
 
-void ub_nbd_sent(struct ub_queue *q, int res)
+int ub_nbd_sent(struct ub_queue *q, int res)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	size_t n = (size_t)res;
 
-	if (res <= 0) {
-		ub_nbd_lose(q, res ? res : -ECONNRESET);
-		return;
-	}
+	if (res <= 0)
+		return res ? res : -ECONNRESET;
 	while (l->iov_at < l->iov_count && n >= l->iov[l->iov_at].iov_len)
 		n -= l->iov[l->iov_at++].iov_len;
 	if (l->iov_at < l->iov_count) {
 		l->iov[l->iov_at].iov_base = (char *)l->iov[l->iov_at].iov_base + n;
 		l->iov[l->iov_at].iov_len -= n;
 		send_rest(q, l);
-		return;
+		return 0;
 	}
 	ub_nbd_send(q);
+	return 0;
 }
 
 /* Those that stand for something on every system, as the protocol numbers them. */
@@ -216,22 +231,18 @@ static struct ub_io *find_io(struct ub_queue *q, const struct ub_nbd_link *l, ui
 	return io && nbd_io(q, io)->sent ? io : NULL;
 }
 
-/* Takes one reply's head off the stage. Return: false if the connection is lost. */
-static bool take_reply(struct ub_queue *q, struct ub_nbd_link *l)
+/* Takes one reply's head off the stage. Return: 0, or a negative errno: the connection is of no use any more. */
+static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	const char *head = l->stage + l->from;
 	uint32_t error = nbd_get32(head + 4);
 	struct ub_io *io = find_io(q, l, nbd_get64(head + 8));
 
-	if (nbd_get32(head) != NBD_REPLY_MAGIC || !io) {
-		ub_nbd_lose(q, -EPROTO);
-		return false;
-	}
+	if (nbd_get32(head) != NBD_REPLY_MAGIC || !io)
+		return -EPROTO;
 	/* It goes, and says so: another one will come. */
-	if (error == 108) {
-		ub_nbd_lose(q, -ESHUTDOWN);
-		return false;
-	}
+	if (error == 108)
+		return -ESHUTDOWN;
 	l->from += NBD_REPLY_SIZE;
 	if (io->op == UBLK_IO_OP_READ && !error) {
 		l->reading = io;
@@ -239,7 +250,7 @@ static bool take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 	} else {
 		answered(q, io, read_error(error));
 	}
-	return true;
+	return 0;
 }
 
 /* Takes what is there of the data. */
@@ -259,19 +270,18 @@ static void take_data(struct ub_queue *q, struct ub_nbd_link *l)
 	answered(q, io, 0);
 }
 
-/* Return: false if the connection is lost. */
-static bool take_stage(struct ub_queue *q, struct ub_nbd_link *l)
+/* Return: as take_reply(). */
+static int take_stage(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	for (;;) {
-		if (l->reading && l->from == l->to)
-			return true;
+	int ret = 0;
+
+	while (!ret && (l->reading ? l->from < l->to : l->to - l->from >= NBD_REPLY_SIZE)) {
 		if (l->reading)
 			take_data(q, l);
-		else if (l->to - l->from < NBD_REPLY_SIZE)
-			return true;
-		else if (!take_reply(q, l))
-			return false;
+		else
+			ret = take_reply(q, l);
 	}
+	return ret;
 }
 
 void ub_nbd_receive(struct ub_queue *q)
@@ -291,15 +301,13 @@ void ub_nbd_receive(struct ub_queue *q)
 	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, UB_NBD_STAGE - left, false);
 }
 
-void ub_nbd_received(struct ub_queue *q, int res)
+int ub_nbd_received(struct ub_queue *q, int res)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	bool direct = l->reading && l->reading->len - l->read >= DIRECT_MIN && l->from == l->to;
 
-	if (res <= 0) {
-		ub_nbd_lose(q, res ? res : -ECONNRESET);
-		return;
-	}
+	if (res <= 0)
+		return res ? res : -ECONNRESET;
 	if (direct) {
 		struct ub_io *io = l->reading;
 
@@ -310,12 +318,14 @@ void ub_nbd_received(struct ub_queue *q, int res)
 		}
 	} else {
 		l->to += (uint32_t)res;
-		if (!take_stage(q, l))
-			return;
+		res = take_stage(q, l);
+		if (res < 0)
+			return res;
 	}
 	ub_nbd_receive(q);
 	if (!l->sending && l->waiting)
 		ub_nbd_send(q);
+	return 0;
 }
 
 void ub_nbd_take_back(struct ub_queue *q)

@@ -39,18 +39,6 @@ static void try_later(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_wait(q, OWN_TRY, &l->pause);
 }
 
-/* Once a second, while something is awaited: an idle connection wakes nobody. */
-void ub_nbd_look(struct ub_queue *q)
-{
-	static const struct ub_own_time second = {.sec = 1};
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	if (l->looking)
-		return;
-	l->looking = true;
-	ub_own_wait(q, OWN_LOOK, &second);
-}
-
 /* May what was acknowledged be lost? */
 static void note_loss(struct ub_queue *q)
 {
@@ -71,13 +59,9 @@ static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 	try_later(q, l);
 }
 
-void ub_nbd_lose(struct ub_queue *q, int error)
+/* It is of no use any more. */
+static void lose(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	(void)error;
-	if (l->state != LINK_UP)
-		return;
 	l->state = LINK_ENDING;
 	l->lost_ms = ub_now_ms();
 	l->tries = 0;
@@ -90,11 +74,9 @@ void ub_nbd_lose(struct ub_queue *q, int error)
 /* A try has come to nothing. */
 static void failed(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	const struct ub_nbd *n = ub_nbd_of(q);
-
 	ub_close(&l->fd);
 	l->tries++;
-	if (n->hold_s != UINT32_MAX && ub_now_ms() - l->lost_ms >= (int64_t)n->hold_s * 1000)
+	if (ub_nbd_is_over(ub_nbd_of(q), l))
 		ub_nbd_give_up(q);
 	try_later(q, l);
 }
@@ -234,7 +216,7 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 		if (!is_awaited(q, now, &late))
 			return;
 		if (late && ub_nbd_of(q)->request_s)
-			ub_nbd_lose(q, -ETIMEDOUT);
+			lose(q, l);
 		break;
 	case LINK_CONNECTING:
 	case LINK_SHAKING:
@@ -278,8 +260,6 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 		end_if_idle(q, l);
 	else if (l->state == LINK_SHAKING)
 		shaken(q, l, id == OWN_SEND, res);
-	else if (id == OWN_SEND)
-		ub_nbd_sent(q, res);
-	else
-		ub_nbd_received(q, res);
+	else if ((id == OWN_SEND ? ub_nbd_sent(q, res) : ub_nbd_received(q, res)) < 0)
+		lose(q, l);
 }

@@ -60,11 +60,15 @@ only()
 }
 
 @test "targets know neither queues nor devices: they see an I/O through one small header" {
-	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/'
+	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/|nbd/'
 }
 
 @test "layers know targets, and neither queues nor devices" {
 	only layer 'layer/|base/|kernel/uapi\.h|target/(target|io)\.h'
+}
+
+@test "the protocol of NBD knows no target" {
+	only nbd 'nbd/|base/|process/run\.h'
 }
 
 @test "what is asked knows targets and layers, and neither processes nor devices" {

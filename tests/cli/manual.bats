@@ -148,6 +148,7 @@ options_agree()
 		# What else it needs comes first.
 		needed=()
 		[[ $target != loop ]] || needed=(-f none)
+		[[ $target != nbd ]] || needed=(--uri nbd://localhost/)
 		options_agree ublk-targets.7 "${target^^}" "^Options of target $target " add -t "$target" "${needed[@]}"
 	done
 	told_of ublk-add.8 OPTIONS '-t, --type TYPE' >"$BATS_TEST_TMPDIR/types"

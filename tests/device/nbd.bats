@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: MIT
+# The target nbd: real servers, ones that go away, and one that lies.
+# build: faults
+# kernels: newest
+# long kernels: 6.12 6.18
+# cpus: 2
+
+load helpers
+load servers
+
+setup()
+{
+	device_setup
+	requires nbdkit qemu-nbd qemu-img
+	make_image disk.img 64M
+	export_pid=
+}
+
+teardown()
+{
+	device_teardown
+	[[ -z $export_pid ]] || kill -KILL "$export_pid" 2>/dev/null || true
+}
+
+# serve ARGS...: nbdkit on $socket, $export_pid.
+serve()
+{
+	socket=$PWD/socket
+	rm -f "$socket"
+	nbdkit -f -U "$socket" "$@" >nbdkit.log 2>&1 </dev/null 3>&- &
+	export_pid=$!
+	wait_for 20 test -S "$socket"
+}
+
+# serve_tcp ARGS...: the same on $port.
+serve_tcp()
+{
+	port=10810
+	nbdkit -f -i 127.0.0.1 -p "$port" "$@" >nbdkit.log 2>&1 </dev/null 3>&- &
+	export_pid=$!
+	wait_for 20 listens "$port"
+}
+
+listens()
+{
+	[[ -n $(ss -Hltn "sport = :$1") ]]
+}
+
+# serve_qemu FORMAT FILE
+serve_qemu()
+{
+	socket=$PWD/socket
+	rm -f "$socket"
+	qemu-nbd -f "$1" -k "$socket" -t -e 8 --cache=writeback -x '' "$2" >qemu.log 2>&1 </dev/null 3>&- &
+	export_pid=$!
+	wait_for 20 test -S "$socket"
+}
+
+# end_server: by SIGKILL.
+end_server()
+{
+	kill -KILL "$export_pid"
+	wait "$export_pid" || true
+}
+
+uri()
+{
+	printf 'nbd+unix:///%s?socket=%s' "${1-}" "$socket"
+}
+
+@test "an export is a device of its size, blocks and abilities, and keeps its data, by a socket and by TCP" {
+	serve file disk.img
+	dev=$(ublk add -t nbd --uri "$(uri)" -q 2)
+	[ "$(blockdev --getsize64 "$dev")" = $((64 << 20)) ]
+	fio_verify "$dev" --bsrange=4k-512k --size=16M --iodepth=32
+	fio_verify "$dev" --iodepth=1 --size=256k
+	blkdiscard -o 0 -l 1M "$dev"
+	cmp -n 1048576 "$dev" /dev/zero
+	fallocate -z -o 4096 -l 65536 "$dev"
+	ublk del "$dev"
+	end_server
+	serve_tcp memory 32M
+	dev=$(ublk add -t nbd --uri "nbd://localhost:$port/" --data-path user-copy)
+	fio_verify "$dev" --bsrange=4k-512k --size=16M
+	ublk del "$dev"
+	# Blocks of the server's, and what it does not let be changed.
+	end_server
+	serve_tcp --filter=blocksize-policy memory 32M blocksize-minimum=4096 blocksize-preferred=65536
+	dev=$(ublk add -t nbd --uri "nbd://127.0.0.1:$port/" -q 2)
+	[ "$(blockdev --getss "$dev") $(blockdev --getpbsz "$dev")" = '4096 65536' ]
+	fio_verify "$dev" --bsrange=4k-512k --size=16M
+	ublk del "$dev"
+	end_server
+	serve -r file disk.img
+	dev=$(ublk add -t nbd --uri "$(uri)")
+	[ "$(blockdev --getro "$dev")" = 1 ]
+	read_block "$dev"
+	ublk del "$dev"
+}
+
+@test "a server that promises no second connection gets one, for all queues" {
+	serve --filter=multi-conn file disk.img multi-conn-mode=disable
+	run -0 ublk add -n 0 -t nbd --uri "$(uri)" -q 2
+	[[ $output == *'1 thread serves the queues'* ]]
+	[ "$(ublk show 0 --json | jq '.devices[0].server_threads // .devices[0].server.threads')" = 1 ]
+	fio_verify /dev/ublkb0 --size=4M
+	ublk del 0
+}
+
+@test "under a load a server that is killed and comes again costs no request and no data" {
+	serve file disk.img
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2)
+	start_verified "$dev" 8192 --bsrange=4k-64k --iodepth=32
+	for ((i = 0; i < 3; i++)); do
+		writes_on "$dev"
+		end_server
+		serve file disk.img
+	done
+	writes_on "$dev"
+	end_verified "$dev" 8192
+	ublk del 0
+}
+
+@test "a qcow2 image is mounted through qemu-nbd, which is killed under it, and nothing is lost" {
+	qemu-img create -q -f qcow2 disk.qcow2 256M
+	serve_qemu qcow2 disk.qcow2
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --write-through)
+	fs_on "$dev" ext4 mnt
+	for ((i = 0; i < 4; i++)); do
+		head -c 3M /dev/urandom >mnt/$i
+		sync -f mnt
+		sha256sum mnt/$i >>sums
+		head -c 1M /dev/urandom >mnt/later # not synced
+		end_server
+		serve_qemu qcow2 disk.qcow2
+	done
+	sync -f mnt
+	echo 3 >/proc/sys/vm/drop_caches
+	sha256sum -c --quiet sums
+	umount mnt
+	fsck.ext4 -fn "$dev"
+	ublk del 0
+	end_server
+	# Clusters that a killed one has reserved are no loss.
+	run qemu-img check disk.qcow2
+	[[ $status == [03] && $output != *corruption* ]] || { echo "$output"; false; }
+}
+
+@test "what a dead server may have lost is not told as durable; with write-through there is nothing" {
+	serve file disk.img
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+	write_block "$dev" 1
+	blockdev --flushbufs "$dev"
+	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+	end_server
+	serve file disk.img
+	# All that was acknowledged was flushed.
+	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+	write_block "$dev" 2
+	end_server
+	serve file disk.img
+	read_block "$dev"
+	run ! dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+	[[ $output == *'Input/output error'* ]]
+	run -0 ublk show 0
+	[[ $output == *'write error'* || $output == *flush* ]]
+	ublk del 0
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --write-through)
+	write_block "$dev" 2
+	end_server
+	serve file disk.img
+	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+	ublk del 0
+}
+
+@test "I/O waits for a server that is away, or fails after a while if that is wanted" {
+	serve file disk.img
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --hold-sec 1)
+	read_block "$dev"
+	end_server
+	run ! read_block "$dev"
+	serve file disk.img
+	wait_for 30 read_block "$dev"
+	ublk del 0
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+	end_server
+	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none 3>&- &
+	reader=$!
+	wait_for 20 in_flight ublkb0 1
+	serve file disk.img
+	ends_with 0 "$reader"
+	ublk del 0
+}
+
+@test "another server of the device takes the export over, and an upgrade loses nothing" {
+	serve_qemu raw disk.img # nbdkit 1.32 does not outlive its clients (raw_send_socket)
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2 --recovery reissue)
+	outlives_its_servers "$dev"
+	if kernel_at_least 6.16; then
+		start_verified "$dev" 4096
+		writes_on "$dev"
+		ublk upgrade 0
+		end_verified "$dev" 4096
+	fi
+	ublk del 0
+}
+
+@test "whatever a server answers, data is right, nothing hangs, and the next connection is used" {
+	for how in magic cookie generation twice short half-head close shutdown error mute greeting short-greeting silent \
+		option-magic option-length no-export smaller blocks; do
+		rm -f socket
+		"$TOP/tests/device/nbd_liar" "$PWD/socket" "$how" >liar.log 2>&1 3>&- &
+		export_pid=$!
+		wait_for 20 grep -q ready liar.log
+		socket=$PWD/socket
+		dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --request-sec 2) || { echo "$how"; return 1; }
+		case $how in
+		error)
+			run ! read_block "$dev"
+			;;
+		*)
+			[[ $how != @(greeting|short-greeting|silent|option-*|no-export|smaller|blocks) ]] ||
+				wait_for 20 is_connected_again
+			fio_verify "$dev" --size=512k --iodepth=8 || { echo "HOW $how"; cat liar.log; return 1; }
+			(($(grep -c connection liar.log) > 1)) || { echo "HOW $how"; cat liar.log; return 1; }
+			;;
+		esac
+		ublk del 0
+		end_server
+	done
+}
+
+is_connected_again()
+{
+	grep -q 'connection 2' liar.log
+}
+
+@test "what cannot be used is refused in words, and nothing is left" {
+	socket=$PWD/none
+	refused 1 'cannot connect to' "$(uri)"
+	refused 1 'cannot connect to localhost port 1: Connection refused' nbd://localhost:1/
+	refused 1 'cannot look up nohost.invalid: there is no such host' nbd://nohost.invalid/
+	refused 2 'it begins with none of nbd://' http://localhost/
+	refused 2 'there is no ?socket=PATH' nbd+unix:///x
+	refused 2 'this version has no TLS' nbds://localhost/
+	refused 2 'port 70000 is no number from 1 to 65535' nbd://localhost:70000/
+	serve file disk.img
+	end_server
+	serve_qemu raw disk.img
+	refused 1 'it has no export "other"' "$(uri other)"
+	nothing_left
+}
+
+# refused STATUS WORDS URI
+refused()
+{
+	run "-$1" ublk add -t nbd --uri "$3"
+	[[ $output == *"$2"* ]] || { printf '%s: %s\n' "$3" "$output"; return 1; }
+}
