@@ -144,7 +144,7 @@ static void put_layer(FILE *file, const struct ub_layer_asked *layer)
 	}
 }
 
-char *ub_layer_text(const struct ub_layer_asked *layer)
+static char *text_of(const struct ub_layer_asked *layers, unsigned count)
 {
 	char *text = NULL;
 	size_t size;
@@ -152,24 +152,22 @@ char *ub_layer_text(const struct ub_layer_asked *layer)
 
 	if (!file)
 		return NULL;
-	put_layer(file, layer);
+	for (unsigned i = 0; i < count; i++) {
+		if (i)
+			(void)fputc(' ', file);
+		put_layer(file, &layers[i]);
+	}
 	return fclose(file) == 0 ? text : NULL;
+}
+
+char *ub_layer_text(const struct ub_layer_asked *layer)
+{
+	return text_of(layer, 1);
 }
 
 char *ub_layers_text(const struct ub_layer_list *layers)
 {
-	char *text = NULL;
-	size_t size;
-	FILE *file = open_memstream(&text, &size);
-
-	if (!file)
-		return NULL;
-	for (unsigned i = 0; i < layers->count; i++) {
-		if (i)
-			(void)fputc(' ', file);
-		put_layer(file, &layers->layer[i]);
-	}
-	return fclose(file) == 0 ? text : NULL;
+	return text_of(layers->layer, layers->count);
 }
 
 static int resolve(const struct ub_layer_asked *layer, const struct ub_opt *opt, bool may,

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -28,34 +29,16 @@ static int by_time(const void *a, const void *b)
 	return x->began_ns < y->began_ns ? -1 : x->began_ns > y->began_ns;
 }
 
-/* Return: bytes, fewer at the end of the file; or a negative errno. */
-static int64_t read_all(int fd, void *to, size_t size, off_t offset)
-{
-	size_t done = 0;
-
-	while (done < size) {
-		ssize_t n = pread(fd, (char *)to + done, size - done, offset + (off_t)done);
-
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return -errno;
-		if (n == 0)
-			break;
-		done += (size_t)n;
-	}
-	return (int64_t)done;
-}
-
-static int64_t read_records(int fd, uint64_t places, struct ub_io_log_record **ret_records)
+/* Return: how many, those that are there; or a negative errno. */
+static int64_t read_records(FILE *file, uint64_t places, struct ub_io_log_record **ret_records)
 {
 	_cleanup_free_ struct ub_io_log_record *r = NULL;
 	struct stat st;
 	uint64_t there;
-	int64_t n, count = 0;
+	size_t n, count = 0;
 
 	/* Those that were never used need not be there. */
-	if (fstat(fd, &st) != 0)
+	if (fstat(fileno(file), &st) != 0 || fseeko(file, UB_IO_LOG_HEAD, SEEK_SET) != 0)
 		return -errno;
 	there = st.st_size > UB_IO_LOG_HEAD ? ((uint64_t)st.st_size - UB_IO_LOG_HEAD) / sizeof(*r)
 					    : 0;
@@ -64,24 +47,34 @@ static int64_t read_records(int fd, uint64_t places, struct ub_io_log_record **r
 	r = calloc(there + 1, sizeof(*r));
 	if (!r)
 		return -ENOMEM;
-	n = read_all(fd, r, there * sizeof(*r), UB_IO_LOG_HEAD);
-	if (n < 0)
-		return n;
-	for (int64_t i = 0; i < n / (int64_t)sizeof(*r); i++)
+	n = fread(r, sizeof(*r), there, file);
+	if (ferror(file))
+		return -EIO;
+	for (size_t i = 0; i < n; i++)
 		if (r[i].began_ns)
 			r[count++] = r[i];
-	qsort(r, (size_t)count, sizeof(*r), by_time);
+	qsort(r, count, sizeof(*r), by_time);
 	*ret_records = UB_TAKE_PTR(r);
-	return count;
+	return (int64_t)count;
 }
 
 int64_t ub_io_log_read(const char *path, struct ub_io_log_record **ret_records,
 		       uint64_t *ret_left_out, struct ub_error *err)
 {
-	_cleanup_close_ int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	/* Of a FIFO nobody waits for a writer. */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	_cleanup_fclose_ FILE *file = fd < 0 ? NULL : fdopen(fd, "r");
 	struct ub_io_log_head head = {0};
-	int64_t ret = fd < 0 ? -errno : read_all(fd, &head, sizeof(head), 0);
+	int64_t ret = 0;
 
+	if (!file)
+		ret = -errno;
+	if (!file && fd >= 0)
+		ub_close(&fd);
+	if (file)
+		ret = (int64_t)fread(&head, 1, sizeof(head), file);
+	if (file && ferror(file))
+		ret = -EISDIR;
 	if (ret >= 0) {
 		ret = ub_io_log_check(&head, (size_t)ret);
 		if (ret)
@@ -90,7 +83,7 @@ int64_t ub_io_log_read(const char *path, struct ub_io_log_record **ret_records,
 					    ret == -EBADMSG ? "no log of layer 'log'"
 							    : "another version's log");
 		*ret_left_out = head.left_out;
-		ret = read_records(fd, head.places, ret_records);
+		ret = read_records(file, head.places, ret_records);
 	}
 	return ret < 0 ? ub_fail(err, UB_STAGE_LAYER, (int)ret, "cannot read %s", path) : ret;
 }

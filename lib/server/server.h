@@ -299,10 +299,12 @@ bool server_find_cpus(struct server *s, const struct ub_spec *spec, bool at_any_
 int server_move_thread(struct server *s, const struct ub_spec *spec, bool at_any_price,
 		       unsigned thread);
 
-/* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
+/* target.c: opens what is served, as the record says it. Return: 0, or a negative errno with a message. */
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
 /* Takes one that is not open. Its queues are gone. */
 void server_close_target(struct server *s);
+
+/* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 /* Where a namespace is in the way (device/namespace.h). Return: -EOPNOTSUPP with a message that says so. */
 /* Does another device of ours have the backing? (A recovered one has its own.) Return: 0 or a negative errno
  * with a message. */
