@@ -43,6 +43,12 @@ bool ub_nbd_is_over(const struct ub_nbd *n, const struct ub_nbd_link *l)
 	return l->lost_ms && n->hold_ms >= 0 && ub_now_ms() - l->lost_ms >= n->hold_ms;
 }
 
+/* Return: a negative errno if something that was acknowledged may be lost: every flush tells it from then on. */
+static int lost(struct ub_queue *q)
+{
+	return atomic_load_explicit(&ub_queue_target(q)->write_error, memory_order_relaxed);
+}
+
 static bool is_change(const struct ub_io *io)
 {
 	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
@@ -56,15 +62,14 @@ static bool is_durable(const struct ub_nbd *n, const struct ub_io *io)
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	int lost = atomic_load_explicit(&ub_queue_target(q)->write_error, memory_order_relaxed);
 
 	*nbd_io(q, io) = (struct ub_nbd_io){0};
 	if (ub_nbd_is_over(ub_nbd_of(q), l)) {
 		end(q, io, -ENOLINK);
 		return;
 	}
-	if (lost && (io->op == UBLK_IO_OP_FLUSH || is_durable(ub_nbd_of(q), io))) {
-		end(q, io, lost);
+	if (lost(q) && (io->op == UBLK_IO_OP_FLUSH || is_durable(ub_nbd_of(q), io))) {
+		end(q, io, lost(q));
 		return;
 	}
 	enqueue(q, io);
@@ -203,6 +208,9 @@ static void answered(struct ub_queue *q, struct ub_io *io, int error)
 	struct ub_nbd_io *i = nbd_io(q, io);
 	bool is_flush = io->op == UBLK_IO_OP_FLUSH || i->flushes;
 
+	/* One that was sent again: what it is to make durable may be lost by now. */
+	if (!error && (is_flush || is_durable(n, io)))
+		error = lost(q);
 	if (!error && is_flush) {
 		uint64_t was = atomic_load(&n->flushed);
 

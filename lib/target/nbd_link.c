@@ -112,7 +112,7 @@ static bool is_same(const struct ub_nbd *n, const struct ub_nbd_export *now)
 {
 	return now->size >= n->export.size && now->block_min <= n->export.block_min &&
 	       now->block_max >= n->export.block_max &&
-	       (now->flags & n->export.flags) == (n->export.flags & ~0U) &&
+	       (now->flags & n->export.flags) == n->export.flags &&
 	       !(now->flags & NBD_EXPORT_READ_ONLY & ~n->export.flags);
 }
 
