@@ -18,6 +18,7 @@ enum ub_stage {
 	UB_STAGE_BACKING, /* opening and probing what the target serves */
 	UB_STAGE_LOCK,    /* the lock on the backing */
 	UB_STAGE_LAYER,   /* opening what stands over the target */
+	UB_STAGE_CONNECT, /* reaching a server that a target is a client of */
 	UB_STAGE_PLAN,    /* limits, before anything is made */
 	UB_STAGE_SPAWN,   /* starting the server process */
 	UB_STAGE_ADD,

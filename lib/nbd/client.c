@@ -58,10 +58,10 @@ static int run(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, struct u
 			return step;
 		ret = move_all(fd, h->data, h->len, step == UB_NBD_SEND, deadline_ms);
 		if (ret == -ECONNRESET)
-			return ub_fail_text(err, UB_STAGE_BACKING, ret,
+			return ub_fail_text(err, UB_STAGE_CONNECT, ret,
 					    "it hangs up before it has answered");
 		if (ret)
-			return ub_fail(err, UB_STAGE_BACKING, ret, "it does not answer");
+			return ub_fail(err, UB_STAGE_CONNECT, ret, "it does not answer");
 	}
 }
 
@@ -83,7 +83,7 @@ int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline
 	int ret = h ? ub_nbd_begin(h, wish, name, false) : -ENOMEM;
 
 	if (ret)
-		return ub_fail(err, UB_STAGE_BACKING, ret, "the export cannot be asked for");
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "the export cannot be asked for");
 	ret = run(fd, h, deadline_ms, err);
 	if (ret < 0)
 		return ret;
@@ -147,7 +147,7 @@ static int find_all(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, str
 	(void)ub_nbd_begin(h, UB_NBD_LIST, "", false);
 	while ((step = run(fd, h, deadline_ms, err)) == UB_NBD_FOUND) {
 		if (f->count == EXPORTS_MAX)
-			return ub_fail_text(err, UB_STAGE_BACKING, -EPROTO,
+			return ub_fail_text(err, UB_STAGE_CONNECT, -EPROTO,
 					    "it lists too many exports");
 		if (add_found(f, h) != 0)
 			return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot list its exports");

@@ -99,9 +99,9 @@ static char *look_up(const char *host, int64_t deadline_ms, struct ub_error *err
 		return text;
 	free(text);
 	if (ret < 0)
-		(void)ub_fail(err, UB_STAGE_BACKING, ret, "cannot look up %s", host);
+		(void)ub_fail(err, UB_STAGE_CONNECT, ret, "cannot look up %s", host);
 	else
-		(void)ub_fail_text(err, UB_STAGE_BACKING, -ENOENT,
+		(void)ub_fail_text(err, UB_STAGE_CONNECT, -ENOENT,
 				   "cannot look up %s: there is no such host", host);
 	return NULL;
 }
@@ -123,7 +123,7 @@ static int connect_name(const char *host, uint16_t port, int64_t deadline_ms, st
 		if (len)
 			fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
 	}
-	return fd < 0 ? ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s port %u", host,
+	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %u", host,
 				port)
 		      : fd;
 }
@@ -143,7 +143,7 @@ static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, stru
 	} else {
 		fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
 		if (fd < 0)
-			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s port %llu",
+			return ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %llu",
 				       a->host, (unsigned long long)port);
 	}
 	return fd;
@@ -157,10 +157,10 @@ int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, st
 	if (!address->socket)
 		return connect_tcp(address, deadline_ms, err);
 	if (strlen(address->socket) >= sizeof(un.sun_path))
-		return ub_fail(err, UB_STAGE_BACKING, -ENAMETOOLONG, "cannot connect to %s",
+		return ub_fail(err, UB_STAGE_CONNECT, -ENAMETOOLONG, "cannot connect to %s",
 			       address->socket);
 	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", address->socket);
 	fd = ub_nbd_connect_to((const struct sockaddr *)&un, sizeof(un), deadline_ms);
-	return fd < 0 ? ub_fail(err, UB_STAGE_BACKING, fd, "cannot connect to %s", address->socket)
+	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s", address->socket)
 		      : fd;
 }

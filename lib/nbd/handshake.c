@@ -31,7 +31,7 @@ __attribute__((format(printf, 3, 4))) static int bad(struct ub_error *err, int c
 	va_start(args, fmt);
 	(void)vsnprintf(why, sizeof(why), fmt, args);
 	va_end(args);
-	return ub_fail_text(err, UB_STAGE_BACKING, code, "%s", why);
+	return ub_fail_text(err, UB_STAGE_CONNECT, code, "%s", why);
 }
 
 int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name, bool greeted)

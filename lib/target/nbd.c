@@ -112,7 +112,7 @@ static int dial(struct ub_nbd *n, const char *uri, struct ub_nbd_export *ret_exp
 		(void)snprintf(n->name, sizeof(n->name), "%s", address.export);
 	ub_nbd_address_done(&address);
 	if (fd >= 0 && ret)
-		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot use %s", uri);
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot use %s", uri);
 	return ret ? ret : UB_TAKE_FD(fd);
 }
 
@@ -205,7 +205,7 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	/* By its address: the caller's namespace may be out of reach by now. */
 	l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->addr, n->addr_len, deadline);
 	if (l->fd < 0)
-		return ub_fail(err, UB_STAGE_BACKING, l->fd, "cannot connect to %s", n->uri);
+		return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s", n->uri);
 	ret = ub_nbd_ask(l->fd, UB_NBD_GO, n->name, deadline, &export, err);
 	if (ret)
 		ub_error_prefix(err, "cannot use %s", n->uri);
