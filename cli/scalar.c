@@ -214,13 +214,6 @@ bool ub_scalar_is_given(const struct ub_opt *opt, const void *values)
 	return true;
 }
 
-bool ub_scalar_is_same(const struct ub_opt *opt, const void *values, const void *others)
-{
-	_cleanup_free_ char *a = ub_scalar_text(opt, values), *b = ub_scalar_text(opt, others);
-
-	return a && b ? strcmp(a, b) == 0 : a == b;
-}
-
 char *ub_scalar_text(const struct ub_opt *opt, const void *values)
 {
 	const void *field = (const char *)values + opt->offset;

@@ -24,9 +24,6 @@ uint32_t ub_opt_listed(const char *const *words, const char *list);
 /* Has it a value: a string, a word or a number that it may be given? */
 bool ub_scalar_is_given(const struct ub_opt *opt, const void *values);
 
-/* Is the value the same in both structs? */
-bool ub_scalar_is_same(const struct ub_opt *opt, const void *values, const void *others);
-
 /* A value for people, not escaped. Return: text to be freed, or NULL if there is none. */
 char *ub_scalar_text(const struct ub_opt *opt, const void *values);
 

@@ -104,7 +104,7 @@ static int dial(struct ub_nbd *n, const char *uri, struct ub_nbd_export *ret_exp
 
 	if (ret)
 		return ret;
-	fd = ub_nbd_open(&address, UB_NBD_GO, ub_now_ms() + OPEN_MS, ret_export, err);
+	fd = ub_nbd_open(&address, ub_now_ms() + OPEN_MS, ret_export, err);
 	ret = fd < 0 ? fd : make_blocking(fd);
 	if (!ret && n->addr_len == 0)
 		ret = keep_address(n, &address, fd);
@@ -206,7 +206,7 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->addr, n->addr_len, deadline);
 	if (l->fd < 0)
 		return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s", n->uri);
-	ret = ub_nbd_ask(l->fd, UB_NBD_GO, n->name, deadline, &export, err);
+	ret = ub_nbd_ask(l->fd, n->name, deadline, &export, err);
 	if (ret)
 		ub_error_prefix(err, "cannot use %s", n->uri);
 	return ret ? ret : make_blocking(l->fd);

@@ -184,7 +184,7 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 	if (n->dir < 0)
 		ub_nbd_tune(l->fd);
 	l->state = LINK_SHAKING;
-	(void)ub_nbd_begin(&l->shake, UB_NBD_GO, n->name, false);
+	(void)ub_nbd_begin(&l->shake, n->name);
 	shake(q, l);
 }
 
