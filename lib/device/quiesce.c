@@ -173,8 +173,10 @@ int ub_dev_quiesce(struct ub_ctrl *ctrl, const struct ub_dev *dev, int timeout_m
 			return fail(dev, err, ret, "%s", strerror(-ret));
 		if (now.state == UBLK_S_DEV_DEAD)
 			return fail(dev, err, -ENODEV, "it was stopped meanwhile");
-		/* Another server may have it by now. */
-		if (now.state != UBLK_S_DEV_LIVE || now.ublksrv_pid != dev->info.ublksrv_pid)
+		/* Another server may have it by now. That its own is gone (-1, from Linux 6.18 on) is seen
+		 * before the driver has seen the last close. */
+		if (now.state != UBLK_S_DEV_LIVE ||
+		    (now.ublksrv_pid > 0 && now.ublksrv_pid != dev->info.ublksrv_pid))
 			return 0;
 		if (ub_left_ms(deadline) == 0 && !still_parks(dev))
 			return fail(dev, err, -EPERM, "the driver does not let its server do it");

@@ -268,10 +268,23 @@ fs_on()
 	at_end unmount "$(realpath "$3")"
 }
 
-# unmount DIR: also if the test has done so itself.
+# unmount DIR: also if the test has done so itself. Of a device that has no server that does not end, nor by
+# a signal: the teardown, which would wait for ever, goes on, and calls it again without the device.
 unmount()
 {
-	! mountpoint -q "$1" || umount "$1"
+	local pid
+	mountpoint -q "$1" || return 0
+	umount "$1" 3>&- &
+	pid=$!
+	wait_for 20 is_gone "$pid" && wait "$pid"
+}
+
+# is_gone PID: it has ended (a zombie has).
+is_gone()
+{
+	local stat
+	read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
+	[[ ${stat##*) } == Z* ]]
 }
 
 # fio_verify DEV [FIO OPTION...]: random writes to the first 4 MiB, read back and compared.

@@ -124,7 +124,7 @@ load backings
 	mkfs.ext4 -q -O ^has_journal -E lazy_itable_init=0 "$slow"
 	mkdir m
 	mount -o lazytime "$slow" m
-	at_end umount "$PWD/m"
+	at_end unmount "$PWD/m"
 	dd if=/dev/zero of=m/a.img bs=1M count=4 conv=fsync status=none
 	dev=$(ublk add -t loop -f m/a.img --direct on --recovery requeue)
 	pid=$(server_of "$dev")

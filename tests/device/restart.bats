@@ -15,16 +15,22 @@ teardown()
 	! nothing_left || wait_for 10 no_supervisor || true
 	for pid in $(supervisors); do
 		kill "$pid" 2>/dev/null || true
+		kill -CONT "$pid" 2>/dev/null || true
 	done
 	device_teardown
 	wait_for 10 no_supervisor
 	[[ ! -e /run/ublk/restart.json ]]
 }
 
-# supervisors: the processes that restart.
+# supervisors: the processes that restart; not what one has begun and which still has its name.
 supervisors()
 {
-	pgrep -f '(^|/)ublk supervise$' || true
+	local pid parent all
+	all=$(pgrep -f '(^|/)ublk supervise$') || return 0
+	for pid in $all; do
+		read -r _ _ _ parent _ 2>/dev/null <"/proc/$pid/stat" || continue
+		[[ $'\n'$all$'\n' == *$'\n'"$parent"$'\n'* ]] || printf '%s\n' "$pid"
+	done
 }
 
 no_supervisor()

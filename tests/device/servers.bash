@@ -16,14 +16,6 @@ is_state()
 	[[ $(state_of "$1") == "$2" ]]
 }
 
-# is_gone PID: it has ended (a zombie has).
-is_gone()
-{
-	local stat
-	read -r stat 2>/dev/null <"/proc/$1/stat" || return 0
-	[[ ${stat##*) } == Z* ]]
-}
-
 # is_stopped PID: by SIGSTOP.
 is_stopped()
 {

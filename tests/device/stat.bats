@@ -438,7 +438,7 @@ is_right()
 	mkdir -p taken/ublk.prom full
 	fails_to_write 1 taken 'Is a directory'
 	mount -t tmpfs -o size=4k tmpfs full
-	at_end umount "$PWD/full"
+	at_end unmount "$PWD/full"
 	fails_to_write 1 full 'No space left on device'
 	mkdir theirs
 	chown 65534 theirs

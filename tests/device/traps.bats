@@ -125,7 +125,7 @@ kill_and_recover()
 @test "a file system that fills up gives errors, and what was written before them is all there" {
 	mkdir m
 	mount -t tmpfs -o size=5100k tmpfs m
-	at_end umount "$PWD/m"
+	at_end unmount "$PWD/m"
 	make_image m/a.img 16M
 	dd if=/dev/urandom of=data bs=1M count=16 status=none
 	dev=$(ublk add -t loop -f m/a.img --direct off -b 512K)
