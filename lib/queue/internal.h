@@ -147,7 +147,11 @@ struct ub_queue {
 		poll_ns; /* to look for completions before sleeping; others may change it */
 	/* What is counted: count.h. */
 	struct ub_stats *stats;
+	uint16_t places[UB_STATS_OPS]; /* of the operations there, bytes */
 	struct ub_ticks ticks;
+	/* None of them took longer (units), but for those above UB_STATS_UNITS_MAX. */
+	uint32_t longest[UB_STATS_OPS];
+	uint8_t quick;                 /* operations below this one are counted the quick way */
 	uint8_t skipped[UB_STATS_OPS]; /* I/Os since the last one that stands for several */
 	bool links;                    /* commits may be linked to operations: link.c */
 	bool active;                   /* an I/O has come since the timer was set */

@@ -13,6 +13,7 @@
 #include "base/retry.h"
 #include "layer/layer.h"
 #include "memory/plan.h"
+#include "queue/count.h"
 #include "queue/internal.h"
 
 #define RING_MS 500
@@ -91,6 +92,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	find_ios(q, &config->space->layout, stretch);
 	q->stats = ub_space_part(config->space, stretch, UB_PART_STATS);
 	q->ticks = *config->ticks;
+	ub_count_init(q);
 	ub_queue_set_poll(q, config->poll_us);
 	q->max_io = q->info.max_io_buf_bytes;
 	q->target = config->target;

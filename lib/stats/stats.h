@@ -39,14 +39,18 @@ struct ub_stats_op {
 #define UB_STATS_BUCKETS 384U
 #define UB_STATS_UNITS_MAX ((UINT64_C(1) << 27) - 1)
 
+/* Of UB_STATS_UNITS_MAX at the most. */
+static inline unsigned ub_stats_bucket_below(uint32_t units)
+{
+	unsigned shift = 27U - (unsigned)__builtin_clz(units | 16);
+
+	return (shift << 4) + (units >> shift);
+}
+
 static inline unsigned ub_stats_bucket(uint64_t units)
 {
-	unsigned shift;
-
-	if (units > UB_STATS_UNITS_MAX)
-		units = UB_STATS_UNITS_MAX;
-	shift = 59U - (unsigned)__builtin_clzll(units | 16);
-	return (shift << 4) + (unsigned)(units >> shift);
+	return ub_stats_bucket_below(
+		(uint32_t)(units < UB_STATS_UNITS_MAX ? units : UB_STATS_UNITS_MAX));
 }
 
 /* Of reads or writes, with their times. */
@@ -54,6 +58,12 @@ struct ub_stats_rw {
 	struct ub_stats_op op;
 	uint64_t times[UB_STATS_BUCKETS];
 };
+
+/* The times of a read's or write's numbers. */
+static inline uint64_t *ub_stats_times(struct ub_stats_op *op)
+{
+	return ((struct ub_stats_rw *)op)->times;
+}
 
 /* Of I/Os that are in hand for too long (--stall-sec). Alone of all it is written by the server's main thread,
  * and says nothing when that has gone. */
