@@ -268,7 +268,7 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	}
 	facts.buffers_most = ub_budget_buffers(spec, info);
 	facts.target = tgt->memory_size;
-	facts.target_queue = ub_layers_queue_bytes(tgt->type, &spec->layers);
+	facts.target_queue = ub_layers_queue_bytes(tgt, &spec->layers);
 	facts.target_io = ub_layers_io_bytes(tgt->type, &spec->layers);
 	facts.own_ops = tgt->own_ops + ub_layers_own_ops(&spec->layers);
 	facts.program = program_size(facts.page);

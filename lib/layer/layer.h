@@ -110,7 +110,7 @@ void ub_layers_close(struct ub_tgt *tgt);
 
 /* Bytes that a target and layers over it keep of each thread, and of each I/O beside struct ub_io. @list: may
  * be NULL. */
-uint32_t ub_layers_queue_bytes(const struct ub_target *type, const struct ub_layer_list *list);
+uint32_t ub_layers_queue_bytes(const struct ub_tgt *tgt, const struct ub_layer_list *list);
 uint32_t ub_layers_io_bytes(const struct ub_target *type, const struct ub_layer_list *list);
 /* Operations of theirs that belong to no I/O, of a thread at once. @list: may be NULL. */
 uint32_t ub_layers_own_ops(const struct ub_layer_list *list);

@@ -82,7 +82,7 @@ static uint32_t rounded(uint32_t bytes)
 int ub_layers_open(struct ub_tgt *tgt, const struct ub_layer_list *list, bool recovers,
 		   struct ub_error *err)
 {
-	uint32_t queue_at = rounded(tgt->type->queue_size);
+	uint32_t queue_at = ub_layers_queue_bytes(tgt, NULL);
 	uint32_t io_at = rounded(tgt->type->io_size) + UB_LAYER_WAIT_SIZE;
 	struct ub_layers *layers;
 	int ret = 0;
@@ -140,9 +140,9 @@ void ub_layers_close(struct ub_tgt *tgt)
 	tgt->layers = NULL;
 }
 
-uint32_t ub_layers_queue_bytes(const struct ub_target *type, const struct ub_layer_list *list)
+uint32_t ub_layers_queue_bytes(const struct ub_tgt *tgt, const struct ub_layer_list *list)
 {
-	uint32_t bytes = rounded(type->queue_size);
+	uint32_t bytes = rounded(tgt->type->queue_size + tgt->queue_more);
 
 	for (unsigned i = 0; list && i < list->count; i++)
 		bytes += rounded(list->layer[i].type->queue_size);

@@ -20,6 +20,7 @@ void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t 
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 
 	io_uring_prep_recv(sqe, fd, to, len, whole ? MSG_WAITALL : 0);
+	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	finish(sqe, id);
 }
 

@@ -85,7 +85,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 
 	q->own.state = (char *)q + UB_QUEUE_STATE_SIZE;
 	q->ios = (void *)((char *)q + ub_layout_before_ios(ub_layers_queue_bytes(
-					      config->target->type, asked_layers(config->target))));
+					      config->target, asked_layers(config->target))));
 	q->stack = ub_space_part(config->space, stretch, UB_PART_STACK);
 	q->buffers = ub_space_part(config->space, stretch, UB_PART_BUFFERS);
 	q->info = *config->info;

@@ -36,8 +36,8 @@ static void take_threads(struct server *s)
 	if (!most || ub_spec_threads(spec, spec->queues, spec->depth) <= most)
 		return;
 	if (!s->recovers)
-		ub_note(&s->record.notes, "%u thread%s the queues: what is served can have no more",
-			most, most == 1 ? " serves" : "s serve");
+		ub_note(&s->record.notes, "%u thread%s the queues: %s", most,
+			most == 1 ? " serves" : "s serve", s->target.most_threads_why);
 	spec->threads = most;
 }
 

@@ -16,11 +16,13 @@
 
 #define BLOCK 512U
 #define OPEN_MS 15000
+#define UB_NBD_KEEP_MAX (1U << 30)
 
 struct nbd_args {
 	char *uri;
 	int hold_s; /* -1: for ever */
 	uint32_t request_s;
+	uint32_t replay;
 	bool write_through;
 };
 
@@ -34,6 +36,9 @@ static const struct ub_opt options[] = {
 	  .help = "let I/O wait so long for a server (default: for ever)" },
 	{ .name = "request-sec", .type = UB_OPT_U32, AT(request_s), .metavar = "SEC", .max = 86400,
 	  .help = "give a connection up that does not answer; 0: never (default: 60)" },
+	{ .name = "replay-memory", .type = UB_OPT_SIZE32, AT(replay), .metavar = "SIZE",
+	  .max = UB_NBD_KEEP_MAX,
+	  .help = "keep so much of what a server that dies may lose (default: 8M)" },
 	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
 	  .help = "have the server make every write durable at once" },
 	UB_OPT_END,
@@ -44,6 +49,7 @@ static void nbd_defaults(void *args)
 {
 	((struct nbd_args *)args)->hold_s = -1;
 	((struct nbd_args *)args)->request_s = 60;
+	((struct nbd_args *)args)->replay = 8U << 20;
 }
 
 static int nbd_check(const void *args, struct ub_error *err)
@@ -129,6 +135,25 @@ static uint32_t power_of_two(uint32_t value)
 	return value;
 }
 
+/* What may be lost with a server is kept where anything can be, and then by one thread: nbd_replay.c. */
+static void plan_replay(struct ub_tgt *tgt, uint32_t keep)
+{
+	struct ub_nbd *n = tgt->state;
+
+	if (!(n->export.flags & NBD_EXPORT_MULTI_CONN)) {
+		tgt->most_threads = 1;
+		tgt->most_threads_why = "its server promises no second connection";
+	}
+	if (!tgt->volatile_cache || tgt->read_only)
+		return;
+	n->keep = keep / UB_NBD_CHANGE_SIZE * UB_NBD_CHANGE_SIZE;
+	if (!n->keep)
+		return;
+	tgt->queue_more = n->keep + UB_NBD_CHANGE_SIZE;
+	tgt->most_threads = 1;
+	tgt->most_threads_why = "one alone can send again what a server loses (--replay-memory)";
+}
+
 static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
 		    struct ub_error *err)
 {
@@ -147,7 +172,6 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	tgt->ops_per_io = 1;
 	tgt->own_ops = UB_NBD_OWN_OPS;
 	tgt->most_io = e->block_max;
-	tgt->most_threads = e->flags & NBD_EXPORT_MULTI_CONN ? 0 : 1;
 	tgt->read_only = req->read_only || e->flags & NBD_EXPORT_READ_ONLY;
 	tgt->rotational = e->flags & NBD_EXPORT_ROTATIONAL;
 	tgt->volatile_cache = n->asks_flush && !n->write_through;
@@ -175,6 +199,9 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	n->write_through = a->write_through && n->asks_flush;
 	if (ret >= 0)
 		ret = describe(tgt, req, notes, err);
+	plan_replay(tgt, a->replay);
+	atomic_init(&n->inherits, req->recovers && tgt->volatile_cache && !tgt->read_only);
+	tgt->write_error = req->write_error;
 	if (ret < 0) {
 		ub_tgt_close(tgt);
 		return ret;
@@ -198,6 +225,9 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	struct ub_nbd_export export;
 	int ret = 0;
 
+	l->kept.ring = (char *)(((uintptr_t)(l + 1) + UB_NBD_CHANGE_SIZE - 1) &
+				~(uintptr_t)(UB_NBD_CHANGE_SIZE - 1));
+	l->kept.size = n->keep;
 	l->fd = n->spare;
 	n->spare = -1;
 	if (l->fd >= 0)
@@ -217,8 +247,15 @@ static void nbd_queue_close(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
 	struct ub_nbd_link *l = tq->state;
 
 	(void)tgt;
-	if (l->fd > 0)
-		ub_close(&l->fd);
+	if (l->fd <= 0)
+		return;
+	/* So it need not take the end for a failure. */
+	if (l->state == LINK_UP && !l->sending) {
+		ub_nbd_make_head(l, l->flush_head, NBD_CMD_DISC, 0, 0, 0, 0);
+		(void)send(l->fd, l->flush_head, sizeof(l->flush_head),
+			   MSG_DONTWAIT | MSG_NOSIGNAL);
+	}
+	ub_close(&l->fd);
 }
 
 static void nbd_close(struct ub_tgt *tgt)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of the NBD target share: nbd.c opens, nbd_io.c turns I/Os into requests and replies into ends,
- * nbd_link.c keeps the connection up.
+ * nbd_link.c keeps the connection up, nbd_replay.c has what a server that dies may lose.
  */
 #pragma once
 
@@ -11,6 +11,7 @@
 
 #include "nbd/address.h"
 #include "nbd/handshake.h"
+#include "nbd/kept.h"
 #include "target/target.h"
 
 #define UB_NBD_BATCH 64U          /* requests that are sent at once */
@@ -29,6 +30,8 @@ struct ub_nbd {
 	const char *uri;    /* borrowed */
 	int spare;          /* the connection of open(), for the first thread; -1: taken */
 	bool asks_flush;    /* the server has a cache that can be flushed */
+	uint32_t keep;      /* bytes of changes that are kept until they are durable */
+	atomic_bool inherits; /* what another server of the device has written may not be durable */
 	_Atomic uint64_t changed; /* writes that have ended; */
 	_Atomic uint64_t flushed; /* so many of these are durable, as a flush has told */
 };
@@ -38,7 +41,8 @@ enum ub_nbd_state {
 	LINK_ENDING,  /* lost; operations on it have to end */
 	LINK_WAITING, /* for the next try */
 	LINK_CONNECTING,
-	LINK_SHAKING
+	LINK_SHAKING,
+	LINK_REPLAYING /* what the server may have lost goes first */
 };
 
 /* Of the thread's own operations: ids. */
@@ -62,6 +66,16 @@ struct ub_nbd_link {
 	struct iovec iov[2 * UB_NBD_BATCH];
 	unsigned iov_at, iov_count;
 
+	/* What has ended and is not known to be durable. */
+	struct ub_nbd_kept kept;
+	bool flushing;  /* a change waits for a flush, so that there is room again */
+	bool own_flush; /* one that no I/O has asked for is with the server */
+	char flush_head[NBD_REQUEST_SIZE];
+	uint64_t replay;   /* the place of the next one that is sent again, */
+	uint64_t replied;  /* and of the first that is not answered */
+	unsigned replays;  /* that are not answered */
+	int64_t replay_ms; /* when there was progress */
+
 	/* What was received and not yet looked at; and a read whose data is being received. */
 	uint32_t from, to;
 	struct ub_io *reading;
@@ -76,7 +90,7 @@ struct ub_nbd_link {
 /* Of an I/O. */
 struct ub_nbd_io {
 	bool queued, sent; /* waits to be sent; is with the server */
-	bool flushes; /* a write that is durable when a flush has been answered: that is sent now */
+	bool flushes; /* a change that is done when a flush has been answered: that is sent now */
 	char head[NBD_REQUEST_SIZE];
 	uint64_t changed; /* of a flush: ub_nbd.changed when it was sent */
 	int64_t sent_ms;
@@ -92,7 +106,18 @@ static inline struct ub_nbd_link *ub_nbd_link_of(struct ub_queue *q)
 	return ub_queue_state(q);
 }
 
+/* Cookies that are no I/O's: of changes that are sent again, with the end of their number; of a flush. */
+#define UB_NBD_COOKIE_REPLAY (1U << 31)
+#define UB_NBD_COOKIE_FLUSH (UB_NBD_COOKIE_REPLAY - 1)
+
 /* nbd_io.c */
+/* @cookie: its lower half. */
+void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
+		      uint32_t cookie, uint64_t offset, uint32_t len);
+uint16_t ub_nbd_command_of(const struct ub_io *io);
+uint16_t ub_nbd_flags_of(const struct ub_io *io);
+bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io);
+void ub_nbd_send_iov(struct ub_queue *q, unsigned count);
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io);
 /* What waits goes to the server, as much as goes at once. */
 void ub_nbd_send(struct ub_queue *q);
@@ -110,5 +135,22 @@ void ub_nbd_give_up(struct ub_queue *q);
 /* What is awaited from now on is looked after, once a second: OWN_LOOK. */
 void ub_nbd_look(struct ub_queue *q);
 
+/* nbd_replay.c */
+/* Return: whether a change is over with its answer; false: not before a flush has been answered. */
+bool ub_nbd_is_over_with(struct ub_queue *q, struct ub_io *io);
+/* A flush was answered that was sent when so many changes had been. */
+void ub_nbd_flushed(struct ub_queue *q, uint64_t changed);
+/* The flush was answered that is for what another server of the device has written. */
+void ub_nbd_inherited(struct ub_queue *q, int error);
+/* The connection is lost. */
+void ub_nbd_note_loss(struct ub_queue *q);
+/* On a new one. Return: whether anything is to be sent again first. */
+bool ub_nbd_replay_begin(struct ub_queue *q);
+void ub_nbd_replay_send(struct ub_queue *q);
+/* Return: 0, or -EPROTO: there is no such change. */
+int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error);
+
 /* nbd_link.c */
+/* All is as it was: what waits goes. */
+void ub_nbd_up(struct ub_queue *q);
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res);

@@ -54,7 +54,7 @@ static bool is_change(const struct ub_io *io)
 	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
 }
 
-static bool is_durable(const struct ub_nbd *n, const struct ub_io *io)
+bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io)
 {
 	return is_change(io) && n->asks_flush && (io->flags & UBLK_IO_F_FUA || n->write_through);
 }
@@ -68,7 +68,7 @@ void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 		end(q, io, -ENOLINK);
 		return;
 	}
-	if (lost(q) && (io->op == UBLK_IO_OP_FLUSH || is_durable(ub_nbd_of(q), io))) {
+	if (lost(q) && (io->op == UBLK_IO_OP_FLUSH || ub_nbd_is_durable(ub_nbd_of(q), io))) {
 		end(q, io, lost(q));
 		return;
 	}
@@ -77,7 +77,7 @@ void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 		ub_nbd_send(q);
 }
 
-static uint16_t command_of(const struct ub_io *io)
+uint16_t ub_nbd_command_of(const struct ub_io *io)
 {
 	switch (io->op) {
 	case UBLK_IO_OP_READ:
@@ -98,26 +98,40 @@ static bool has_fua(const struct ub_nbd *n)
 	return n->export.flags & NBD_EXPORT_FUA;
 }
 
+uint16_t ub_nbd_flags_of(const struct ub_io *io)
+{
+	return io->op == UBLK_IO_OP_WRITE_ZEROES && io->flags & UBLK_IO_F_NOUNMAP
+		       ? NBD_CMD_FLAG_NO_HOLE
+		       : 0;
+}
+
+void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
+		      uint32_t cookie, uint64_t offset, uint32_t len)
+{
+	nbd_put32(head, NBD_REQUEST_MAGIC);
+	nbd_put16(head + 4, flags);
+	nbd_put16(head + 6, command);
+	nbd_put64(head + 8, (uint64_t)l->generation << 32 | cookie);
+	nbd_put64(head + 16, offset);
+	nbd_put32(head + 24, len);
+}
+
 /* The request, in the I/O's own state. */
 static void make_head(struct ub_queue *q, struct ub_io *io)
 {
 	const struct ub_nbd *n = ub_nbd_of(q);
 	struct ub_nbd_io *i = nbd_io(q, io);
-	uint16_t command = i->flushes ? NBD_CMD_FLUSH : command_of(io), flags = 0;
+	uint16_t command = i->flushes ? NBD_CMD_FLUSH : ub_nbd_command_of(io), flags = 0;
 	bool is_flush = command == NBD_CMD_FLUSH;
 
-	if (!is_flush && is_durable(n, io) && has_fua(n))
-		flags |= NBD_CMD_FLAG_FUA;
-	if (command == NBD_CMD_WRITE_ZEROES && io->flags & UBLK_IO_F_NOUNMAP)
-		flags |= NBD_CMD_FLAG_NO_HOLE;
 	if (is_flush)
 		i->changed = atomic_load(&n->changed);
-	nbd_put32(i->head, NBD_REQUEST_MAGIC);
-	nbd_put16(i->head + 4, flags);
-	nbd_put16(i->head + 6, command);
-	nbd_put64(i->head + 8, (uint64_t)ub_nbd_link_of(q)->generation << 32 | ub_io_number(q, io));
-	nbd_put64(i->head + 16, is_flush ? 0 : io->offset);
-	nbd_put32(i->head + 24, is_flush ? 0 : io->len);
+	else
+		flags = ub_nbd_flags_of(io);
+	if (!is_flush && ub_nbd_is_durable(n, io) && has_fua(n))
+		flags |= NBD_CMD_FLAG_FUA;
+	ub_nbd_make_head(ub_nbd_link_of(q), i->head, command, flags, ub_io_number(q, io),
+			 is_flush ? 0 : io->offset, is_flush ? 0 : io->len);
 }
 
 /* Once a second, while something is awaited: an idle connection wakes nobody. */
@@ -140,13 +154,37 @@ static void send_rest(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_send(q, OWN_SEND, l->fd, &l->msg);
 }
 
+void ub_nbd_send_iov(struct ub_queue *q, unsigned count)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	l->iov_at = 0;
+	l->iov_count = count;
+	if (!count)
+		return;
+	send_rest(q, l);
+	if (ub_nbd_of(q)->request_s)
+		ub_nbd_look(q);
+}
+
+/* What was written before this server has served the device is to be durable soon, so that nothing of it can be
+ * lost without a word. Return: how many pieces of a message that is. */
+static unsigned add_own_flush(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	if (l->own_flush || !atomic_load_explicit(&ub_nbd_of(q)->inherits, memory_order_relaxed))
+		return 0;
+	l->own_flush = true;
+	ub_nbd_make_head(l, l->flush_head, NBD_CMD_FLUSH, 0, UB_NBD_COOKIE_FLUSH, 0, 0);
+	l->iov[0] = (struct iovec){l->flush_head, sizeof(l->flush_head)};
+	return 1;
+}
+
 void ub_nbd_send(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	int64_t now = l->waiting ? ub_now_ms() : 0;
-	unsigned count = 0;
+	unsigned count = add_own_flush(q, l);
 
-	l->iov_at = 0;
 	while (l->waiting && count + 2 <= 2 * UB_NBD_BATCH) {
 		struct ub_io *io = l->waiting;
 		struct ub_nbd_io *i = nbd_io(q, io);
@@ -160,12 +198,7 @@ void ub_nbd_send(struct ub_queue *q)
 		if (io->op == UBLK_IO_OP_WRITE && !i->flushes)
 			l->iov[count++] = (struct iovec){ub_io_buffer(io), io->len};
 	}
-	l->iov_count = count;
-	if (!count)
-		return;
-	send_rest(q, l);
-	if (ub_nbd_of(q)->request_s)
-		ub_nbd_look(q);
+	ub_nbd_send_iov(q, count);
 }
 
 int ub_nbd_sent(struct ub_queue *q, int res)
@@ -183,7 +216,10 @@ int ub_nbd_sent(struct ub_queue *q, int res)
 		send_rest(q, l);
 		return 0;
 	}
-	ub_nbd_send(q);
+	if (l->state == LINK_REPLAYING)
+		ub_nbd_replay_send(q);
+	else
+		ub_nbd_send(q);
 	return 0;
 }
 
@@ -209,26 +245,19 @@ static void answered(struct ub_queue *q, struct ub_io *io, int error)
 	bool is_flush = io->op == UBLK_IO_OP_FLUSH || i->flushes;
 
 	/* One that was sent again: what it is to make durable may be lost by now. */
-	if (!error && (is_flush || is_durable(n, io)))
+	if (!error && (is_flush || ub_nbd_is_durable(n, io)))
 		error = lost(q);
-	if (!error && is_flush) {
-		uint64_t was = atomic_load(&n->flushed);
-
-		while (was < i->changed &&
-		       !atomic_compare_exchange_weak(&n->flushed, &was, i->changed))
-			;
-	}
-	if (!error && !is_flush && is_durable(n, io) && !has_fua(n)) {
-		i->sent = false;
-		i->flushes = true;
-		atomic_fetch_add(&n->changed, 1);
-		enqueue(q, io);
+	if (!error && is_flush)
+		ub_nbd_flushed(q, i->changed);
+	if (i->flushes)
+		ub_nbd_link_of(q)->flushing = false;
+	if (error || is_flush || !is_change(io) || ub_nbd_is_over_with(q, io)) {
+		end(q, io, error);
 		return;
 	}
-	/* One that is durable is as if it was flushed, but nobody counts which ones. */
-	if (!error && !is_flush && is_change(io) && !is_durable(n, io))
-		atomic_fetch_add(&n->changed, 1);
-	end(q, io, error);
+	i->sent = false;
+	i->flushes = true;
+	enqueue(q, io);
 }
 
 /* Return: the I/O that a reply is of, or NULL: there is none. */
@@ -244,14 +273,24 @@ static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	const char *head = l->stage + l->from;
 	uint32_t error = nbd_get32(head + 4);
-	struct ub_io *io = find_io(q, l, nbd_get64(head + 8));
+	uint64_t cookie = nbd_get64(head + 8);
+	struct ub_io *io = find_io(q, l, cookie);
 
-	if (nbd_get32(head) != NBD_REPLY_MAGIC || !io)
-		return -EPROTO;
 	/* It goes, and says so: another one will come. */
 	if (error == 108)
 		return -ESHUTDOWN;
+	if (nbd_get32(head) != NBD_REPLY_MAGIC || cookie >> 32 != l->generation)
+		return -EPROTO;
 	l->from += NBD_REPLY_SIZE;
+	if (l->own_flush && (uint32_t)cookie == UB_NBD_COOKIE_FLUSH) {
+		l->own_flush = false;
+		ub_nbd_inherited(q, read_error(error));
+		return 0;
+	}
+	if (cookie & UB_NBD_COOKIE_REPLAY)
+		return ub_nbd_replay_answered(q, (uint32_t)cookie, read_error(error));
+	if (!io)
+		return -EPROTO;
 	if (io->op == UBLK_IO_OP_READ && !error) {
 		l->reading = io;
 		l->read = 0;
@@ -331,7 +370,7 @@ int ub_nbd_received(struct ub_queue *q, int res)
 			return res;
 	}
 	ub_nbd_receive(q);
-	if (!l->sending && l->waiting)
+	if (l->state == LINK_UP && !l->sending && l->waiting)
 		ub_nbd_send(q);
 	return 0;
 }
@@ -343,12 +382,16 @@ void ub_nbd_take_back(struct ub_queue *q)
 
 	l->reading = NULL;
 	l->from = l->to = 0;
+	l->own_flush = l->flushing = false;
 	for (uint32_t i = 0; (io = ub_queue_io(q, i)); i++) {
 		if (!nbd_io(q, io)->sent)
 			continue;
+		/* Also what is only to be flushed: it may be lost. */
 		nbd_io(q, io)->sent = false;
 		enqueue(q, io);
 	}
+	for (io = l->waiting; io; io = io->next)
+		nbd_io(q, io)->flushes = false;
 }
 
 void ub_nbd_give_up(struct ub_queue *q)

@@ -4,8 +4,7 @@
  * handshake is the same as at the start, on the ring. The export has to be the same: as large at the least, and with
  * all that the device was told of it.
  *
- * What was answered and not flushed may be gone with a server that has died. Nobody can tell from here whether it
- * has, so from then on every flush fails, as after a write-back that failed.
+ * What was answered and not flushed may be gone with a server that has died: it goes again first (nbd_replay.c).
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -39,16 +38,6 @@ static void try_later(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_wait(q, OWN_TRY, &l->pause);
 }
 
-/* May what was acknowledged be lost? */
-static void note_loss(struct ub_queue *q)
-{
-	struct ub_nbd *n = ub_nbd_of(q);
-	int none = 0;
-
-	if (n->asks_flush && atomic_load(&n->changed) > atomic_load(&n->flushed))
-		(void)atomic_compare_exchange_strong(&ub_queue_target(q)->write_error, &none, -EIO);
-}
-
 /* When no operation on it is left. */
 static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 {
@@ -65,7 +54,7 @@ static void lose(struct ub_queue *q, struct ub_nbd_link *l)
 	l->state = LINK_ENDING;
 	l->lost_ms = ub_now_ms();
 	l->tries = 0;
-	note_loss(q);
+	ub_nbd_note_loss(q);
 	/* Operations on it end at once. */
 	(void)shutdown(l->fd, SHUT_RDWR);
 	end_if_idle(q, l);
@@ -96,15 +85,27 @@ static void begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_connect(q, OWN_CONNECT, l->fd, (const struct sockaddr *)&n->addr, n->addr_len);
 }
 
-/* Up again: everything that waits goes. */
-static void up(struct ub_queue *q, struct ub_nbd_link *l)
+void ub_nbd_up(struct ub_queue *q)
 {
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
 	l->state = LINK_UP;
 	l->lost_ms = 0;
+	ub_nbd_send(q);
+}
+
+/* There is a connection, and the export is at its other end. */
+static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
+{
 	l->generation++;
 	l->from = l->to = 0;
 	ub_nbd_receive(q);
-	ub_nbd_send(q);
+	if (!ub_nbd_replay_begin(q)) {
+		ub_nbd_up(q);
+		return;
+	}
+	l->state = LINK_REPLAYING;
+	ub_nbd_replay_send(q);
 }
 
 /* Is it what the device was made of? */
@@ -140,7 +141,7 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 		break;
 	case UB_NBD_DONE:
 		if (is_same(ub_nbd_of(q), &l->shake.export)) {
-			up(q, l);
+			shaken_hands(q, l);
 			break;
 		}
 		/* fall through */
@@ -218,6 +219,11 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 		if (late && ub_nbd_of(q)->request_s)
 			lose(q, l);
 		break;
+	case LINK_REPLAYING:
+		if (ub_nbd_of(q)->request_s &&
+		    now - l->replay_ms >= (int64_t)ub_nbd_of(q)->request_s * 1000)
+			lose(q, l);
+		break;
 	case LINK_CONNECTING:
 	case LINK_SHAKING:
 		/* A server that takes connections and says nothing. */
@@ -236,7 +242,7 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 
 	switch (id) {
 	case UB_EVENT_BEGIN:
-		l->fd >= 0 ? up(q, l) : failed(q, l);
+		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l);
 		return;
 	case OWN_SEND:
 		l->sending = false;

@@ -46,8 +46,11 @@ struct ub_tgt {
 	unsigned ops_per_io;   /* operations that one I/O has on the ring at once, at the most */
 	unsigned own_ops;      /* and the target itself, of a thread */
 	unsigned most_threads; /* that can serve it; 0: as many as one likes */
-	uint32_t most_io;      /* bytes of a read or write; 0: as many as one likes */
-	void *memory;          /* what it maps for its data, told of in reports; NULL: nothing */
+	const char *most_threads_why; /* a clause, for whoever has asked for more */
+	uint32_t
+		queue_more; /* bytes that it keeps of each thread beside struct ub_target.queue_size, behind it */
+	uint32_t most_io; /* bytes of a read or write; 0: as many as one likes */
+	void *memory;     /* what it maps for its data, told of in reports; NULL: nothing */
 	uint64_t memory_size;
 	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
 	unsigned nr_files;

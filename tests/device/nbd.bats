@@ -102,14 +102,15 @@ uri()
 	serve --filter=multi-conn file disk.img multi-conn-mode=disable
 	run -0 ublk add -n 0 -t nbd --uri "$(uri)" -q 2
 	[[ $output == *'1 thread serves the queues'* ]]
-	[ "$(ublk show 0 --json | jq '.devices[0].server_threads // .devices[0].server.threads')" = 1 ]
+	[ "$(threads)" = 1 ]
 	fio_verify /dev/ublkb0 --size=4M
 	ublk del 0
 }
 
 @test "under a load a server that is killed and comes again costs no request and no data" {
 	serve file disk.img
-	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2)
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2 --write-through)
+	[ "$(threads)" = 2 ]
 	start_verified "$dev" 8192 --bsrange=4k-64k --iodepth=32
 	for ((i = 0; i < 3; i++)); do
 		writes_on "$dev"
@@ -146,9 +147,109 @@ uri()
 	[[ $status == [03] && $output != *corruption* ]] || { echo "$output"; false; }
 }
 
+# threads: of the device, as many as have served.
+threads()
+{
+	ublk show 0 --json | jq '.devices[0].server_threads // .devices[0].server.threads'
+}
+
+# serve_liar HOW [FILE]
+serve_liar()
+{
+	socket=$PWD/socket
+	rm -f socket liar.log
+	"$TOP/tests/device/nbd_liar" "$socket" "$@" >liar.log 2>&1 3>&- &
+	export_pid=$!
+	wait_for 20 grep -q ready liar.log
+}
+
+# forgets HOW [OPTION...]: a server that loses whatever is not flushed is killed again and again, under a client that
+# checks all that it has written and flushes now and then, and one that wants its writes durable.
+forgets()
+{
+	local round
+	truncate -s 1M stable
+	serve_liar "$1" "$PWD/stable"
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" "${@:2}")
+	start_verified "$dev" 512 --bsrange=4k-32k --fsync=37
+	fio --name=durable --filename="$dev" --offset=512k --size=512k --direct=1 --sync=dsync --rw=randwrite --bs=4k \
+		--rate_iops=50 --time_based --runtime=1000 >durable.log 2>&1 3>&- &
+	durable=$!
+	for ((round = 0; round < 5; round++)); do
+		writes_on "$dev"
+		end_server
+		serve_liar "$1" "$PWD/stable"
+	done
+	writes_on "$dev"
+	kill -TERM "$durable"
+	ends_with 128 "$durable" || { cat durable.log; return 1; }
+	end_verified "$dev" 512
+	# Unflushed, and read after the last death.
+	dd if=/dev/urandom of=block bs=64k count=1 status=none
+	dd if=block of="$dev" bs=64k seek=8 oflag=direct status=none
+	dd if=/dev/urandom of=later bs=4k count=1 status=none
+	dd if=later of="$dev" bs=4k seek=130 oflag=direct,dsync status=none
+	blkdiscard -z -o 540672 -l 4096 "$dev"
+	dd if=later of=block bs=4k seek=2 conv=notrunc status=none
+	dd if=/dev/zero of=block bs=4k seek=4 count=1 conv=notrunc status=none
+	end_server
+	serve_liar "$1" "$PWD/stable"
+	dd if="$dev" bs=64k skip=8 count=1 iflag=direct status=none | cmp - block
+	# Now on the server for good.
+	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync status=none
+	dd if=stable bs=64k skip=8 count=1 status=none | cmp - block
+	ublk del 0
+	end_server
+}
+
+@test "what a server loses when it dies is written again: no flush fails, and no byte is missing" {
+	forgets forgets
+	# Where there is hardly room.
+	forgets forgets --replay-memory 64K
+	forgets forgets-no-fua
+	# By one thread, which is said.
+	truncate -s 1M stable
+	serve_liar forgets "$PWD/stable"
+	run -0 --separate-stderr ublk add -n 0 -t nbd --uri "$(uri)" -q 2
+	[[ $stderr == *'1 thread serves the queues: one alone can send again what a server loses (--replay-memory)'* ]]
+	[ "$(threads)" = 1 ]
+	ublk del 0
+}
+
+@test "what another server of the device has written is flushed first, or its loss is told" {
+	truncate -s 1M stable
+	for how in forgets no-flush; do
+		serve_liar "$how" "$PWD/stable"
+		dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+		dd if=/dev/urandom of=block bs=4k count=1 status=none
+		dd if=block of="$dev" bs=4k seek=5 oflag=direct status=none
+		kill_server "$dev"
+		ublk recover 0
+		read_block "$dev"
+		[[ $how != forgets ]] || wait_for 20 is_stable 5
+		end_server
+		serve_liar forgets "$PWD/stable"
+		run dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+		if [ "$how" = forgets ]; then
+			[ "$status" = 0 ]
+			dd if="$dev" bs=4k skip=5 count=1 iflag=direct status=none | cmp - block
+		else
+			[[ $status == 1 && $output == *'Input/output error'* ]]
+		fi
+		ublk del 0
+		end_server
+	done
+}
+
+# is_stable BLOCK: what is in the file `block` has come to the server's disk.
+is_stable()
+{
+	dd if=stable bs=4k skip="$1" count=1 status=none | cmp -s - block
+}
+
 @test "what a dead server may have lost is not told as durable; with write-through there is nothing" {
 	serve file disk.img
-	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --replay-memory 0)
 	write_block "$dev" 1
 	blockdev --flushbufs "$dev"
 	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
@@ -208,11 +309,7 @@ uri()
 @test "whatever a server answers, data is right, nothing hangs, and the next connection is used" {
 	for how in magic cookie generation twice short half-head close shutdown error mute greeting short-greeting silent \
 		option-magic option-length no-export smaller blocks; do
-		rm -f socket liar.log
-		"$TOP/tests/device/nbd_liar" "$PWD/socket" "$how" >liar.log 2>&1 3>&- &
-		export_pid=$!
-		wait_for 20 grep -q ready liar.log
-		socket=$PWD/socket
+		serve_liar "$how"
 		dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --request-sec 2) || { echo "$how"; return 1; }
 		case $how in
 		error)

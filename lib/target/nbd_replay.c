@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a server that dies may lose. A write that a server with a cache has answered is durable when a flush has been
+ * answered that was sent after it; until then a server that dies, or its machine, may lose it, and nobody who
+ * connects again can tell. So what has ended and is not durable is kept, in its order, and is asked for again on a
+ * new connection before anything else: whether it was lost or not, it is there then. What was under way when the
+ * connection was lost comes after it: none of that had been answered, so nobody counts on an order among those.
+ *
+ * A change that is durable by itself is kept too if an older one is, which would be written over it.
+ *
+ * Where a change is not kept, since there is no room, it ends when a flush has been answered. That makes room, too;
+ * so one change flushes as soon as half of it is taken.
+ *
+ * Several threads, each with a connection of its own, would have to be stopped together for that, lest what one sends
+ * again overwrites what another has written since: so one alone serves. Without memory for it (--replay-memory 0),
+ * and of what another server of the device has written before this one, until a first flush is answered, it can't be
+ * done. What may be lost then is told: every flush fails from then on, as after a write-back that has failed.
+ */
+#include <errno.h>
+
+#include "base/clock.h"
+#include "target/nbd.h"
+
+/* Return: false: there is no room. */
+static bool keep(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	uint16_t command = ub_nbd_command_of(io);
+	struct ub_nbd_change *change;
+
+	if (ub_nbd_kept_used(&l->kept) > l->kept.size / 2 && !l->flushing)
+		return false;
+	change = ub_nbd_keep(&l->kept, command == NBD_CMD_WRITE ? ub_io_buffer(io) : NULL, io->len);
+	if (!change)
+		return false;
+	change->number = atomic_load(&n->changed);
+	change->offset = io->offset;
+	change->command = command;
+	change->flags = ub_nbd_flags_of(io);
+	return true;
+}
+
+bool ub_nbd_is_over_with(struct ub_queue *q, struct ub_io *io)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	bool durable = ub_nbd_is_durable(n, io), over = true;
+
+	if (!n->asks_flush)
+		return true;
+	if (durable && !(n->export.flags & NBD_EXPORT_FUA)) {
+		over = false;
+	} else if (l->kept.size) {
+		ub_nbd_kept_drop(&l->kept, atomic_load(&n->flushed));
+		if (durable && ub_nbd_kept_used(&l->kept) == 0)
+			return true;
+		over = keep(q, io);
+		l->flushing |= !over;
+	} else if (durable) {
+		return true;
+	}
+	atomic_fetch_add(&n->changed, 1);
+	return over;
+}
+
+void ub_nbd_flushed(struct ub_queue *q, uint64_t changed)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+	uint64_t was = atomic_load(&n->flushed);
+
+	while (was < changed && !atomic_compare_exchange_weak(&n->flushed, &was, changed))
+		;
+}
+
+static void tell_loss(struct ub_queue *q)
+{
+	int none = 0;
+
+	(void)atomic_compare_exchange_strong(&ub_queue_target(q)->write_error, &none, -EIO);
+}
+
+void ub_nbd_inherited(struct ub_queue *q, int error)
+{
+	atomic_store(&ub_nbd_of(q)->inherits, false);
+	if (error)
+		tell_loss(q);
+}
+
+void ub_nbd_note_loss(struct ub_queue *q)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+	bool open = atomic_load(&n->changed) > atomic_load(&n->flushed);
+
+	if (atomic_load(&n->inherits) || (n->asks_flush && open && !n->keep))
+		tell_loss(q);
+}
+
+bool ub_nbd_replay_begin(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	struct ub_nbd_change *change;
+	uint64_t place = 0;
+
+	l->replay = l->replied = l->replays = 0;
+	l->replay_ms = ub_now_ms();
+	if (!l->kept.size)
+		return false;
+	ub_nbd_kept_drop(&l->kept, atomic_load(&ub_nbd_of(q)->flushed));
+	while ((change = ub_nbd_kept_next(&l->kept, &place)))
+		change->sent = change->done = false;
+	return place != 0;
+}
+
+static uint32_t cookie_of(const struct ub_nbd_change *change)
+{
+	return UB_NBD_COOKIE_REPLAY | (uint32_t)change->number;
+}
+
+void ub_nbd_replay_send(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	struct ub_nbd_change *change = NULL;
+	unsigned count = 0;
+
+	while (count + 2 <= 2 * UB_NBD_BATCH && (change = ub_nbd_kept_next(&l->kept, &l->replay))) {
+		ub_nbd_make_head(l, change->head, change->command, change->flags, cookie_of(change),
+				 change->offset, change->len);
+		change->sent = true;
+		l->replays++;
+		l->iov[count++] = (struct iovec){change->head, sizeof(change->head)};
+		if (change->command == NBD_CMD_WRITE)
+			l->iov[count++] = (struct iovec){ub_nbd_change_data(change), change->len};
+	}
+	ub_nbd_send_iov(q, count);
+	if (!count && !l->replays)
+		ub_nbd_up(q);
+}
+
+int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	uint64_t place = l->replied, next = place;
+	struct ub_nbd_change *change;
+
+	if (l->state != LINK_REPLAYING)
+		return -EPROTO;
+	do
+		change = ub_nbd_kept_next(&l->kept, &next);
+	while (change && (cookie_of(change) != cookie || !change->sent || change->done));
+	if (!change)
+		return -EPROTO;
+	change->done = true;
+	l->replays--;
+	l->replay_ms = ub_now_ms();
+	if (error)
+		tell_loss(q);
+	next = place;
+	while ((change = ub_nbd_kept_next(&l->kept, &next)) && change->done)
+		l->replied = next;
+	if (!l->replays && !l->sending)
+		ub_nbd_replay_send(q);
+	return 0;
+}
