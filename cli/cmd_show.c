@@ -88,6 +88,22 @@ static void ask_server(struct ub_dev_detail *detail)
 			    dev->record.socket, strerror(-detail->answer));
 }
 
+/* Where it reaches what it serves by a connection. */
+static void ask_away(struct ub_dev_detail *detail)
+{
+	const struct ub_control_request request = {.op = UB_CONTROL_AWAY};
+	const struct ub_dev *dev = &detail->dev;
+	struct ub_control_answer answer;
+
+	if (!detail->asked || detail->answer || !dev->record.spec.target->remote ||
+	    ub_control_ask(dev->id, dev->info.ublksrv_flags, &request, ANSWER_S * 1000, &answer))
+		return;
+	detail->away = answer.value[0] != 0;
+	detail->away_seconds = answer.value[0] / 1000;
+	detail->away_tries = answer.value[1];
+	detail->away_error = (int)answer.value[2];
+}
+
 static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	struct ub_dev_detail detail; /* borrows what dev owns */
@@ -113,11 +129,15 @@ static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct 
 	if (dev->server.pid > 0)
 		detail.group = ub_cgroup_of(dev->server.pid);
 	ask_server(&detail);
+	ask_away(&detail);
 	ub_device_health(dev, detail.status, sizeof(detail.status), detail.action,
 			 sizeof(detail.action));
 	if (detail.stalled_seconds)
 		ub_device_stall(&detail, detail.status, sizeof(detail.status), detail.action,
 				sizeof(detail.action));
+	if (detail.away)
+		ub_device_away(&detail, detail.status, sizeof(detail.status), detail.action,
+			       sizeof(detail.action));
 	if (detail.answer == -ETIMEDOUT && !detail.status[0])
 		ub_device_silence(dev, ANSWER_S, detail.status, sizeof(detail.status),
 				  detail.action, sizeof(detail.action));

@@ -165,6 +165,16 @@ static bool has_answered(const void *object)
 	return detail->asked && !detail->answer;
 }
 
+GETTER(away_error)
+{
+	ub_value_text(value, strerror(((const struct ub_dev_detail *)object)->away_error));
+}
+
+static bool is_away(const void *object)
+{
+	return ((const struct ub_dev_detail *)object)->away;
+}
+
 /* One that nobody can reach from here may be well. */
 GETTER(answers)
 {
@@ -215,6 +225,13 @@ GETTER(write_error)
 
 /* clang-format off */
 #define PARAM(member) UB_AT(struct ub_dev, params.member)
+
+static const struct ub_field away_fields[] = {
+	{ .key = "seconds", .type = UB_FIELD_NUMBER, UB_AT(struct ub_dev_detail, away_seconds) },
+	{ .key = "tries", .type = UB_FIELD_NUMBER, UB_AT(struct ub_dev_detail, away_tries) },
+	{ .key = "error", .type = UB_FIELD_STRING, .get = get_away_error },
+	UB_FIELD_END,
+};
 
 static const struct ub_field parameter_fields[] = {
 	{ .key = "volatile_cache", .type = UB_FIELD_BOOL, .get = get_volatile_cache },
@@ -315,6 +332,8 @@ const struct ub_field ub_detail_fields[] = {
 	{ .key = "server_answers", .type = UB_FIELD_BOOL, .get = get_answers },
 	{ .key = "served_seconds", .type = UB_FIELD_NUMBER, .when = has_answered,
 	  UB_AT(struct ub_dev_detail, served_seconds) },
+	{ .key = "away", .type = UB_FIELD_OBJECT, .fields = away_fields, .when = is_away,
+	  .json_only = true },
 	{ .key = "control_group", .type = UB_FIELD_STRING, UB_AT(struct ub_dev_detail, group) },
 	{ .key = "scheduler", .type = UB_FIELD_STRING, DETAIL(scheduler), .help = "I/O scheduler that the disk has now" },
 	{ .key = "idle_buffers", .type = UB_FIELD_STRING, .get = get_idle_buffers },

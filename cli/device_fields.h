@@ -40,6 +40,10 @@ struct ub_dev_detail {
 	uint64_t stalled_seconds; /* for which a request is in hand for too long; 0: none is */
 	unsigned stalled_queue;   /* which has it, */
 	uint8_t stalled_op;       /* and UBLK_IO_OP_* of it */
+	bool away;                /* what it serves, */
+	uint64_t away_seconds;    /* for so long, */
+	uint64_t away_tries;      /* and tries since */
+	int away_error;           /* errno of the last one */
 	uint64_t served_seconds;  /* since it began to serve, as it has answered */
 	char scheduler[UB_SCHEDULER_MAX + 1]; /* of the disk; "" when not known */
 	char status[512];                     /* what is wrong; "" when nothing is */
@@ -56,6 +60,10 @@ void ub_device_silence(const struct ub_dev *dev, unsigned seconds, char *status,
 /* The same of one whose server has had a request in hand for too long. */
 void ub_device_stall(const struct ub_dev_detail *detail, char *status, size_t status_size,
 		     char *action, size_t action_size);
+
+/* The same of one whose server has lost what it serves. */
+void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t status_size,
+		    char *action, size_t action_size);
 
 /* What is wrong with a device, and what to do about it: both "" when it is well. */
 void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size, char *action,

@@ -122,6 +122,19 @@ void ub_device_stall(const struct ub_dev_detail *detail, char *status, size_t st
 	tell_process(detail->dev.server.pid, action, action_size);
 }
 
+void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t status_size,
+		    char *action, size_t action_size)
+{
+	(void)snprintf(status, status_size,
+		       "what it serves has been away for %llu seconds, and requests wait: %s (%llu "
+		       "tries)",
+		       (unsigned long long)detail->away_seconds, strerror(detail->away_error),
+		       (unsigned long long)detail->away_tries);
+	(void)snprintf(action, action_size,
+		       "bring that back, and it goes on; or give it up: ublk del --force %u",
+		       detail->dev.id);
+}
+
 void ub_device_silence(const struct ub_dev *dev, unsigned seconds, char *status, size_t status_size,
 		       char *action, size_t action_size)
 {

@@ -400,8 +400,6 @@ void ub_queue_fault(struct ub_queue *q, const char *fmt, ...) __attribute__((for
 /* That: the queue ends, and what it has not ended is the next server's. The first one counts. */
 void ub_queue_fail(struct ub_queue *q, int error, const char *fmt, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Wakes whoever watches the queues. */
-void ub_queue_tell(struct ub_queue *q);
 
 /* The thread's work: fetch everything, serve, until every tag is idle. Return: 0 or -errno. */
 int ub_queue_serve(struct ub_queue *q);

@@ -186,6 +186,16 @@ static void tell_status(const struct server *s, struct ub_control_answer *ret_an
 	ret_answer->value[3] = queue | (uint64_t)op << UB_CONTROL_OP_SHIFT;
 }
 
+static void tell_away(struct server *s, struct ub_control_answer *ret_answer)
+{
+	const struct ub_tgt_away *away = &s->target.away;
+	int64_t since = atomic_load(&away->since_ms);
+
+	ret_answer->value[0] = (uint64_t)(since ? ub_now_ms() - since : 0);
+	ret_answer->value[1] = since ? atomic_load(&away->tries) : 0;
+	ret_answer->value[2] = since ? (uint64_t)-atomic_load(&away->error) : 0;
+}
+
 /* Return: a descriptor that is the caller's, or a negative errno. */
 static int hand_over(struct server *s)
 {
@@ -213,6 +223,9 @@ static void answer(struct server *s, const struct ub_control_request *request,
 	switch (request->op) {
 	case UB_CONTROL_STATUS:
 		tell_status(s, ret_answer);
+		break;
+	case UB_CONTROL_AWAY:
+		tell_away(s, ret_answer);
 		break;
 	case UB_CONTROL_ROOM:
 		number = server_room(s);

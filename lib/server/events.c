@@ -83,6 +83,21 @@ static void take_write_error(struct server *s)
 		(void)server_write_record(s, NULL);
 }
 
+/* What the target serves over a connection is lost, or there again. */
+static void take_away(struct server *s)
+{
+	const struct ub_tgt_away *away = &s->target.away;
+	int64_t since = atomic_load(&away->since_ms);
+
+	if (since && !s->away_ms)
+		ub_log(&s->log, LOG_WARNING, "what it serves is away: %s",
+		       strerror(-atomic_load(&away->error)));
+	else if (!since && s->away_ms)
+		ub_log(&s->log, LOG_NOTICE, "what it serves is there again, after %lld ms",
+		       (long long)(ub_now_ms() - s->away_ms));
+	s->away_ms = since;
+}
+
 /* A queue that died takes the server with it: the driver then does what the recovery policy says,
  * which is better than a device of which a part hangs. */
 static void die_of_queue(struct server *s, unsigned id, const struct ub_queue_status *status)
@@ -131,6 +146,7 @@ static void take_queues(struct server *s)
 	s->queues_ended = s->nr_queues && ended == s->nr_queues;
 	server_look_later(s);
 	tell_layers(s);
+	take_away(s);
 	take_write_error(s);
 }
 

@@ -127,5 +127,7 @@ void ub_io_end(struct ub_queue *q, struct ub_io *io, int error);
 /* The target that the queue serves, and what that keeps for the thread that serves it. */
 struct ub_tgt *ub_queue_target(struct ub_queue *q);
 void *ub_queue_state(struct ub_queue *q);
+/* Has the server's main thread look at what the target says: ub_tgt.away, write_error. */
+void ub_queue_tell(struct ub_queue *q);
 /* What it keeps of an I/O, struct ub_target.io_size bytes, as the tag's last I/O has left it. */
 void *ub_io_state(struct ub_queue *q, const struct ub_io *io);

@@ -276,6 +276,7 @@ const struct ub_target ub_target_nbd = {
 	.queue_size = sizeof(struct ub_nbd_link),
 	.io_size = sizeof(struct ub_nbd_io),
 	.recoverable = true,
+	.remote = true,
 	.defaults = nbd_defaults,
 	.check = nbd_check,
 	.open = nbd_open,

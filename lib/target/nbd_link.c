@@ -48,12 +48,26 @@ static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 	try_later(q, l);
 }
 
+static void tell_away(struct ub_queue *q, const struct ub_nbd_link *l, int error)
+{
+	struct ub_tgt_away *away = &ub_queue_target(q)->away;
+	bool news = !atomic_load(&away->since_ms) != !l->lost_ms;
+
+	if (error)
+		atomic_store(&away->error, error);
+	atomic_store(&away->tries, l->tries);
+	atomic_store(&away->since_ms, l->lost_ms);
+	if (news)
+		ub_queue_tell(q);
+}
+
 /* It is of no use any more. */
-static void lose(struct ub_queue *q, struct ub_nbd_link *l)
+static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	l->state = LINK_ENDING;
 	l->lost_ms = ub_now_ms();
 	l->tries = 0;
+	tell_away(q, l, error);
 	ub_nbd_note_loss(q);
 	/* Operations on it end at once. */
 	(void)shutdown(l->fd, SHUT_RDWR);
@@ -61,10 +75,11 @@ static void lose(struct ub_queue *q, struct ub_nbd_link *l)
 }
 
 /* A try has come to nothing. */
-static void failed(struct ub_queue *q, struct ub_nbd_link *l)
+static void failed(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	ub_close(&l->fd);
 	l->tries++;
+	tell_away(q, l, error);
 	if (ub_nbd_is_over(ub_nbd_of(q), l))
 		ub_nbd_give_up(q);
 	try_later(q, l);
@@ -78,7 +93,7 @@ static void begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_nbd_look(q);
 	l->fd = socket(n->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (l->fd < 0) {
-		failed(q, l);
+		failed(q, l, -errno);
 		return;
 	}
 	l->state = LINK_CONNECTING;
@@ -91,6 +106,7 @@ void ub_nbd_up(struct ub_queue *q)
 
 	l->state = LINK_UP;
 	l->lost_ms = 0;
+	tell_away(q, l, 0);
 	ub_nbd_send(q);
 }
 
@@ -140,13 +156,13 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 		ub_own_receive(q, OWN_RECEIVE, l->fd, l->shake.data, (uint32_t)l->shake.len, true);
 		break;
 	case UB_NBD_DONE:
-		if (is_same(ub_nbd_of(q), &l->shake.export)) {
+		if (is_same(ub_nbd_of(q), &l->shake.export))
 			shaken_hands(q, l);
-			break;
-		}
-		/* fall through */
+		else
+			failed(q, l, -ESTALE);
+		break;
 	default:
-		failed(q, l);
+		failed(q, l, step);
 	}
 }
 
@@ -154,7 +170,7 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 static void shaken(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 {
 	if (res <= 0) {
-		failed(q, l);
+		failed(q, l, res ? res : -ECONNRESET);
 		return;
 	}
 	l->shaken += (size_t)res;
@@ -179,7 +195,7 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 	const struct ub_nbd *n = ub_nbd_of(q);
 
 	if (res < 0) {
-		failed(q, l);
+		failed(q, l, res);
 		return;
 	}
 	if (n->dir < 0)
@@ -217,12 +233,12 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 		if (!is_awaited(q, now, &late))
 			return;
 		if (late && ub_nbd_of(q)->request_s)
-			lose(q, l);
+			lose(q, l, -ETIMEDOUT);
 		break;
 	case LINK_REPLAYING:
 		if (ub_nbd_of(q)->request_s &&
 		    now - l->replay_ms >= (int64_t)ub_nbd_of(q)->request_s * 1000)
-			lose(q, l);
+			lose(q, l, -ETIMEDOUT);
 		break;
 	case LINK_CONNECTING:
 	case LINK_SHAKING:
@@ -242,7 +258,7 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 
 	switch (id) {
 	case UB_EVENT_BEGIN:
-		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l);
+		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l, -ENOTCONN);
 		return;
 	case OWN_SEND:
 		l->sending = false;
@@ -262,10 +278,13 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 	default:
 		return;
 	}
-	if (l->state == LINK_ENDING)
+	if (l->state == LINK_ENDING) {
 		end_if_idle(q, l);
-	else if (l->state == LINK_SHAKING)
+	} else if (l->state == LINK_SHAKING) {
 		shaken(q, l, id == OWN_SEND, res);
-	else if ((id == OWN_SEND ? ub_nbd_sent(q, res) : ub_nbd_received(q, res)) < 0)
-		lose(q, l);
+	} else {
+		res = id == OWN_SEND ? ub_nbd_sent(q, res) : ub_nbd_received(q, res);
+		if (res < 0)
+			lose(q, l, res);
+	}
 }

@@ -22,6 +22,13 @@
 #define UB_EVENT_BEGIN 255U                /* no operation's id */
 #define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */
 
+/* What a target serves over a connection, while that is lost: set by its threads, each number by itself. */
+struct ub_tgt_away {
+	_Atomic int64_t since_ms; /* as ub_now_ms(); 0: it is not */
+	_Atomic uint32_t tries;   /* to come there again, so far */
+	_Atomic int error;        /* negative errno: of the last one, or why it was lost */
+};
+
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
 struct ub_tgt {
 	const struct ub_target *type;
@@ -57,6 +64,7 @@ struct ub_tgt {
 	bool created;   /* open() made the backing's file: ub_tgt_undo() removes it, */
 	int created_in; /* from this directory: its path may lead elsewhere in a server's namespace */
 	struct ub_backing backing;
+	struct ub_tgt_away away;
 	_Atomic int
 		write_error; /* negative errno of a failed write-back: sticky, see loop_sync.c */
 };
@@ -93,6 +101,7 @@ struct ub_target {
 				       * the planned memory */
 	bool recoverable; /* its data outlives its server */
 	bool zero_copy;   /* it moves data by operations on files alone */
+	bool remote;      /* by a connection that may be lost: ub_tgt.away */
 	bool in_memory;   /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
 	/* Sets the defaults that are not zero; may be NULL. */
 	void (*defaults)(void *args);

@@ -6,6 +6,7 @@
 # cpus: 2
 
 load helpers
+load backings
 load servers
 
 setup()
@@ -125,13 +126,15 @@ uri()
 @test "a qcow2 image is mounted through qemu-nbd, which is killed under it, and nothing is lost" {
 	qemu-img create -q -f qcow2 disk.qcow2 256M
 	serve_qemu qcow2 disk.qcow2
-	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --write-through)
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
 	fs_on "$dev" ext4 mnt
 	for ((i = 0; i < 4; i++)); do
 		head -c 3M /dev/urandom >mnt/$i
 		sync -f mnt
 		sha256sum mnt/$i >>sums
-		head -c 1M /dev/urandom >mnt/later # not synced
+		# Not synced, nor lost.
+		head -c 1M /dev/urandom >mnt/later$i
+		sha256sum mnt/later$i >>sums
 		end_server
 		serve_qemu qcow2 disk.qcow2
 	done
@@ -283,14 +286,24 @@ is_stable()
 	serve file disk.img
 	wait_for 30 read_block "$dev"
 	ublk del 0
-	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --log-file "$PWD/log")
 	end_server
 	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none 3>&- &
 	reader=$!
 	wait_for 20 in_flight ublkb0 1
+	wait_for 20 tries_again
+	run -0 ublk show 0
+	[[ $output == *'what it serves has been away for '*' seconds, and requests wait: Connection refused ('*' tries)'* ]]
 	serve file disk.img
 	ends_with 0 "$reader"
+	[ "$(detail 0 .away)" = null ]
+	[[ $(<log) == *'what it serves is away: '*'what it serves is there again, after '* ]]
 	ublk del 0
+}
+
+tries_again()
+{
+	[[ $(detail 0 '[.away.tries > 1, .away.seconds > 0, .away.error]') == '[true,true,"Connection refused"]' ]]
 }
 
 @test "another server of the device takes the export over, and an upgrade loses nothing" {
