@@ -15,6 +15,7 @@ extern const struct ub_command ub_cmd_help;
 extern const struct ub_command ub_cmd_list;
 extern const struct ub_command ub_cmd_log;
 extern const struct ub_command ub_cmd_memory;
+extern const struct ub_command ub_cmd_nbd;
 extern const struct ub_command ub_cmd_stat;
 extern const struct ub_command ub_cmd_recover;
 extern const struct ub_command ub_cmd_quiesce;

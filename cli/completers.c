@@ -43,6 +43,11 @@ static void offer_schedulers(const struct ub_completing *c)
 		ub_offer(c->file, words[i][0], words[i][1]);
 }
 
+static void offer_nbd(const struct ub_completing *c)
+{
+	ub_offer(c->file, "list", "the exports of a server");
+}
+
 /* Is the column among the elements before the one that is being typed? */
 static bool is_chosen(const struct ub_completing *c, const char *column)
 {
@@ -88,6 +93,7 @@ static const struct ub_completer completers[] = {
 	{.name = "dir", .kind = "files"},
 	{.name = "file", .kind = "files"},
 	{.name = "layer", .kind = "list", .breaks = ",=", .offer = ub_offer_layers},
+	{.name = "nbd", .kind = "words", .offer = offer_nbd},
 	{.name = "node", .kind = "words", .offer = ub_offer_nodes},
 	{.name = "scheduler", .kind = "words", .offer = offer_schedulers},
 	{.name = "shell", .kind = "words", .offer = offer_shells},

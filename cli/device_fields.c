@@ -29,6 +29,17 @@ static bool is_measured(const void *object)
 	return dev_of(object)->memory.known;
 }
 
+GETTER(backing)
+{
+	const struct ub_record *record = &dev_of(object)->record;
+	const struct ub_spec *spec = &record->spec;
+
+	if (record->backing.path)
+		ub_value_text(value, record->backing.path);
+	else if (spec->target && spec->target->place)
+		ub_value_text(value, spec->target->place(spec->target_args));
+}
+
 GETTER(path)
 {
 	ub_value_text(value, ub_dev_block_path(dev_of(object)->id, value->buf));
@@ -271,8 +282,8 @@ const struct ub_field ub_device_fields[] = {
 	  .json_only = true },
 	{ .key = "target", .type = UB_FIELD_OPTIONS, .column = "TARGET", .get = get_target,
 	  .help = "what it serves" },
-	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", AT(record.backing.path), .when = is_managed,
-	  .help = "file or block device behind it" },
+	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", .get = get_backing, .when = is_managed,
+	  .help = "file or block device behind it, or where that is" },
 	{ .key = "memory", .type = UB_FIELD_OBJECT, .fields = ub_memory_fields },
 	UB_FIELD_END,
 };

@@ -10,6 +10,10 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "base/escape.h"
+
+/* More than that no server lists in earnest. */
+#define EXPORTS_MAX 10000U
 
 static int wait_for(int fd, short events, int64_t deadline_ms)
 {
@@ -45,7 +49,7 @@ static int move_all(int fd, char *data, size_t len, bool out, int64_t deadline_m
 	return 0;
 }
 
-/* To its end. Return: UB_NBD_DONE, or a negative errno with a message. */
+/* Up to the next step that is neither to send nor to receive. Return: it, or a negative errno with a message. */
 static int run(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, struct ub_error *err)
 {
 	for (;;) {
@@ -73,11 +77,11 @@ static int refuse_tls(const struct ub_nbd_address *a, struct ub_error *err)
 	return a->tls ? ub_fail_usage(err, "nbds: this version has no TLS") : 0;
 }
 
-int ub_nbd_ask(int fd, const char *name, int64_t deadline_ms, struct ub_nbd_export *ret_export,
-	       struct ub_error *err)
+int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline_ms,
+	       struct ub_nbd_export *ret_export, struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
-	int ret = h ? ub_nbd_begin(h, name) : -ENOMEM;
+	int ret = h ? ub_nbd_begin(h, wish, name, false) : -ENOMEM;
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_CONNECT, ret, "the export cannot be asked for");
@@ -88,7 +92,32 @@ int ub_nbd_ask(int fd, const char *name, int64_t deadline_ms, struct ub_nbd_expo
 	return 0;
 }
 
-int ub_nbd_open(const struct ub_nbd_address *address, int64_t deadline_ms,
+/* So many are named when the one that is wanted is not there. */
+#define NAMED_MAX 8U
+
+struct names {
+	struct ub_error *err;
+	unsigned count;
+};
+
+static int add_name(void *arg, const char *name, const char *description,
+		    const struct ub_nbd_export *export)
+{
+	struct names *names = arg;
+	char text[100];
+
+	(void)description;
+	(void)export;
+	if (names->count++ == NAMED_MAX) {
+		ub_error_add(names->err, ", ...");
+		return 1;
+	}
+	ub_escape(name, text, sizeof(text));
+	ub_error_add(names->err, "%s \"%s\"", names->count == 1 ? "; it has" : ",", text);
+	return 0;
+}
+
+int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
 		struct ub_nbd_export *ret_export, struct ub_error *err)
 {
 	_cleanup_close_ int fd = -1;
@@ -99,8 +128,101 @@ int ub_nbd_open(const struct ub_nbd_address *address, int64_t deadline_ms,
 	fd = ub_nbd_connect(address, deadline_ms, err);
 	if (fd < 0)
 		return fd;
-	ret = ub_nbd_ask(fd, address->export, deadline_ms, ret_export, err);
+	ret = ub_nbd_ask(fd, wish, address->export, deadline_ms, ret_export, err);
+	if (ret == -ENOENT) {
+		struct names names = {.err = err};
+		struct ub_error ignored = {0};
+
+		(void)ub_nbd_list(address, deadline_ms, add_name, &names, &ignored);
+	}
 	if (ret < 0)
 		ub_error_prefix(err, "cannot use %s", place(address));
 	return ret < 0 ? ret : UB_TAKE_FD(fd);
+}
+
+struct found {
+	char *name, *description;
+};
+
+struct found_list {
+	struct found *list;
+	size_t count;
+};
+
+static void found_done(struct found_list *f)
+{
+	for (size_t i = 0; i < f->count; i++) {
+		free(f->list[i].name);
+		free(f->list[i].description);
+	}
+	free(f->list);
+}
+
+static int add_found(struct found_list *f, const struct ub_nbd_handshake *h)
+{
+	struct found *list = realloc(f->list, (f->count + 1) * sizeof(*list));
+
+	if (!list)
+		return -ENOMEM;
+	f->list = list;
+	list[f->count] = (struct found){strndup(h->name, h->name_len),
+					strndup(h->description, h->description_len)};
+	f->count++;
+	return list[f->count - 1].name && list[f->count - 1].description ? 0 : -ENOMEM;
+}
+
+static int find_all(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, struct found_list *f,
+		    struct ub_error *err)
+{
+	int step;
+
+	(void)ub_nbd_begin(h, UB_NBD_LIST, "", false);
+	while ((step = run(fd, h, deadline_ms, err)) == UB_NBD_FOUND) {
+		if (f->count == EXPORTS_MAX)
+			return ub_fail_text(err, UB_STAGE_CONNECT, -EPROTO,
+					    "it lists too many exports");
+		if (add_found(f, h) != 0)
+			return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot list its exports");
+	}
+	return step == UB_NBD_DONE ? 0 : step;
+}
+
+static int list_over(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, ub_nbd_each_fn *each,
+		     void *arg, struct ub_error *err)
+{
+	_cleanup_(found_done)
+	struct found_list f = {0};
+	int ret = find_all(fd, h, deadline_ms, &f, err);
+
+	for (size_t i = 0; i < f.count && !ret; i++) {
+		struct ub_nbd_export export = {0};
+		struct ub_error ignored = {0};
+
+		/* One that can't be used is listed all the same. */
+		if (ub_nbd_begin(h, UB_NBD_INFO, f.list[i].name, true) == 0 &&
+		    run(fd, h, deadline_ms, &ignored) == UB_NBD_DONE)
+			export = h->export;
+		ret = each(arg, f.list[i].name, f.list[i].description, &export);
+	}
+	return ret;
+}
+
+int ub_nbd_list(const struct ub_nbd_address *address, int64_t deadline_ms, ub_nbd_each_fn *each,
+		void *arg, struct ub_error *err)
+{
+	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
+	_cleanup_close_ int fd = -1;
+	int ret = refuse_tls(address, err);
+
+	if (ret)
+		return ret;
+	if (!h)
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot ask %s", place(address));
+	fd = ub_nbd_connect(address, deadline_ms, err);
+	if (fd < 0)
+		return fd;
+	ret = list_over(fd, h, deadline_ms, each, arg, err);
+	if (ret < 0)
+		ub_error_prefix(err, "cannot list the exports of %s", place(address));
+	return ret;
 }

@@ -5,10 +5,20 @@
 #include "nbd/address.h"
 #include "nbd/handshake.h"
 
-/* Connects and goes into the export. Return: the connected socket, or a negative errno with a message. */
-int ub_nbd_open(const struct ub_nbd_address *address, int64_t deadline_ms,
+/* Connects and asks for the export as @wish says, GO or INFO. Return: the connected socket, or a negative errno with
+ * a message. */
+int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
 		struct ub_nbd_export *ret_export, struct ub_error *err);
 
 /* The same over a socket that is connected, and stays open. Return: 0, or a negative errno with a message. */
-int ub_nbd_ask(int fd, const char *name, int64_t deadline_ms, struct ub_nbd_export *ret_export,
-	       struct ub_error *err);
+int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline_ms,
+	       struct ub_nbd_export *ret_export, struct ub_error *err);
+
+/* Called for each export that a server lists; the texts are the server's, with any byte but NUL. */
+typedef int ub_nbd_each_fn(void *arg, const char *name, const char *description,
+			   const struct ub_nbd_export *export);
+
+/* Lists all exports, each with what it is (all 0 of one that can't be asked). Return: 0, what @each returned if
+ * that is not 0, or a negative errno with a message. */
+int ub_nbd_list(const struct ub_nbd_address *address, int64_t deadline_ms, ub_nbd_each_fn *each,
+		void *arg, struct ub_error *err);

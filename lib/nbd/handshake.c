@@ -13,7 +13,8 @@ enum {
 	STATE_ASK,     /* flags are sent; the option is next */
 	STATE_ASKED,   /* a reply's head is to be received */
 	STATE_HEAD,    /* it is there */
-	STATE_PAYLOAD  /* all of it is there */
+	STATE_PAYLOAD, /* all of it is there */
+	STATE_FOUND    /* one was told of; the next reply's head */
 };
 
 /* Of a server that says nothing of its blocks. */
@@ -33,13 +34,14 @@ __attribute__((format(printf, 3, 4))) static int bad(struct ub_error *err, int c
 	return ub_fail_text(err, UB_STAGE_CONNECT, code, "%s", why);
 }
 
-int ub_nbd_begin(struct ub_nbd_handshake *h, const char *name)
+int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name, bool greeted)
 {
 	size_t len = strlen(name);
 
 	if (len > NBD_NAME_MAX)
 		return -ENAMETOOLONG;
-	h->state = STATE_BEGIN;
+	h->wish = wish;
+	h->state = greeted ? STATE_ASK : STATE_BEGIN;
 	h->has_export = false;
 	h->export = (struct ub_nbd_export){
 		.block_min = BLOCK_MIN, .block_preferred = BLOCK_PREFERRED, .block_max = BLOCK_MAX};
@@ -72,16 +74,22 @@ static int read_greeting(struct ub_nbd_handshake *h, struct ub_error *err)
 
 static int ask(struct ub_nbd_handshake *h)
 {
+	static const uint32_t options[] = {[UB_NBD_GO] = NBD_OPT_GO,
+					   [UB_NBD_INFO] = NBD_OPT_INFO,
+					   [UB_NBD_LIST] = NBD_OPT_LIST};
 	char *p = h->buf + NBD_OPTION_SIZE;
-	uint32_t len = 8 + (uint32_t)h->asked_len;
+	uint32_t len = 0;
 
+	if (h->wish != UB_NBD_LIST) {
+		nbd_put32(p, (uint32_t)h->asked_len);
+		memcpy(p + 4, h->asked, h->asked_len);
+		nbd_put16(p + 4 + h->asked_len, 1);
+		nbd_put16(p + 6 + h->asked_len, NBD_INFO_BLOCK_SIZE);
+		len = 8 + (uint32_t)h->asked_len;
+	}
 	nbd_put64(h->buf, NBD_OPTION_MAGIC);
-	nbd_put32(h->buf + 8, NBD_OPT_GO);
+	nbd_put32(h->buf + 8, options[h->wish]);
 	nbd_put32(h->buf + 12, len);
-	nbd_put32(p, (uint32_t)h->asked_len);
-	memcpy(p + 4, h->asked, h->asked_len);
-	nbd_put16(p + 4 + h->asked_len, 1);
-	nbd_put16(p + 6 + h->asked_len, NBD_INFO_BLOCK_SIZE);
 	return want(h, UB_NBD_SEND, NBD_OPTION_SIZE + len, STATE_ASKED);
 }
 
@@ -115,6 +123,20 @@ static int read_info(struct ub_nbd_handshake *h, struct ub_error *err)
 	return want(h, UB_NBD_RECEIVE, NBD_OPTION_REPLY_SIZE, STATE_HEAD);
 }
 
+static int read_found(struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	uint32_t len = h->payload >= 4 ? nbd_get32(h->buf) : UINT32_MAX;
+
+	if (len > h->payload - 4 || h->payload < 4)
+		return bad(err, -EPROTO, "its list of exports makes no sense");
+	h->name = h->buf + 4;
+	h->name_len = len;
+	h->description = h->name + len;
+	h->description_len = h->payload - 4 - len;
+	h->state = STATE_FOUND;
+	return UB_NBD_FOUND;
+}
+
 static bool is_power_of_two(uint32_t value)
 {
 	return value && !(value & (value - 1));
@@ -124,6 +146,8 @@ static int finish(struct ub_nbd_handshake *h, struct ub_error *err)
 {
 	const struct ub_nbd_export *e = &h->export;
 
+	if (h->wish == UB_NBD_LIST)
+		return UB_NBD_DONE;
 	if (!h->has_export)
 		return bad(err, -EPROTO, "it does not say how large the export is");
 	if (!is_power_of_two(e->block_min) || e->block_min > 65536 ||
@@ -150,7 +174,9 @@ static int refused(struct ub_nbd_handshake *h, struct ub_error *err)
 	case NBD_REP_ERR_POLICY:
 		return bad(err, -EACCES, "it refuses%s%s", *why ? ": " : "", why);
 	case NBD_REP_ERR_UNSUP:
-		return bad(err, -EPROTO, "it does not know NBD_OPT_GO: it is too old");
+		return bad(err, -EPROTO,
+			   h->wish == UB_NBD_LIST ? "it does not list its exports"
+						  : "it does not know NBD_OPT_GO: it is too old");
 	case NBD_REP_ERR_SHUTDOWN:
 		return bad(err, -ESHUTDOWN, "it is shutting down");
 	default:
@@ -163,10 +189,20 @@ static int read_payload(struct ub_nbd_handshake *h, struct ub_error *err)
 {
 	if (h->type & NBD_REP_ERROR)
 		return refused(h, err);
-	if (h->type == NBD_REP_ACK)
+	switch (h->type) {
+	case NBD_REP_ACK:
 		return finish(h, err);
-	if (h->type == NBD_REP_INFO)
-		return read_info(h, err);
+	case NBD_REP_INFO:
+		if (h->wish != UB_NBD_LIST)
+			return read_info(h, err);
+		break;
+	case NBD_REP_SERVER:
+		if (h->wish == UB_NBD_LIST)
+			return read_found(h, err);
+		break;
+	default:
+		break;
+	}
 	return bad(err, -EPROTO, "its answer was not asked for (%u)", h->type);
 }
 
@@ -180,6 +216,7 @@ int ub_nbd_next(struct ub_nbd_handshake *h, struct ub_error *err)
 	case STATE_ASK:
 		return ask(h);
 	case STATE_ASKED:
+	case STATE_FOUND:
 		return want(h, UB_NBD_RECEIVE, NBD_OPTION_REPLY_SIZE, STATE_HEAD);
 	case STATE_HEAD:
 		return read_head(h, err);

@@ -24,15 +24,26 @@ struct ub_nbd_export {
 enum ub_nbd_step {
 	UB_NBD_SEND,    /* @data, all of it */
 	UB_NBD_RECEIVE, /* into @data, all of it */
+	UB_NBD_FOUND,   /* of a list: an export's name and description are in data */
 	UB_NBD_DONE
+};
+
+enum ub_nbd_wish {
+	UB_NBD_GO,   /* into the export: then its requests follow */
+	UB_NBD_INFO, /* only what it is; another handshake may follow on the same connection */
+	UB_NBD_LIST
 };
 
 struct ub_nbd_handshake {
 	/* What the last step has asked for. */
 	void *data;
 	size_t len;
-	struct ub_nbd_export export; /* known when it is done */
+	struct ub_nbd_export export; /* of GO and INFO: known when it is done */
+	/* Of a list: the last export that was found; text is not checked for anything. */
+	char *name, *description;
+	size_t name_len, description_len;
 	/* Its own. */
+	enum ub_nbd_wish wish;
 	int state;
 	bool has_export;
 	uint32_t type, payload; /* of the option's reply */
@@ -41,8 +52,9 @@ struct ub_nbd_handshake {
 	char buf[NBD_OPTION_SIZE + 4 + 8 + 2 * NBD_NAME_MAX];
 };
 
-/* @name: of the export; "": the server's default. Return: 0, or -ENAMETOOLONG. */
-int ub_nbd_begin(struct ub_nbd_handshake *h, const char *name);
+/* @name: of the export; "": the server's default; of a list it does not matter. @greeted: the server has greeted
+ * on this connection already, for an INFO or a list. Return: 0, or -ENAMETOOLONG. */
+int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name, bool greeted);
 
 /* What comes next, when what came before has been done as a whole. Return: a step, or a negative errno with a
  * message: -EPROTO: it is no such server, or it speaks nonsense; -ENOENT: it has no such export. */

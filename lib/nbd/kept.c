@@ -7,7 +7,7 @@ _Static_assert(sizeof(struct ub_nbd_change) <= UB_NBD_CHANGE_SIZE, "its data lie
 
 static struct ub_nbd_change *change_at(const struct ub_nbd_kept *kept, uint64_t place)
 {
-	return (struct ub_nbd_change *)(kept->ring + place % kept->size);
+	return (void *)(kept->ring + place % kept->size);
 }
 
 struct ub_nbd_change *ub_nbd_keep(struct ub_nbd_kept *kept, const void *data, uint32_t len)

@@ -21,20 +21,25 @@
 #define NBD_FLAG_FIXED_NEWSTYLE 1U
 #define NBD_FLAG_NO_ZEROES 2U
 
-#define NBD_OPT_GO 7U
+enum { NBD_OPT_ABORT = 2, NBD_OPT_LIST = 3, NBD_OPT_INFO = 6, NBD_OPT_GO = 7 };
 
 #define NBD_REP_ERROR (1U << 31)
 enum {
 	NBD_REP_ACK = 1,
+	NBD_REP_SERVER = 2,
 	NBD_REP_INFO = 3,
 	NBD_REP_ERR_UNSUP = NBD_REP_ERROR | 1U,
 	NBD_REP_ERR_POLICY = NBD_REP_ERROR | 2U,
+	NBD_REP_ERR_INVALID = NBD_REP_ERROR | 3U,
+	NBD_REP_ERR_PLATFORM = NBD_REP_ERROR | 4U,
 	NBD_REP_ERR_TLS_REQD = NBD_REP_ERROR | 5U,
 	NBD_REP_ERR_UNKNOWN = NBD_REP_ERROR | 6U,
-	NBD_REP_ERR_SHUTDOWN = NBD_REP_ERROR | 7U
+	NBD_REP_ERR_SHUTDOWN = NBD_REP_ERROR | 7U,
+	NBD_REP_ERR_BLOCK_SIZE_REQD = NBD_REP_ERROR | 8U,
+	NBD_REP_ERR_TOO_BIG = NBD_REP_ERROR | 9U
 };
 
-enum { NBD_INFO_EXPORT = 0, NBD_INFO_BLOCK_SIZE = 3 };
+enum { NBD_INFO_EXPORT = 0, NBD_INFO_DESCRIPTION = 2, NBD_INFO_BLOCK_SIZE = 3 };
 
 /* Of an export. */
 #define NBD_EXPORT_READ_ONLY (1U << 1)
@@ -44,6 +49,7 @@ enum { NBD_INFO_EXPORT = 0, NBD_INFO_BLOCK_SIZE = 3 };
 #define NBD_EXPORT_TRIM (1U << 5)
 #define NBD_EXPORT_WRITE_ZEROES (1U << 6)
 #define NBD_EXPORT_MULTI_CONN (1U << 8)
+#define NBD_EXPORT_FAST_ZERO (1U << 11)
 
 enum {
 	NBD_CMD_READ = 0,
@@ -56,7 +62,7 @@ enum {
 #define NBD_CMD_FLAG_FUA 1U
 #define NBD_CMD_FLAG_NO_HOLE 2U
 
-/* The longest name of an export. */
+/* The longest name of an export, and the longest text that a server may send of one. */
 #define NBD_NAME_MAX 4096U
 
 #define NBD_GREETING_SIZE 18U     /* two magics, and flags of 16 bits */

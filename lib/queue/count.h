@@ -38,7 +38,7 @@ void ub_count_ends_slowly(struct ub_queue *q, const struct ub_io *io, int result
 
 static inline struct ub_stats_op *ub_count_op(const struct ub_queue *q, size_t kind)
 {
-	return (struct ub_stats_op *)((char *)q->stats + q->places[kind]);
+	return (void *)((char *)q->stats + q->places[kind]);
 }
 
 /* Of so many one is timed where not all are: few, since it is not linked for that. Of each kind the first

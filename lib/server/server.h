@@ -84,8 +84,8 @@ struct server {
 	uint64_t cgroup_max; /* memory.max of its group, as the caller's mounts show it */
 	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
 	int64_t served_ms;   /* when it began to serve; 0: it has not */
-	int64_t away_ms;     /* since when what it serves is away; 0: it is not, as far as was told */
-	int32_t other_pid;   /* of a takeover: the server before, */
+	int64_t away_ms;   /* since when what it serves is away; 0: it is not, as far as was told */
+	int32_t other_pid; /* of a takeover: the server before, */
 	uint64_t other_start;
 	int64_t ended_ms; /* and when it was told to end; 0: not yet */
 	bool locked;      /* this program, until the device is live */

@@ -19,7 +19,8 @@
 #define UB_NBD_KEEP_MAX (1U << 30)
 
 struct nbd_args {
-	char *uri;
+	char *uri, *host, *socket, *export;
+	uint32_t port;
 	int hold_s; /* -1: for ever */
 	uint32_t request_s;
 	uint32_t replay;
@@ -30,8 +31,18 @@ struct nbd_args {
 
 /* clang-format off */
 static const struct ub_opt options[] = {
-	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI", .required = 1,
+	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI",
+	  .conflicts = "host port socket export",
 	  .help = "nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH" },
+	{ .name = "host", .type = UB_OPT_STRING, AT(host), .metavar = "HOST", .conflicts = "uri socket",
+	  .help = "the server, over TCP: a name or an address" },
+	{ .name = "port", .type = UB_OPT_U32, AT(port), .metavar = "PORT", .min = 1, .max = UINT16_MAX,
+	  .conflicts = "uri socket",
+	  .help = "its port (default: 10809)" },
+	{ .name = "socket", .type = UB_OPT_STRING, AT(socket), .metavar = "PATH",
+	  .conflicts = "uri host port", .completer = "file", .help = "the server, by its unix socket" },
+	{ .name = "export", .type = UB_OPT_STRING, AT(export), .metavar = "NAME", .conflicts = "uri",
+	  .help = "the export's name (default: the server's own)" },
 	{ .name = "hold-sec", .type = UB_OPT_INT, AT(hold_s), .metavar = "SEC", .max = 1000000000,
 	  .help = "let I/O wait so long for a server (default: for ever)" },
 	{ .name = "request-sec", .type = UB_OPT_U32, AT(request_s), .metavar = "SEC", .max = 86400,
@@ -52,23 +63,64 @@ static void nbd_defaults(void *args)
 	((struct nbd_args *)args)->replay = 8U << 20;
 }
 
+static const char *nbd_place(const void *args)
+{
+	const struct nbd_args *a = args;
+
+	return a->uri ? a->uri : a->socket ? a->socket : a->host;
+}
+
+static bool copy(char **ret, const char *text)
+{
+	*ret = text ? strdup(text) : NULL;
+	return *ret || !text;
+}
+
+/* Return: 0 with @ret_address, to be freed, or -EINVAL, -ENOMEM with a message. */
+static int find_address(const struct nbd_args *a, struct ub_nbd_address *ret_address,
+			struct ub_error *err)
+{
+	struct ub_nbd_address address = {0};
+	char port[8];
+
+	if (a->uri)
+		return ub_nbd_parse_uri(a->uri, ret_address, err);
+	if (!a->host && !a->socket)
+		return ub_fail_usage(err, "one of --uri, --host and --socket is needed");
+	if (a->export && strlen(a->export) > NBD_NAME_MAX)
+		return ub_fail_usage(err, "the export's name is too long");
+	(void)snprintf(port, sizeof(port), "%u", a->port);
+	if (!copy(&address.host, a->host) || !copy(&address.socket, a->socket) ||
+	    !copy(&address.export, a->export ? a->export : "") ||
+	    !copy(&address.port, a->port ? port : NULL)) {
+		ub_nbd_address_done(&address);
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use the server");
+	}
+	*ret_address = address;
+	return 0;
+}
+
 static int nbd_check(const void *args, struct ub_error *err)
 {
 	const struct nbd_args *a = args;
 	struct ub_nbd_address address;
-	int ret;
+	int ret = find_address(a, &address, err);
 
-	if (!a->uri)
-		return ub_fail_usage(err, "missing the URI");
-	ret = ub_nbd_parse_uri(a->uri, &address, err);
 	if (ret)
 		return ret;
 	if (address.tls)
 		ret = ub_fail_usage(err, "this version has no TLS: %s", a->uri);
-	else if (address.socket && address.socket[0] != '/')
+	else if (a->uri && address.socket && address.socket[0] != '/')
 		ret = ub_fail_usage(err, "the socket is no absolute path: %s", a->uri);
 	ub_nbd_address_done(&address);
 	return ret;
+}
+
+static int nbd_call(void *args, struct ub_caller *ret_caller, struct ub_error *err)
+{
+	struct nbd_args *a = args;
+
+	return a->socket ? ub_caller_file(&a->socket, ret_caller, err) : 0;
 }
 
 /* How to come there again: from another mount namespace, too. */
@@ -101,16 +153,16 @@ static int make_blocking(int fd)
 	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ? -errno : 0;
 }
 
-static int dial(struct ub_nbd *n, const char *uri, struct ub_nbd_export *ret_export,
+static int dial(struct ub_nbd *n, const struct nbd_args *a, struct ub_nbd_export *ret_export,
 		struct ub_error *err)
 {
 	struct ub_nbd_address address;
 	_cleanup_close_ int fd = -1;
-	int ret = ub_nbd_parse_uri(uri, &address, err);
+	int ret = find_address(a, &address, err);
 
 	if (ret)
 		return ret;
-	fd = ub_nbd_open(&address, ub_now_ms() + OPEN_MS, ret_export, err);
+	fd = ub_nbd_open(&address, UB_NBD_GO, ub_now_ms() + OPEN_MS, ret_export, err);
 	ret = fd < 0 ? fd : make_blocking(fd);
 	if (!ret && n->addr_len == 0)
 		ret = keep_address(n, &address, fd);
@@ -118,7 +170,7 @@ static int dial(struct ub_nbd *n, const char *uri, struct ub_nbd_export *ret_exp
 		(void)snprintf(n->name, sizeof(n->name), "%s", address.export);
 	ub_nbd_address_done(&address);
 	if (fd >= 0 && ret)
-		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot use %s", uri);
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot use %s", nbd_place(a));
 	return ret ? ret : UB_TAKE_FD(fd);
 }
 
@@ -189,12 +241,12 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	int ret;
 
 	if (!n)
-		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", a->uri);
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", nbd_place(a));
 	tgt->state = n;
 	n->dir = n->spare = -1;
 	n->hold_ms = a->hold_s < 0 ? -1 : a->hold_s * 1000LL;
 	n->request_s = a->request_s;
-	ret = n->spare = dial(n, a->uri, &n->export, err);
+	ret = n->spare = dial(n, a, &n->export, err);
 	n->asks_flush = n->export.flags & NBD_EXPORT_FLUSH;
 	n->write_through = a->write_through && n->asks_flush;
 	if (ret >= 0)
@@ -207,13 +259,14 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 		return ret;
 	}
 	if (tgt->size > n->export.size) {
-		ret = ub_fail_text(err, UB_STAGE_BACKING, -ESTALE, "%s has become smaller", a->uri);
+		ret = ub_fail_text(err, UB_STAGE_BACKING, -ESTALE, "%s has become smaller",
+				   nbd_place(a));
 		ub_tgt_close(tgt);
 		return ret;
 	}
 	if (req->probe)
 		ub_close(&n->spare);
-	n->uri = a->uri;
+	n->place = nbd_place(a);
 	return 0;
 }
 
@@ -235,10 +288,10 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	/* By its address: the caller's namespace may be out of reach by now. */
 	l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->addr, n->addr_len, deadline);
 	if (l->fd < 0)
-		return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s", n->uri);
-	ret = ub_nbd_ask(l->fd, n->name, deadline, &export, err);
+		return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s", n->place);
+	ret = ub_nbd_ask(l->fd, UB_NBD_GO, n->name, deadline, &export, err);
 	if (ret)
-		ub_error_prefix(err, "cannot use %s", n->uri);
+		ub_error_prefix(err, "cannot use %s", n->place);
 	return ret ? ret : make_blocking(l->fd);
 }
 
@@ -279,6 +332,8 @@ const struct ub_target ub_target_nbd = {
 	.remote = true,
 	.defaults = nbd_defaults,
 	.check = nbd_check,
+	.call = nbd_call,
+	.place = nbd_place,
 	.open = nbd_open,
 	.queue_open = nbd_queue_open,
 	.submit = ub_nbd_submit,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the NBD target share: nbd.c opens, nbd_io.c turns I/Os into requests and replies into ends,
- * nbd_link.c keeps the connection up, nbd_replay.c has what a server that dies may lose.
+ * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests and
+ * replies into ends, nbd_link.c keeps the connection up, nbd_replay.c has what a server that dies may lose.
  */
 #pragma once
 
@@ -27,7 +27,7 @@ struct ub_nbd {
 	int64_t hold_ms;    /* that I/O waits for a server that is away; -1: as long as it takes */
 	uint32_t request_s; /* after which an answer does not come any more */
 	bool write_through; /* writes are durable when they end */
-	const char *uri;    /* borrowed */
+	const char *place;  /* for messages, borrowed */
 	int spare;          /* the connection of open(), for the first thread; -1: taken */
 	bool asks_flush;    /* the server has a cache that can be flushed */
 	uint32_t keep;      /* bytes of changes that are kept until they are durable */
@@ -110,14 +110,26 @@ static inline struct ub_nbd_link *ub_nbd_link_of(struct ub_queue *q)
 #define UB_NBD_COOKIE_REPLAY (1U << 31)
 #define UB_NBD_COOKIE_FLUSH (UB_NBD_COOKIE_REPLAY - 1)
 
-/* nbd_io.c */
+/* nbd_send.c */
+/* Does it change what is there? */
+bool ub_nbd_is_change(const struct ub_io *io);
+/* And is it to be durable when it ends? */
+bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io);
+/* How a request says it: NBD_CMD_*, NBD_CMD_FLAG_*. */
+uint16_t ub_nbd_command_of(const struct ub_io *io);
+uint16_t ub_nbd_flags_of(const struct ub_io *io);
 /* @cookie: its lower half. */
 void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
 		      uint32_t cookie, uint64_t offset, uint32_t len);
-uint16_t ub_nbd_command_of(const struct ub_io *io);
-uint16_t ub_nbd_flags_of(const struct ub_io *io);
-bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io);
+/* So many pieces of ub_nbd_link.iov go; and what is left of them. */
 void ub_nbd_send_iov(struct ub_queue *q, unsigned count);
+void ub_nbd_send_rest(struct ub_queue *q);
+/* What is awaited from now on is looked after, once a second: OWN_LOOK. */
+void ub_nbd_look(struct ub_queue *q);
+/* How the link is, is told. @error: negative errno, or 0: as before. */
+void ub_nbd_tell_away(struct ub_queue *q, int error);
+
+/* nbd_io.c */
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io);
 /* What waits goes to the server, as much as goes at once. */
 void ub_nbd_send(struct ub_queue *q);
@@ -131,9 +143,8 @@ void ub_nbd_take_back(struct ub_queue *q);
 bool ub_nbd_is_over(const struct ub_nbd *n, const struct ub_nbd_link *l);
 /* Nobody waits any more: all that waits fails. */
 void ub_nbd_give_up(struct ub_queue *q);
-
-/* What is awaited from now on is looked after, once a second: OWN_LOOK. */
-void ub_nbd_look(struct ub_queue *q);
+/* All is as it was: what waits goes. */
+void ub_nbd_up(struct ub_queue *q);
 
 /* nbd_replay.c */
 /* Return: whether a change is over with its answer; false: not before a flush has been answered. */
@@ -146,11 +157,10 @@ void ub_nbd_inherited(struct ub_queue *q, int error);
 void ub_nbd_note_loss(struct ub_queue *q);
 /* On a new one. Return: whether anything is to be sent again first. */
 bool ub_nbd_replay_begin(struct ub_queue *q);
-void ub_nbd_replay_send(struct ub_queue *q);
+/* Return: whether nothing is left to be sent or answered. */
+bool ub_nbd_replay_send(struct ub_queue *q);
 /* Return: 0, or -EPROTO: there is no such change. */
 int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error);
 
 /* nbd_link.c */
-/* All is as it was: what waits goes. */
-void ub_nbd_up(struct ub_queue *q);
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res);

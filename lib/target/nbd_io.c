@@ -49,16 +49,6 @@ static int lost(struct ub_queue *q)
 	return atomic_load_explicit(&ub_queue_target(q)->write_error, memory_order_relaxed);
 }
 
-static bool is_change(const struct ub_io *io)
-{
-	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
-}
-
-bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io)
-{
-	return is_change(io) && n->asks_flush && (io->flags & UBLK_IO_F_FUA || n->write_through);
-}
-
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
@@ -77,43 +67,9 @@ void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 		ub_nbd_send(q);
 }
 
-uint16_t ub_nbd_command_of(const struct ub_io *io)
-{
-	switch (io->op) {
-	case UBLK_IO_OP_READ:
-		return NBD_CMD_READ;
-	case UBLK_IO_OP_WRITE:
-		return NBD_CMD_WRITE;
-	case UBLK_IO_OP_DISCARD:
-		return NBD_CMD_TRIM;
-	case UBLK_IO_OP_WRITE_ZEROES:
-		return NBD_CMD_WRITE_ZEROES;
-	default:
-		return NBD_CMD_FLUSH;
-	}
-}
-
 static bool has_fua(const struct ub_nbd *n)
 {
 	return n->export.flags & NBD_EXPORT_FUA;
-}
-
-uint16_t ub_nbd_flags_of(const struct ub_io *io)
-{
-	return io->op == UBLK_IO_OP_WRITE_ZEROES && io->flags & UBLK_IO_F_NOUNMAP
-		       ? NBD_CMD_FLAG_NO_HOLE
-		       : 0;
-}
-
-void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
-		      uint32_t cookie, uint64_t offset, uint32_t len)
-{
-	nbd_put32(head, NBD_REQUEST_MAGIC);
-	nbd_put16(head + 4, flags);
-	nbd_put16(head + 6, command);
-	nbd_put64(head + 8, (uint64_t)l->generation << 32 | cookie);
-	nbd_put64(head + 16, offset);
-	nbd_put32(head + 24, len);
 }
 
 /* The request, in the I/O's own state. */
@@ -132,39 +88,6 @@ static void make_head(struct ub_queue *q, struct ub_io *io)
 		flags |= NBD_CMD_FLAG_FUA;
 	ub_nbd_make_head(ub_nbd_link_of(q), i->head, command, flags, ub_io_number(q, io),
 			 is_flush ? 0 : io->offset, is_flush ? 0 : io->len);
-}
-
-/* Once a second, while something is awaited: an idle connection wakes nobody. */
-void ub_nbd_look(struct ub_queue *q)
-{
-	static const struct ub_own_time second = {.sec = 1};
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	if (l->looking)
-		return;
-	l->looking = true;
-	ub_own_wait(q, OWN_LOOK, &second);
-}
-
-static void send_rest(struct ub_queue *q, struct ub_nbd_link *l)
-{
-	l->msg = (struct msghdr){.msg_iov = l->iov + l->iov_at,
-				 .msg_iovlen = l->iov_count - l->iov_at};
-	l->sending = true;
-	ub_own_send(q, OWN_SEND, l->fd, &l->msg);
-}
-
-void ub_nbd_send_iov(struct ub_queue *q, unsigned count)
-{
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	l->iov_at = 0;
-	l->iov_count = count;
-	if (!count)
-		return;
-	send_rest(q, l);
-	if (ub_nbd_of(q)->request_s)
-		ub_nbd_look(q);
 }
 
 /* What was written before this server has served the device is to be durable soon, so that nothing of it can be
@@ -201,6 +124,16 @@ void ub_nbd_send(struct ub_queue *q)
 	ub_nbd_send_iov(q, count);
 }
 
+void ub_nbd_up(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	l->state = LINK_UP;
+	l->lost_ms = 0;
+	ub_nbd_tell_away(q, 0);
+	ub_nbd_send(q);
+}
+
 int ub_nbd_sent(struct ub_queue *q, int res)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
@@ -213,13 +146,13 @@ int ub_nbd_sent(struct ub_queue *q, int res)
 	if (l->iov_at < l->iov_count) {
 		l->iov[l->iov_at].iov_base = (char *)l->iov[l->iov_at].iov_base + n;
 		l->iov[l->iov_at].iov_len -= n;
-		send_rest(q, l);
+		ub_nbd_send_rest(q);
 		return 0;
 	}
-	if (l->state == LINK_REPLAYING)
-		ub_nbd_replay_send(q);
-	else
+	if (l->state != LINK_REPLAYING)
 		ub_nbd_send(q);
+	else if (ub_nbd_replay_send(q))
+		ub_nbd_up(q);
 	return 0;
 }
 
@@ -251,7 +184,7 @@ static void answered(struct ub_queue *q, struct ub_io *io, int error)
 		ub_nbd_flushed(q, i->changed);
 	if (i->flushes)
 		ub_nbd_link_of(q)->flushing = false;
-	if (error || is_flush || !is_change(io) || ub_nbd_is_over_with(q, io)) {
+	if (error || is_flush || !ub_nbd_is_change(io) || ub_nbd_is_over_with(q, io)) {
 		end(q, io, error);
 		return;
 	}
@@ -266,6 +199,16 @@ static struct ub_io *find_io(struct ub_queue *q, const struct ub_nbd_link *l, ui
 	struct ub_io *io = cookie >> 32 == l->generation ? ub_queue_io(q, (uint32_t)cookie) : NULL;
 
 	return io && nbd_io(q, io)->sent ? io : NULL;
+}
+
+/* Return: 0, or -EPROTO */
+static int take_replay(struct ub_queue *q, struct ub_nbd_link *l, uint32_t cookie, int error)
+{
+	int ret = ub_nbd_replay_answered(q, cookie, error);
+
+	if (!ret && !l->replays && !l->sending && ub_nbd_replay_send(q))
+		ub_nbd_up(q);
+	return ret;
 }
 
 /* Takes one reply's head off the stage. Return: 0, or a negative errno: the connection is of no use any more. */
@@ -288,7 +231,7 @@ static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 		return 0;
 	}
 	if (cookie & UB_NBD_COOKIE_REPLAY)
-		return ub_nbd_replay_answered(q, (uint32_t)cookie, read_error(error));
+		return take_replay(q, l, (uint32_t)cookie, read_error(error));
 	if (!io)
 		return -EPROTO;
 	if (io->op == UBLK_IO_OP_READ && !error) {

@@ -48,26 +48,13 @@ static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 	try_later(q, l);
 }
 
-static void tell_away(struct ub_queue *q, const struct ub_nbd_link *l, int error)
-{
-	struct ub_tgt_away *away = &ub_queue_target(q)->away;
-	bool news = !atomic_load(&away->since_ms) != !l->lost_ms;
-
-	if (error)
-		atomic_store(&away->error, error);
-	atomic_store(&away->tries, l->tries);
-	atomic_store(&away->since_ms, l->lost_ms);
-	if (news)
-		ub_queue_tell(q);
-}
-
 /* It is of no use any more. */
 static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	l->state = LINK_ENDING;
 	l->lost_ms = ub_now_ms();
 	l->tries = 0;
-	tell_away(q, l, error);
+	ub_nbd_tell_away(q, error);
 	ub_nbd_note_loss(q);
 	/* Operations on it end at once. */
 	(void)shutdown(l->fd, SHUT_RDWR);
@@ -79,7 +66,7 @@ static void failed(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	ub_close(&l->fd);
 	l->tries++;
-	tell_away(q, l, error);
+	ub_nbd_tell_away(q, error);
 	if (ub_nbd_is_over(ub_nbd_of(q), l))
 		ub_nbd_give_up(q);
 	try_later(q, l);
@@ -100,16 +87,6 @@ static void begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_connect(q, OWN_CONNECT, l->fd, (const struct sockaddr *)&n->addr, n->addr_len);
 }
 
-void ub_nbd_up(struct ub_queue *q)
-{
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	l->state = LINK_UP;
-	l->lost_ms = 0;
-	tell_away(q, l, 0);
-	ub_nbd_send(q);
-}
-
 /* There is a connection, and the export is at its other end. */
 static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 {
@@ -121,7 +98,8 @@ static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 		return;
 	}
 	l->state = LINK_REPLAYING;
-	ub_nbd_replay_send(q);
+	if (ub_nbd_replay_send(q))
+		ub_nbd_up(q);
 }
 
 /* Is it what the device was made of? */
@@ -201,7 +179,7 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 	if (n->dir < 0)
 		ub_nbd_tune(l->fd);
 	l->state = LINK_SHAKING;
-	(void)ub_nbd_begin(&l->shake, n->name);
+	(void)ub_nbd_begin(&l->shake, UB_NBD_GO, n->name, false);
 	shake(q, l);
 }
 

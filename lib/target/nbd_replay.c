@@ -117,7 +117,7 @@ static uint32_t cookie_of(const struct ub_nbd_change *change)
 	return UB_NBD_COOKIE_REPLAY | (uint32_t)change->number;
 }
 
-void ub_nbd_replay_send(struct ub_queue *q)
+bool ub_nbd_replay_send(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	struct ub_nbd_change *change = NULL;
@@ -133,8 +133,7 @@ void ub_nbd_replay_send(struct ub_queue *q)
 			l->iov[count++] = (struct iovec){ub_nbd_change_data(change), change->len};
 	}
 	ub_nbd_send_iov(q, count);
-	if (!count && !l->replays)
-		ub_nbd_up(q);
+	return !count && !l->replays;
 }
 
 int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
@@ -158,7 +157,5 @@ int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
 	next = place;
 	while ((change = ub_nbd_kept_next(&l->kept, &next)) && change->done)
 		l->replied = next;
-	if (!l->replays && !l->sending)
-		ub_nbd_replay_send(q);
 	return 0;
 }

@@ -110,6 +110,8 @@ struct ub_target {
 	/* In the process of the caller, before a server is started: makes what @args names of that
 	 * process alone (caller.h) a server's too; may be NULL. Return: 0 or a negative errno. */
 	int (*call)(void *args, struct ub_caller *ret_caller, struct ub_error *err);
+	/* Where what it serves is, if that is no file: for people. Return: borrowed, or NULL. NULL: files alone. */
+	const char *(*place)(const void *args);
 	/*
 	 * Opens and probes the backing, takes its lock, and fills @tgt (zeroed, with type set).
 	 * @args has what call() made of it, and is resolved in place: "auto" becomes what was

@@ -357,8 +357,49 @@ is_connected_again()
 	serve file disk.img
 	end_server
 	serve_qemu raw disk.img
-	refused 1 'it has no export "other"' "$(uri other)"
+	refused 1 'it has no export "other"; it has ""' "$(uri other)"
+	run -2 ublk add -t nbd
+	[[ $output == *'one of --uri, --host and --socket is needed'* ]]
+	run -2 ublk add -t nbd --uri "$(uri)" --host localhost
+	[[ $output == *'exclude each other'* ]]
 	nothing_left
+}
+
+@test "the exports of a server are listed, and each is served by its parts" {
+	mkdir exports
+	truncate -s 1M exports/one
+	truncate -s 2M exports/two
+	for ((i = 0; i < 9; i++)); do
+		truncate -s 1M "exports/more$i"
+	done
+	serve file dir=exports
+	run -0 --separate-stderr ublk nbd list "$(uri)" --no-header
+	[[ $output == *'one'*'1M'*'no'* && $output == *'two'*'2M'* && $(wc -l <<<"$output") == 11 ]] || { echo "$output"; false; }
+	ublk nbd list "$(uri)" --json | tee list | jq -e '.exports | map(select(.name == "two")) | .[0] |
+		.size == 2097152 and .flush and .fua and .multi_conn and (.read_only | not) and .block_min == 1'
+	"$TOP/tests/cli/validate" list
+	ublk nbd list "$(uri)" --json=lines | head -n 1 | "$TOP/tests/cli/validate"
+	refused 1 '"nobody"; it has "' "$(uri nobody)"
+	[[ $output == *', ...' && $(grep -o '", "' <<<"$output" | wc -l) == 7 ]] || { echo "$output"; false; }
+	dev=$(ublk add -n 0 -t nbd --socket socket --export two)
+	[ "$(blockdev --getsize64 "$dev")" = 2097152 ]
+	run -0 ublk list -o id,backing --no-header
+	[[ $output == *"0  $PWD/socket" ]]
+	fio_verify "$dev" --size=1M
+	kill_server "$dev"
+	(cd / && ublk recover 0)
+	read_block "$dev"
+	ublk del 0
+	end_server
+	serve_tcp file dir=exports
+	dev=$(ublk add -n 0 -t nbd --host localhost --port "$port" --export one)
+	[ "$(blockdev --getsize64 "$dev")" = 1048576 ]
+	ublk del 0
+	run -1 ublk nbd list nbd://localhost:1/
+	[[ $output == *'cannot connect to localhost port 1: Connection refused'* ]]
+	run -2 ublk nbd list
+	run -2 ublk nbd bogus nbd://localhost/
+	run -2 ublk nbd list http://localhost/
 }
 
 # refused STATUS WORDS URI

@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: MIT */
+/* What both the I/Os' requests and those that are sent again are made of, and how they go. */
+#include "base/clock.h"
+#include "kernel/uapi.h"
+#include "target/nbd.h"
+
+bool ub_nbd_is_change(const struct ub_io *io)
+{
+	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
+}
+
+bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io)
+{
+	return ub_nbd_is_change(io) && n->asks_flush &&
+	       (io->flags & UBLK_IO_F_FUA || n->write_through);
+}
+
+uint16_t ub_nbd_command_of(const struct ub_io *io)
+{
+	switch (io->op) {
+	case UBLK_IO_OP_READ:
+		return NBD_CMD_READ;
+	case UBLK_IO_OP_WRITE:
+		return NBD_CMD_WRITE;
+	case UBLK_IO_OP_DISCARD:
+		return NBD_CMD_TRIM;
+	case UBLK_IO_OP_WRITE_ZEROES:
+		return NBD_CMD_WRITE_ZEROES;
+	default:
+		return NBD_CMD_FLUSH;
+	}
+}
+
+uint16_t ub_nbd_flags_of(const struct ub_io *io)
+{
+	return io->op == UBLK_IO_OP_WRITE_ZEROES && io->flags & UBLK_IO_F_NOUNMAP
+		       ? NBD_CMD_FLAG_NO_HOLE
+		       : 0;
+}
+
+void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
+		      uint32_t cookie, uint64_t offset, uint32_t len)
+{
+	nbd_put32(head, NBD_REQUEST_MAGIC);
+	nbd_put16(head + 4, flags);
+	nbd_put16(head + 6, command);
+	nbd_put64(head + 8, (uint64_t)l->generation << 32 | cookie);
+	nbd_put64(head + 16, offset);
+	nbd_put32(head + 24, len);
+}
+
+/* Once a second, while something is awaited: an idle connection wakes nobody. */
+void ub_nbd_look(struct ub_queue *q)
+{
+	static const struct ub_own_time second = {.sec = 1};
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	if (l->looking)
+		return;
+	l->looking = true;
+	ub_own_wait(q, OWN_LOOK, &second);
+}
+
+void ub_nbd_send_rest(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	l->msg = (struct msghdr){.msg_iov = l->iov + l->iov_at,
+				 .msg_iovlen = l->iov_count - l->iov_at};
+	l->sending = true;
+	ub_own_send(q, OWN_SEND, l->fd, &l->msg);
+}
+
+void ub_nbd_send_iov(struct ub_queue *q, unsigned count)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	l->iov_at = 0;
+	l->iov_count = count;
+	if (!count)
+		return;
+	ub_nbd_send_rest(q);
+	if (ub_nbd_of(q)->request_s)
+		ub_nbd_look(q);
+}
+
+void ub_nbd_tell_away(struct ub_queue *q, int error)
+{
+	const struct ub_nbd_link *l = ub_nbd_link_of(q);
+	struct ub_tgt_away *away = &ub_queue_target(q)->away;
+	bool news = !atomic_load(&away->since_ms) != !l->lost_ms;
+
+	if (error)
+		atomic_store(&away->error, error);
+	atomic_store(&away->tries, l->tries);
+	atomic_store(&away->since_ms, l->lost_ms);
+	if (news)
+		ub_queue_tell(q);
+}
