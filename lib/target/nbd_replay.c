@@ -117,13 +117,29 @@ static uint32_t cookie_of(const struct ub_nbd_change *change)
 	return UB_NBD_COOKIE_REPLAY | (uint32_t)change->number;
 }
 
+/* A server carries out what it has been sent in any order: is one that has to come before it not answered yet? */
+static bool has_to_wait(const struct ub_nbd_link *l, const struct ub_nbd_change *change)
+{
+	const struct ub_nbd_change *earlier;
+	uint64_t place = l->replied;
+
+	while ((earlier = ub_nbd_kept_next(&l->kept, &place)) && earlier != change)
+		if (!earlier->done && earlier->offset < change->offset + change->len &&
+		    change->offset < earlier->offset + earlier->len)
+			return true;
+	return false;
+}
+
 bool ub_nbd_replay_send(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	struct ub_nbd_change *change = NULL;
+	struct ub_nbd_change *change;
+	uint64_t next = l->replay;
 	unsigned count = 0;
 
-	while (count + 2 <= 2 * UB_NBD_BATCH && (change = ub_nbd_kept_next(&l->kept, &l->replay))) {
+	while (l->replays < UB_NBD_BATCH && (change = ub_nbd_kept_next(&l->kept, &next)) &&
+	       !has_to_wait(l, change)) {
+		l->replay = next;
 		ub_nbd_make_head(l, change->head, change->command, change->flags, cookie_of(change),
 				 change->offset, change->len);
 		change->sent = true;

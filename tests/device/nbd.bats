@@ -187,11 +187,11 @@ forgets()
 	kill -TERM "$durable"
 	ends_with 128 "$durable" || { cat durable.log; return 1; }
 	end_verified "$dev" 512
-	# Unflushed, and read after the last death.
+	# Unflushed, one over the other, and read after the last death.
 	dd if=/dev/urandom of=block bs=64k count=1 status=none
 	dd if=block of="$dev" bs=64k seek=8 oflag=direct status=none
 	dd if=/dev/urandom of=later bs=4k count=1 status=none
-	dd if=later of="$dev" bs=4k seek=130 oflag=direct,dsync status=none
+	dd if=later of="$dev" bs=4k seek=130 oflag=direct status=none
 	blkdiscard -z -o 540672 -l 4096 "$dev"
 	dd if=later of=block bs=4k seek=2 conv=notrunc status=none
 	dd if=/dev/zero of=block bs=4k seek=4 count=1 conv=notrunc status=none
@@ -210,6 +210,8 @@ forgets()
 	# Where there is hardly room.
 	forgets forgets --replay-memory 64K
 	forgets forgets-no-fua
+	# Which does what it is sent in another order.
+	forgets backwards
 	# By one thread, which is said.
 	truncate -s 1M stable
 	serve_liar forgets "$PWD/stable"
