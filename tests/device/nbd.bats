@@ -99,6 +99,37 @@ uri()
 	ublk del "$dev"
 }
 
+# serve_nbd_server FILE: as export `disk`.
+serve_nbd_server()
+{
+	socket=$PWD/socket
+	rm -f "$socket"
+	printf '[generic]\nunixsock = %s\n[disk]\nexportname = %s\nflush = true\nfua = true\ntrim = true\n' \
+		"$socket" "$1" >nbd.conf
+	nbd-server -d -C nbd.conf >nbd-server.log 2>&1 </dev/null 3>&- &
+	export_pid=$!
+	wait_for 20 test -S "$socket"
+}
+
+@test "nbd-server serves, is killed and comes again, and nothing is lost" {
+	requires nbd-server
+	serve_nbd_server "$PWD/disk.img"
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri disk)")
+	[ "$(blockdev --getsize64 "$dev")" = $((64 << 20)) ]
+	start_verified "$dev" 4096 --bsrange=4k-64k --fsync=50
+	for ((i = 0; i < 2; i++)); do
+		writes_on "$dev"
+		# And whichever process of it has the connection.
+		pkill -KILL -P "$export_pid" || true
+		end_server
+		serve_nbd_server "$PWD/disk.img"
+	done
+	writes_on "$dev"
+	end_verified "$dev" 4096
+	blkdiscard -o 0 -l 1M "$dev"
+	ublk del 0
+}
+
 @test "a server that promises no second connection gets one, for all queues" {
 	serve --filter=multi-conn file disk.img multi-conn-mode=disable
 	run -0 ublk add -n 0 -t nbd --uri "$(uri)" -q 2
