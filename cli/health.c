@@ -126,8 +126,7 @@ void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t sta
 		    char *action, size_t action_size)
 {
 	(void)snprintf(status, status_size,
-		       "what it serves has been away for %llu seconds, and requests wait: %s (%llu "
-		       "tries)",
+		       "what it serves has been away for %llu seconds: %s (%llu tries)",
 		       (unsigned long long)detail->away_seconds, strerror(detail->away_error),
 		       (unsigned long long)detail->away_tries);
 	(void)snprintf(action, action_size,

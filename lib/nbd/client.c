@@ -14,6 +14,8 @@
 
 /* More than that no server lists in earnest. */
 #define EXPORTS_MAX 10000U
+/* And so many are named when the one that is wanted is not there. */
+#define NAMED_MAX 8U
 
 static int wait_for(int fd, short events, int64_t deadline_ms)
 {
@@ -55,6 +57,9 @@ static int run(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, struct u
 	for (;;) {
 		int step = ub_nbd_next(h, err), ret;
 
+		/* Also of one that does not stop talking. */
+		if ((step == UB_NBD_SEND || step == UB_NBD_RECEIVE) && ub_left_ms(deadline_ms) == 0)
+			return ub_fail(err, UB_STAGE_CONNECT, -ETIMEDOUT, "it does not answer");
 		if (step != UB_NBD_SEND && step != UB_NBD_RECEIVE)
 			return step;
 		ret = move_all(fd, h->data, h->len, step == UB_NBD_SEND, deadline_ms);
@@ -92,54 +97,6 @@ int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline
 	return 0;
 }
 
-/* So many are named when the one that is wanted is not there. */
-#define NAMED_MAX 8U
-
-struct names {
-	struct ub_error *err;
-	unsigned count;
-};
-
-static int add_name(void *arg, const char *name, const char *description,
-		    const struct ub_nbd_export *export)
-{
-	struct names *names = arg;
-	char text[100];
-
-	(void)description;
-	(void)export;
-	if (names->count++ == NAMED_MAX) {
-		ub_error_add(names->err, ", ...");
-		return 1;
-	}
-	ub_escape(name, text, sizeof(text));
-	ub_error_add(names->err, "%s \"%s\"", names->count == 1 ? "; it has" : ",", text);
-	return 0;
-}
-
-int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
-		struct ub_nbd_export *ret_export, struct ub_error *err)
-{
-	_cleanup_close_ int fd = -1;
-	int ret = refuse_tls(address, err);
-
-	if (ret)
-		return ret;
-	fd = ub_nbd_connect(address, deadline_ms, err);
-	if (fd < 0)
-		return fd;
-	ret = ub_nbd_ask(fd, wish, address->export, deadline_ms, ret_export, err);
-	if (ret == -ENOENT) {
-		struct names names = {.err = err};
-		struct ub_error ignored = {0};
-
-		(void)ub_nbd_list(address, deadline_ms, add_name, &names, &ignored);
-	}
-	if (ret < 0)
-		ub_error_prefix(err, "cannot use %s", place(address));
-	return ret < 0 ? ret : UB_TAKE_FD(fd);
-}
-
 struct found {
 	char *name, *description;
 };
@@ -171,20 +128,33 @@ static int add_found(struct found_list *f, const struct ub_nbd_handshake *h)
 	return list[f->count - 1].name && list[f->count - 1].description ? 0 : -ENOMEM;
 }
 
-static int find_all(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, struct found_list *f,
-		    struct ub_error *err)
+/* Up to @most of them; more are left out. */
+static int find_all(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, size_t most,
+		    struct found_list *f, struct ub_error *err)
 {
-	int step;
+	int step = UB_NBD_DONE;
 
 	(void)ub_nbd_begin(h, UB_NBD_LIST, "", false);
-	while ((step = run(fd, h, deadline_ms, err)) == UB_NBD_FOUND) {
-		if (f->count == EXPORTS_MAX)
-			return ub_fail_text(err, UB_STAGE_CONNECT, -EPROTO,
-					    "it lists too many exports");
+	while (f->count < most && (step = run(fd, h, deadline_ms, err)) == UB_NBD_FOUND)
 		if (add_found(f, h) != 0)
 			return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot list its exports");
-	}
-	return step == UB_NBD_DONE ? 0 : step;
+	return step < 0 ? step : 0;
+}
+
+/* One that can't be used is listed all the same. Return: whether another one can be asked for: the answer has come,
+ * all of it. */
+static bool look_at(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, const char *name,
+		    struct ub_nbd_export *ret_export)
+{
+	struct ub_error err = {0};
+	int ret = ub_nbd_begin(h, UB_NBD_INFO, name, true);
+
+	if (ret)
+		return true;
+	ret = run(fd, h, deadline_ms, &err);
+	if (ret == UB_NBD_DONE)
+		*ret_export = h->export;
+	return ret == UB_NBD_DONE || ret == -ENOENT || ret == -EACCES;
 }
 
 static int list_over(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, ub_nbd_each_fn *each,
@@ -192,16 +162,13 @@ static int list_over(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, ub
 {
 	_cleanup_(found_done)
 	struct found_list f = {0};
-	int ret = find_all(fd, h, deadline_ms, &f, err);
+	int ret = find_all(fd, h, deadline_ms, EXPORTS_MAX, &f, err);
+	bool asks = true;
 
 	for (size_t i = 0; i < f.count && !ret; i++) {
 		struct ub_nbd_export export = {0};
-		struct ub_error ignored = {0};
 
-		/* One that can't be used is listed all the same. */
-		if (ub_nbd_begin(h, UB_NBD_INFO, f.list[i].name, true) == 0 &&
-		    run(fd, h, deadline_ms, &ignored) == UB_NBD_DONE)
-			export = h->export;
+		asks = asks && look_at(fd, h, deadline_ms, f.list[i].name, &export);
 		ret = each(arg, f.list[i].name, f.list[i].description, &export);
 	}
 	return ret;
@@ -225,4 +192,44 @@ int ub_nbd_list(const struct ub_nbd_address *address, int64_t deadline_ms, ub_nb
 	if (ret < 0)
 		ub_error_prefix(err, "cannot list the exports of %s", place(address));
 	return ret;
+}
+
+/* To the message that there is no such export: which ones there are. */
+static void add_names(const struct ub_nbd_address *address, int64_t deadline_ms,
+		      struct ub_error *err)
+{
+	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
+	_cleanup_(found_done)
+	struct found_list f = {0};
+	struct ub_error ignored = {0};
+	_cleanup_close_ int fd = ub_nbd_connect(address, deadline_ms, &ignored);
+	char text[40];
+
+	if (!h || fd < 0 || find_all(fd, h, deadline_ms, NAMED_MAX + 1, &f, &ignored) != 0)
+		return;
+	for (size_t i = 0; i < f.count && i < NAMED_MAX; i++) {
+		ub_escape(f.list[i].name, text, sizeof(text));
+		ub_error_add(err, "%s \"%s\"", i ? "," : "; it has", text);
+	}
+	if (f.count > NAMED_MAX)
+		ub_error_add(err, ", ...");
+}
+
+int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
+		struct ub_nbd_export *ret_export, struct ub_error *err)
+{
+	_cleanup_close_ int fd = -1;
+	int ret = refuse_tls(address, err);
+
+	if (ret)
+		return ret;
+	fd = ub_nbd_connect(address, deadline_ms, err);
+	if (fd < 0)
+		return fd;
+	ret = ub_nbd_ask(fd, wish, address->export, deadline_ms, ret_export, err);
+	if (ret == -ENOENT)
+		add_names(address, deadline_ms, err);
+	if (ret < 0)
+		ub_error_prefix(err, "cannot use %s", place(address));
+	return ret < 0 ? ret : UB_TAKE_FD(fd);
 }

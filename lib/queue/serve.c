@@ -160,11 +160,17 @@ __attribute__((noinline, cold)) static int cannot_enter(struct ub_queue *q, int 
 	return q->refused;
 }
 
+static bool target_leaves(struct ub_queue *q)
+{
+	return !q->target->type->leaves || q->target->type->leaves(q);
+}
+
 /* Woken up for nothing: to end? */
 __attribute__((noinline, cold)) static bool is_to_leave(struct ub_queue *q)
 {
 	return atomic_load(&q->leaving) && !ub_queue_is_busy(q) && !q->commits &&
-	       ub_ring_queued(&q->ring) == 0 && io_uring_cq_ready(&q->ring.uring) == 0;
+	       ub_ring_queued(&q->ring) == 0 && io_uring_cq_ready(&q->ring.uring) == 0 &&
+	       target_leaves(q);
 }
 
 int ub_queue_serve(struct ub_queue *q)
@@ -196,10 +202,10 @@ int ub_queue_serve(struct ub_queue *q)
 		if (__builtin_expect(ret == -EINTR, 0) && is_to_leave(q))
 			return 0;
 	}
-	/* What was finished after the driver had ended the fetch. */
+	/* What was finished after the driver had ended the fetch, and what the target does last. */
 	while (!q->refused) {
 		(void)q->commands->flush(q);
-		if (!q->commits)
+		if (!q->commits && target_leaves(q))
 			break;
 		ret = ub_queue_enter(q, 1);
 		if (ret < 0 && !ub_queue_asks_again(ret))

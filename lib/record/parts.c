@@ -17,6 +17,7 @@ const struct ub_opt ub_record_head[] = {
 	{ .name = "token", HEX, AT(token), .required = 1 },
 	{ .name = "parked", .type = UB_OPT_FLAG, AT(parked) },
 	{ .name = "resizing", .type = UB_OPT_FLAG, AT(resizing) },
+	{ .name = "may-lose", .type = UB_OPT_FLAG, AT(may_lose) },
 	{ .name = "changes", .type = UB_OPT_U32, AT(changes) },
 	UB_OPT_END,
 };

@@ -96,6 +96,11 @@ static void take_away(struct server *s)
 		ub_log(&s->log, LOG_NOTICE, "what it serves is there again, after %lld ms",
 		       (long long)(ub_now_ms() - s->away_ms));
 	s->away_ms = since;
+	if (s->record.may_lose == atomic_load(&away->may_lose))
+		return;
+	s->record.may_lose = !s->record.may_lose;
+	if (s->recorded)
+		(void)server_write_record(s, NULL);
 }
 
 /* A queue that died takes the server with it: the driver then does what the recovery policy says,

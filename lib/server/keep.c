@@ -57,6 +57,13 @@ int server_write_record(struct server *s, struct ub_error *err)
 	return ret;
 }
 
+void server_take_loss(struct ub_record *record)
+{
+	if (record->may_lose && !record->write_error)
+		record->write_error = -EIO;
+	record->may_lose = false;
+}
+
 void server_read_record(struct server *s)
 {
 	struct ub_record *r = &s->record, now = {0};
@@ -71,6 +78,8 @@ void server_read_record(struct server *s)
 	r->pid = now.pid;
 	r->start_time = now.start_time;
 	r->write_error = now.write_error;
-	atomic_store(&s->target.write_error, now.write_error);
+	r->may_lose = now.may_lose;
+	server_take_loss(r);
+	atomic_store(&s->target.write_error, r->write_error);
 	ub_record_done(&now);
 }

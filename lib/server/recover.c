@@ -437,6 +437,7 @@ int server_recover(struct server *s, struct ub_error *err)
 		ret = server_end_other(s, err);
 	if (!ret && s->mode != UB_LAUNCH_REHEARSE)
 		ret = wait_state(s, err);
+	server_take_loss(&s->record);
 	if (!ret)
 		ret = open_backing(s, err);
 	if (!ret)

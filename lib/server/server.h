@@ -166,6 +166,8 @@ int server_write_record(struct server *s, struct ub_error *err);
 /* A recovery's: takes over what other servers of the device have written since the command line read the
  * record: one may have had its turn meanwhile, and have died. */
 void server_read_record(struct server *s);
+/* What the server before could have lost with its end counts as lost. */
+void server_take_loss(struct ub_record *record);
 
 /* control.c: who speaks with it. */
 void server_init_control(struct server_control *control);

@@ -31,6 +31,7 @@ struct ub_nbd {
 	int spare;          /* the connection of open(), for the first thread; -1: taken */
 	bool asks_flush;    /* the server has a cache that can be flushed */
 	uint32_t keep;      /* bytes of changes that are kept until they are durable */
+	_Atomic unsigned away; /* threads whose connection is lost */
 	atomic_bool inherits; /* what another server of the device has written may not be durable */
 	_Atomic uint64_t changed; /* writes that have ended; */
 	_Atomic uint64_t flushed; /* so many of these are durable, as a flush has told */
@@ -68,8 +69,12 @@ struct ub_nbd_link {
 
 	/* What has ended and is not known to be durable. */
 	struct ub_nbd_kept kept;
-	bool flushing;  /* a change waits for a flush, so that there is room again */
-	bool own_flush; /* one that no I/O has asked for is with the server */
+	bool flushing;        /* a change waits for a flush, so that there is room again */
+	bool own_flush;       /* one that no I/O has asked for is with the server, */
+	int64_t own_flush_ms; /* since then, */
+	uint64_t own_changed; /* and ub_nbd.changed at that time */
+	bool leaving;         /* the thread is to end when that is answered, */
+	int64_t leave_ms;     /* or at that time */
 	char flush_head[NBD_REQUEST_SIZE];
 	uint64_t replay;   /* the place of the next one that is sent again, */
 	uint64_t replied;  /* and of the first that is not answered */
@@ -145,14 +150,18 @@ bool ub_nbd_is_over(const struct ub_nbd *n, const struct ub_nbd_link *l);
 void ub_nbd_give_up(struct ub_queue *q);
 /* All is as it was: what waits goes. */
 void ub_nbd_up(struct ub_queue *q);
+/* Of a thread that is to end: has it nothing that has to be flushed before? What has is, and it is asked again. */
+bool ub_nbd_leaves(struct ub_queue *q);
 
 /* nbd_replay.c */
 /* Return: whether a change is over with its answer; false: not before a flush has been answered. */
 bool ub_nbd_is_over_with(struct ub_queue *q, struct ub_io *io);
 /* A flush was answered that was sent when so many changes had been. */
 void ub_nbd_flushed(struct ub_queue *q, uint64_t changed);
-/* The flush was answered that is for what another server of the device has written. */
-void ub_nbd_inherited(struct ub_queue *q, int error);
+/* The flush was answered that no I/O has asked for. */
+void ub_nbd_own_flushed(struct ub_queue *q, int error);
+/* Return: whether nothing is open, or nothing can be done about it, which is told; false: a flush is to be sent. */
+bool ub_nbd_may_leave(struct ub_queue *q);
 /* The connection is lost. */
 void ub_nbd_note_loss(struct ub_queue *q);
 /* On a new one. Return: whether anything is to be sent again first. */

@@ -94,9 +94,13 @@ static void make_head(struct ub_queue *q, struct ub_io *io)
  * lost without a word. Return: how many pieces of a message that is. */
 static unsigned add_own_flush(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	if (l->own_flush || !atomic_load_explicit(&ub_nbd_of(q)->inherits, memory_order_relaxed))
+	struct ub_nbd *n = ub_nbd_of(q);
+
+	if (l->own_flush || (!l->leaving && !atomic_load(&n->inherits)))
 		return 0;
 	l->own_flush = true;
+	l->own_flush_ms = ub_now_ms();
+	l->own_changed = atomic_load(&n->changed);
 	ub_nbd_make_head(l, l->flush_head, NBD_CMD_FLUSH, 0, UB_NBD_COOKIE_FLUSH, 0, 0);
 	l->iov[0] = (struct iovec){l->flush_head, sizeof(l->flush_head)};
 	return 1;
@@ -129,9 +133,22 @@ void ub_nbd_up(struct ub_queue *q)
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
 	l->state = LINK_UP;
+	if (l->lost_ms)
+		atomic_fetch_sub(&ub_nbd_of(q)->away, 1);
 	l->lost_ms = 0;
 	ub_nbd_tell_away(q, 0);
 	ub_nbd_send(q);
+}
+
+bool ub_nbd_leaves(struct ub_queue *q)
+{
+	if (ub_nbd_may_leave(q))
+		return true;
+	/* So that it is asked again. */
+	ub_nbd_look(q);
+	if (!ub_nbd_link_of(q)->sending)
+		ub_nbd_send(q);
+	return false;
 }
 
 int ub_nbd_sent(struct ub_queue *q, int res)
@@ -177,11 +194,11 @@ static void answered(struct ub_queue *q, struct ub_io *io, int error)
 	struct ub_nbd_io *i = nbd_io(q, io);
 	bool is_flush = io->op == UBLK_IO_OP_FLUSH || i->flushes;
 
-	/* One that was sent again: what it is to make durable may be lost by now. */
-	if (!error && (is_flush || ub_nbd_is_durable(n, io)))
-		error = lost(q);
 	if (!error && is_flush)
 		ub_nbd_flushed(q, i->changed);
+	/* One that was sent again: what it is to make durable may be lost by now. */
+	if (!error && (io->op == UBLK_IO_OP_FLUSH || ub_nbd_is_durable(n, io)))
+		error = lost(q);
 	if (i->flushes)
 		ub_nbd_link_of(q)->flushing = false;
 	if (error || is_flush || !ub_nbd_is_change(io) || ub_nbd_is_over_with(q, io)) {
@@ -227,7 +244,7 @@ static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 	l->from += NBD_REPLY_SIZE;
 	if (l->own_flush && (uint32_t)cookie == UB_NBD_COOKIE_FLUSH) {
 		l->own_flush = false;
-		ub_nbd_inherited(q, read_error(error));
+		ub_nbd_own_flushed(q, read_error(error));
 		return 0;
 	}
 	if (cookie & UB_NBD_COOKIE_REPLAY)

@@ -45,6 +45,8 @@ static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 		return;
 	ub_close(&l->fd);
 	ub_nbd_take_back(q);
+	if (ub_nbd_is_over(ub_nbd_of(q), l))
+		ub_nbd_give_up(q);
 	try_later(q, l);
 }
 
@@ -52,10 +54,15 @@ static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	l->state = LINK_ENDING;
-	l->lost_ms = ub_now_ms();
-	l->tries = 0;
-	ub_nbd_tell_away(q, error);
+	/* What is lost before all is as it was is one more try of the same. */
+	l->tries++;
+	if (!l->lost_ms) {
+		l->lost_ms = ub_now_ms();
+		l->tries = 0;
+		atomic_fetch_add(&ub_nbd_of(q)->away, 1);
+	}
 	ub_nbd_note_loss(q);
+	ub_nbd_tell_away(q, error);
 	/* Operations on it end at once. */
 	(void)shutdown(l->fd, SHUT_RDWR);
 	end_if_idle(q, l);
@@ -187,10 +194,12 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 static bool is_awaited(struct ub_queue *q, int64_t now, bool *ret_late)
 {
 	const struct ub_nbd *n = ub_nbd_of(q);
-	bool any = false;
+	const struct ub_nbd_link *l = ub_nbd_link_of(q);
+	bool any;
 	struct ub_io *io;
 
-	*ret_late = false;
+	any = l->own_flush;
+	*ret_late = any && now - l->own_flush_ms >= (int64_t)n->request_s * 1000;
 	for (uint32_t i = 0; (io = ub_queue_io(q, i)); i++) {
 		const struct ub_nbd_io *state = ub_io_state(q, io);
 
@@ -214,6 +223,8 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 			lose(q, l, -ETIMEDOUT);
 		break;
 	case LINK_REPLAYING:
+		if (ub_nbd_is_over(ub_nbd_of(q), l))
+			ub_nbd_give_up(q);
 		if (ub_nbd_of(q)->request_s &&
 		    now - l->replay_ms >= (int64_t)ub_nbd_of(q)->request_s * 1000)
 			lose(q, l, -ETIMEDOUT);

@@ -15,11 +15,17 @@
  * again overwrites what another has written since: so one alone serves. Without memory for it (--replay-memory 0),
  * and of what another server of the device has written before this one, until a first flush is answered, it can't be
  * done. What may be lost then is told: every flush fails from then on, as after a write-back that has failed.
+ *
+ * What is kept ends with this process. One that lets go of its device has it flushed first; if that can't be done, or
+ * if it dies while the server is away, the record has it that something may be lost.
  */
 #include <errno.h>
 
 #include "base/clock.h"
 #include "target/nbd.h"
+
+/* How long a server that ends waits for a last flush. */
+#define LEAVE_MS 5000
 
 /* Return: false: there is no room. */
 static bool keep(struct ub_queue *q, struct ub_io *io)
@@ -38,6 +44,8 @@ static bool keep(struct ub_queue *q, struct ub_io *io)
 	change->offset = io->offset;
 	change->command = command;
 	change->flags = ub_nbd_flags_of(io);
+	if (ub_nbd_is_durable(n, io))
+		change->flags |= NBD_CMD_FLAG_FUA;
 	return true;
 }
 
@@ -60,7 +68,9 @@ bool ub_nbd_is_over_with(struct ub_queue *q, struct ub_io *io)
 	} else if (durable) {
 		return true;
 	}
-	atomic_fetch_add(&n->changed, 1);
+	/* Of one that has not ended nothing is lost: it is asked for again. */
+	if (over)
+		atomic_fetch_add(&n->changed, 1);
 	return over;
 }
 
@@ -80,20 +90,47 @@ static void tell_loss(struct ub_queue *q)
 	(void)atomic_compare_exchange_strong(&ub_queue_target(q)->write_error, &none, -EIO);
 }
 
-void ub_nbd_inherited(struct ub_queue *q, int error)
+void ub_nbd_own_flushed(struct ub_queue *q, int error)
 {
-	atomic_store(&ub_nbd_of(q)->inherits, false);
 	if (error)
 		tell_loss(q);
+	else
+		ub_nbd_flushed(q, ub_nbd_link_of(q)->own_changed);
+	atomic_store(&ub_nbd_of(q)->inherits, false);
+}
+
+/* Is anything that has ended not known to be durable? */
+static bool is_open(struct ub_nbd *n)
+{
+	return n->asks_flush &&
+	       (atomic_load(&n->inherits) || atomic_load(&n->changed) > atomic_load(&n->flushed));
+}
+
+bool ub_nbd_may_leave(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	if (!is_open(ub_nbd_of(q)) || atomic_load(&ub_queue_target(q)->write_error))
+		return true;
+	if (!l->leaving)
+		l->leave_ms = ub_now_ms() + LEAVE_MS;
+	l->leaving = true;
+	if (l->state != LINK_UP || ub_left_ms(l->leave_ms) == 0) {
+		atomic_store(&ub_queue_target(q)->away.may_lose, true);
+		ub_queue_tell(q);
+		return true;
+	}
+	return false;
 }
 
 void ub_nbd_note_loss(struct ub_queue *q)
 {
 	struct ub_nbd *n = ub_nbd_of(q);
-	bool open = atomic_load(&n->changed) > atomic_load(&n->flushed);
 
-	if (atomic_load(&n->inherits) || (n->asks_flush && open && !n->keep))
+	if (is_open(n) && (atomic_load(&n->inherits) || !n->keep))
 		tell_loss(q);
+	else if (is_open(n))
+		atomic_store(&ub_queue_target(q)->away.may_lose, true);
 }
 
 bool ub_nbd_replay_begin(struct ub_queue *q)

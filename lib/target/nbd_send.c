@@ -90,8 +90,13 @@ void ub_nbd_tell_away(struct ub_queue *q, int error)
 	struct ub_tgt_away *away = &ub_queue_target(q)->away;
 	bool news = !atomic_load(&away->since_ms) != !l->lost_ms;
 
+	/* Others are, still. */
+	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away))
+		return;
 	if (error)
 		atomic_store(&away->error, error);
+	else
+		atomic_store(&away->may_lose, false);
 	atomic_store(&away->tries, l->tries);
 	atomic_store(&away->since_ms, l->lost_ms);
 	if (news)

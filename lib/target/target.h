@@ -27,6 +27,8 @@ struct ub_tgt_away {
 	_Atomic int64_t since_ms; /* as ub_now_ms(); 0: it is not */
 	_Atomic uint32_t tries;   /* to come there again, so far */
 	_Atomic int error;        /* negative errno: of the last one, or why it was lost */
+	/* What has ended may be lost if this process ends: then it is as after a failed write-back. */
+	_Atomic bool may_lose;
 };
 
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
@@ -134,6 +136,9 @@ struct ub_target {
 	/* An operation of the target's own has ended, or, with UB_EVENT_BEGIN, the thread serves from now on.
 	 * NULL: there are none. */
 	void (*event)(struct ub_queue *q, unsigned id, int res);
+	/* The thread is to end, with no I/O in hand: has the target done what it has to before? It is asked again
+	 * whenever an operation has ended. NULL: there is nothing. */
+	bool (*leaves)(struct ub_queue *q);
 	/* Of data that would die with its server, but can go on to another one; NULL: it can't, or need not.
 	 * Return: a descriptor that is the caller's, of a file that only programs of this target know, or a
 	 * negative errno. */

@@ -207,7 +207,7 @@ forgets()
 	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" "${@:2}")
 	start_verified "$dev" 512 --bsrange=4k-32k --fsync=37
 	fio --name=durable --filename="$dev" --offset=512k --size=512k --direct=1 --sync=dsync --rw=randwrite --bs=4k \
-		--rate_iops=50 --time_based --runtime=1000 >durable.log 2>&1 3>&- &
+		--rate_iops=100 --loops=1000000 --verify=crc32c --verify_fatal=1 >durable.log 2>&1 3>&- &
 	durable=$!
 	for ((round = 0; round < 5; round++)); do
 		writes_on "$dev"
@@ -241,6 +241,7 @@ forgets()
 	# Where there is hardly room.
 	forgets forgets --replay-memory 64K
 	forgets forgets-no-fua
+	forgets forgets-no-fua --write-through
 	# Which does what it is sent in another order.
 	forgets backwards
 	# By one thread, which is said.
@@ -256,7 +257,7 @@ forgets()
 	truncate -s 1M stable
 	for how in forgets no-flush; do
 		serve_liar "$how" "$PWD/stable"
-		dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+		dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --replay-memory 64K)
 		dd if=/dev/urandom of=block bs=4k count=1 status=none
 		dd if=block of="$dev" bs=4k seek=5 oflag=direct status=none
 		kill_server "$dev"
@@ -271,10 +272,97 @@ forgets()
 			dd if="$dev" bs=4k skip=5 count=1 iflag=direct status=none | cmp - block
 		else
 			[[ $status == 1 && $output == *'Input/output error'* ]]
+			# What is not to be durable is written all the same, however much that is.
+			fio_verify "$dev" --size=1M
+			fio_verify "$dev" --size=1M
 		fi
 		ublk del 0
 		end_server
 	done
+}
+
+@test "what a server loses while its device has no server of ours is flushed before, or told" {
+	truncate -s 1M stable
+	dd if=/dev/urandom of=block bs=4k count=1 status=none
+	if kernel_at_least 6.16; then
+		serve_liar forgets "$PWD/stable"
+		dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+		dd if=block of="$dev" bs=4k seek=5 oflag=direct status=none
+		run ! is_stable 5
+		ublk quiesce 0
+		is_stable 5
+		end_server
+		serve_liar forgets "$PWD/stable"
+		ublk recover 0
+		dd if="$dev" bs=4k skip=5 count=1 iflag=direct status=none | cmp - block
+		dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+		ublk del 0
+		end_server
+		# One that does not flush any more, or is away, holds up nobody for long.
+		for how in no-flush away; do
+			serve_liar no-flush "$PWD/stable"
+			dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+			dd if=block of="$dev" bs=4k seek=6 oflag=direct status=none
+			[ "$how" = no-flush ] || { end_server && wait_for 10 is_away; }
+			ublk quiesce 0 --timeout 30
+			[ "$how" = away ] || end_server
+			flush_fails_after_recovery
+		done
+	fi
+	# And of one that is killed while it is away.
+	serve_liar forgets "$PWD/stable"
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+	dd if=block of="$dev" bs=4k seek=7 oflag=direct status=none
+	end_server
+	wait_for 10 is_away
+	kill_server "$dev"
+	flush_fails_after_recovery
+}
+
+is_away()
+{
+	[[ $(detail 0 '.away != null') == true ]]
+}
+
+# flush_fails_after_recovery: of device 0; deletes it.
+flush_fails_after_recovery()
+{
+	serve_liar forgets "$PWD/stable"
+	ublk recover 0
+	run ! dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
+	[[ $output == *'Input/output error'* ]]
+	ublk del 0
+	end_server
+}
+
+@test "whatever a server answers to what is written again, data is right, and hold-sec ends" {
+	for how in magic cookie twice close shutdown mute; do
+		truncate -s 1M stable
+		serve_liar forgets "$PWD/stable"
+		dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --request-sec 2)
+		dd if=/dev/urandom of=block bs=64k count=1 status=none
+		dd if=block of="$dev" bs=4k count=16 oflag=direct status=none
+		end_server
+		serve_liar "$how" "$PWD/stable"
+		dd if="$dev" bs=64k count=1 iflag=direct status=none | cmp - block || { echo "HOW $how"; return 1; }
+		(($(grep -c connection liar.log) > 1)) || { echo "HOW $how"; return 1; }
+		dd if=/dev/zero of="$dev" bs=4k seek=100 count=1 oflag=direct conv=fsync,notrunc status=none
+		ublk del 0
+		end_server
+	done
+	serve_liar forgets "$PWD/stable"
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" --request-sec 1 --hold-sec 4)
+	dd if=block of="$dev" bs=4k count=16 oflag=direct status=none
+	end_server
+	serve_liar mute-for-ever "$PWD/stable"
+	run ! timeout 60 dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
+	[ "$status" = 1 ]
+	[[ $(detail 0 .away.tries) -gt 0 ]]
+	end_server
+	serve_liar forgets "$PWD/stable"
+	wait_for 30 read_block "$dev"
+	dd if="$dev" bs=64k count=1 iflag=direct status=none | cmp - block
+	ublk del 0
 }
 
 # is_stable BLOCK: what is in the file `block` has come to the server's disk.
@@ -326,7 +414,7 @@ is_stable()
 	wait_for 20 in_flight ublkb0 1
 	wait_for 20 tries_again
 	run -0 ublk show 0
-	[[ $output == *'what it serves has been away for '*' seconds, and requests wait: Connection refused ('*' tries)'* ]]
+	[[ $output == *'what it serves has been away for '*' seconds: Connection refused ('*' tries)'* ]]
 	serve file disk.img
 	ends_with 0 "$reader"
 	[ "$(detail 0 .away)" = null ]
