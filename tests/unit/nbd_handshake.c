@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: MIT */
+/* NBD's handshake, against a server that is played: what it answers, and whatever else it might. */
+#include "nbd/handshake.h"
+
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/* What the server is to say, one after the other. */
+static char said[1 << 16];
+static size_t said_len, said_at;
+
+static void begin(void)
+{
+	said_len = said_at = 0;
+}
+
+static void say(const void *data, size_t len)
+{
+	memcpy(said + said_len, data, len);
+	said_len += len;
+}
+
+static void greet(void)
+{
+	char text[NBD_GREETING_SIZE];
+
+	nbd_put64(text, NBD_MAGIC);
+	nbd_put64(text + 8, NBD_OPTION_MAGIC);
+	nbd_put16(text + 16, NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES);
+	say(text, sizeof(text));
+}
+
+static void reply(uint32_t option, uint32_t type, const void *data, uint32_t len)
+{
+	char head[NBD_OPTION_REPLY_SIZE];
+
+	nbd_put64(head, NBD_OPTION_REPLY_MAGIC);
+	nbd_put32(head + 8, option);
+	nbd_put32(head + 12, type);
+	nbd_put32(head + 16, len);
+	say(head, sizeof(head));
+	say(data, len);
+}
+
+static void tell_export(uint64_t size, uint16_t flags)
+{
+	char info[12];
+
+	nbd_put16(info, NBD_INFO_EXPORT);
+	nbd_put64(info + 2, size);
+	nbd_put16(info + 10, flags);
+	reply(NBD_OPT_GO, NBD_REP_INFO, info, sizeof(info));
+}
+
+static void tell_blocks(uint32_t min, uint32_t preferred, uint32_t max)
+{
+	char info[14];
+
+	nbd_put16(info, NBD_INFO_BLOCK_SIZE);
+	nbd_put32(info + 2, min);
+	nbd_put32(info + 6, preferred);
+	nbd_put32(info + 10, max);
+	reply(NBD_OPT_GO, NBD_REP_INFO, info, sizeof(info));
+}
+
+/* Up to a step that neither sends nor receives. Return: it, a negative errno, or -EPIPE: the server says no more. */
+static int run(struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	/* More steps than that no server can ask for that says a bounded number of bytes. */
+	for (size_t steps = 0; steps < sizeof(said); steps++) {
+		int step = ub_nbd_next(h, err);
+
+		if (step != UB_NBD_SEND && step != UB_NBD_RECEIVE)
+			return step;
+		assert_true(h->data == h->buf && h->len <= sizeof(h->buf));
+		if (step == UB_NBD_SEND)
+			continue;
+		if (h->len > said_len - said_at)
+			return -EPIPE;
+		memcpy(h->data, said + said_at, h->len);
+		said_at += h->len;
+	}
+	fail();
+	return 0;
+}
+
+static int go(struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	assert_int_equal(ub_nbd_begin(h, UB_NBD_GO, "disk", false), 0);
+	return run(h, err);
+}
+
+static void goes_into_an_export(void **state)
+{
+	static struct ub_nbd_handshake h;
+	struct ub_error err = {0};
+
+	(void)state;
+	begin();
+	greet();
+	tell_export(1 << 20, NBD_EXPORT_FLUSH);
+	/* What was not asked for is passed over. */
+	reply(NBD_OPT_GO, NBD_REP_INFO, "\0\1disk", 6);
+	tell_blocks(512, 4096, 1 << 25);
+	reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(go(&h, &err), UB_NBD_DONE);
+	assert_int_equal(h.export.size, 1 << 20);
+	assert_int_equal(h.export.flags, NBD_EXPORT_FLUSH);
+	assert_int_equal(h.export.block_min, 512);
+	assert_int_equal(h.export.block_max, 1 << 25);
+	assert_int_equal(said_at, said_len);
+}
+
+static void has_sizes_where_nothing_is_said(void **state)
+{
+	static struct ub_nbd_handshake h;
+	struct ub_error err = {0};
+
+	(void)state;
+	begin();
+	greet();
+	tell_export(7, 0);
+	reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(go(&h, &err), UB_NBD_DONE);
+	assert_int_equal(h.export.block_min, 1);
+	assert_int_equal(h.export.block_preferred, 4096);
+	assert_int_equal(h.export.block_max, 32 << 20);
+}
+
+static void refuses(int code, const char *words)
+{
+	static struct ub_nbd_handshake h;
+	struct ub_error err = {0};
+
+	assert_int_equal(go(&h, &err), code);
+	assert_non_null(strstr(err.msg, words));
+}
+
+static void tells_why_not(void **state)
+{
+	(void)state;
+	begin();
+	say("SSH-2.0-OpenSSH_9.2p1 Debian-2", 30);
+	refuses(-EPROTO, "it is no NBD server");
+	begin();
+	greet();
+	reply(NBD_OPT_GO, NBD_REP_ERR_UNKNOWN, "no\033[1m", 6);
+	refuses(-ENOENT, "it has no export \"disk\"");
+	begin();
+	greet();
+	reply(NBD_OPT_GO, NBD_REP_ERR_TLS_REQD, NULL, 0);
+	refuses(-EACCES, "it wants TLS");
+	begin();
+	greet();
+	reply(NBD_OPT_GO, NBD_REP_ERR_POLICY, "not \033you", 8);
+	refuses(-EACCES, "it refuses: not ");
+	begin();
+	greet();
+	reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	refuses(-EPROTO, "it does not say how large the export is");
+	begin();
+	greet();
+	tell_export(1, 0);
+	tell_blocks(3, 4096, 4096);
+	reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	refuses(-EPROTO, "its block sizes make no sense");
+	begin();
+	greet();
+	reply(NBD_OPT_GO, NBD_REP_SERVER, "\0\0\0\1x", 5);
+	refuses(-EPROTO, "its answer was not asked for");
+}
+
+static void lists(void **state)
+{
+	static struct ub_nbd_handshake h;
+	struct ub_error err = {0};
+
+	(void)state;
+	begin();
+	greet();
+	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\3onewhat it is", 17);
+	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\0", 4);
+	reply(NBD_OPT_LIST, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", false), 0);
+	assert_int_equal(run(&h, &err), UB_NBD_FOUND);
+	assert_int_equal(h.name_len, 3);
+	assert_memory_equal(h.name, "one", 3);
+	assert_int_equal(h.description_len, 10);
+	assert_int_equal(run(&h, &err), UB_NBD_FOUND);
+	assert_int_equal(h.name_len, 0);
+	assert_int_equal(h.description_len, 0);
+	assert_int_equal(run(&h, &err), UB_NBD_DONE);
+	begin();
+	greet();
+	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\4one", 7);
+	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", false), 0);
+	assert_int_equal(run(&h, &err), -EPROTO);
+}
+
+static uint32_t random_state = 1;
+
+static uint32_t any(uint32_t below)
+{
+	random_state = random_state * 1664525U + 1013904223U;
+	return (random_state >> 8) % below;
+}
+
+/* A conversation with some of its bytes changed, and cut off somewhere: it ends, and reads nothing beyond what is
+ * there. UBLK_FUZZ: so many of them. */
+static void survives_anything(void **state)
+{
+	static struct ub_nbd_handshake h;
+	const char *wanted = getenv("UBLK_FUZZ");
+	unsigned long rounds = wanted ? strtoul(wanted, NULL, 10) : 200000;
+
+	(void)state;
+	for (unsigned long i = 0; i < rounds; i++) {
+		enum ub_nbd_wish wish = (enum ub_nbd_wish)any(3);
+		struct ub_error err = {0};
+		int step;
+
+		begin();
+		greet();
+		for (uint32_t k = any(6); k > 0; k--) {
+			if (any(2))
+				tell_export(any(1 << 20), (uint16_t)any(1 << 16));
+			else
+				tell_blocks(1U << any(20), 1U << any(24), 1U << any(31));
+			if (any(2))
+				reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\3onetext", 11);
+		}
+		reply(NBD_OPT_GO, any(2) ? NBD_REP_ACK : NBD_REP_ERROR | any(8), "why not", any(8));
+		for (uint32_t k = any(4); k > 0; k--)
+			said[any((uint32_t)said_len)] = (char)any(256);
+		if (any(4) == 0)
+			said_len = any((uint32_t)said_len);
+		assert_int_equal(ub_nbd_begin(&h, wish, "disk", any(8) == 0), 0);
+		while ((step = run(&h, &err)) == UB_NBD_FOUND)
+			assert_true(h.name_len + h.description_len <= sizeof(h.buf));
+		assert_true(step == UB_NBD_DONE || (step < 0 && (step == -EPIPE || err.msg[0])));
+	}
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(goes_into_an_export),
+		cmocka_unit_test(has_sizes_where_nothing_is_said),
+		cmocka_unit_test(tells_why_not),
+		cmocka_unit_test(lists),
+		cmocka_unit_test(survives_anything),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
