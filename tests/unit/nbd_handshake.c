@@ -20,7 +20,8 @@ static void begin(void)
 
 static void say(const void *data, size_t len)
 {
-	memcpy(said + said_len, data, len);
+	if (len)
+		memcpy(said + said_len, data, len);
 	said_len += len;
 }
 
