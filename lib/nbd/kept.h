@@ -18,7 +18,7 @@ struct ub_nbd_change {
 	uint32_t len;
 	uint16_t command, flags;     /* NBD_CMD_* */
 	uint32_t stored;             /* bytes from it to the next one */
-	bool sent, done;             /* for whoever sends it again */
+	bool done;                   /* for whoever sends it again */
 	char head[NBD_REQUEST_SIZE]; /* the same */
 };
 

@@ -16,7 +16,7 @@
 
 #define BLOCK 512U
 #define OPEN_MS 15000
-#define UB_NBD_KEEP_MAX (1U << 30)
+#define KEEP_MAX (1U << 30)
 
 struct nbd_args {
 	char *uri, *host, *socket, *export;
@@ -48,7 +48,7 @@ static const struct ub_opt options[] = {
 	{ .name = "request-sec", .type = UB_OPT_U32, AT(request_s), .metavar = "SEC", .max = 86400,
 	  .help = "give a connection up that does not answer; 0: never (default: 60)" },
 	{ .name = "replay-memory", .type = UB_OPT_SIZE32, AT(replay), .metavar = "SIZE",
-	  .max = UB_NBD_KEEP_MAX,
+	  .max = KEEP_MAX,
 	  .help = "keep so much of what a server that dies may lose (default: 8M)" },
 	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
 	  .help = "have the server make every write durable at once" },

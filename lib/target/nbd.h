@@ -94,7 +94,7 @@ struct ub_nbd_link {
 
 /* Of an I/O. */
 struct ub_nbd_io {
-	bool queued, sent; /* waits to be sent; is with the server */
+	bool sent;    /* it is with the server */
 	bool flushes; /* a change that is done when a flush has been answered: that is sent now */
 	char head[NBD_REQUEST_SIZE];
 	uint64_t changed; /* of a flush: ub_nbd.changed when it was sent */

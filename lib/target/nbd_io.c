@@ -29,7 +29,6 @@ static void enqueue(struct ub_queue *q, struct ub_io *io)
 		l->last_waiting = &l->waiting;
 	*l->last_waiting = io;
 	l->last_waiting = &io->next;
-	nbd_io(q, io)->queued = true;
 }
 
 static void end(struct ub_queue *q, struct ub_io *io, int error)
@@ -118,7 +117,6 @@ void ub_nbd_send(struct ub_queue *q)
 
 		l->waiting = io->next;
 		make_head(q, io);
-		i->queued = false;
 		i->sent = true;
 		i->sent_ms = now;
 		l->iov[count++] = (struct iovec){i->head, sizeof(i->head)};

@@ -145,7 +145,7 @@ bool ub_nbd_replay_begin(struct ub_queue *q)
 		return false;
 	ub_nbd_kept_drop(&l->kept, atomic_load(&ub_nbd_of(q)->flushed));
 	while ((change = ub_nbd_kept_next(&l->kept, &place)))
-		change->sent = change->done = false;
+		change->done = false;
 	return place != 0;
 }
 
@@ -179,7 +179,6 @@ bool ub_nbd_replay_send(struct ub_queue *q)
 		l->replay = next;
 		ub_nbd_make_head(l, change->head, change->command, change->flags, cookie_of(change),
 				 change->offset, change->len);
-		change->sent = true;
 		l->replays++;
 		l->iov[count++] = (struct iovec){change->head, sizeof(change->head)};
 		if (change->command == NBD_CMD_WRITE)
@@ -197,9 +196,10 @@ int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
 
 	if (l->state != LINK_REPLAYING)
 		return -EPROTO;
+	/* Of those that were sent. */
 	do
-		change = ub_nbd_kept_next(&l->kept, &next);
-	while (change && (cookie_of(change) != cookie || !change->sent || change->done));
+		change = next < l->replay ? ub_nbd_kept_next(&l->kept, &next) : NULL;
+	while (change && (cookie_of(change) != cookie || change->done));
 	if (!change)
 		return -EPROTO;
 	change->done = true;
