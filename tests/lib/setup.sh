@@ -4,7 +4,7 @@
 # shellcheck shell=bash
 
 declare -gA PACKAGES=(
-	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libncurses-dev libcmocka-dev scdoc'
+	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libncurses-dev libcmocka-dev librados-dev librbd-dev scdoc'
 	[test]='bats fio jq gojq man-db mandoc tmux ncurses-base zsh fish bash-completion e2fsprogs xfsprogs fdisk dmsetup strace util-linux procps kmod perl-base python3 python3-jsonschema udev systemd dosfstools lvm2 sshfs openssh-sftp-server nbdkit nbd-client nbd-server qemu-utils iproute2'
 	[vm]='qemu-system-x86 busybox-static cpio kmod xz-utils zstd util-linux'
 	[package]='lintian'
@@ -108,6 +108,49 @@ need_promtool()
 	rm -r "$dir"
 	die 125 'cannot fetch promtool, of the package prometheus'
 }
+
+# need_ceph: a monitor, an OSD and the tools of a Ceph, unpacked into $CACHE/ceph (bin, lib, classes) and not
+# installed: their packages would start and enable services on this machine. Of the release whose
+# library is installed, which is what they talk to.
+need_ceph()
+{
+	local dir release lock
+	release=$(dpkg-query -W -f '${Version}' librados2)
+	mkdir -p "$CACHE"
+	exec {lock}>"$CACHE/ceph.lock"
+	flock "$lock"
+	if [[ $(cat "$CACHE/ceph/release" 2>/dev/null) != "$release" ]]; then
+		note 'fetching Ceph (once)'
+		! can_be_root || apt_get update || die 125 'cannot read the package lists, to fetch Ceph'
+		dir=$(mktemp -d "$CACHE/ceph.XXXXXX")
+		if ! unpack_ceph "$dir" "$release" 2>"$dir/log"; then
+			cat "$dir/log" >&2
+			rm -r "$dir"
+			die 125 'cannot fetch Ceph, of the packages ceph-mon, ceph-osd, ceph-common and rbd-nbd'
+		fi
+		rm -rf "$CACHE/ceph"
+		chmod 755 "$dir"
+		mv "$dir" "$CACHE/ceph"
+	fi
+	exec {lock}>&-
+}
+
+# unpack_ceph DIR RELEASE: the packages, and the libraries that they would have brought.
+unpack_ceph()
+(
+	cd "$1" || return
+	mapfile -t wanted < <(printf "%s=$2\n" ceph-{base,mon,osd,common} rbd-nbd librados2 librbd1)
+	plan=$(apt-get install -s --no-install-recommends "${wanted[@]}") || return
+	mapfile -t libraries < <(sed -n 's/^Inst \(lib[^ ]*\).*/\1/p' <<<"$plan" | grep -vE '^lib(rados2|rbd1)$')
+	mkdir root bin lib classes && apt-get -qq download "${wanted[@]}" "${libraries[@]}" >&2 || return
+	for package in ./*.deb; do
+		dpkg-deb -x "$package" root || return
+	done
+	mv -t bin root/usr/bin/{ceph-{mon,osd,authtool},monmaptool,rbd,rados,rbd-nbd} &&
+		find root -name 'libcls_*' -exec mv -t classes {} + &&
+		find root ! -type d -name 'lib*.so*' -exec mv -t lib {} + &&
+		rm -r root log ./*.deb && printf '%s\n' "$2" >release
+)
 
 # build_in DIR [CMAKE OPTION...]: configures and builds there. Quiet but for warnings; one at a
 # time, since several test runs may share a folder.

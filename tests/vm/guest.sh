@@ -71,7 +71,7 @@ run_command()
 {
 	env -i PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root \
 		USER=root SHELL=/bin/bash TERM=dumb LANG=C.UTF-8 UBLK_VM=1 \
-		UBLK_EVIDENCE=$VM/evidence /bin/bash -c '
+		UBLK_CACHE="$SETTING_cache" UBLK_EVIDENCE=$VM/evidence /bin/bash -c '
 			cd "$(</run/vm/cwd)" || exit
 			mapfile -d "" -t command </run/vm/command
 			exec "${command[@]}"' vm </dev/null >$VM/out 2>$VM/err
