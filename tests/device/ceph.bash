@@ -45,7 +45,7 @@ ceph_down()
 	[[ -n ${ceph-} && -d $ceph ]] || return 0
 	osd_kill
 	mon_kill
-	[[ -n ${BATS_TEST_COMPLETED-} ]] || tail -n 20 "$ceph"/*.log || true
+	[[ -z ${klog_marker-} || -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 "$ceph"/*.{log,err} || true
 	[[ ! -e /run/netns/ceph ]] || ip netns del ceph
 	rm -rf "$ceph"
 }
@@ -75,7 +75,7 @@ ceph_daemon()
 	local inside=()
 	[[ ! -e $ceph/net ]] || inside=(nsenter --net=/run/netns/ceph)
 	LD_LIBRARY_PATH=$CACHE/ceph/lib "${inside[@]}" "$CEPH_BIN/$2" -f -c "$ceph/ceph.conf" "${@:3}" \
-		>>"$ceph/$1.log" 2>&1 </dev/null 3>&- 7<&- &
+		>>"$ceph/$1.err" 2>&1 </dev/null 3>&- 7<&- &
 	echo $! >"$ceph/$1.pid"
 	disown $!
 }
@@ -171,15 +171,38 @@ ceph_blocklist()
 	monitor "$(printf '{"prefix": "osd blocklist", "blocklistop": "add", "addr": "%s"}' "$1")"
 }
 
-# ceph_full: no space is left; ceph_not_full: it is again.
+# ceph_full: no space is left, which only an OSD in use sees; ceph_not_full: there is again.
 ceph_full()
 {
-	monitor '{"prefix": "osd set-full-ratio", "ratio": 0.0}'
+	full_ratios 0.000000001 0.000000001 0.000000001 && wait_for 60 is_full
 }
 
 ceph_not_full()
 {
-	monitor '{"prefix": "osd set-full-ratio", "ratio": 0.97}'
+	full_ratios 0.95 0.90 0.85 && wait_for 60 is_not_full
+}
+
+# full_ratios FULL BACKFILLFULL NEARFULL: none below the one after it counts.
+full_ratios()
+{
+	monitor "$(full_ratio full "$1")" "$(full_ratio backfillfull "$2")" "$(full_ratio nearfull "$3")"
+}
+
+# full_ratio NAME RATIO: the command.
+full_ratio()
+{
+	printf '{"prefix": "osd set-%s-ratio", "ratio": %s}' "$1" "$2"
+}
+
+# is_full: the pool, as clients are told.
+is_full()
+{
+	[[ $(monitor '{"prefix": "osd dump", "format": "json"}') =~ '"flags_names":"'[^\"]*full ]]
+}
+
+is_not_full()
+{
+	! is_full
 }
 
 # make_ceph_network: a namespace `ceph` behind a pair of veths, their neighbours told, not asked for.
@@ -244,6 +267,8 @@ osd pool default size = 1
 osd pool default min size = 1
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
+# After a death nothing is read for so much of 20 seconds.
+osd pool default read lease ratio = 0.05
 rbd validate pool = false
 mon client hunt interval = 0.3
 mon client hunt interval min multiple = 1
@@ -275,10 +300,12 @@ osd fast shutdown = false
 osd op num shards = 1
 osd op num threads per shard = 2
 osd op queue = wpq
+# As often it looks whether it is full.
+osd heartbeat interval = 1
 osd mclock skip benchmark = true
 osd memory target = 939524096
-osd class load list = *
-osd class default list = *
+# Whoever opens or closes the store waits for so long.
+bdev aio poll ms = 20
 bluestore block size = 2147483648
 bluestore block create = true
 bluestore cache autotune = false

@@ -147,7 +147,7 @@ unpack_ceph()
 		dpkg-deb -x "$package" root || return
 	done
 	mv -t bin root/usr/bin/{ceph-{mon,osd,authtool},monmaptool,rbd,rados,rbd-nbd} &&
-		find root -name 'libcls_*' -exec mv -t classes {} + &&
+		find root -regextype egrep -regex '.*/libcls_(journal|lock|rbd)\.so.*' -exec mv -t classes {} + &&
 		find root ! -type d -name 'lib*.so*' -exec mv -t lib {} + &&
 		rm -r root log ./*.deb && printf '%s\n' "$2" >release
 )
