@@ -43,8 +43,8 @@ ceph_up()
 ceph_down()
 {
 	[[ -n ${ceph-} && -d $ceph ]] || return 0
-	osd_kill
-	mon_kill
+	end_ceph_daemon osd KILL
+	end_ceph_daemon mon KILL
 	[[ -z ${klog_marker-} || -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 "$ceph"/*.{log,err} || true
 	[[ ! -e /run/netns/ceph ]] || ip netns del ceph
 	rm -rf "$ceph"
@@ -112,9 +112,12 @@ osd_start()
 	ceph_daemon osd ceph-osd -i 0
 }
 
+# osd_kill [quietly]: the monitor is told, as other OSDs would; quietly it believes in it until the next one starts,
+# and a client that comes before has to find out in 15 seconds.
 osd_kill()
 {
-	end_ceph_daemon osd KILL
+	end_ceph_daemon osd KILL || return
+	[[ ${1-} == quietly ]] || monitor '{"prefix": "osd down", "ids": ["0"], "definitely_dead": true}'
 }
 
 # osd_end: in order.
@@ -123,7 +126,7 @@ osd_end()
 	end_ceph_daemon osd TERM
 }
 
-# osd_is_up: as the monitor knows, which a killed one does not tell.
+# osd_is_up: as the monitor knows.
 osd_is_up()
 {
 	[[ $(monitor '{"prefix": "osd stat", "format": "json"}') == *'"num_up_osds":1,'* ]]
@@ -267,8 +270,9 @@ osd pool default size = 1
 osd pool default min size = 1
 osd pool default pg autoscale mode = off
 osd crush chooseleaf type = 0
-# After a death nothing is read for so much of 20 seconds.
-osd pool default read lease ratio = 0.05
+# An OSD that is alone does not go on when it was stopped for longer than its lease of reads, of so many times 20
+# seconds: nobody answers who would renew it.
+osd pool default read lease ratio = 180
 rbd validate pool = false
 mon client hunt interval = 0.3
 mon client hunt interval min multiple = 1
