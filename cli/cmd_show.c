@@ -102,6 +102,7 @@ static void ask_away(struct ub_dev_detail *detail)
 	detail->away_seconds = answer.value[0] / 1000;
 	detail->away_tries = answer.value[1];
 	detail->away_error = (int)answer.value[2];
+	detail->away_fenced = answer.value[3];
 }
 
 static enum ub_exit show_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)

@@ -175,6 +175,13 @@ static bool is_away(const void *object)
 	return ((const struct ub_dev_detail *)object)->away;
 }
 
+static bool is_remote(const void *object)
+{
+	const struct ub_dev *dev = object;
+
+	return dev->managed && dev->record.remote.id;
+}
+
 /* One that nobody can reach from here may be well. */
 GETTER(answers)
 {
@@ -230,6 +237,7 @@ static const struct ub_field away_fields[] = {
 	{ .key = "seconds", .type = UB_FIELD_NUMBER, UB_AT(struct ub_dev_detail, away_seconds) },
 	{ .key = "tries", .type = UB_FIELD_NUMBER, UB_AT(struct ub_dev_detail, away_tries) },
 	{ .key = "error", .type = UB_FIELD_STRING, .get = get_away_error },
+	{ .key = "fenced", .type = UB_FIELD_BOOL, UB_AT(struct ub_dev_detail, away_fenced) },
 	UB_FIELD_END,
 };
 
@@ -313,12 +321,21 @@ static const struct ub_field backing_fields[] = {
 	UB_FIELD_END,
 };
 
+#define REMOTE(member) UB_AT(struct ub_dev, record.remote.member)
+
+static const struct ub_field remote_fields[] = {
+	{ .key = "id", .type = UB_FIELD_STRING, REMOTE(id) },
+	{ .key = "holder", .type = UB_FIELD_STRING, REMOTE(holder) },
+	UB_FIELD_END,
+};
+
 #define DETAIL(member) UB_AT_CHARS(struct ub_dev_detail, member)
 
 const struct ub_field ub_detail_fields[] = {
 	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
 	{ .key = "backing_identity", .type = UB_FIELD_OBJECT, .fields = backing_fields, .when = has_backing,
 	  .flat = true },
+	{ .key = "remote", .type = UB_FIELD_OBJECT, .fields = remote_fields, .when = is_remote },
 	{ .key = "asked", .type = UB_FIELD_OPTIONS, .get = get_asked },
 	{ .key = "data_path_reason", .type = UB_FIELD_STRING, .json_only = true,
 	  UB_AT(struct ub_dev, record.spec.path_reason), .names = ub_path_reason_names,

@@ -44,6 +44,7 @@ struct ub_dev_detail {
 	uint64_t away_seconds;    /* for so long, */
 	uint64_t away_tries;      /* and tries since */
 	int away_error;           /* errno of the last one */
+	bool away_fenced;         /* for good: see struct ub_tgt_away */
 	uint64_t served_seconds;  /* since it began to serve, as it has answered */
 	char scheduler[UB_SCHEDULER_MAX + 1]; /* of the disk; "" when not known */
 	char status[512];                     /* what is wrong; "" when nothing is */

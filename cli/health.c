@@ -125,6 +125,15 @@ void ub_device_stall(const struct ub_dev_detail *detail, char *status, size_t st
 void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t status_size,
 		    char *action, size_t action_size)
 {
+	if (detail->away_fenced) {
+		(void)snprintf(status, status_size,
+			       "another client has had its server shut out of what it serves, %llu "
+			       "seconds ago, and all I/O fails",
+			       (unsigned long long)detail->away_seconds);
+		(void)snprintf(action, action_size, "when nobody else uses that: ublk upgrade %u",
+			       detail->dev.id);
+		return;
+	}
 	(void)snprintf(status, status_size,
 		       "what it serves has been away for %llu seconds: %s (%llu tries)",
 		       (unsigned long long)detail->away_seconds, strerror(detail->away_error),

@@ -124,9 +124,9 @@ void ub_allowance_read(struct ub_allowance *ret_allowance, uint64_t cgroup)
 }
 
 /* Address space that the server's program maps, by its file; 0 if it can't be read. */
-static uint64_t program_size(uint64_t page)
+static uint64_t program_size(const struct ub_target *type, uint64_t page)
 {
-	_cleanup_close_ int fd = ub_program_open_server();
+	_cleanup_close_ int fd = ub_program_open_server(type->program);
 	uint64_t size = PROGRAM_EXTRA;
 	Elf64_Ehdr head;
 	Elf64_Phdr part;
@@ -271,7 +271,10 @@ int ub_budget_plan(const struct ub_spec *spec, const struct ublksrv_ctrl_dev_inf
 	facts.target_queue = ub_layers_queue_bytes(tgt, &spec->layers);
 	facts.target_io = ub_layers_io_bytes(tgt->type, &spec->layers);
 	facts.own_ops = tgt->own_ops + ub_layers_own_ops(&spec->layers);
-	facts.program = program_size(facts.page);
+	facts.program = program_size(tgt->type, facts.page);
+	facts.libraries = tgt->type->libraries.resident;
+	facts.libraries_mapped = tgt->type->libraries.mapped;
+	facts.copies = tgt->type->libraries.copies;
 	facts.lock = spec->mlock;
 	facts.lock_charged = !allowance->exempt;
 	facts.rings_charged = allowance->rings_charged;
@@ -296,7 +299,8 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 {
 	struct ub_spec fitted = *spec;
 	struct ub_plan plan;
-	uint64_t rest, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	uint64_t buffers, rest, page = (uint64_t)sysconf(_SC_PAGESIZE);
+	unsigned times = tgt->type->libraries.copies ? 2 : 1;
 	char text[16];
 	int ret;
 
@@ -306,8 +310,10 @@ int ub_budget_fit(struct ub_spec *spec, const struct ub_tgt *tgt,
 	ret = ub_budget_plan(spec, NULL, tgt, allowance, &plan, err);
 	if (ret)
 		return ret;
-	rest = plan.total.most - ub_plan_of(&plan, UB_REGION_BUFFERS).most;
-	rest = spec->memory_limit > rest ? spec->memory_limit - rest : 0;
+	/* What is in a buffer may be in the server's libraries once more. */
+	buffers = ub_plan_of(&plan, UB_REGION_BUFFERS).most;
+	rest = plan.total.most - buffers * times;
+	rest = spec->memory_limit > rest ? (spec->memory_limit - rest) / times : 0;
 	rest = rest / page * page;
 	if (plan.total.most > spec->memory_limit) {
 		fitted.buffer_memory = rest;

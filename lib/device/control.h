@@ -41,7 +41,8 @@ enum ub_control_op {
 	UB_CONTROL_HAND_OVER, /* the target's own memory (ub_target.hand_over): a descriptor comes with the
 			       * answer. -ENODATA: the target has none */
 	UB_CONTROL_AWAY, /* of a target that is remote. Answer: value[0]: milliseconds for which what it serves
-			  * has been away, 0: it is not; value[1]: tries; value[2]: errno of the last one */
+			  * has been away, 0: it is not; value[1]: tries; value[2]: errno of the last one;
+			  * value[3]: 1: it is fenced off (ub_tgt_away) */
 };
 
 #define UB_CONTROL_OP_SHIFT 32

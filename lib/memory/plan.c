@@ -184,8 +184,20 @@ static uint64_t guards(const struct ub_layout *layout, uint64_t page)
 	return ub_layout_total(layout, page) - ub_layout_stretches(layout) * used;
 }
 
+/* Of the data of I/Os under way. */
+static uint64_t copies_of(const struct ub_plan *plan, const struct ub_plan_facts *facts)
+{
+	uint64_t most = plan->layout.size[UB_PART_BUFFERS];
+
+	if (!facts->copies)
+		return 0;
+	return (facts->buffers_most < most ? facts->buffers_most : most) *
+	       ub_layout_stretches(&plan->layout);
+}
+
 static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
 {
+	uint64_t copies = copies_of(plan, facts);
 	struct ub_plan_region target = {.kind = UB_REGION_TARGET,
 					.queue = -1,
 					.node = -1,
@@ -194,12 +206,13 @@ static void add_common(struct ub_plan *plan, const struct ub_plan_facts *facts)
 	struct ub_plan_region program = {.kind = UB_REGION_PROGRAM,
 					 .queue = -1,
 					 .node = -1,
-					 .mapped = facts->program,
-					 .start = facts->program,
-					 .most = facts->program,
+					 .mapped = facts->program + facts->libraries_mapped,
+					 .start = facts->program + facts->libraries,
 					 .page_size = facts->page};
 
 	target.most = target.mapped;
+	program.most = program.start + copies;
+	program.mapped += copies;
 	if (facts->lock && facts->lock_charged)
 		program.charged = guards(&plan->layout, facts->page);
 	add(plan, facts, &target);

@@ -29,13 +29,16 @@ struct ub_plan_facts {
 	uint64_t target;          /* bytes that the target keeps */
 	uint32_t target_queue;    /* and its layers: for each thread, */
 	uint32_t target_io;       /* and for each I/O */
-	uint32_t own_ops;     /* operations of theirs that belong to no I/O, of a thread at once */
-	uint64_t program;     /* bytes that the program maps for itself */
-	uint64_t page;        /* bytes */
-	uint64_t buffer_page; /* of buffers: @page, or a huge page */
-	bool lock;            /* all of it is touched and locked at the start */
-	bool lock_charged;    /* and that counts for this user */
-	bool rings_charged;   /* this kernel charges rings to this user */
+	uint32_t own_ops;   /* operations of theirs that belong to no I/O, of a thread at once */
+	uint64_t program;   /* bytes that the program maps for itself */
+	uint64_t libraries; /* bytes that its libraries have in memory, */
+	uint64_t libraries_mapped; /* and as addresses */
+	bool copies;               /* they have the data of I/Os under way once more */
+	uint64_t page;             /* bytes */
+	uint64_t buffer_page;      /* of buffers: @page, or a huge page */
+	bool lock;                 /* all of it is touched and locked at the start */
+	bool lock_charged;         /* and that counts for this user */
+	bool rings_charged;        /* this kernel charges rings to this user */
 };
 
 struct ub_plan_region {

@@ -12,9 +12,9 @@
  * errors would be of those. Return: 0, or -ENOENT with a message. */
 int ub_program_check_proc(struct ub_error *err);
 
-/* The server beside this very program (a build folder), or where it is installed. Return: 0 or a
- * negative errno. */
-int ub_program_find_server(char ret_path[static PATH_MAX]);
+/* The server program of that @name (NULL: UB_SERVER_NAME) beside this very one (a build folder), or where it is
+ * installed. Return: 0 or a negative errno. */
+int ub_program_find_server(const char *name, char ret_path[static PATH_MAX]);
 
 /* This very program, as a path. Return: 0 or a negative errno: it is not there any more. */
 int ub_program_find_own(char ret_path[static PATH_MAX]);
@@ -24,5 +24,13 @@ int ub_program_find_own(char ret_path[static PATH_MAX]);
  * a name when it ends all others, which what serves the root file system must outlive. */
 const char *ub_program_server_name(void);
 
-/* Opens the server's program for reading. Return: a descriptor to be closed, or a negative errno. */
-int ub_program_open_server(void);
+/* Opens it for reading. Return: a descriptor to be closed, or a negative errno. */
+int ub_program_open_server(const char *name);
+
+/*
+ * What a server runs in processes of their own, wherever it has gone: itself, as a path. One whose
+ * libraries are not found everywhere is to keep UB_SERVER_NAME for that, which needs none, while it still
+ * finds it. Return: 0 or a negative errno.
+ */
+int ub_program_keep_static(void);
+const char *ub_program_again(void);

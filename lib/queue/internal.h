@@ -28,6 +28,7 @@ enum {
 	DATA_WAIT,       /* the time that a layer keeps the I/O */
 	DATA_WRITE,      /* what a layer writes of its own: DATA_ID() tells which */
 	DATA_OWN,        /* of the target's own: DATA_ID() tells which */
+	DATA_POSTED,     /* I/Os have ended elsewhere: post.c */
 	DATA_TIMER,
 	/* What is fetched and committed with: */
 	DATA_FETCH,       /* a tag's first fetch */
@@ -174,6 +175,8 @@ struct ub_queue {
 	uint16_t asked;  /* I/Os whose data is asked for: get_data.c */
 	uint16_t rounds; /* of waiting for nothing but these */
 
+	atomic_uint posting; /* threads that are about to put an I/O into posted: post.c */
+
 	/* Operations that block: brief.c, blocking.c. */
 	struct ub_brief brief[UB_BRIEF_KINDS];
 	uint64_t began_ns; /* one whose time is taken; 0: there is none */
@@ -182,13 +185,14 @@ struct ub_queue {
 
 	/* Cold. */
 	struct ublksrv_ctrl_dev_info info;
-	int event_fd;
+	int event_fd, post_fd;
+	_Atomic(struct ub_io *) posted; /* that have ended elsewhere */
 	bool has_thread;
 	pthread_t thread;
 	pthread_mutex_t lock; /* guards gate, fault, faults */
 	pthread_cond_t opened;
 	int gate;
-	char fault[120];
+	char fault[104];
 	unsigned faults;
 	bool told_fault; /* of whoever watches */
 	atomic_int error;
@@ -369,6 +373,13 @@ void ub_brief_timed(struct ub_queue *q);
 
 /* A DATA_PROBE of the I/O's has ended: blocking.c. */
 void ub_blocking_probed(struct ub_queue *q, struct ub_io *io, int res);
+
+/* I/Os that end elsewhere: post.c. Return: 0 or a negative errno. */
+int ub_post_init(struct ub_queue *q);
+void ub_post_done(struct ub_queue *q);
+/* Has the ring tell of them, in the queue's thread; then of those that have ended by now. */
+void ub_post_watch(struct ub_queue *q);
+void ub_post_take(struct ub_queue *q, const struct io_uring_cqe *cqe);
 
 /* The timer after which memory is given back, and I/Os are looked at: timer.c. */
 void ub_timer_set(struct ub_queue *q);

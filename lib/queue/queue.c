@@ -101,6 +101,7 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->buffer_cap = config->buffer_cap;
 	q->keeps = config->keep || !q->path->give_back;
 	q->event_fd = config->event_fd;
+	q->post_fd = -1;
 	ub_stall_init(q, config->stall_s);
 	(void)pthread_mutex_init(&q->lock, NULL);
 	(void)pthread_cond_init(&q->opened, NULL);
@@ -110,6 +111,8 @@ int ub_queue_new(struct ub_queue **ret_queue, const struct ub_queue_config *conf
 	q->commands = q->info.flags & UBLK_F_BATCH_IO ? &ub_commands_batch : &ub_commands_single;
 
 	ret = init_ring(q, err);
+	if (!ret && (ret = ub_post_init(q)) != 0)
+		(void)ub_fail(err, UB_STAGE_RING, ret, "cannot make an event of queue %u", q->id);
 	if (!ret && q->target->type->queue_open)
 		ret = q->target->type->queue_open(q->target, &q->own, err);
 	if (ret) {
@@ -286,6 +289,7 @@ void ub_queue_free(struct ub_queue *q)
 		(void)pthread_join(q->thread, NULL);
 	}
 	ub_ring_done(&q->ring);
+	ub_post_done(q);
 	ub_tgt_close_queue(q->target, &q->own);
 	ub_desc_unmap(&q->desc);
 	(void)pthread_cond_destroy(&q->opened);

@@ -69,6 +69,9 @@ static void completed(struct ub_queue *q, const struct io_uring_cqe *cqe, bool a
 	case DATA_OWN:
 		q->target->type->event(q, DATA_ID(data), cqe->res);
 		break;
+	case DATA_POSTED:
+		ub_post_take(q, cqe);
+		break;
 	case DATA_TIMER:
 		q->timer_over = true;
 		break;
@@ -184,6 +187,7 @@ int ub_queue_serve(struct ub_queue *q)
 	if (ret)
 		return ret;
 	ub_eager_begin(q);
+	ub_post_watch(q);
 	if (q->target->type->event)
 		q->target->type->event(q, UB_EVENT_BEGIN, 0);
 	atomic_store(&q->fetched, true);

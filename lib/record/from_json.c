@@ -3,7 +3,7 @@
  * A record from JSON. The text is input: every type, range and length is checked. It may be another
  * version's: what is unknown is left out, what is missing has its default, and so has what only
  * informs, whatever is wrong with it. What a server has to have to serve the device as it was (id,
- * token, target, options, backing, the write that failed) is refused if it is there and can't be
+ * token, target, options, backing, remote, the write that failed) is refused if it is there and can't be
  * read.
  */
 
@@ -118,6 +118,18 @@ static int read_backing(struct ub_json_in *p, struct json_object *obj, struct ub
 	return 0;
 }
 
+/* Nor what another one calls what it serves, and whose lock may be broken. */
+static int read_remote(struct ub_json_in *p, struct json_object *obj, struct ub_remote *remote)
+{
+	struct json_object *part;
+	int ret;
+
+	if (!json_object_object_get_ex(obj, "remote", NULL))
+		return 0;
+	ret = ub_json_get_part(p, obj, "remote", &part);
+	return ret ? ret : ub_json_read_options(p, part, ub_record_remote, remote);
+}
+
 static void read_notes(struct json_object *obj, struct ub_notes *notes)
 {
 	const struct ub_json_in p = {.part = ""};
@@ -176,6 +188,7 @@ static int read_record(struct json_object *obj, struct ub_record *r, struct ub_e
 
 	if ((ret = read_head(&p, obj, r)) || (ret = read_spec(&p, obj, &r->spec)) ||
 	    (ret = read_backing(&p, obj, &r->backing)) ||
+	    (ret = read_remote(&p, obj, &r->remote)) ||
 	    (ret = read_write_error(&p, obj, &r->write_error)) || (ret = read_granted(obj, r)) ||
 	    (ret = read_part(obj, "server", ub_record_server, r)))
 		return ret;

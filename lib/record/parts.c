@@ -101,4 +101,13 @@ const struct ub_opt ub_record_backing[] = {
 	{ .name = "disk-id", .type = UB_OPT_STRING, AT(disk_id) },
 	UB_OPT_END,
 };
+
+#undef AT
+#define AT(field) .offset = offsetof(struct ub_remote, field)
+
+const struct ub_opt ub_record_remote[] = {
+	{ .name = "id", .type = UB_OPT_STRING, AT(id), .required = 1 },
+	{ .name = "holder", .type = UB_OPT_STRING, AT(holder) },
+	UB_OPT_END,
+};
 /* clang-format on */

@@ -20,3 +20,6 @@ extern const struct ub_opt ub_record_region[];
 
 /* Of a struct ub_backing. */
 extern const struct ub_opt ub_record_backing[];
+
+/* Of a struct ub_remote. */
+extern const struct ub_opt ub_record_remote[];

@@ -46,6 +46,7 @@ struct ub_record {
 	uint32_t changes; /* how often what can be changed live was (ublk set) */
 	char *socket;     /* where it is spoken with, an absolute path; owned; NULL: nowhere */
 	struct ub_backing backing;
+	struct ub_remote remote;
 	bool may_lose; /* without this server something may be lost that was written, and not flushed */
 	int write_error; /* negative errno of a failed write-back, or 0 */
 	struct ub_notes notes;

@@ -56,6 +56,11 @@ static bool add_backing(struct json_object *obj, const struct ub_backing *b)
 	return add_part(obj, "backing", ub_record_backing, b);
 }
 
+static bool add_remote(struct json_object *obj, const struct ub_remote *remote)
+{
+	return !remote->id || add_part(obj, "remote", ub_record_remote, remote);
+}
+
 static bool add_notes(struct json_object *obj, const struct ub_notes *notes)
 {
 	struct json_object *part = json_object_new_array();
@@ -85,7 +90,7 @@ char *ub_record_to_json(const struct ub_record *record, bool launch)
 	    !add_spec(obj, &record->spec, launch) ||
 	    !add_part(obj, "granted", ub_record_granted, record) ||
 	    !add_part(obj, "server", ub_record_server, record) || !add_memory(obj, record) ||
-	    !add_backing(obj, &record->backing) ||
+	    !add_backing(obj, &record->backing) || !add_remote(obj, &record->remote) ||
 	    !ub_json_add_int(obj, "write_error", record->write_error) ||
 	    !add_notes(obj, &record->notes))
 		return NULL;

@@ -194,6 +194,7 @@ static void tell_away(struct server *s, struct ub_control_answer *ret_answer)
 	ret_answer->value[0] = (uint64_t)(since ? ub_now_ms() - since : 0);
 	ret_answer->value[1] = since ? atomic_load(&away->tries) : 0;
 	ret_answer->value[2] = since ? (uint64_t)-atomic_load(&away->error) : 0;
+	ret_answer->value[3] = since && atomic_load(&away->fenced);
 }
 
 /* Return: a descriptor that is the caller's, or a negative errno. */

@@ -30,6 +30,7 @@
 #include "kernel/node.h"
 #include "kernel/sysfs.h"
 #include "process/process.h"
+#include "process/program.h"
 #include "record/store.h"
 #include "server/server.h"
 
@@ -325,7 +326,7 @@ static int spawn(const struct server *s, enum server_errand errand, int out, pid
 	if (!ret && s->dev_fd >= 0)
 		ret = posix_spawn_file_actions_adddup2(&files, s->dev_fd, DEV_FD);
 	if (!ret)
-		ret = posix_spawn(ret_pid, "/proc/self/exe", &files, &attr, argv, environ);
+		ret = posix_spawn(ret_pid, ub_program_again(), &files, &attr, argv, environ);
 	(void)posix_spawn_file_actions_destroy(&files);
 	(void)posix_spawnattr_destroy(&attr);
 	return -ret;

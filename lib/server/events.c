@@ -89,7 +89,12 @@ static void take_away(struct server *s)
 	const struct ub_tgt_away *away = &s->target.away;
 	int64_t since = atomic_load(&away->since_ms);
 
-	if (since && !s->away_ms)
+	if (since && !s->away_ms && atomic_load(&away->fenced))
+		ub_log(&s->log, LOG_ERR,
+		       "another client has had this one shut out of what it serves: all I/O fails; "
+		       "ublk upgrade %u makes a new one",
+		       s->record.id);
+	else if (since && !s->away_ms)
 		ub_log(&s->log, LOG_WARNING, "what it serves is away: %s",
 		       strerror(-atomic_load(&away->error)));
 	else if (!since && s->away_ms)
@@ -101,6 +106,18 @@ static void take_away(struct server *s)
 	s->record.may_lose = !s->record.may_lose;
 	if (s->recorded)
 		(void)server_write_record(s, NULL);
+}
+
+/* What it serves has another size by now: the device has the one that it had until somebody says so. */
+static void take_grown(struct server *s)
+{
+	uint64_t size = atomic_exchange(&s->target.grown, 0);
+
+	if (size)
+		ub_log(&s->log, LOG_NOTICE,
+		       "what it serves has %llu bytes by now, and the device %llu: ublk resize %u "
+		       "changes that",
+		       (unsigned long long)size, (unsigned long long)s->target.size, s->record.id);
 }
 
 /* A queue that died takes the server with it: the driver then does what the recovery policy says,
@@ -152,6 +169,7 @@ static void take_queues(struct server *s)
 	server_look_later(s);
 	tell_layers(s);
 	take_away(s);
+	take_grown(s);
 	take_write_error(s);
 }
 

@@ -193,6 +193,8 @@ static int stop_queues(struct server *s)
 
 bool server_undo(struct server *s)
 {
+	if (s->abandons)
+		return false;
 	/* Half-way into a recovery: the kernel takes back what this process holds when it ends. */
 	if (s->recovers && s->fetching)
 		return false;

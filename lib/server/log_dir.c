@@ -81,7 +81,7 @@ static int spawn(char *const argv[], int namespace, int root, pid_t *ret_pid)
 	if (!ret && root >= 0)
 		ret = posix_spawn_file_actions_adddup2(&files, root, CALLER_ROOT);
 	if (!ret)
-		ret = posix_spawn(ret_pid, "/proc/self/exe", &files, NULL, argv, environ);
+		ret = posix_spawn(ret_pid, ub_program_again(), &files, NULL, argv, environ);
 	(void)posix_spawn_file_actions_destroy(&files);
 	return -ret;
 }

@@ -121,6 +121,11 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 		ret = server_init_signals(s, err);
 	if (ret)
 		return ret;
+#ifdef UB_DYNAMIC
+	ret = ub_program_keep_static();
+	if (ret)
+		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot find the program " UB_SERVER_NAME);
+#endif
 	s->deadline = ub_now_ms() + (int64_t)s->record.spec.timeout_s * 1000;
 	server_init_process(s);
 	server_look_around(s);
@@ -227,8 +232,8 @@ int main(int argc, char **argv)
 		told = server_send(&s, UB_MESSAGE_ERROR, &err, err.msg) && server_has_undone(&s);
 		status = end_of_front(&s, told ? FRONT_MS : 0);
 	}
-	/* With threads that use what would be cleaned up. */
-	if (!undone)
+	/* With threads, its own or a library's, that use what would be cleaned up. */
+	if (!undone || (s.record.spec.target && s.record.spec.target->connect))
 		_exit(status);
 	done(&s);
 	return status;

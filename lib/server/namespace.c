@@ -246,8 +246,11 @@ int server_leave_namespace(struct server *s, struct ub_error *err)
 {
 	_cleanup_close_ int records = -1;
 	char path[PATH_MAX];
-	int ret = ub_fault("namespace");
+	int ret = s->left ? 0 : ub_fault("namespace");
 
+	if (s->left)
+		return 0;
+	s->left = true;
 	if (s->handover->why_callers[0])
 		ub_note(&s->record.notes,
 			"the server is in its caller's control group, and may end with it: %s",

@@ -149,7 +149,8 @@ static uint64_t size_of_disk(uint32_t id)
 /* Return: bytes; 0: what the record has. That of a takeover was read while the device could change its size. */
 static uint64_t size_to_serve(const struct server *s)
 {
-	uint64_t size = s->record.resizing || s->ended_ms ? size_of_disk(s->record.id) : 0;
+	bool unknown = s->record.resizing || s->ended_ms || s->record.spec.target->remote;
+	uint64_t size = unknown ? size_of_disk(s->record.id) : 0;
 
 	return s->record.resizing || size != s->record.backing.length ? size : 0;
 }
@@ -172,6 +173,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.recovers = true,
 		.memory = spec->caller_fd,
 		.expect = s->record.backing.path ? &s->record.backing : NULL,
+		.remote = &s->record.remote,
 		.write_error = s->record.write_error,
 		.size = size_to_serve(s),
 	};

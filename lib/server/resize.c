@@ -91,7 +91,8 @@ static void settle(struct server *s, uint64_t size, bool all_ended)
 	t->size = size;
 	if (all_ended || size > t->limit)
 		t->limit = size;
-	t->type->resized(t, s->record.spec.target_args);
+	if (t->type->resized)
+		t->type->resized(t, s->record.spec.target_args);
 	tell_memory(s);
 	s->record.resizing = false;
 }

@@ -89,6 +89,8 @@ struct server {
 	uint64_t other_start;
 	int64_t ended_ms; /* and when it was told to end; 0: not yet */
 	bool locked;      /* this program, until the device is live */
+	bool abandons;    /* a thread that is still at the target: only the process's end ends it */
+	bool left;        /* its caller's namespace, or has tried to */
 
 	/* What has been done, and has to be undone in reverse. */
 	bool added;
@@ -131,8 +133,8 @@ void server_forget_start(struct server *s);
  * caller's later. */
 void server_look_around(struct server *s);
 /* Leaves the caller's working directory and mount namespace for an empty root, or notes why it does
- * not; after the backing and the log were opened, and before the first ring. Return: 0, or why no
- * record could be written. */
+ * not; once, after the backing and the log were opened, and before the first ring and thread. Return: 0, or
+ * why no record could be written. */
 int server_leave_namespace(struct server *s, struct ub_error *err);
 /* The directories on the way, and the last one. Return: 0 or a negative errno. */
 int server_make_path(const char *path);

@@ -1,9 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* The target and its layers, opened as they are asked for; and what it can't do is asked of it no more. */
 #include <errno.h>
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "base/fault.h"
 #include "layer/layer.h"
 #include "server/server.h"
@@ -41,6 +46,79 @@ static void take_threads(struct server *s)
 	spec->threads = most;
 }
 
+/* What a thread of its own does, and has: it may outlast whoever waits for it. */
+struct connection {
+	struct server *server;
+	struct ub_open_request req;
+	struct ub_notes notes;
+	struct ub_error err;
+	int ret;
+	atomic_bool ended;
+};
+
+static void *connect_target(void *arg)
+{
+	struct connection *c = arg;
+	struct server *s = c->server;
+
+	c->ret = s->target.type->connect(&s->target, s->record.spec.target_args, &c->req, &c->notes,
+					 &c->err);
+	atomic_store(&c->ended, true);
+	(void)eventfd_write(s->event_fd, 1);
+	return NULL;
+}
+
+static int wait_connected(struct server *s, const struct connection *c, struct ub_error *err)
+{
+	int ret = 0;
+
+	while (!atomic_load(&c->ended) && !ret && ub_left_ms(s->deadline) > 0) {
+		server_wait(s, ub_left_ms(s->deadline));
+		ret = server_reason_to_stop(s);
+	}
+	if (atomic_load(&c->ended))
+		return 0;
+	s->abandons = true;
+	return ret ? ub_fail_text(err, UB_STAGE_CONNECT, ret, "interrupted")
+		   : ub_fail_text(err, UB_STAGE_CONNECT, -ETIMEDOUT,
+				  "cannot reach %s in time: is it there?",
+				  s->target.type->place(s->record.spec.target_args));
+}
+
+/* Where the server stays, so that nothing of its caller's is kept by the threads that begin here. */
+static int connect_where_it_stays(struct server *s, const struct ub_open_request *req,
+				  struct ub_error *err)
+{
+	struct connection *c = calloc(1, sizeof(*c));
+	pthread_t thread;
+	int ret = c ? server_leave_namespace(s, err)
+		    : ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot connect");
+
+	if (!ret) {
+		c->server = s;
+		c->req = *req;
+		c->req.deadline_ms = s->deadline;
+		s->target.event_fd = s->event_fd;
+		ret = pthread_create(&thread, NULL, connect_target, c);
+		if (ret)
+			ret = ub_fail(err, UB_STAGE_THREAD, -ret, "cannot start a thread");
+	}
+	if (!ret)
+		ret = wait_connected(s, c, err);
+	if (s->abandons)
+		return ret;
+	if (!ret) {
+		(void)pthread_join(thread, NULL);
+		for (unsigned i = 0; i < c->notes.count; i++)
+			ub_note(&s->record.notes, "%s", c->notes.text[i]);
+		ret = c->ret;
+		if (ret && err)
+			*err = c->err;
+	}
+	free(c);
+	return ret;
+}
+
 int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
 {
 	struct ub_spec *spec = &s->record.spec;
@@ -55,12 +133,16 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 		return ret;
 	}
 	ub_close(&spec->caller_fd);
+	ret = ub_layers_open(&s->target, &spec->layers, s->recovers, err);
+	if (!ret && spec->target->connect)
+		ret = connect_where_it_stays(s, req, err);
+	if (ret)
+		return ret;
 	/* As it is served: a recovery has to come to the same. */
 	spec->logical_block_size = s->target.logical_block_size;
 	spec->read_only = s->target.read_only;
 	take_threads(s);
-	ret = take_most_io(s, err);
-	return ret ? ret : ub_layers_open(&s->target, &spec->layers, s->recovers, err);
+	return take_most_io(s, err);
 }
 
 void server_close_target(struct server *s)

@@ -114,6 +114,13 @@ void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockad
 /* Ends after that time, with -ETIME. */
 void ub_own_wait(struct ub_queue *q, unsigned id, const struct ub_own_time *time);
 
+/*
+ * From any thread, of an I/O without operations on the ring, if ub_target.posts: the target's complete() is called
+ * for it in the queue's own thread, with the id 0 and @res. The I/O's step, done and next are not the caller's any
+ * more.
+ */
+void ub_io_post(struct ub_queue *q, struct ub_io *io, int res);
+
 /* The thread's I/Os by number. Return: NULL: there are not so many. */
 struct ub_io *ub_queue_io(struct ub_queue *q, uint32_t number);
 uint32_t ub_io_number(const struct ub_queue *q, const struct ub_io *io);

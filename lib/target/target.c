@@ -26,6 +26,13 @@ int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes, s
 	return 0;
 }
 
+void ub_remote_done(struct ub_remote *remote)
+{
+	free(remote->id);
+	free(remote->holder);
+	*remote = (struct ub_remote){0};
+}
+
 void ub_tgt_undo(struct ub_tgt *tgt)
 {
 	const struct ub_backing *b = &tgt->backing;
@@ -54,5 +61,6 @@ void ub_tgt_close(struct ub_tgt *tgt)
 	if (tgt->created)
 		(void)close(tgt->created_in);
 	ub_backing_done(&tgt->backing);
+	ub_remote_done(&tgt->remote);
 	memset(tgt, 0, sizeof(*tgt));
 }

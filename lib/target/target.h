@@ -27,8 +27,22 @@ struct ub_tgt_away {
 	_Atomic int64_t since_ms; /* as ub_now_ms(); 0: it is not */
 	_Atomic uint32_t tries;   /* to come there again, so far */
 	_Atomic int error;        /* negative errno: of the last one, or why it was lost */
+	_Atomic bool
+		fenced; /* for good: another client has had this one shut out, and its I/O fails */
 	/* What has ended may be lost if this process ends: then it is as after a failed write-back. */
 	_Atomic bool may_lose;
+};
+
+/* What others serve, by what they call it, whatever its name is by then. */
+struct ub_remote {
+	char *id; /* owned; NULL: they call it nothing */
+	char *holder; /* this client, as the others see who keeps them from writing; owned; NULL: nobody does */
+};
+
+/* What the libraries of a server program take, as measured. */
+struct ub_libraries {
+	uint64_t mapped, resident; /* bytes */
+	bool copies;               /* and they have the data of I/Os under way once more */
 };
 
 /* An open target. Filled by open(); borrowed by the queues, which only read it. */
@@ -66,7 +80,11 @@ struct ub_tgt {
 	bool created;   /* open() made the backing's file: ub_tgt_undo() removes it, */
 	int created_in; /* from this directory: its path may lead elsewhere in a server's namespace */
 	struct ub_backing backing;
+	struct ub_remote remote;
 	struct ub_tgt_away away;
+	_Atomic uint64_t
+		grown; /* bytes that there are by now, if that changes by itself; 0: it has not */
+	int event_fd; /* of the server, borrowed: written when what is said here has changed; -1: none */
 	_Atomic int
 		write_error; /* negative errno of a failed write-back: sticky, see loop_sync.c */
 };
@@ -90,6 +108,8 @@ struct ub_open_request {
 	int memory; /* recovery: what hand_over() of that server has given, borrowed; -1: nothing */
 	uint64_t size; /* recovery: what the device has come to, whatever was asked for; or 0 */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
+	const struct ub_remote *remote;  /* recovery: the same, of what others serve */
+	int64_t deadline_ms;             /* of connect(), as ub_now_ms() */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };
 
@@ -99,12 +119,16 @@ struct ub_target {
 	const struct ub_opt *options;
 	size_t args_size; /* of the struct that the options fill, zeroed before defaults() */
 	uint32_t queue_size,
-		io_size;  /* bytes that it keeps of each thread and of each I/O, as part of
+		io_size;     /* bytes that it keeps of each thread and of each I/O, as part of
 				       * the planned memory */
-	bool recoverable; /* its data outlives its server */
-	bool zero_copy;   /* it moves data by operations on files alone */
-	bool remote;      /* by a connection that may be lost: ub_tgt.away */
-	bool in_memory;   /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
+	const char *program; /* that serves it, by name; NULL: the one that serves most */
+	const char *package; /* where the program is, if it is one of its own */
+	struct ub_libraries libraries; /* that the program has */
+	bool recoverable;              /* its data outlives its server */
+	bool zero_copy;                /* it moves data by operations on files alone */
+	bool remote;                   /* by a connection that may be lost: ub_tgt.away */
+	bool in_memory; /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
+	bool posts;     /* its I/Os are ended by threads of others: ub_io_post() */
 	/* Sets the defaults that are not zero; may be NULL. */
 	void (*defaults)(void *args);
 	/* Checks what needs no system call; may be NULL. Return: 0 or -EINVAL with @err's message. */
@@ -123,6 +147,13 @@ struct ub_target {
 	 */
 	int (*open)(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err);
+	/*
+	 * The rest of open() where that may take long, or starts threads; NULL: there is none. It runs in a
+	 * thread of its own, where the server will stay, with nothing of the caller's in reach, and if the
+	 * server ends meanwhile, that does not wait for it. @args, @tgt, return: as with open().
+	 */
+	int (*connect)(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
+		       struct ub_notes *notes, struct ub_error *err);
 	/*
 	 * Makes what a thread has of its own, before that runs; may be NULL. The files are closed by
 	 * ub_tgt_close_queue(). Return: 0, or a negative errno with a message.
@@ -161,7 +192,7 @@ struct ub_target {
 	 */
 	int (*make_room)(struct ub_tgt *tgt, uint64_t size);
 	/* The device has ub_tgt.size bytes from now on: @args are to say so, and what lies beyond
-	 * ub_tgt.limit is given back. */
+	 * ub_tgt.limit is given back. NULL: there is nothing to be said or given. */
 	void (*resized)(struct ub_tgt *tgt, void *args);
 	/* Closes what queue_open() has made but for the files, and what event() has; may be NULL. */
 	void (*queue_close)(struct ub_tgt *tgt, struct ub_tgt_queue *tq);
@@ -175,6 +206,9 @@ extern const struct ub_target *const ub_targets[];
 
 /* Return: the target of that name, or NULL. */
 const struct ub_target *ub_target_find(const char *name);
+
+/* Frees and zeroes. */
+void ub_remote_done(struct ub_remote *remote);
 
 /*
  * Removes what open() made (the file of `loop --create`), when what comes after it fails: to be
