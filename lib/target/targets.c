@@ -17,6 +17,7 @@
 	X(loop)    \
 	X(mem)     \
 	X(nbd)     \
+	X(rbd)     \
 	EXAMPLE(X)
 
 #define DECLARE(name) extern const struct ub_target ub_target_##name;

@@ -63,6 +63,12 @@ only()
 	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/|nbd/'
 }
 
+@test "what librbd does knows the target alone" {
+	only rbd 'rbd/|base/|kernel/uapi\.h|target/(target|io|rbd)\.h'
+	run grep -rlE '#include <(rbd|rados)/' cli lib
+	[ "$(grep -v '^lib/rbd/' <<<"$output")" = "" ]
+}
+
 @test "layers know targets, and neither queues nor devices" {
 	only layer 'layer/|base/|kernel/uapi\.h|target/(target|io)\.h'
 }

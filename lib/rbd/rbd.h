@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the parts of this folder share. Together they are the target rbd (target/rbd.h) as ublk-server-rbd serves it:
+ * open.c reads the configuration in the caller's place, connect.c reaches cluster and image, lock.c keeps other
+ * clients from writing, size.c notices another size, io.c turns I/Os into calls of librbd and their ends back.
+ */
+#pragma once
+
+#include <pthread.h>
+#include <rados/librados.h>
+#include <rbd/librbd.h>
+#include <stdatomic.h>
+
+#include "target/rbd.h"
+
+#define UB_RBD_HOSTS_SIZE 2048 /* of a list of monitors, as text */
+
+/* An open image. The queues read it, but for what is atomic. */
+struct ub_rbd {
+	/* From the caller's place. */
+	int conf_fd, keyring_fd;       /* -1: there is none */
+	char keyrings[1024];           /* where one was looked for */
+	char hosts[UB_RBD_HOSTS_SIZE]; /* the monitors, by address */
+
+	rados_t cluster;
+	rados_ioctx_t pool;
+	rbd_image_t image;
+	bool has_image;
+	atomic_bool
+		fenced; /* another client has taken the image, and the cluster takes nothing more */
+
+	/* Of size.c. */
+	uint64_t watch;
+	bool watches;
+	int changed_fd; /* written when the image has changed, or the thread is to end */
+	atomic_bool ending;
+	bool has_thread;
+	pthread_t thread;
+	_Atomic uint64_t size; /* of the image, bytes */
+};
+
+/* Takes the image's lock, of a server before if @req says so, and fills ub_tgt.remote.holder. Return: 0, or a
+ * negative errno with a message: -EBUSY: another client has it. */
+int ub_rbd_lock(struct ub_tgt *tgt, const char *place, const struct ub_open_request *req,
+		struct ub_notes *notes, struct ub_error *err);
+
+/* Notices from now on when the image gets another size. Without that it is served all the same. Return: 0 or a
+ * negative errno. */
+int ub_rbd_watch_size(struct ub_tgt *tgt);
+void ub_rbd_unwatch_size(struct ub_rbd *r);
