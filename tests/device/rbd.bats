@@ -1,0 +1,370 @@
+# SPDX-License-Identifier: MIT
+# The target rbd: images of a real Ceph, whose daemons and clients are stopped, killed and cut off.
+# build: faults
+# kernels: newest
+# long kernels: 6.12 6.18
+# cpus: 2
+
+load helpers
+load backings
+load servers
+load ceph
+
+setup()
+{
+	device_setup
+	requires fio
+}
+
+# up [STORE [net]]: a cluster with an image `img`.
+up()
+{
+	ceph_up "$@"
+	export CEPH_CONF=$ceph/ceph.conf
+	rbd create --size 64M img
+}
+
+# pattern FILE: as large as the image.
+pattern()
+{
+	head -c 64M /dev/urandom >"$1"
+}
+
+@test "an image is a device of its size, blocks and abilities, and keeps its data" {
+	local path
+	up
+	for path in copy user-copy get-data; do
+		dev=$(ublk add -t rbd --image img -q 2 --data-path "$path")
+		[ "$(blockdev --getsize64 "$dev")" = $((64 << 20)) ]
+		[ "$(blockdev --getss "$dev") $(blockdev --getpbsz "$dev") $(blockdev --getioopt "$dev")" = '512 4096 4194304' ]
+		fio_verify "$dev" --bsrange=4k-512k --size=16M --iodepth=32
+		fio_verify "$dev" --iodepth=1 --size=256k
+		ublk del "$dev"
+	done
+	# As the cluster has it.
+	dev=$(ublk add -t rbd --image rbd/img)
+	pattern pattern
+	dd if=pattern of="$dev" bs=1M oflag=direct status=none
+	blkdiscard -o 4M -l 4M "$dev"
+	blkdiscard -z -o 9M -l 64k "$dev"
+	fallocate -z -o 10M -l 4k "$dev"
+	ublk del "$dev"
+	dd if=/dev/zero of=pattern bs=1M seek=4 count=4 conv=notrunc status=none
+	dd if=/dev/zero of=pattern bs=1k seek=9k count=64 conv=notrunc status=none
+	dd if=/dev/zero of=pattern bs=1k seek=10k count=4 conv=notrunc status=none
+	rbd export --no-progress img - | cmp - pattern
+}
+
+# bats test_tags=long
+@test "a snapshot, and an image that is not to be written, are read-only" {
+	up
+	pattern pattern
+	rbd import --no-progress pattern other
+	rbd snap create --no-progress other@first
+	dev=$(ublk add -t rbd --image other)
+	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct status=none
+	snap=$(ublk add -t rbd --image other --snap first)
+	again=$(ublk add -t rbd --image other --read-only)
+	[ "$(blockdev --getro "$snap") $(blockdev --getro "$again")" = '1 1' ]
+	cmp "$snap" pattern
+	cmp -n 4096 "$again" /dev/zero
+	run -1 --separate-stderr ublk add -t rbd --image other --snap never
+	[ "${stderr_lines[0]}" = 'ublk: error: cannot serve other: there is no such image, or it has no snapshot never' ]
+	# And after another server's.
+	kill_server "$snap"
+	ublk recover "$snap"
+	cmp "$snap" pattern
+	ublk del --all
+}
+
+# fails STATUS TEXT OPTION...: an add of that image, which leaves nothing.
+fails()
+{
+	run "-$1" --separate-stderr ublk add -t rbd "${@:3}"
+	[[ ${stderr_lines[0]} == "ublk: error: "$2 && -z $output ]] || { printf '%s\n' "$stderr"; false; }
+	nothing_left
+}
+
+@test "what cannot be served is said in a line, and leaves nothing behind" {
+	up
+	fails 1 'cannot serve no: there is no such image' --image no
+	fails 1 'cannot serve no/img: there is no pool no' --image no/img
+	fails 1 'cannot serve rbd/space/img: there is no such image' --image rbd/space/img
+	fails 1 "cannot read Ceph's configuration /none: No such file or directory" --image img --conf /none
+	fails 3 "cannot use the cluster: there is no key of client.nobody in $ceph/client.nobody.keyring" \
+		--image img --user nobody
+	# Of somebody else.
+	sed s/admin/nobody/ "$ceph/client.admin.keyring" >"$ceph/client.nobody.keyring"
+	sed -i 's/^\tkey = ...../&AAAA/; s/AAAA..../AAAA/' "$ceph/client.nobody.keyring"
+	fails 3 'cannot use the cluster: it does not take the key of client.nobody' --image img --user nobody
+	sed 's/mon host = .*/mon host = nowhere.invalid/' "$ceph/ceph.conf" >nowhere.conf
+	fails 1 "cannot reach the cluster: monitor nowhere.invalid of $PWD/nowhere.conf has no address" \
+		--image img --conf nowhere.conf
+	grep -v 'mon host' "$ceph/ceph.conf" >nobody.conf
+	fails 1 "cannot reach the cluster: $PWD/nobody.conf names no monitor (\"mon host\")" --image img --conf nobody.conf
+	sed 's/mon host = .*/mon host = localhost:1/' "$ceph/ceph.conf" >closed.conf
+	fails 7 'cannot reach the cluster: none of its monitors answers (*127.0.0.1:1)' \
+		--image img --conf closed.conf --timeout 4
+}
+
+# bats test_tags=long
+@test "a cluster that does not answer is waited for until the deadline, an interruption, or the end of who asks" {
+	up
+	mon_kill
+	fails 7 'cannot reach the cluster: none of its monitors answers*' --image img --timeout 4
+	for signal in INT KILL; do
+		ublk_in_background add -t rbd --image img >out 2>&1 3>&-
+		wait_for 20 connects
+		kill "-$signal" "$del"
+		wait "$del" || true
+		wait_for 10 nothing_left
+	done
+	[[ $(<out) != *'ublk: error'* ]]
+	mon_start
+	osd_pause
+	fails 7 'cannot reach img in time: is it there?' --image img --timeout 5
+	osd_resume
+	dev=$(ublk add -t rbd --image img)
+	ublk del "$dev"
+}
+
+# connects: a server is about to have a connection.
+connects()
+{
+	local dir
+	for dir in $(servers); do
+		[[ -d /proc/$dir/task ]] && (($(find "/proc/$dir/task" -mindepth 1 -maxdepth 1 | wc -l) > 4)) && return
+	done
+	return 1
+}
+
+# holder: of device 0, as the cluster knows it.
+holder()
+{
+	ublk show 0 --json | jq -r '.devices[0].remote.holder'
+}
+
+@test "an image that is served is refused to others, who are told by whom" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	holder=$(holder)
+	[[ $holder == 127.0.0.1:0/* ]]
+	run -5 --separate-stderr ublk add -t rbd --image img
+	[ "${stderr_lines[0]}" = "ublk: error: cannot lock img: the client at $holder has locked it" ]
+	run rbd lock ls img
+	[[ $output == *"$holder"* ]]
+	run ! rbd bench --io-type write --io-total 4K img
+	fio_verify "$dev" --size=1M
+	ublk del 0
+	run -0 rbd lock ls img
+	[ -z "$output" ]
+	# One that has no such lock is served, and a note says so.
+	rbd create --size 16M --image-feature layering free
+	run -0 --separate-stderr ublk add -n 0 -t rbd --image free
+	[[ $stderr == *'nothing keeps other clients from writing to free: it has no exclusive lock'* ]]
+	fio_verify /dev/ublkb0 --size=1M
+	ublk del 0
+}
+
+@test "a client sees nothing of servers that are killed: the new one breaks the dead one's lock, and fences it off" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img -q 2)
+	id=$(detail 0 .remote.id)
+	before=$(holder)
+	outlives_its_servers "$dev"
+	[ "$(detail 0 .remote.id)" = "$id" ]
+	[ "$(holder)" != "$before" ]
+	monitor '{"prefix": "osd blocklist ls"}' | grep -F "$before "
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "a monitor and an OSD that are stopped, killed and come again cost no request and no data" {
+	up bluestore
+	dev=$(ublk add -n 0 -t rbd --image img -q 2)
+	start_verified "$dev" 8192 --bsrange=4k-64k
+	writes_on "$dev"
+	osd_pause
+	sleep 10
+	osd_resume
+	writes_on "$dev"
+	mon_kill
+	writes_on "$dev"
+	mon_start
+	writes_on "$dev"
+	osd_kill
+	osd_start
+	writes_on "$dev"
+	end_verified "$dev" 8192
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "a network that is cut for half a minute costs no request and no data, nor does a server that dies meanwhile" {
+	up bluestore net
+	dev=$(ublk add -n 0 -t rbd --image img)
+	start_verified "$dev" 8192 --bsrange=4k-64k
+	writes_on "$dev"
+	ceph_cut
+	sleep 30
+	ceph_join
+	writes_on "$dev"
+	ceph_cut
+	kill_server "$dev"
+	run -7 --separate-stderr ublk recover 0 --timeout 5
+	ceph_join
+	ublk recover 0
+	end_verified "$dev" 8192
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "a file system survives the death of its OSD and of its server" {
+	up bluestore
+	dev=$(ublk add -n 0 -t rbd --image img)
+	fs_on "$dev" ext4 mnt
+	for ((round = 0; round < 2; round++)); do
+		head -c 3M /dev/urandom >mnt/$round
+		sync -f mnt
+		head -c 1M /dev/urandom >mnt/later$round
+		sha256sum mnt/$round mnt/later$round >>sums
+		osd_kill
+		kill_server "$dev"
+		osd_start
+		ublk recover 0
+	done
+	sync -f mnt
+	echo 3 >/proc/sys/vm/drop_caches
+	sha256sum -c --quiet sums
+	umount mnt
+	fsck.ext4 -fn "$dev"
+	ublk del 0
+}
+
+@test "a full cluster says so to who writes, and can be read" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	dd if=/dev/urandom of=block bs=4k count=1 status=none
+	dd if=block of="$dev" bs=4k count=1 oflag=direct status=none
+	fio_verify "$dev" --offset=16M --size=16M
+	ceph_full
+	wait_for 30 has_no_space
+	dd if="$dev" bs=4k count=1 iflag=direct status=none | cmp - block
+	ceph_not_full
+	wait_for 30 dd if=block of="$dev" bs=4k seek=1 count=1 oflag=direct conv=notrunc status=none
+	ublk del 0
+}
+
+has_no_space()
+{
+	run dd if=/dev/zero of="$dev" bs=4k seek=1 count=1 oflag=direct conv=notrunc status=none
+	[[ $output == *'No space left on device'* ]]
+}
+
+@test "a client that is shut out fails clearly, and has another one when it is told to" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img --log-file log)
+	ceph_blocklist "$(holder)"
+	wait_for 30 write_fails
+	run ! dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
+	wait_for 10 grep -q 'another client has had this one shut out' log
+	ublk show 0 >out
+	grep -q 'status: *another client has had its server shut out of what it serves, [0-9]* seconds ago, and all I/O fails' out
+	[ "$(detail 0 .away.fenced)" = true ]
+	if kernel_at_least 6.16; then
+		ublk upgrade 0
+	else
+		kill_server "$dev"
+		ublk recover 0
+	fi
+	fio_verify "$dev" --size=1M
+	[ "$(detail 0 .away)" = null ]
+	# Who has it meanwhile, keeps it.
+	ceph_blocklist "$(holder)"
+	wait_for 30 write_fails
+	kill_server "$dev"
+	dev=$(ublk add -n 1 -t rbd --image img)
+	run -5 --separate-stderr ublk recover 0
+	[[ $stderr == *'cannot lock img: the client at '*' has locked it'* ]]
+	fio_verify "$dev" --size=1M
+	ublk del 1
+	ublk recover 0
+	ublk del 0
+}
+
+write_fails()
+{
+	run dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=notrunc status=none
+	[[ $output == *'Input/output error'* ]]
+}
+
+# bats test_tags=long
+@test "another size of the image is told, and the device follows when it is told to" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img --log-file log)
+	rbd resize --no-progress --size 96M img
+	wait_for 20 grep -q 'what it serves has 100663296 bytes by now, and the device 67108864' log
+	if kernel_at_least 6.16; then
+		run ! ublk resize 0 128M
+		ublk resize 0 max
+		[ "$(blockdev --getsize64 "$dev")" = $((96 << 20)) ]
+		fio_verify "$dev" --offset=90M --size=4M
+	fi
+	# A device that waits has its own size, whatever the image has by then.
+	kill_server "$dev"
+	rbd resize --no-progress --size 128M img
+	ublk recover 0
+	fio_verify "$dev" --size=1M
+	kill_server "$dev"
+	rbd resize --no-progress --allow-shrink --size 32M img
+	run -1 --separate-stderr ublk recover 0
+	[[ $stderr == *'img has become smaller'* ]]
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "an image is known by what the cluster calls it: another name is followed, another image is not taken" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	dd if=/dev/urandom of=block bs=4k count=1 status=none
+	dd if=block of="$dev" bs=4k count=1 oflag=direct status=none
+	rbd mv img other
+	rbd create --size 64M img
+	kill_server "$dev"
+	ublk recover 0
+	dd if="$dev" bs=4k count=1 iflag=direct status=none | cmp - block
+	run ! rbd rm --no-progress other
+	rbd rm --no-progress img
+	ublk quiesce 0
+	rbd rm --no-progress other
+	rbd create --size 64M img
+	run -1 --separate-stderr ublk recover 0
+	[[ $stderr == *'cannot serve img: the image has been removed'* ]]
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "a cache that the image asks for is flushed, and told of" {
+	up
+	rbd config image set img rbd_cache true
+	rbd config image set img rbd_cache_writethrough_until_flush false
+	dev=$(ublk add -n 0 -t rbd --image img)
+	[ "$(</sys/block/ublkb0/queue/write_cache)" = 'write back' ]
+	dd if=/dev/urandom of=block bs=4k count=8 status=none
+	dd if=block of="$dev" bs=4k oflag=direct conv=fsync,notrunc status=none
+	dd if=block of="$dev" bs=4k seek=8 oflag=direct,dsync conv=notrunc status=none
+	kill_server "$dev"
+	ublk recover 0
+	dd if="$dev" bs=4k count=8 iflag=direct status=none | cmp - block
+	dd if="$dev" bs=4k skip=8 count=8 iflag=direct status=none | cmp - block
+	ublk del 0
+}
+
+@test "without its program an image is not served, and the package is named" {
+	mkdir bin
+	cp "$UBLK" "${UBLK%/*}/ublk-server" bin
+	: >ceph.conf
+	run -1 --separate-stderr bin/ublk add -t rbd --image img --conf ceph.conf
+	[ "${stderr_lines[0]}" = 'ublk: error: cannot serve target rbd: its server program is not there (package ublk-rbd)' ]
+	nothing_left
+}
