@@ -5,7 +5,7 @@
 # shellcheck disable=SC2034 # the tests use it
 TOP=$(cd "$BATS_TEST_DIRNAME/../.." && pwd)
 
-# package SOURCE BUILD: makes the package, and the source tarball, of a source folder in a build
+# package SOURCE BUILD: makes the packages, and the source tarball, of a source folder in a build
 # folder; all that is said is in BUILD.log.
 package()
 {
@@ -20,11 +20,11 @@ package()
 	}
 }
 
-# the_deb BUILD: the package there.
+# the_deb BUILD [PACKAGE]: the package there, the main one or that one.
 the_deb()
 {
-	local debs=("$1"/*.deb)
-	[[ ${#debs[@]} -eq 1 && -f ${debs[0]} ]] || { echo "not one package in $1" >&2; return 1; }
+	local debs=("$1/${2:-ublk}"_*.deb)
+	[[ ${#debs[@]} -eq 1 && -f ${debs[0]} ]] || { echo "not one package ${2:-ublk} in $1" >&2; return 1; }
 	printf '%s\n' "${debs[0]}"
 }
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: MIT
-# What is installed and packed, and that it is the same whoever does it. Two packages are made: `one`
+# What is installed and packed, and that it is the same whoever does it. The packages are made twice: `one`
 # of the source folder, `two` of its tarball, elsewhere, as somebody with other habits.
 
 bats_require_minimum_version 1.5.0
@@ -23,12 +23,14 @@ setup_file()
 	) || return
 	DESTDIR=$PWD/installed cmake --install one >install.log || return
 	mkdir unpacked
-	dpkg-deb -x one/*.deb unpacked
+	dpkg-deb -x "$(the_deb one)" unpacked/ublk && dpkg-deb -x "$(the_deb one ublk-rbd)" unpacked/ublk-rbd
 }
 
 setup()
 {
 	cd "$BATS_FILE_TMPDIR" || return
+	main=$(the_deb one)
+	rbd=$(the_deb one ublk-rbd)
 }
 
 # files_below FOLDER
@@ -43,10 +45,11 @@ files_below()
 		prefix=$(sed -n 's/^CMAKE_INSTALL_PREFIX:PATH=//p' "$build/CMakeCache.txt")
 		stage=$BATS_TEST_TMPDIR/${build##*/} root=$BATS_TEST_TMPDIR/${build##*/}$prefix
 		DESTDIR=$stage cmake --install "$build" >/dev/null
-		for file in sbin/ublk libexec/ublk/ublk-server lib/udev/rules.d/{59,60,61}-ublk.rules share/doc/ublk/copyright; do
+		for file in sbin/ublk libexec/ublk/ublk-server{,-rbd} lib/udev/rules.d/{59,60,61}-ublk.rules \
+			share/doc/ublk{,-rbd}/copyright; do
 			[[ -f $root/$file ]] || { echo "not there: $prefix/$file"; return 1; }
 		done
-		[[ -x $root/sbin/ublk && -x $root/libexec/ublk/ublk-server ]]
+		[[ -x $root/sbin/ublk && -x $root/libexec/ublk/ublk-server && -x $root/libexec/ublk/ublk-server-rbd ]]
 		grep -qF "RUN+=\"$prefix/libexec/ublk/ublk-server own" "$root/lib/udev/rules.d/60-ublk.rules"
 		grep -qF "IMPORT{program}=\"$prefix/libexec/ublk/ublk-server describe" "$root/lib/udev/rules.d/59-ublk.rules"
 		grep -qF 'The above copyright notice and this permission notice' "$root/share/doc/ublk/copyright"
@@ -58,61 +61,142 @@ files_below()
 	done
 }
 
-@test "the package has what is installed, its changelog and its overrides, and nothing else" {
+@test "the packages have what is installed, each its changelog and its overrides, nothing else and nothing twice" {
 	{
 		files_below installed | sed -E 's|^(\./usr/share/man/.*\.[1-9])$|\1.gz|
 			s|^(\./usr/share/zsh)/site-functions/|\1/vendor-completions/|'
-		printf './usr/share/%s\n' doc/ublk/changelog.Debian.gz lintian/overrides/ublk
+		printf './usr/share/%s\n' doc/ublk{,-rbd}/changelog.Debian.gz lintian/overrides/ublk{,-rbd}
 	} | sort >expected
-	diff expected <(files_below unpacked)
+	diff expected <({ files_below unpacked/ublk; files_below unpacked/ublk-rbd; } | sort)
 }
 
-@test "all in the package is root's" {
-	dpkg-deb -c one/*.deb | awk '$2 != "root/root" { print; bad = 1 } END { exit bad }'
+@test "the package of Ceph's images has their server, its licence, changelog and overrides, and no script" {
+	diff <(files_below unpacked/ublk-rbd) <(printf './usr/%s\n' libexec/ublk/ublk-server-rbd \
+		share/doc/ublk-rbd/{changelog.Debian.gz,copyright} share/lintian/overrides/ublk-rbd)
+	[[ -x unpacked/ublk-rbd/usr/libexec/ublk/ublk-server-rbd ]]
+	diff <(dpkg-deb --ctrl-tarfile "$rbd" | tar -t | sort) <(printf '%s\n' ./control ./md5sums)
 }
 
-@test "the programs of the package are static and stripped, and it depends on nothing" {
-	for program in unpacked/usr/sbin/ublk unpacked/usr/libexec/ublk/ublk-server; do
+@test "the main package has its scripts, and the folder of configuration files" {
+	diff <(dpkg-deb --ctrl-tarfile "$main" | tar -t | sort) <(printf './%s\n' control md5sums postinst postrm)
+	[[ -d unpacked/ublk/etc/ublk ]]
+}
+
+@test "all in the packages is root's" {
+	for deb in "$main" "$rbd"; do
+		dpkg-deb -c "$deb" | awk '$2 != "root/root" { print; bad = 1 } END { exit bad }'
+	done
+}
+
+@test "the programs of the main package are static and stripped, and it depends on nothing" {
+	for program in unpacked/ublk/usr/sbin/ublk unpacked/ublk/usr/libexec/ublk/ublk-server; do
 		empty "$program needs" "$(readelf -d "$program" | grep NEEDED)"
 		empty "$program has" "$(readelf -SW "$program" | grep -E '\.(debug_info|symtab)')"
 	done
-	empty 'the package depends on' "$(dpkg-deb -f one/*.deb Depends Pre-Depends)"
+	empty 'the package depends on' "$(dpkg-deb -f "$main" Depends Pre-Depends)"
 }
 
-@test "the package names the sources of what is linked into its programs, as they are here" {
-	built_using=$(dpkg-deb -f one/*.deb Built-Using)
-	for library in libc6-dev libjson-c-dev liburing-dev libncurses-dev; do
-		source=$(dpkg-query -W -f '${source:Package} (= ${source:Version})' "$library")
-		[[ ", $built_using," == *", $source,"* ]] || { echo "$source is not in: $built_using"; return 1; }
+@test "the server of Ceph's images is stripped, and its package depends on its shared libraries, each with a version, and on the main one of its own" {
+	program=unpacked/ublk-rbd/usr/libexec/ublk/ublk-server-rbd
+	empty "$program has" "$(readelf -SW "$program" | grep -E '\.(debug_info|symtab)')"
+	dpkg-deb -f "$rbd" Depends | sed 's/, /\n/g' | sort >depends
+	grep -qxF "ublk (= $(dpkg-deb -f "$main" Version))" depends
+	empty 'without a least version' "$(grep -v '^ublk ' depends | grep -vE '^[^ ]+ \(>= [0-9][^ ]*\)$')"
+	# The loader's path may lead over a link of folders that dpkg does not know.
+	readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p' >needed
+	for library in librbd.so.1 librados.so.2; do
+		grep -qxF "$library" needed || { echo "does not need $library"; return 1; }
 	done
+	multiarch=$(dpkg-architecture -q DEB_HOST_MULTIARCH)
+	while read -r library; do
+		dpkg-query -S "*/$multiarch/$library" | sed 's/:.*//'
+	done <needed | sort -u >expected
+	diff expected <(sed '/^ublk /d; s/ .*//' depends)
 }
 
-@test "version, architecture and file name of the package are those of the changelog and the machine" {
+# built_using DEB LIBRARY...: it names the sources of those, as they are here, and no others.
+built_using()
+{
+	diff <(dpkg-query -W -f '${source:Package} (= ${source:Version})\n' "${@:2}" | sort) \
+		<(dpkg-deb -f "$1" Built-Using | sed 's/, /\n/g' | sort)
+}
+
+@test "the packages name the sources of what is linked into their programs, as they are here" {
+	built_using "$main" libc6-dev libjson-c-dev liburing-dev libncurses-dev
+	built_using "$rbd" libjson-c-dev liburing-dev
+}
+
+@test "version, architecture and file name of the packages are those of the changelog and the machine" {
 	version=$(sed -nE '1s/^ublk \(([^)]+)\).*/\1/p' "$TOP/lib/packaging/changelog")
 	arch=$(dpkg --print-architecture)
-	[[ $(dpkg-deb -f one/*.deb Package) == ublk ]]
-	[[ $(dpkg-deb -f one/*.deb Version) == "$version" ]]
-	[[ $(dpkg-deb -f one/*.deb Architecture) == "$arch" ]]
-	[[ -f one/ublk_${version}_$arch.deb ]]
-	[[ $(unpacked/usr/sbin/ublk version) == "ublk ${version%-*}" ]]
+	for package in ublk ublk-rbd; do
+		deb=one/${package}_${version}_$arch.deb
+		[[ -f $deb ]]
+		[[ $(dpkg-deb -f "$deb" Package) == "$package" ]]
+		[[ $(dpkg-deb -f "$deb" Version) == "$version" ]]
+		[[ $(dpkg-deb -f "$deb" Architecture) == "$arch" ]]
+	done
+	[[ $(dpkg-deb -f "$rbd" Source) == ublk ]]
+	[[ $(unpacked/ublk/usr/sbin/ublk version) == "ublk ${version%-*}" ]]
 }
 
-@test "lintian finds no error and no warning in the package" {
-	run lintian --fail-on error,warning --info --tag-display-limit 0 --allow-root one/*.deb
+@test "each package has a summary and a description of its own" {
+	for deb in "$main" "$rbd"; do
+		dpkg-deb -f "$deb" Description | head -n 1
+	done >summaries
+	diff summaries - <<-END
+		manager for Linux userspace block devices
+		userspace block devices of images in a Ceph cluster
+	END
+	dpkg-deb -f "$rbd" Description | grep -q librbd
+	dpkg-deb -f "$main" Description | grep -q 'Linux 6.12'
+}
+
+@test "lintian finds no error and no warning in the packages" {
+	run lintian --fail-on error,warning --info --tag-display-limit 0 --allow-root "$main" "$rbd"
 	[[ $status -eq 0 ]] || { echo "$output"; return 1; }
 }
 
 @test "each override of lintian is needed, and has its reason above it" {
-	run lintian --show-overrides --display-info --tag-display-limit 0 --allow-root one/*.deb
+	run lintian --show-overrides --display-info --tag-display-limit 0 --allow-root "$main" "$rbd"
 	empty 'not needed' "$(grep -- '-override' <<<"$output" | grep -v 'appstream.*60-ublk.rules')"
-	awk '/^#/ { reason = 1 } /^$/ { reason = 0 }
-		/^ublk:/ && !reason { print; bad = 1 } END { exit bad }' unpacked/usr/share/lintian/overrides/ublk
+	for package in ublk ublk-rbd; do
+		awk '/^#/ { reason = 1 } /^$/ { reason = 0 }
+			/^ublk/ && !reason { print; bad = 1 } END { exit bad }' \
+			unpacked/$package/usr/share/lintian/overrides/$package
+	done
 }
 
-@test "the licence in the package is the source folder's" {
-	diff -w <(sed -n '/^Permission/,$p' "$TOP/LICENSE" | sed '/^$/d') \
-		<(sed -n '/^ Permission/,$p' unpacked/usr/share/doc/ublk/copyright | sed '/^ \.$/d')
-	grep -qxF "Copyright: $(sed -n 's/^Copyright (c) //p' "$TOP/LICENSE")" unpacked/usr/share/doc/ublk/copyright
+@test "the licence in the packages is the source folder's, and they name those of what both have linked in" {
+	for package in ublk ublk-rbd; do
+		copyright=unpacked/$package/usr/share/doc/$package/copyright
+		diff -w <(sed -n '/^Permission/,$p' "$TOP/LICENSE" | sed '/^$/d') \
+			<(sed -n '/^ Permission/,$p' "$copyright" | sed '/^ \.$/d')
+		grep -qxF "Copyright: $(sed -n 's/^Copyright (c) //p' "$TOP/LICENSE")" "$copyright"
+		for library in json-c liburing; do
+			grep -q "^ $library, under the licence" "$copyright"
+		done
+	done
+}
+
+@test "without librbd there is the main package alone, the same as with it, and configuring says so" {
+	build=$BATS_TEST_TMPDIR/without
+	# Nothing is built anew: the programs are those of the other build.
+	run cmake -S "$TOP" -B "$build" -DUB_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr -DUB_RBD_LIBRARY=OFF \
+		-DCMAKE_SKIP_INSTALL_ALL_DEPENDENCY=ON
+	[[ $status -eq 0 && $output == *'no package ublk-rbd'* ]] || { echo "$output"; return 1; }
+	cp -r one/{ublk,ublk-server,man} "$build"
+	cmake --build "$build" --target deb
+	[[ $(cd "$build" && echo *.deb) == "${main##*/}" ]]
+	cmp "$main" "$build/${main##*/}"
+	run cmake one
+	[[ $status -eq 0 && $output != *'no package ublk-rbd'* ]] || { echo "$output"; return 1; }
+}
+
+@test "without what finds the libraries' packages none is made, and the package that has it is named" {
+	run bash -c 'umask 022 && cd "$1" && cpack -B "$2" -D "CMAKE_IGNORE_PATH=/bin;/usr/bin"' bash "$PWD/one" "$BATS_TEST_TMPDIR"
+	[[ $status -ne 0 && $output == *dpkg-shlibdeps*dpkg-dev* ]] || { echo "$output"; return 1; }
+	empty 'made all the same' "$(find "$BATS_TEST_TMPDIR" -name '*.deb')"
 }
 
 @test "a package for another prefix than /usr is refused, and says how to have one" {
@@ -135,8 +219,10 @@ files_below()
 	[[ $status -ne 0 && $output == *changelog*9.9.9* ]] || { echo "$output"; return 1; }
 }
 
-@test "two packages, made in different folders by different people, are the same" {
-	cmp one/*.deb elsewhere/two/*.deb
+@test "packages made in different folders by different people are the same" {
+	for package in ublk ublk-rbd; do
+		cmp "$(the_deb one $package)" "$(the_deb elsewhere/two $package)"
+	done
 }
 
 @test "the source tarball builds without git, and the tarball made of it is the same" {
