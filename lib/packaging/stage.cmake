@@ -7,16 +7,21 @@ function(gzip)
 	execute_process(COMMAND gzip -9n ${ARGV} COMMAND_ERROR_IS_FATAL ANY)
 endfunction()
 
+# copy(NAME TO): for all to read, whatever the source folder's own rights are.
+function(copy name to)
+	configure_file(${CMAKE_CURRENT_LIST_DIR}/${name} ${to} COPYONLY NO_SOURCE_PERMISSIONS)
+endfunction()
+
 # finish(COMPONENT PACKAGE OVERRIDES)
 function(finish component package overrides)
 	set(usr ${CPACK_TEMPORARY_INSTALL_DIRECTORY}/${component}/usr)
-	configure_file(${CMAKE_CURRENT_LIST_DIR}/changelog ${usr}/share/doc/${package}/changelog.Debian COPYONLY)
+	copy(changelog ${usr}/share/doc/${package}/changelog.Debian)
 	gzip(${usr}/share/doc/${package}/changelog.Debian)
 	file(GLOB pages ${usr}/share/man/man[1-9]/*.[1-9])
 	if(pages)
 		gzip(${pages})
 	endif()
-	configure_file(${CMAKE_CURRENT_LIST_DIR}/${overrides} ${usr}/share/lintian/overrides/${package} COPYONLY)
+	copy(${overrides} ${usr}/share/lintian/overrides/${package})
 
 	# Where Debian's zsh looks.
 	if(EXISTS ${usr}/share/zsh/site-functions)

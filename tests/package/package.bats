@@ -12,7 +12,7 @@ setup_file()
 	cd "$BATS_FILE_TMPDIR" || return
 	package "$TOP" "$PWD/one" || return
 	mkdir -p elsewhere/deep
-	tar -C elsewhere/deep -xf one/ublk-*.tar.gz || return
+	tar -C elsewhere/deep -xf one/ublk-*.tar.gz && chmod -R g+w elsewhere || return
 	mkdir no-git
 	printf '#!/bin/sh\necho "$PWD: git $*" >>%q\nexit 1\n' "$PWD/git.called" >no-git/git
 	chmod +x no-git/git
