@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "commands.h"
 #include "nbd/client.h"
+#include "nbd/secure.h"
 #include "table.h"
 
 #define SCHEMA "ublk.exports/1"
@@ -17,6 +18,7 @@ struct nbd_args {
 	char *columns;
 	bool no_header;
 	uint32_t timeout_s;
+	struct ub_nbd_secure_args secure;
 };
 
 struct row {
@@ -129,6 +131,7 @@ static const struct ub_opt options[] = {
 	  .help = "print no heads of columns" },
 	{ .name = "timeout", .type = UB_OPT_U32, AT(timeout_s), .metavar = "SEC", .min = 1, .max = 86400,
 	  .help = "wait so long for the server (default: 15)" },
+	UB_NBD_SECURE_OPTIONS(struct nbd_args, secure),
 	UB_OPT_END,
 };
 /* clang-format on */
@@ -149,14 +152,31 @@ static int add(void *arg, const char *name, const char *description,
 	return list[rows->count - 1].name && list[rows->count - 1].description ? 0 : -ENOMEM;
 }
 
-static int find(const char *uri, int timeout_ms, struct rows *rows, struct ub_error *err)
+static int find_over(const struct ub_nbd_address *address, const struct ub_nbd_secure_args *secure,
+		     int64_t deadline_ms, struct rows *rows, struct ub_error *err)
 {
+	struct ub_tls_options wanted;
+	struct ub_tls *tls = NULL;
+	int ret = ub_nbd_secure(address, secure, &wanted, err);
+
+	if (ret > 0)
+		ret = ub_tls_start(&wanted, deadline_ms, &tls, err);
+	if (!ret)
+		ret = ub_nbd_list(address, tls, deadline_ms, add, rows, err);
+	ub_tls_end(tls);
+	return ret;
+}
+
+static int find(const char *uri, const struct nbd_args *args, struct rows *rows,
+		struct ub_error *err)
+{
+	int64_t deadline = ub_now_ms() + args->timeout_s * 1000LL;
 	struct ub_nbd_address address;
 	int ret = ub_nbd_parse_uri(uri, &address, err);
 
 	if (ret)
 		return ret;
-	ret = ub_nbd_list(&address, ub_now_ms() + timeout_ms, add, rows, err);
+	ret = find_over(&address, &args->secure, deadline, rows, err);
 	ub_nbd_address_done(&address);
 	if (ret == -ENOMEM && !err->code)
 		(void)ub_fail(err, UB_STAGE_MEMORY, ret, "cannot list its exports");
@@ -193,7 +213,7 @@ static enum ub_exit run(struct ub_call *call)
 	if (ub_columns_choose(fields, usual_columns, args->columns, &columns, &err) < 0)
 		return ub_call_fail(call, &err);
 	columns.no_head = args->no_header;
-	if (find(call->operands[1], (int)args->timeout_s * 1000, &rows, &err) != 0)
+	if (find(call->operands[1], args, &rows, &err) != 0)
 		return ub_call_fail(call, &err);
 	ret = print(call, &columns, &rows);
 	if (ret == 0)

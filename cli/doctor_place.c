@@ -29,7 +29,7 @@ void ub_check_program(struct ub_doctor *doctor)
 	int ret = ub_program_check_proc(&err);
 
 	if (!ret) {
-		ret = ub_program_find_server(NULL, path);
+		ret = ub_program_find(NULL, path);
 		if (ret)
 			(void)ub_fail(&err, UB_STAGE_SPAWN, ret,
 				      "cannot find the server program %.400s", path);

@@ -263,7 +263,7 @@ int ub_spawn_server(struct ub_spawn *spawn, const struct ub_record *record, int 
 	if (program >= 0)
 		(void)snprintf(p.path, sizeof(p.path), "/proc/self/fd/%d", program);
 	else
-		ret = ub_program_find_server(spec->target->program, p.path);
+		ret = ub_program_find(spec->target->program, p.path);
 	if (ret == -ENOENT && spec->target->package)
 		return ub_fail_text(err, UB_STAGE_SPAWN, ret,
 				    "cannot serve target %s: its server program is not there "

@@ -16,12 +16,14 @@ struct ub_nbd_address {
 	char *socket;      /* path of a unix socket; NULL: TCP */
 	char *export;      /* its name, "": the server's default; owned, as the others */
 	bool tls;
+	/* Of TLS alone, and NULL where the URI says nothing: whose key, a folder, a file of keys, a name. */
+	char *user, *certificates, *psk, *hostname;
 };
 
 /*
- * nbd://HOST[:PORT]/[EXPORT], nbd+unix:///[EXPORT]?socket=PATH, and nbds:// and nbds+unix:// with TLS; bytes may be
- * written as %XX, an IPv6 address stands in brackets. Other parameters of the query are refused, but for those
- * that name TLS credentials.
+ * nbd://HOST[:PORT]/[EXPORT], nbd+unix:///[EXPORT]?socket=PATH, and with TLS nbds://[USER@]HOST... and nbds+unix://,
+ * with tls-certificates=FOLDER, tls-psk-file=FILE, tls-hostname=NAME in the query; bytes may be written as %XX, an
+ * IPv6 address stands in brackets. Other parameters of the query are refused.
  * Return: 0 with @ret_address, to be freed by ub_nbd_address_done(); -EINVAL with a message, -ENOMEM.
  */
 int ub_nbd_parse_uri(const char *uri, struct ub_nbd_address *ret_address, struct ub_error *err);

@@ -12,6 +12,13 @@
 #include "base/clock.h"
 #include "base/escape.h"
 
+/* A connection, and how it is used. */
+struct way {
+	int fd;
+	struct ub_tls *tls;
+	int64_t deadline_ms;
+};
+
 /* More than that no server lists in earnest. */
 #define EXPORTS_MAX 10000U
 /* And so many are named when the one that is wanted is not there. */
@@ -28,12 +35,22 @@ static int wait_for(int fd, short events, int64_t deadline_ms)
 	return ret < 0 ? -errno : ret ? 0 : -ETIMEDOUT;
 }
 
-/* Sends or receives all of it. Return: 0 or a negative errno; -ECONNRESET: the server has hung up. */
-static int move_all(int fd, char *data, size_t len, bool out, int64_t deadline_ms)
+/* Return: whether there was a record that is no data, and the connection goes on behind it. */
+static bool pass_record(const struct way *w, int *ret_error, struct ub_error *err)
+{
+	if (!w->tls || *ret_error != -EIO)
+		return false;
+	*ret_error = ub_tls_take_record(w->fd, err);
+	return *ret_error == 0;
+}
+
+/* Sends or receives all of it. Return: 0 or a negative errno, with a message where the other end has told why;
+ * -ECONNRESET: the server has hung up. */
+static int move_all(const struct way *w, char *data, size_t len, bool out, struct ub_error *err)
 {
 	while (len > 0) {
-		ssize_t n = out ? send(fd, data, len, MSG_NOSIGNAL) : recv(fd, data, len, 0);
-		int ret;
+		ssize_t n = out ? send(w->fd, data, len, MSG_NOSIGNAL) : recv(w->fd, data, len, 0);
+		int ret = n < 0 ? -errno : 0;
 
 		if (n > 0) {
 			data += n;
@@ -42,33 +59,53 @@ static int move_all(int fd, char *data, size_t len, bool out, int64_t deadline_m
 		}
 		if (n == 0)
 			return -ECONNRESET;
-		if (errno != EAGAIN && errno != EINTR)
-			return -errno;
-		ret = wait_for(fd, out ? POLLOUT : POLLIN, deadline_ms);
+		if (pass_record(w, &ret, err))
+			continue;
+		if (ret != -EAGAIN && ret != -EINTR)
+			return ret;
+		ret = wait_for(w->fd, out ? POLLOUT : POLLIN, w->deadline_ms);
 		if (ret)
 			return ret;
 	}
 	return 0;
 }
 
-/* Up to the next step that is neither to send nor to receive. Return: it, or a negative errno with a message. */
-static int run(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, struct ub_error *err)
+static int run_step(const struct way *w, struct ub_nbd_handshake *h, int step, struct ub_error *err)
 {
-	for (;;) {
-		int step = ub_nbd_next(h, err), ret;
+	int ret;
 
-		/* Also of one that does not stop talking. */
-		if ((step == UB_NBD_SEND || step == UB_NBD_RECEIVE) && ub_left_ms(deadline_ms) == 0)
-			return ub_fail(err, UB_STAGE_CONNECT, -ETIMEDOUT, "it does not answer");
-		if (step != UB_NBD_SEND && step != UB_NBD_RECEIVE)
+	/* Also of one that does not stop talking. */
+	if (ub_left_ms(w->deadline_ms) == 0)
+		return ub_fail(err, UB_STAGE_CONNECT, -ETIMEDOUT, "it does not answer");
+	if (step == UB_NBD_SECURE)
+		return ub_tls_shake(w->tls, w->fd, w->deadline_ms, err);
+	ret = move_all(w, h->data, h->len, step == UB_NBD_SEND, err);
+	if (!ret || (err && err->code))
+		return ret;
+	return ret == -ECONNRESET ? ub_fail_text(err, UB_STAGE_CONNECT, ret,
+						 "it hangs up before it has answered%s",
+						 w->tls ? "; does it accept us?" : "")
+				  : ub_fail(err, UB_STAGE_CONNECT, ret, "it does not answer");
+}
+
+/* Up to the next step that is neither to send nor to receive, nor TLS. Return: it, or a negative errno with a
+ * message. */
+static int run(const struct way *w, struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	int step, ret = 0;
+
+	do {
+		step = ub_nbd_next(h, err);
+		if (step != UB_NBD_SEND && step != UB_NBD_RECEIVE && step != UB_NBD_SECURE)
 			return step;
-		ret = move_all(fd, h->data, h->len, step == UB_NBD_SEND, deadline_ms);
-		if (ret == -ECONNRESET)
-			return ub_fail_text(err, UB_STAGE_CONNECT, ret,
-					    "it hangs up before it has answered");
-		if (ret)
-			return ub_fail(err, UB_STAGE_CONNECT, ret, "it does not answer");
-	}
+		ret = run_step(w, h, step, err);
+	} while (!ret);
+	return ret;
+}
+
+static enum ub_nbd_start start_of(const struct way *w)
+{
+	return w->tls ? UB_NBD_ANEW_TLS : UB_NBD_ANEW;
 }
 
 static const char *place(const struct ub_nbd_address *a)
@@ -76,21 +113,16 @@ static const char *place(const struct ub_nbd_address *a)
 	return a->socket ? a->socket : a->host;
 }
 
-/* TLS is the next step of this target: never in plain text what was asked for with it. */
-static int refuse_tls(const struct ub_nbd_address *a, struct ub_error *err)
-{
-	return a->tls ? ub_fail_usage(err, "nbds: this version has no TLS") : 0;
-}
-
-int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline_ms,
-	       struct ub_nbd_export *ret_export, struct ub_error *err)
+int ub_nbd_ask(int fd, struct ub_tls *tls, enum ub_nbd_wish wish, const char *name,
+	       int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
-	int ret = h ? ub_nbd_begin(h, wish, name, false) : -ENOMEM;
+	const struct way w = {fd, tls, deadline_ms};
+	int ret = h ? ub_nbd_begin(h, wish, name, start_of(&w)) : -ENOMEM;
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_CONNECT, ret, "the export cannot be asked for");
-	ret = run(fd, h, deadline_ms, err);
+	ret = run(&w, h, err);
 	if (ret < 0)
 		return ret;
 	*ret_export = h->export;
@@ -129,13 +161,13 @@ static int add_found(struct found_list *f, const struct ub_nbd_handshake *h)
 }
 
 /* Up to @most of them; more are left out. */
-static int find_all(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, size_t most,
+static int find_all(const struct way *w, struct ub_nbd_handshake *h, size_t most,
 		    struct found_list *f, struct ub_error *err)
 {
 	int step = UB_NBD_DONE;
 
-	(void)ub_nbd_begin(h, UB_NBD_LIST, "", false);
-	while (f->count < most && (step = run(fd, h, deadline_ms, err)) == UB_NBD_FOUND)
+	(void)ub_nbd_begin(h, UB_NBD_LIST, "", start_of(w));
+	while (f->count < most && (step = run(w, h, err)) == UB_NBD_FOUND)
 		if (add_found(f, h) != 0)
 			return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot list its exports");
 	return step < 0 ? step : 0;
@@ -143,59 +175,59 @@ static int find_all(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, siz
 
 /* One that can't be used is listed all the same. Return: whether another one can be asked for: the answer has come,
  * all of it. */
-static bool look_at(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, const char *name,
+static bool look_at(const struct way *w, struct ub_nbd_handshake *h, const char *name,
 		    struct ub_nbd_export *ret_export)
 {
 	struct ub_error err = {0};
-	int ret = ub_nbd_begin(h, UB_NBD_INFO, name, true);
+	int ret = ub_nbd_begin(h, UB_NBD_INFO, name, UB_NBD_GREETED);
 
 	if (ret)
 		return true;
-	ret = run(fd, h, deadline_ms, &err);
+	ret = run(w, h, &err);
 	if (ret == UB_NBD_DONE)
 		*ret_export = h->export;
 	return ret == UB_NBD_DONE || ret == -ENOENT || ret == -EACCES;
 }
 
-static int list_over(int fd, struct ub_nbd_handshake *h, int64_t deadline_ms, ub_nbd_each_fn *each,
+static int list_over(const struct way *w, struct ub_nbd_handshake *h, ub_nbd_each_fn *each,
 		     void *arg, struct ub_error *err)
 {
 	_cleanup_(found_done)
 	struct found_list f = {0};
-	int ret = find_all(fd, h, deadline_ms, EXPORTS_MAX, &f, err);
+	int ret = find_all(w, h, EXPORTS_MAX, &f, err);
 	bool asks = true;
 
 	for (size_t i = 0; i < f.count && !ret; i++) {
 		struct ub_nbd_export export = {0};
 
-		asks = asks && look_at(fd, h, deadline_ms, f.list[i].name, &export);
+		asks = asks && look_at(w, h, f.list[i].name, &export);
 		ret = each(arg, f.list[i].name, f.list[i].description, &export);
 	}
 	return ret;
 }
 
-int ub_nbd_list(const struct ub_nbd_address *address, int64_t deadline_ms, ub_nbd_each_fn *each,
-		void *arg, struct ub_error *err)
+int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls, int64_t deadline_ms,
+		ub_nbd_each_fn *each, void *arg, struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
 	_cleanup_close_ int fd = -1;
-	int ret = refuse_tls(address, err);
+	int ret;
 
-	if (ret)
-		return ret;
 	if (!h)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot ask %s", place(address));
 	fd = ub_nbd_connect(address, deadline_ms, err);
 	if (fd < 0)
 		return fd;
-	ret = list_over(fd, h, deadline_ms, each, arg, err);
+	ret = list_over(&(const struct way){fd, tls, deadline_ms}, h, each, arg, err);
+	if (tls)
+		ub_tls_bye(fd);
 	if (ret < 0)
 		ub_error_prefix(err, "cannot list the exports of %s", place(address));
 	return ret;
 }
 
 /* To the message that there is no such export: which ones there are. */
-static void add_names(const struct ub_nbd_address *address, int64_t deadline_ms,
+static void add_names(const struct ub_nbd_address *address, struct ub_tls *tls, int64_t deadline_ms,
 		      struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
@@ -203,9 +235,10 @@ static void add_names(const struct ub_nbd_address *address, int64_t deadline_ms,
 	struct found_list f = {0};
 	struct ub_error ignored = {0};
 	_cleanup_close_ int fd = ub_nbd_connect(address, deadline_ms, &ignored);
+	const struct way w = {fd, tls, deadline_ms};
 	char text[40];
 
-	if (!h || fd < 0 || find_all(fd, h, deadline_ms, NAMED_MAX + 1, &f, &ignored) != 0)
+	if (!h || fd < 0 || find_all(&w, h, NAMED_MAX + 1, &f, &ignored) != 0)
 		return;
 	for (size_t i = 0; i < f.count && i < NAMED_MAX; i++) {
 		ub_escape(f.list[i].name, text, sizeof(text));
@@ -215,20 +248,17 @@ static void add_names(const struct ub_nbd_address *address, int64_t deadline_ms,
 		ub_error_add(err, ", ...");
 }
 
-int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
-		struct ub_nbd_export *ret_export, struct ub_error *err)
+int ub_nbd_open(const struct ub_nbd_address *address, struct ub_tls *tls, enum ub_nbd_wish wish,
+		int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err)
 {
-	_cleanup_close_ int fd = -1;
-	int ret = refuse_tls(address, err);
+	_cleanup_close_ int fd = ub_nbd_connect(address, deadline_ms, err);
+	int ret;
 
-	if (ret)
-		return ret;
-	fd = ub_nbd_connect(address, deadline_ms, err);
 	if (fd < 0)
 		return fd;
-	ret = ub_nbd_ask(fd, wish, address->export, deadline_ms, ret_export, err);
+	ret = ub_nbd_ask(fd, tls, wish, address->export, deadline_ms, ret_export, err);
 	if (ret == -ENOENT)
-		add_names(address, deadline_ms, err);
+		add_names(address, tls, deadline_ms, err);
 	if (ret < 0)
 		ub_error_prefix(err, "cannot use %s", place(address));
 	return ret < 0 ? ret : UB_TAKE_FD(fd);

@@ -4,15 +4,18 @@
 
 #include "nbd/address.h"
 #include "nbd/handshake.h"
+#include "tls/tls.h"
+
+/* @tls in what follows: what encrypts the connection before anything is asked for; NULL: plain text. */
 
 /* Connects and asks for the export as @wish says, GO or INFO. Return: the connected socket, or a negative errno with
  * a message. */
-int ub_nbd_open(const struct ub_nbd_address *address, enum ub_nbd_wish wish, int64_t deadline_ms,
-		struct ub_nbd_export *ret_export, struct ub_error *err);
+int ub_nbd_open(const struct ub_nbd_address *address, struct ub_tls *tls, enum ub_nbd_wish wish,
+		int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err);
 
 /* The same over a socket that is connected, and stays open. Return: 0, or a negative errno with a message. */
-int ub_nbd_ask(int fd, enum ub_nbd_wish wish, const char *name, int64_t deadline_ms,
-	       struct ub_nbd_export *ret_export, struct ub_error *err);
+int ub_nbd_ask(int fd, struct ub_tls *tls, enum ub_nbd_wish wish, const char *name,
+	       int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err);
 
 /* Called for each export that a server lists; the texts are the server's, with any byte but NUL. */
 typedef int ub_nbd_each_fn(void *arg, const char *name, const char *description,
@@ -20,5 +23,5 @@ typedef int ub_nbd_each_fn(void *arg, const char *name, const char *description,
 
 /* Lists all exports, each with what it is (all 0 of one that can't be asked). Return: 0, what @each returned if
  * that is not 0, or a negative errno with a message. */
-int ub_nbd_list(const struct ub_nbd_address *address, int64_t deadline_ms, ub_nbd_each_fn *each,
-		void *arg, struct ub_error *err);
+int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls, int64_t deadline_ms,
+		ub_nbd_each_fn *each, void *arg, struct ub_error *err);

@@ -8,13 +8,17 @@
 #include "base/escape.h"
 
 enum {
-	STATE_BEGIN,   /* the greeting is to be received */
-	STATE_GREETED, /* it is there */
-	STATE_ASK,     /* flags are sent; the option is next */
-	STATE_ASKED,   /* a reply's head is to be received */
-	STATE_HEAD,    /* it is there */
-	STATE_PAYLOAD, /* all of it is there */
-	STATE_FOUND    /* one was told of; the next reply's head */
+	STATE_BEGIN,     /* the greeting is to be received */
+	STATE_GREETED,   /* it is there */
+	STATE_TLS_ASK,   /* flags are sent; TLS is to be asked for */
+	STATE_TLS_ASKED, /* the reply's head is to be received */
+	STATE_TLS_HEAD,  /* it is there */
+	STATE_TLS_TEXT,  /* why it refuses is there */
+	STATE_ASK,       /* all that comes first is done; the option is next */
+	STATE_ASKED,     /* a reply's head is to be received */
+	STATE_HEAD,      /* it is there */
+	STATE_PAYLOAD,   /* all of it is there */
+	STATE_FOUND      /* one was told of; the next reply's head */
 };
 
 /* Of a server that says nothing of its blocks. */
@@ -34,14 +38,16 @@ __attribute__((format(printf, 3, 4))) static int bad(struct ub_error *err, int c
 	return ub_fail_text(err, UB_STAGE_CONNECT, code, "%s", why);
 }
 
-int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name, bool greeted)
+int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name,
+		 enum ub_nbd_start start)
 {
 	size_t len = strlen(name);
 
 	if (len > NBD_NAME_MAX)
 		return -ENAMETOOLONG;
 	h->wish = wish;
-	h->state = greeted ? STATE_ASK : STATE_BEGIN;
+	h->state = start == UB_NBD_GREETED ? STATE_ASK : STATE_BEGIN;
+	h->tls = start == UB_NBD_ANEW_TLS;
 	h->has_export = false;
 	h->export = (struct ub_nbd_export){
 		.block_min = BLOCK_MIN, .block_preferred = BLOCK_PREFERRED, .block_max = BLOCK_MAX};
@@ -69,7 +75,16 @@ static int read_greeting(struct ub_nbd_handshake *h, struct ub_error *err)
 			   "it is an NBD server of an old kind, which can't be asked for an "
 			   "export by name");
 	nbd_put32(h->buf, flags & (NBD_FLAG_FIXED_NEWSTYLE | NBD_FLAG_NO_ZEROES));
-	return want(h, UB_NBD_SEND, 4, STATE_ASK);
+	return want(h, UB_NBD_SEND, 4, h->tls ? STATE_TLS_ASK : STATE_ASK);
+}
+
+/* @len: bytes of its data, which are there. */
+static int send_option(struct ub_nbd_handshake *h, uint32_t option, uint32_t len, int state)
+{
+	nbd_put64(h->buf, NBD_OPTION_MAGIC);
+	nbd_put32(h->buf + 8, option);
+	nbd_put32(h->buf + 12, len);
+	return want(h, UB_NBD_SEND, NBD_OPTION_SIZE + len, state);
 }
 
 static int ask(struct ub_nbd_handshake *h)
@@ -87,13 +102,10 @@ static int ask(struct ub_nbd_handshake *h)
 		nbd_put16(p + 6 + h->asked_len, NBD_INFO_BLOCK_SIZE);
 		len = 8 + (uint32_t)h->asked_len;
 	}
-	nbd_put64(h->buf, NBD_OPTION_MAGIC);
-	nbd_put32(h->buf + 8, options[h->wish]);
-	nbd_put32(h->buf + 12, len);
-	return want(h, UB_NBD_SEND, NBD_OPTION_SIZE + len, STATE_ASKED);
+	return send_option(h, options[h->wish], len, STATE_ASKED);
 }
 
-static int read_head(struct ub_nbd_handshake *h, struct ub_error *err)
+static int read_head(struct ub_nbd_handshake *h, int state, struct ub_error *err)
 {
 	if (nbd_get64(h->buf) != NBD_OPTION_REPLY_MAGIC)
 		return bad(err, -EPROTO, "its answer is none of the protocol's");
@@ -101,7 +113,7 @@ static int read_head(struct ub_nbd_handshake *h, struct ub_error *err)
 	h->payload = nbd_get32(h->buf + 16);
 	if (h->payload > sizeof(h->buf))
 		return bad(err, -EPROTO, "its answer is too long: %u bytes", h->payload);
-	return want(h, UB_NBD_RECEIVE, h->payload, STATE_PAYLOAD);
+	return want(h, UB_NBD_RECEIVE, h->payload, state);
 }
 
 static int read_info(struct ub_nbd_handshake *h, struct ub_error *err)
@@ -158,19 +170,50 @@ static int finish(struct ub_nbd_handshake *h, struct ub_error *err)
 	return UB_NBD_DONE;
 }
 
-static int refused(struct ub_nbd_handshake *h, struct ub_error *err)
+#define WHY_MAX 200
+
+/* What it says of its refusal, which may be nothing. */
+static void read_why(const struct ub_nbd_handshake *h, char ret_why[static WHY_MAX])
 {
-	char why[200], text[sizeof(why)];
-	size_t len = h->payload < sizeof(text) - 1 ? h->payload : sizeof(text) - 1;
+	size_t len = h->payload < WHY_MAX - 1 ? h->payload : WHY_MAX - 1;
+	char text[WHY_MAX];
 
 	memcpy(text, h->buf, len);
 	text[len] = '\0';
-	ub_escape(text, why, sizeof(why));
+	ub_escape(text, ret_why, WHY_MAX);
+}
+
+/* In plain text as yet: nothing but an agreement is believed. */
+static int read_tls(struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	char why[WHY_MAX];
+
+	if (h->type == NBD_REP_ACK && !h->payload) {
+		h->state = STATE_ASK;
+		return UB_NBD_SECURE;
+	}
+	read_why(h, why);
+	switch (h->type) {
+	case NBD_REP_ERR_UNSUP:
+	case NBD_REP_ERR_POLICY:
+	case NBD_REP_ERR_INVALID:
+	case NBD_REP_ERR_PLATFORM:
+		return bad(err, -EPROTO, "it offers no TLS%s%s", *why ? ": " : "", why);
+	default:
+		return bad(err, -EPROTO, "it does not answer whether it has TLS");
+	}
+}
+
+static int refused(struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	char why[WHY_MAX];
+
+	read_why(h, why);
 	switch (h->type) {
 	case NBD_REP_ERR_UNKNOWN:
 		return bad(err, -ENOENT, "it has no export \"%.100s\"", h->asked);
 	case NBD_REP_ERR_TLS_REQD:
-		return bad(err, -EACCES, "it wants TLS");
+		return bad(err, -EPROTO, "it wants TLS: nbds:// or --tls");
 	case NBD_REP_ERR_POLICY:
 		return bad(err, -EACCES, "it refuses%s%s", *why ? ": " : "", why);
 	case NBD_REP_ERR_UNSUP:
@@ -213,13 +256,21 @@ int ub_nbd_next(struct ub_nbd_handshake *h, struct ub_error *err)
 		return want(h, UB_NBD_RECEIVE, NBD_GREETING_SIZE, STATE_GREETED);
 	case STATE_GREETED:
 		return read_greeting(h, err);
+	case STATE_TLS_ASK:
+		return send_option(h, NBD_OPT_STARTTLS, 0, STATE_TLS_ASKED);
+	case STATE_TLS_ASKED:
+		return want(h, UB_NBD_RECEIVE, NBD_OPTION_REPLY_SIZE, STATE_TLS_HEAD);
+	case STATE_TLS_HEAD:
+		return read_head(h, STATE_TLS_TEXT, err);
+	case STATE_TLS_TEXT:
+		return read_tls(h, err);
 	case STATE_ASK:
 		return ask(h);
 	case STATE_ASKED:
 	case STATE_FOUND:
 		return want(h, UB_NBD_RECEIVE, NBD_OPTION_REPLY_SIZE, STATE_HEAD);
 	case STATE_HEAD:
-		return read_head(h, err);
+		return read_head(h, STATE_PAYLOAD, err);
 	default:
 		return read_payload(h, err);
 	}

@@ -25,6 +25,7 @@ enum ub_nbd_step {
 	UB_NBD_SEND,    /* @data, all of it */
 	UB_NBD_RECEIVE, /* into @data, all of it */
 	UB_NBD_FOUND,   /* of a list: an export's name and description are in data */
+	UB_NBD_SECURE,  /* TLS has to be begun on the connection: what comes next is encrypted */
 	UB_NBD_DONE
 };
 
@@ -32,6 +33,12 @@ enum ub_nbd_wish {
 	UB_NBD_GO,   /* into the export: then its requests follow */
 	UB_NBD_INFO, /* only what it is; another handshake may follow on the same connection */
 	UB_NBD_LIST
+};
+
+enum ub_nbd_start {
+	UB_NBD_ANEW,     /* a new connection, in plain text */
+	UB_NBD_ANEW_TLS, /* a new connection, to be encrypted before anything is asked for */
+	UB_NBD_GREETED /* the server has greeted, and it is encrypted if that was wanted: for an INFO or a list */
 };
 
 struct ub_nbd_handshake {
@@ -45,6 +52,7 @@ struct ub_nbd_handshake {
 	/* Its own. */
 	enum ub_nbd_wish wish;
 	int state;
+	bool tls; /* is to begin */
 	bool has_export;
 	uint32_t type, payload; /* of the option's reply */
 	size_t asked_len;
@@ -52,10 +60,10 @@ struct ub_nbd_handshake {
 	char buf[NBD_OPTION_SIZE + 4 + 8 + 2 * NBD_NAME_MAX];
 };
 
-/* @name: of the export; "": the server's default; of a list it does not matter. @greeted: the server has greeted
- * on this connection already, for an INFO or a list. Return: 0, or -ENAMETOOLONG. */
-int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name, bool greeted);
+/* @name: of the export; "": the server's default; of a list it does not matter. Return: 0, or -ENAMETOOLONG. */
+int ub_nbd_begin(struct ub_nbd_handshake *h, enum ub_nbd_wish wish, const char *name,
+		 enum ub_nbd_start start);
 
 /* What comes next, when what came before has been done as a whole. Return: a step, or a negative errno with a
- * message: -EPROTO: it is no such server, or it speaks nonsense; -ENOENT: it has no such export. */
+ * message: -EPROTO: it is no such server, or it speaks nonsense, or has no TLS; -ENOENT: it has no such export. */
 int ub_nbd_next(struct ub_nbd_handshake *h, struct ub_error *err);

@@ -68,15 +68,21 @@ static int take(const char *uri, const char *text, size_t len, char **ret, struc
 			       : ub_fail(err, UB_STAGE_USAGE, -errno, "cannot read %s", uri);
 }
 
-/* HOST[:PORT], [ADDRESS][:PORT] */
+/* [USER@]HOST[:PORT], [USER@][ADDRESS][:PORT] */
 static int read_authority(const char *uri, const char *text, size_t len, struct ub_nbd_address *a,
 			  struct ub_error *err)
 {
-	const char *end = text + len, *host = text, *host_end, *port = NULL;
-	int ret;
+	const char *at = memchr(text, '@', len), *end = text + len, *host, *host_end, *port = NULL;
+	int ret = 0;
 
-	if (memchr(text, '@', len))
-		return bad(uri, err, "there are no users");
+	if (at && !a->tls)
+		return bad(uri, err, "there are no users without TLS");
+	if (at)
+		ret = take(uri, text, (size_t)(at - text), &a->user, err);
+	if (ret)
+		return ret;
+	text = host = at ? at + 1 : text;
+	len = (size_t)(end - text);
 	if (len && *text == '[') {
 		host++;
 		host_end = memchr(text, ']', len);
@@ -98,21 +104,44 @@ static int read_authority(const char *uri, const char *text, size_t len, struct 
 	return ret;
 }
 
+/* Where a parameter of the query goes. Return: NULL: there is no such. */
+static char **place_of(struct ub_nbd_address *a, const char *key, size_t len)
+{
+	const struct {
+		const char *key;
+		char **to;
+	} places[] = {
+		{"socket", &a->socket},
+		{"tls-certificates", a->tls ? &a->certificates : NULL},
+		{"tls-psk-file", a->tls ? &a->psk : NULL},
+		{"tls-hostname", a->tls ? &a->hostname : NULL},
+	};
+
+	for (size_t i = 0; i < UB_ARRAY_SIZE(places); i++)
+		if (strlen(places[i].key) == len && strncmp(places[i].key, key, len) == 0)
+			return places[i].to;
+	return NULL;
+}
+
 /* "socket=PATH&..." */
 static int read_query(const char *uri, const char *text, struct ub_nbd_address *a,
 		      struct ub_error *err)
 {
+	static const char verify[] = "tls-verify-peer=";
 	int ret = 0;
 
 	while (text && *text && !ret) {
 		size_t len = strcspn(text, "&;");
 		const char *value = memchr(text, '=', len);
-		size_t key = value ? (size_t)(value - text) : len;
+		char **place = value ? place_of(a, text, (size_t)(value - text)) : NULL;
 
-		if (key == 6 && strncmp(text, "socket", key) == 0 && value)
-			ret = take(uri, value + 1, len - key - 1, &a->socket, err);
-		else if (strncmp(text, "tls-", 4) != 0)
+		if (place)
+			ret = take(uri, value + 1, (size_t)(text + len - value - 1), place, err);
+		else if (!a->tls || strncmp(text, verify, strlen(verify)) != 0)
 			return bad(uri, err, "its query has what is not known");
+		/* It always is. */
+		else if (len != strlen(verify) + 1 || value[1] != '1')
+			return bad(uri, err, "who the server is is checked, always");
 		text += len;
 		text += *text != '\0';
 	}
@@ -171,5 +200,9 @@ void ub_nbd_address_done(struct ub_nbd_address *address)
 	free(address->port);
 	free(address->socket);
 	free(address->export);
+	free(address->user);
+	free(address->certificates);
+	free(address->psk);
+	free(address->hostname);
 	*address = (struct ub_nbd_address){0};
 }

@@ -21,7 +21,13 @@
 #define NBD_FLAG_FIXED_NEWSTYLE 1U
 #define NBD_FLAG_NO_ZEROES 2U
 
-enum { NBD_OPT_ABORT = 2, NBD_OPT_LIST = 3, NBD_OPT_INFO = 6, NBD_OPT_GO = 7 };
+enum {
+	NBD_OPT_ABORT = 2,
+	NBD_OPT_LIST = 3,
+	NBD_OPT_STARTTLS = 5,
+	NBD_OPT_INFO = 6,
+	NBD_OPT_GO = 7
+};
 
 #define NBD_REP_ERROR (1U << 31)
 enum {

@@ -19,19 +19,20 @@ int ub_program_check_proc(struct ub_error *err)
 			    "cannot serve a device: /proc is not mounted");
 }
 
-int ub_program_find_server(const char *name, char path[static PATH_MAX])
+int ub_program_find(const char *name, char path[static PATH_MAX])
 {
 	ssize_t len;
 	char *slash;
 
 	if (!name)
 		name = UB_SERVER_NAME;
-	len = readlink(ITSELF, path, PATH_MAX - strlen(name) - 2);
+	len = readlink(ITSELF, path, PATH_MAX - 1);
 	if (len > 0) {
 		path[len] = '\0';
-		slash = strrchr(path, '/');
-		(void)strcpy(slash + 1, name);
-		if (access(path, X_OK) == 0)
+		slash = strrchr(path, '/') + 1;
+		if (snprintf(slash, (size_t)(path + PATH_MAX - slash), "%s", name) <
+			    path + PATH_MAX - slash &&
+		    access(path, X_OK) == 0)
 			return 0;
 	}
 	(void)snprintf(path, PATH_MAX, "%s/ublk/%s", UB_LIBEXECDIR, name);
@@ -66,7 +67,7 @@ int ub_program_open_server(const char *name)
 	own = strrchr(path, '/');
 	if (own && strcmp(own + 1, name ? name : UB_SERVER_NAME) == 0)
 		(void)strcpy(path, ITSELF);
-	else if ((fd = ub_program_find_server(name, path)) < 0)
+	else if ((fd = ub_program_find(name, path)) < 0)
 		return fd;
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;

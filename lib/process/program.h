@@ -12,9 +12,9 @@
  * errors would be of those. Return: 0, or -ENOENT with a message. */
 int ub_program_check_proc(struct ub_error *err);
 
-/* The server program of that @name (NULL: UB_SERVER_NAME) beside this very one (a build folder), or where it is
- * installed. Return: 0 or a negative errno. */
-int ub_program_find_server(const char *name, char ret_path[static PATH_MAX]);
+/* One of ours, by @name (NULL: UB_SERVER_NAME), beside this very program (a build folder), or where it is
+ * installed. Return: 0, or a negative errno with the place where it is to be installed in @ret_path. */
+int ub_program_find(const char *name, char ret_path[static PATH_MAX]);
 
 /* This very program, as a path. Return: 0 or a negative errno: it is not there any more. */
 int ub_program_find_own(char ret_path[static PATH_MAX]);

@@ -7,11 +7,11 @@ static void finish(struct io_uring_sqe *sqe, unsigned id)
 	sqe->user_data = DATA(DATA_OWN, 0) | DATA_OP(UB_OP_ID(id));
 }
 
-void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg)
+void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg, bool whole)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 
-	io_uring_prep_sendmsg(sqe, fd, msg, MSG_NOSIGNAL | MSG_WAITALL);
+	io_uring_prep_sendmsg(sqe, fd, msg, MSG_NOSIGNAL | (whole ? MSG_WAITALL : 0));
 	finish(sqe, id);
 }
 

@@ -106,8 +106,8 @@ struct ub_own_time {
 	int64_t sec;
 	long long nsec;
 };
-void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg);
-/* @whole: all of @len, or an error. */
+/* @whole: all of it, or an error. (To send what the kernel encrypts it does not take this: tls_sw_sendmsg().) */
+void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg, bool whole);
 void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len, bool whole);
 void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
 		    uint32_t len);

@@ -13,6 +13,8 @@
 #include "base/clean.h"
 #include "base/clock.h"
 #include "nbd/client.h"
+#include "nbd/secure.h"
+#include "target/path.h"
 
 #define BLOCK 512U
 #define OPEN_MS 15000
@@ -25,6 +27,7 @@ struct nbd_args {
 	uint32_t request_s;
 	uint32_t replay;
 	bool write_through;
+	struct ub_nbd_secure_args secure;
 };
 
 #define AT(field) .offset = offsetof(struct nbd_args, field)
@@ -33,7 +36,7 @@ struct nbd_args {
 static const struct ub_opt options[] = {
 	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI",
 	  .conflicts = "host port socket export",
-	  .help = "nbd://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH" },
+	  .help = "nbd://HOST[:PORT]/EXPORT, nbds:// with TLS, or nbd+unix:///EXPORT?socket=PATH" },
 	{ .name = "host", .type = UB_OPT_STRING, AT(host), .metavar = "HOST", .conflicts = "uri socket",
 	  .help = "the server, over TCP: a name or an address" },
 	{ .name = "port", .type = UB_OPT_U32, AT(port), .metavar = "PORT", .min = 1, .max = UINT16_MAX,
@@ -52,6 +55,7 @@ static const struct ub_opt options[] = {
 	  .help = "keep so much of what a server that dies may lose (default: 8M)" },
 	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
 	  .help = "have the server make every write durable at once" },
+	UB_NBD_SECURE_OPTIONS(struct nbd_args, secure),
 	UB_OPT_END,
 };
 /* clang-format on */
@@ -100,26 +104,44 @@ static int find_address(const struct nbd_args *a, struct ub_nbd_address *ret_add
 	return 0;
 }
 
+static bool is_relative(const char *path)
+{
+	return path && *path != '/';
+}
+
 static int nbd_check(const void *args, struct ub_error *err)
 {
 	const struct nbd_args *a = args;
+	struct ub_tls_options tls;
 	struct ub_nbd_address address;
 	int ret = find_address(a, &address, err);
 
 	if (ret)
 		return ret;
-	if (address.tls)
-		ret = ub_fail_usage(err, "this version has no TLS: %s", a->uri);
-	else if (a->uri && address.socket && address.socket[0] != '/')
-		ret = ub_fail_usage(err, "the socket is no absolute path: %s", a->uri);
+	/* A server, and the next one, are elsewhere. */
+	if (a->uri && (is_relative(address.socket) || is_relative(address.certificates) ||
+		       is_relative(address.psk)))
+		ret = ub_fail_usage(err, "what it names is no absolute path: %s", a->uri);
+	else
+		ret = ub_nbd_secure(&address, &a->secure, &tls, err);
 	ub_nbd_address_done(&address);
-	return ret;
+	return ret < 0 ? ret : 0;
 }
 
 static int nbd_call(void *args, struct ub_caller *ret_caller, struct ub_error *err)
 {
 	struct nbd_args *a = args;
+	char **const files[] = {&a->secure.ca, &a->secure.cert, &a->secure.key, &a->secure.psk};
 
+	for (size_t i = 0; i < UB_ARRAY_SIZE(files); i++) {
+		char *path = *files[i] ? ub_path_absolute(*files[i]) : NULL;
+
+		if (*files[i] && !path)
+			return ub_fail(err, UB_STAGE_CONNECT, -errno, "cannot find %s", *files[i]);
+		if (path)
+			free(*files[i]);
+		*files[i] = path;
+	}
 	return a->socket ? ub_caller_file(&a->socket, ret_caller, err) : 0;
 }
 
@@ -153,17 +175,35 @@ static int make_blocking(int fd)
 	return flags < 0 || fcntl(fd, F_SETFL, flags & ~O_NONBLOCK) != 0 ? -errno : 0;
 }
 
+/* While the files that it needs can be reached. Return: 0, also where none is wanted, or a negative errno with a
+ * message. */
+static int begin_tls(struct ub_nbd *n, const struct nbd_args *a,
+		     const struct ub_nbd_address *address, int64_t deadline, struct ub_error *err)
+{
+	struct ub_tls_options wanted;
+	int ret = ub_nbd_secure(address, &a->secure, &wanted, err);
+
+	if (ret <= 0)
+		return ret;
+	wanted.lock = n->lock;
+	return ub_tls_start(&wanted, deadline, &n->tls, err);
+}
+
 static int dial(struct ub_nbd *n, const struct nbd_args *a, struct ub_nbd_export *ret_export,
 		struct ub_error *err)
 {
+	int64_t deadline = ub_now_ms() + OPEN_MS;
 	struct ub_nbd_address address;
 	_cleanup_close_ int fd = -1;
 	int ret = find_address(a, &address, err);
 
 	if (ret)
 		return ret;
-	fd = ub_nbd_open(&address, UB_NBD_GO, ub_now_ms() + OPEN_MS, ret_export, err);
-	ret = fd < 0 ? fd : make_blocking(fd);
+	ret = begin_tls(n, a, &address, deadline, err);
+	if (!ret) {
+		fd = ub_nbd_open(&address, n->tls, UB_NBD_GO, deadline, ret_export, err);
+		ret = fd < 0 ? fd : make_blocking(fd);
+	}
 	if (!ret && n->addr_len == 0)
 		ret = keep_address(n, &address, fd);
 	if (!ret)
@@ -246,6 +286,7 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	n->dir = n->spare = -1;
 	n->hold_ms = a->hold_s < 0 ? -1 : a->hold_s * 1000LL;
 	n->request_s = a->request_s;
+	n->lock = req->lock;
 	ret = n->spare = dial(n, a, &n->export, err);
 	n->asks_flush = n->export.flags & NBD_EXPORT_FLUSH;
 	n->write_through = a->write_through && n->asks_flush;
@@ -281,15 +322,20 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	l->kept.ring = (char *)(((uintptr_t)(l + 1) + UB_NBD_CHANGE_SIZE - 1) &
 				~(uintptr_t)(UB_NBD_CHANGE_SIZE - 1));
 	l->kept.size = n->keep;
+	l->asked = -1;
 	l->fd = n->spare;
 	n->spare = -1;
-	if (l->fd >= 0)
+	if (l->fd >= 0) {
+		/* The first thread; the server has left its caller's mounts by now, and the helper has read all. */
+		if (n->tls)
+			ub_tls_follow(n->tls);
 		return 0;
+	}
 	/* By its address: the caller's namespace may be out of reach by now. */
 	l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->addr, n->addr_len, deadline);
 	if (l->fd < 0)
 		return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s", n->place);
-	ret = ub_nbd_ask(l->fd, UB_NBD_GO, n->name, deadline, &export, err);
+	ret = ub_nbd_ask(l->fd, n->tls, UB_NBD_GO, n->name, deadline, &export, err);
 	if (ret)
 		ub_error_prefix(err, "cannot use %s", n->place);
 	return ret ? ret : make_blocking(l->fd);
@@ -299,7 +345,8 @@ static void nbd_queue_close(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
 {
 	struct ub_nbd_link *l = tq->state;
 
-	(void)tgt;
+	if (l->state == LINK_SECURING)
+		ub_close(&l->asked);
 	if (l->fd <= 0)
 		return;
 	/* So it need not take the end for a failure. */
@@ -307,6 +354,8 @@ static void nbd_queue_close(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
 		ub_nbd_make_head(l, l->flush_head, NBD_CMD_DISC, 0, 0, 0, 0);
 		(void)send(l->fd, l->flush_head, sizeof(l->flush_head),
 			   MSG_DONTWAIT | MSG_NOSIGNAL);
+		if (((struct ub_nbd *)tgt->state)->tls)
+			ub_tls_bye(l->fd);
 	}
 	ub_close(&l->fd);
 }
@@ -317,6 +366,7 @@ static void nbd_close(struct ub_tgt *tgt)
 
 	ub_close(&n->spare);
 	ub_close(&n->dir);
+	ub_tls_end(n->tls);
 	free(n);
 	tgt->state = NULL;
 }

@@ -13,6 +13,7 @@
 #include "nbd/handshake.h"
 #include "nbd/kept.h"
 #include "target/target.h"
+#include "tls/tls.h"
 
 #define UB_NBD_BATCH 64U          /* requests that are sent at once */
 #define UB_NBD_STAGE (64U * 1024) /* bytes that are received at once */
@@ -24,6 +25,9 @@ struct ub_nbd {
 	int dir; /* of a unix socket; -1: it is TCP */
 	char name[NBD_NAME_MAX + 1];
 	struct ub_nbd_export export;
+	struct ub_tls *
+		tls; /* what encrypts each connection before anything is asked for; NULL: plain text */
+	bool lock;          /* memory is not to be swapped out */
 	int64_t hold_ms;    /* that I/O waits for a server that is away; -1: as long as it takes */
 	uint32_t request_s; /* after which an answer does not come any more */
 	bool write_through; /* writes are durable when they end */
@@ -43,6 +47,7 @@ enum ub_nbd_state {
 	LINK_WAITING, /* for the next try */
 	LINK_CONNECTING,
 	LINK_SHAKING,
+	LINK_SECURING, /* TLS is begun by its helper */
 	LINK_REPLAYING /* what the server may have lost goes first */
 };
 
@@ -90,6 +95,8 @@ struct ub_nbd_link {
 		struct ub_nbd_handshake shake;
 	};
 	size_t shaken; /* bytes of the step that are moved */
+	int asked;     /* of LINK_SECURING: where the helper's answer comes, */
+	int32_t answer;
 };
 
 /* Of an I/O. */

@@ -2,7 +2,8 @@
 /*
  * A thread's connection: it is watched, given up, and made anew, with pauses that grow; requests wait meanwhile. The
  * handshake is the same as at the start, on the ring. The export has to be the same: as large at the least, and with
- * all that the device was told of it.
+ * all that the device was told of it. Where TLS is wanted it comes before all that on every connection, by the helper
+ * that the server has started; the queue waits for its answer as for anything else.
  *
  * What was answered and not flushed may be gone with a server that has died: it goes again first (nbd_replay.c).
  */
@@ -118,6 +119,36 @@ static bool is_same(const struct ub_nbd *n, const struct ub_nbd_export *now)
 	       !(now->flags & NBD_EXPORT_READ_ONLY & ~n->export.flags);
 }
 
+/* What is left of a step's message. */
+static void move_step(struct ub_queue *q, struct ub_nbd_link *l, bool out)
+{
+	char *data = (char *)l->shake.data + l->shaken;
+	size_t len = l->shake.len - l->shaken;
+
+	if (out) {
+		l->iov[0] = (struct iovec){data, len};
+		l->msg = (struct msghdr){.msg_iov = l->iov, .msg_iovlen = 1};
+		l->sending = true;
+		ub_own_send(q, OWN_SEND, l->fd, &l->msg, !ub_nbd_of(q)->tls);
+	} else {
+		l->receiving = true;
+		ub_own_receive(q, OWN_RECEIVE, l->fd, data, (uint32_t)len, true);
+	}
+}
+
+/* The helper is asked to begin TLS. */
+static void begin_tls(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->asked = ub_tls_ask(ub_nbd_of(q)->tls, l->fd, SHAKE_MS);
+	if (l->asked < 0) {
+		failed(q, l, l->asked);
+		return;
+	}
+	l->state = LINK_SECURING;
+	l->receiving = true;
+	ub_own_receive(q, OWN_RECEIVE, l->asked, &l->answer, sizeof(l->answer), false);
+}
+
 static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	struct ub_error ignored = {0};
@@ -126,19 +157,17 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 	l->shaken = 0;
 	switch (step) {
 	case UB_NBD_SEND:
-		l->iov[0] = (struct iovec){l->shake.data, l->shake.len};
-		l->msg = (struct msghdr){.msg_iov = l->iov, .msg_iovlen = 1};
-		l->sending = true;
-		ub_own_send(q, OWN_SEND, l->fd, &l->msg);
+		move_step(q, l, true);
 		break;
 	case UB_NBD_RECEIVE:
 		/* Of nothing nothing comes. */
-		if (!l->shake.len) {
+		if (l->shake.len)
+			move_step(q, l, false);
+		else
 			shake(q, l);
-			break;
-		}
-		l->receiving = true;
-		ub_own_receive(q, OWN_RECEIVE, l->fd, l->shake.data, (uint32_t)l->shake.len, true);
+		break;
+	case UB_NBD_SECURE:
+		begin_tls(q, l);
 		break;
 	case UB_NBD_DONE:
 		if (is_same(ub_nbd_of(q), &l->shake.export))
@@ -151,6 +180,22 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 	}
 }
 
+/* The helper has answered, or is no more. Nothing goes on that is not encrypted, whatever it says. */
+static void secured(struct ub_queue *q, struct ub_nbd_link *l, int res)
+{
+	int error = res == sizeof(l->answer) ? l->answer : res < 0 ? res : -ENOKEY;
+
+	ub_close(&l->asked);
+	if (!error && !ub_tls_is_on(l->fd))
+		error = -ENOKEY;
+	if (error) {
+		failed(q, l, error);
+		return;
+	}
+	l->state = LINK_SHAKING;
+	shake(q, l);
+}
+
 /* A step's message was moved in part, or all of it. */
 static void shaken(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 {
@@ -159,20 +204,10 @@ static void shaken(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 		return;
 	}
 	l->shaken += (size_t)res;
-	if (l->shaken == l->shake.len) {
+	if (l->shaken == l->shake.len)
 		shake(q, l);
-		return;
-	}
-	if (out) {
-		l->iov[0] =
-			(struct iovec){(char *)l->shake.data + l->shaken, l->shake.len - l->shaken};
-		l->sending = true;
-		ub_own_send(q, OWN_SEND, l->fd, &l->msg);
-	} else {
-		l->receiving = true;
-		ub_own_receive(q, OWN_RECEIVE, l->fd, (char *)l->shake.data + l->shaken,
-			       (uint32_t)(l->shake.len - l->shaken), true);
-	}
+	else
+		move_step(q, l, out);
 }
 
 static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
@@ -186,7 +221,7 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 	if (n->dir < 0)
 		ub_nbd_tune(l->fd);
 	l->state = LINK_SHAKING;
-	(void)ub_nbd_begin(&l->shake, UB_NBD_GO, n->name, false);
+	(void)ub_nbd_begin(&l->shake, UB_NBD_GO, n->name, n->tls ? UB_NBD_ANEW_TLS : UB_NBD_ANEW);
 	shake(q, l);
 }
 
@@ -231,14 +266,34 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 		break;
 	case LINK_CONNECTING:
 	case LINK_SHAKING:
-		/* A server that takes connections and says nothing. */
-		if (now - l->began_ms >= SHAKE_MS)
-			(void)shutdown(l->fd, SHUT_RDWR);
+	case LINK_SECURING:
+		/* A server that takes connections and says nothing; or a helper. */
+		if (now - l->began_ms < SHAKE_MS)
+			break;
+		(void)shutdown(l->fd, SHUT_RDWR);
+		if (l->state == LINK_SECURING)
+			(void)shutdown(l->asked, SHUT_RDWR);
 		break;
 	default:
 		return;
 	}
 	ub_nbd_look(q);
+}
+
+/* Is it a record of TLS that is no data? Return: whether it was taken away, and what is behind it is awaited as before;
+ * else @res says what it means. */
+static bool pass_record(struct ub_queue *q, struct ub_nbd_link *l, int *res)
+{
+	if (*res != -EIO || !ub_nbd_of(q)->tls || l->state == LINK_SECURING)
+		return false;
+	*res = ub_tls_take_record(l->fd, NULL);
+	if (*res)
+		return false;
+	if (l->state == LINK_SHAKING)
+		move_step(q, l, false);
+	else
+		ub_nbd_receive(q);
+	return true;
 }
 
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
@@ -269,6 +324,10 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 	}
 	if (l->state == LINK_ENDING) {
 		end_if_idle(q, l);
+	} else if (id == OWN_RECEIVE && pass_record(q, l, &res)) {
+		return;
+	} else if (l->state == LINK_SECURING) {
+		secured(q, l, res);
 	} else if (l->state == LINK_SHAKING) {
 		shaken(q, l, id == OWN_SEND, res);
 	} else {

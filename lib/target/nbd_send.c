@@ -68,7 +68,7 @@ void ub_nbd_send_rest(struct ub_queue *q)
 	l->msg = (struct msghdr){.msg_iov = l->iov + l->iov_at,
 				 .msg_iovlen = l->iov_count - l->iov_at};
 	l->sending = true;
-	ub_own_send(q, OWN_SEND, l->fd, &l->msg);
+	ub_own_send(q, OWN_SEND, l->fd, &l->msg, !ub_nbd_of(q)->tls);
 }
 
 void ub_nbd_send_iov(struct ub_queue *q, unsigned count)

@@ -60,7 +60,7 @@ only()
 }
 
 @test "targets know neither queues nor devices: they see an I/O through one small header" {
-	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/|nbd/'
+	only target 'target/|base/|kernel/(uapi|sysfs)\.h|memory/|nbd/|tls/tls\.h'
 }
 
 @test "what librbd does knows the target alone" {
@@ -74,7 +74,18 @@ only()
 }
 
 @test "the protocol of NBD knows no target" {
-	only nbd 'nbd/|base/|process/run\.h'
+	only nbd 'nbd/|base/|process/run\.h|tls/tls\.h'
+}
+
+@test "TLS knows no protocol above it, and its helper nothing but what they say to each other" {
+	only tls 'tls/(tls|message)\.h|base/|process/(inherit|process|program)\.h'
+	only tls/helper 'tls/(message|helper/helper)\.h|base/|process/forget\.h'
+}
+
+@test "gnutls only in the helper" {
+	run grep -rlE '#include <gnutls' cli lib
+	[ "$(grep -v '^lib/tls/helper/' <<<"$output")" = "" ]
+	[[ $(readelf -d "$BUILD/ublk-tls") == *NEEDED*libgnutls* ]]
 }
 
 @test "what is asked knows targets and layers, and neither processes nor devices" {

@@ -68,6 +68,9 @@ static void tell_blocks(uint32_t min, uint32_t preferred, uint32_t max)
 	reply(NBD_OPT_GO, NBD_REP_INFO, info, sizeof(info));
 }
 
+/* The last option that was sent: NBD_OPT_*. */
+static uint32_t asked;
+
 /* Up to a step that neither sends nor receives. Return: it, a negative errno, or -EPIPE: the server says no more. */
 static int run(struct ub_nbd_handshake *h, struct ub_error *err)
 {
@@ -78,6 +81,8 @@ static int run(struct ub_nbd_handshake *h, struct ub_error *err)
 		if (step != UB_NBD_SEND && step != UB_NBD_RECEIVE)
 			return step;
 		assert_true(h->data == h->buf && h->len <= sizeof(h->buf));
+		if (step == UB_NBD_SEND && h->len >= NBD_OPTION_SIZE)
+			asked = nbd_get32(h->buf + 8);
 		if (step == UB_NBD_SEND)
 			continue;
 		if (h->len > said_len - said_at)
@@ -91,7 +96,7 @@ static int run(struct ub_nbd_handshake *h, struct ub_error *err)
 
 static int go(struct ub_nbd_handshake *h, struct ub_error *err)
 {
-	assert_int_equal(ub_nbd_begin(h, UB_NBD_GO, "disk", false), 0);
+	assert_int_equal(ub_nbd_begin(h, UB_NBD_GO, "disk", UB_NBD_ANEW), 0);
 	return run(h, err);
 }
 
@@ -154,7 +159,7 @@ static void tells_why_not(void **state)
 	begin();
 	greet();
 	reply(NBD_OPT_GO, NBD_REP_ERR_TLS_REQD, NULL, 0);
-	refuses(-EACCES, "it wants TLS");
+	refuses(-EPROTO, "it wants TLS: nbds://");
 	begin();
 	greet();
 	reply(NBD_OPT_GO, NBD_REP_ERR_POLICY, "not \033you", 8);
@@ -175,6 +180,61 @@ static void tells_why_not(void **state)
 	refuses(-EPROTO, "its answer was not asked for");
 }
 
+static int go_secure(struct ub_nbd_handshake *h, struct ub_error *err)
+{
+	asked = 0;
+	assert_int_equal(ub_nbd_begin(h, UB_NBD_GO, "disk", UB_NBD_ANEW_TLS), 0);
+	return run(h, err);
+}
+
+static void asks_for_nothing_before_tls(void **state)
+{
+	static struct ub_nbd_handshake h;
+	struct ub_error err = {0};
+
+	(void)state;
+	begin();
+	greet();
+	reply(NBD_OPT_STARTTLS, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(go_secure(&h, &err), UB_NBD_SECURE);
+	assert_int_equal(asked, NBD_OPT_STARTTLS);
+	/* Nothing that comes behind the agreement was read. */
+	assert_int_equal(said_at, said_len);
+	tell_export(1 << 20, 0);
+	reply(NBD_OPT_GO, NBD_REP_ACK, NULL, 0);
+	assert_int_equal(run(&h, &err), UB_NBD_DONE);
+	assert_int_equal(asked, NBD_OPT_GO);
+}
+
+/* Whatever a server says in place of an agreement: nothing more is asked of it. */
+static void refuses_without_tls(void **state)
+{
+	static const struct {
+		uint32_t type;
+		const char *text, *words;
+	} answers[] = {
+		{NBD_REP_ERR_UNSUP, "", "it offers no TLS"},
+		{NBD_REP_ERR_POLICY, "never", "it offers no TLS: never"},
+		{NBD_REP_ERR_TLS_REQD, "", "it does not answer whether it has TLS"},
+		{NBD_REP_ACK, "x", "it does not answer whether it has TLS"},
+		{NBD_REP_INFO, "", "it does not answer whether it has TLS"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(answers) / sizeof(*answers); i++) {
+		static struct ub_nbd_handshake h;
+		struct ub_error err = {0};
+
+		begin();
+		greet();
+		reply(NBD_OPT_STARTTLS, answers[i].type, answers[i].text,
+		      (uint32_t)strlen(answers[i].text));
+		assert_int_equal(go_secure(&h, &err), -EPROTO);
+		assert_non_null(strstr(err.msg, answers[i].words));
+		assert_int_equal(asked, NBD_OPT_STARTTLS);
+	}
+}
+
 static void lists(void **state)
 {
 	static struct ub_nbd_handshake h;
@@ -186,7 +246,7 @@ static void lists(void **state)
 	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\3onewhat it is", 17);
 	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\0", 4);
 	reply(NBD_OPT_LIST, NBD_REP_ACK, NULL, 0);
-	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", false), 0);
+	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", UB_NBD_ANEW), 0);
 	assert_int_equal(run(&h, &err), UB_NBD_FOUND);
 	assert_int_equal(h.name_len, 3);
 	assert_memory_equal(h.name, "one", 3);
@@ -198,7 +258,7 @@ static void lists(void **state)
 	begin();
 	greet();
 	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\4one", 7);
-	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", false), 0);
+	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", UB_NBD_ANEW), 0);
 	assert_int_equal(run(&h, &err), -EPROTO);
 }
 
@@ -239,9 +299,10 @@ static void survives_anything(void **state)
 			said[any((uint32_t)said_len)] = (char)any(256);
 		if (any(4) == 0)
 			said_len = any((uint32_t)said_len);
-		assert_int_equal(ub_nbd_begin(&h, wish, "disk", any(8) == 0), 0);
-		while ((step = run(&h, &err)) == UB_NBD_FOUND)
-			assert_true(h.name_len + h.description_len <= sizeof(h.buf));
+		assert_int_equal(ub_nbd_begin(&h, wish, "disk", (enum ub_nbd_start)any(3)), 0);
+		while ((step = run(&h, &err)) == UB_NBD_FOUND || step == UB_NBD_SECURE)
+			assert_true(step == UB_NBD_SECURE ||
+				    h.name_len + h.description_len <= sizeof(h.buf));
 		assert_true(step == UB_NBD_DONE || (step < 0 && (step == -EPIPE || err.msg[0])));
 	}
 }
@@ -252,6 +313,8 @@ int main(void)
 		cmocka_unit_test(goes_into_an_export),
 		cmocka_unit_test(has_sizes_where_nothing_is_said),
 		cmocka_unit_test(tells_why_not),
+		cmocka_unit_test(asks_for_nothing_before_tls),
+		cmocka_unit_test(refuses_without_tls),
 		cmocka_unit_test(lists),
 		cmocka_unit_test(survives_anything),
 	};

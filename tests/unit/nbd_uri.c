@@ -54,6 +54,31 @@ static void reads_what_they_say(void **state)
 	}
 }
 
+static void reads_credentials(void **state)
+{
+	static const struct {
+		const char *uri, *user, *certificates, *psk, *hostname;
+	} good[] = {
+		{"nbds://h/a?tls-certificates=/etc/x&tls-verify-peer=1", NULL, "/etc/x", NULL, NULL},
+		{"nbds://h/?tls-hostname=other", NULL, NULL, NULL, "other"},
+		{"nbds://al%20ice@[::1]:7/?tls-psk-file=/k%26", "al ice", NULL, "/k&", NULL},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < UB_ARRAY_SIZE(good); i++) {
+		struct ub_nbd_address a = {0};
+		struct ub_error err = {0};
+
+		assert_int_equal(ub_nbd_parse_uri(good[i].uri, &a, &err), 0);
+		assert_true(a.tls);
+		same(a.user, good[i].user);
+		same(a.certificates, good[i].certificates);
+		same(a.psk, good[i].psk);
+		same(a.hostname, good[i].hostname);
+		ub_nbd_address_done(&a);
+	}
+}
+
 static void refuses_what_is_none(void **state)
 {
 	static const char *const bad[] = {
@@ -74,6 +99,13 @@ static void refuses_what_is_none(void **state)
 		"nbd://h/a#b",
 		"nbd://h/?socket=/s",
 		"nbd://h/?what=1",
+		"nbd://h/?tls-psk-file=/x",
+		"nbds://h/?tls-priority=NONE",
+		"nbds://h/?tls-verify-peer=0",
+		"nbds://h/?tls-verify-peer=10",
+		"nbds://h/?tls-verify-peer=",
+		"nbds://h/?tls-psk-file",
+		"nbds://@/",
 		"nbd+unix:///",
 		"nbd+unix:///?socket=",
 		"nbd+unix://h/?socket=/s",
@@ -112,6 +144,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_what_they_say),
+		cmocka_unit_test(reads_credentials),
 		cmocka_unit_test(refuses_what_is_none),
 		cmocka_unit_test(refuses_names_that_are_too_long),
 	};

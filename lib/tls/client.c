@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "process/inherit.h"
+#include "process/process.h"
+#include "process/program.h"
+#include "tls/message.h"
+#include "tls/tls.h"
+
+/* How long one that is told to end may take, and one that is killed. */
+#define END_MS 2000
+#define KILL_MS 1000
+
+struct ub_tls {
+	int channel;
+	pid_t pid;
+	int pidfd;
+};
+
+static bool put(char *to, size_t size, const char *text)
+{
+	return !text || snprintf(to, size, "%s", text) < (int)size;
+}
+
+/* @name in the folder, if it is there or has to be. */
+static bool put_file(char to[static PATH_MAX], const char *folder, const char *name, bool has_to_be)
+{
+	bool fits = snprintf(to, PATH_MAX, "%s/%s", folder, name) < PATH_MAX;
+
+	if (!has_to_be && access(to, F_OK) != 0)
+		to[0] = '\0';
+	return fits;
+}
+
+static int make_task(const struct ub_tls_options *o, struct ub_tls_task *task, struct ub_error *err)
+{
+	bool fits = put(task->psk, sizeof(task->psk), o->psk) &&
+		    put(task->user, sizeof(task->user), o->user) &&
+		    put(task->host, sizeof(task->host), o->host);
+
+	if (o->folder)
+		fits = fits && put_file(task->ca, o->folder, "ca-cert.pem", true) &&
+		       put_file(task->cert, o->folder, "client-cert.pem", false) &&
+		       put_file(task->key, o->folder, "client-key.pem", *task->cert);
+	else
+		fits = fits && put(task->ca, sizeof(task->ca), o->ca) &&
+		       put(task->cert, sizeof(task->cert), o->cert) &&
+		       put(task->key, sizeof(task->key), o->key ? o->key : o->cert);
+	task->parent = getpid();
+	task->lock = o->lock;
+	return fits ? 0
+		    : ub_fail(err, UB_STAGE_CONNECT, -ENAMETOOLONG,
+			      "cannot begin TLS with these files and names");
+}
+
+static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, int channel)
+{
+	sigset_t none;
+	int ret;
+
+	(void)sigemptyset(&none);
+	ret = posix_spawnattr_setsigmask(attributes, &none);
+	/* What is typed at a server in the foreground is not for it. */
+	if (!ret)
+		ret = posix_spawnattr_setpgroup(attributes, 0);
+	if (!ret)
+		ret = posix_spawnattr_setflags(attributes,
+					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+	if (!ret)
+		ret = posix_spawn_file_actions_adddup2(files, channel, UB_TLS_CHANNEL);
+	for (int fd = 0; fd < UB_TLS_CHANNEL && !ret; fd++)
+		ret = posix_spawn_file_actions_addopen(files, fd, "/dev/null", O_RDWR, 0);
+	return ret;
+}
+
+/* Return: 0 or a negative errno. */
+static int spawn(const char *path, int channel, pid_t *ret_pid)
+{
+	char *environment[UB_ENVIRONMENT_MAX + 1];
+	/* What serves the root file system is spared with its server: ub_program_server_name(). */
+	bool spared = *ub_program_server_name() == '@';
+	char *argv[] = {(char *)(spared ? "@" UB_TLS_NAME : UB_TLS_NAME), NULL};
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attributes;
+	int ret = posix_spawn_file_actions_init(&files);
+
+	if (ret)
+		return -ret;
+	ret = posix_spawnattr_init(&attributes);
+	if (!ret) {
+		ub_inherit_environment(environment);
+		ret = set_up(&files, &attributes, channel);
+		if (!ret)
+			ret = posix_spawn(ret_pid, path, &files, &attributes, argv, environment);
+		(void)posix_spawnattr_destroy(&attributes);
+	}
+	(void)posix_spawn_file_actions_destroy(&files);
+	return -ret;
+}
+
+/* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has died. */
+static int read_answer(int fd, int64_t deadline_ms, struct ub_tls_answer *ret_answer)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	ssize_t n;
+	int ret;
+
+	do
+		ret = poll(&p, 1, ub_left_ms(deadline_ms));
+	while (ret < 0 && errno == EINTR);
+	if (ret <= 0)
+		return ret ? -errno : -ETIMEDOUT;
+	n = recv(fd, ret_answer, sizeof(*ret_answer), MSG_DONTWAIT);
+	if (n != sizeof(*ret_answer))
+		return -ENOKEY;
+	ret_answer->text[sizeof(ret_answer->text) - 1] = '\0';
+	return 0;
+}
+
+static int give_task(struct ub_tls *tls, const struct ub_tls_task *task, int64_t deadline_ms,
+		     struct ub_error *err)
+{
+	struct ub_tls_answer answer;
+	int ret = 0;
+
+	if (send(tls->channel, task, sizeof(*task), MSG_NOSIGNAL) != sizeof(*task))
+		ret = errno == EPIPE ? -ENOKEY : -errno;
+	if (!ret)
+		ret = read_answer(tls->channel, deadline_ms, &answer);
+	/* The loader finds no library, say. */
+	if (ret == -ENOKEY)
+		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
+				    "cannot begin TLS: " UB_TLS_NAME
+				    " ends at its start; is libgnutls installed?");
+	if (ret)
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS");
+	return answer.error ? ub_fail_text(err, UB_STAGE_CONNECT, answer.error,
+					   "cannot begin TLS: %s", answer.text)
+			    : 0;
+}
+
+static int begin(struct ub_tls *tls, const struct ub_tls_task *task, int64_t deadline_ms,
+		 struct ub_error *err)
+{
+	char path[PATH_MAX];
+	int pair[2], ret = ub_program_find(UB_TLS_NAME, path);
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: no %s", path);
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return ub_fail(err, UB_STAGE_CONNECT, -errno, "cannot begin TLS");
+	tls->channel = pair[0];
+	ret = spawn(path, pair[1], &tls->pid);
+	ub_close(&pair[1]);
+	if (ret) {
+		tls->pid = 0;
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: cannot start %s",
+			       path);
+	}
+	tls->pidfd = ub_process_open(tls->pid, 0);
+	return give_task(tls, task, deadline_ms, err);
+}
+
+int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, struct ub_tls **ret_tls,
+		 struct ub_error *err)
+{
+	_cleanup_free_ struct ub_tls_task *task = calloc(1, sizeof(*task));
+	struct ub_tls *tls = calloc(1, sizeof(*tls));
+	int ret;
+
+	if (!task || !tls) {
+		free(tls);
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot begin TLS");
+	}
+	tls->channel = tls->pidfd = -1;
+	ret = make_task(options, task, err);
+	if (!ret)
+		ret = begin(tls, task, deadline_ms, err);
+	if (ret)
+		ub_tls_end(tls);
+	else
+		*ret_tls = tls;
+	return ret;
+}
+
+void ub_tls_end(struct ub_tls *tls)
+{
+	if (!tls)
+		return;
+	ub_close(&tls->channel);
+	if (tls->pid)
+		(void)ub_process_end(tls->pid, tls->pidfd, END_MS, KILL_MS);
+	ub_close(&tls->pidfd);
+	free(tls);
+}
+
+/* @fds: @count of them, one or two. Return: 0 or a negative errno. */
+static int request(const struct ub_tls *tls, enum ub_tls_kind kind, uint32_t timeout_ms,
+		   const int *fds, size_t count)
+{
+	struct ub_tls_request request = {.kind = (uint32_t)kind, .timeout_ms = timeout_ms};
+	char control[CMSG_SPACE(2 * sizeof(int))] = {0};
+	struct iovec iov = {&request, sizeof(request)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	head->cmsg_level = SOL_SOCKET;
+	head->cmsg_type = SCM_RIGHTS;
+	head->cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
+	if (sendmsg(tls->channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(request))
+		return 0;
+	return errno == EPIPE || errno == ECONNRESET ? -ENOKEY : -errno;
+}
+
+void ub_tls_follow(struct ub_tls *tls)
+{
+	_cleanup_close_ int space = open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC);
+
+	if (space >= 0)
+		(void)request(tls, UB_TLS_MOVE, 0, &space, 1);
+}
+
+int ub_tls_ask(const struct ub_tls *tls, int fd, uint32_t timeout_ms)
+{
+	_cleanup_close_ int here = -1, there = -1;
+	int pair[2], ret;
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
+		return -errno;
+	here = pair[0];
+	there = pair[1];
+	ret = request(tls, UB_TLS_SHAKE, timeout_ms, (const int[]){fd, there}, 2);
+	return ret ? ret : UB_TAKE_FD(here);
+}
+
+int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_error *err)
+{
+	_cleanup_close_ int from = ub_tls_ask(tls, fd, (uint32_t)ub_left_ms(deadline_ms));
+	struct ub_tls_answer answer;
+	int ret = from < 0 ? from : read_answer(from, deadline_ms + END_MS, &answer);
+
+	if (ret == -ENOKEY)
+		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
+				    "there is no TLS: its helper has died");
+	if (ret)
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "there is no TLS");
+	if (answer.error)
+		return ub_fail_text(err, UB_STAGE_CONNECT, answer.error, "there is no TLS: %s",
+				    answer.text);
+	return ub_tls_is_on(fd) ? 0
+				: ub_fail_text(err, UB_STAGE_CONNECT, -EPROTO,
+					       "there is no TLS: the kernel has no keys");
+}

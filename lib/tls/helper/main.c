@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: MIT */
+/* ublk-tls: started by ublk and ublk-server (tls/client.c), never by people. */
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clean.h"
+#include "base/clock.h"
+#include "process/forget.h"
+#include "tls/helper/helper.h"
+
+int helper_fail(struct ub_tls_answer *answer, int code, const char *fmt, ...)
+{
+	va_list args;
+
+	answer->error = code;
+	va_start(args, fmt);
+	(void)vsnprintf(answer->text, sizeof(answer->text), fmt, args);
+	va_end(args);
+	return code;
+}
+
+/* What it ends by is the end of its channel alone: a stop of a whole unit is for the server first. */
+static void set_signals(void)
+{
+	static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGCHLD};
+
+	for (size_t i = 0; i < UB_ARRAY_SIZE(ignored); i++)
+		(void)signal(ignored[i], SIG_IGN);
+}
+
+static void tell(int fd, const struct ub_tls_answer *answer)
+{
+	(void)!send(fd, answer, sizeof(*answer), MSG_NOSIGNAL);
+}
+
+/* In a process of its own. */
+static _Noreturn void shake(const struct credentials *credentials, struct attempt *attempt)
+{
+	struct ub_tls_answer answer = {0};
+
+	(void)close(UB_TLS_CHANNEL);
+	if (helper_prepare(attempt->fd, &answer) == 0) {
+		helper_confine();
+		(void)helper_shake(credentials, attempt, &answer);
+	}
+	tell(attempt->reply, &answer);
+	_exit(0);
+}
+
+/* Return: how many descriptors came; they are in @fds, or closed if there are too many. */
+static size_t take_descriptors(struct msghdr *msg, int fds[static 2])
+{
+	const struct cmsghdr *head = CMSG_FIRSTHDR(msg);
+	size_t count;
+
+	if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
+		return 0;
+	count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+	memcpy(fds, CMSG_DATA(head), count * sizeof(int));
+	return count;
+}
+
+static void serve(const struct credentials *credentials, const struct ub_tls_request *request,
+		  const int fds[static 2], size_t count)
+{
+	struct attempt attempt = {
+		.fd = fds[0], .reply = fds[1], .deadline_ms = ub_now_ms() + request->timeout_ms};
+
+	if (request->kind == UB_TLS_MOVE && count == 1)
+		helper_move(fds[0]);
+	/* Where none can be made, the end of the socket says so. */
+	else if (request->kind == UB_TLS_SHAKE && count == 2 && fork() == 0)
+		shake(credentials, &attempt);
+	for (size_t i = 0; i < count; i++)
+		(void)close(fds[i]);
+}
+
+static void listen_for_requests(const struct credentials *credentials)
+{
+	for (;;) {
+		char control[CMSG_SPACE(2 * sizeof(int))];
+		struct ub_tls_request request;
+		struct iovec iov = {&request, sizeof(request)};
+		struct msghdr msg = {.msg_iov = &iov,
+				     .msg_iovlen = 1,
+				     .msg_control = control,
+				     .msg_controllen = sizeof(control)};
+		int fds[2];
+		ssize_t n;
+
+		/* Between two of them it has nothing to do for as long as the connections hold. */
+		ub_process_forget();
+		n = recvmsg(UB_TLS_CHANNEL, &msg, MSG_CMSG_CLOEXEC);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n != sizeof(request))
+			return;
+		serve(credentials, &request, fds, take_descriptors(&msg, fds));
+	}
+}
+
+/* Return: 0, or a negative errno with a text. */
+static int settle(const struct ub_tls_task *task, struct ub_tls_answer *answer)
+{
+	/* Neither a core nor a debugger of the same user gets at the keys. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != task->parent)
+		exit(0);
+	if (chdir("/") != 0)
+		return helper_fail(answer, -errno, "cannot go to /: %s", strerror(errno));
+	if (task->lock && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
+		return helper_fail(answer, -errno, "cannot lock the helper's memory: %s",
+				   strerror(errno));
+	return 0;
+}
+
+int main(void)
+{
+	struct credentials credentials = {0};
+	struct ub_tls_answer answer = {0};
+	struct ub_tls_task *task = calloc(1, sizeof(*task));
+
+	if (!task || recv(UB_TLS_CHANNEL, task, sizeof(*task), 0) != sizeof(*task)) {
+		(void)fprintf(stderr, "ublk-tls: error: not for people: use ublk add -t nbd\n");
+		return 2;
+	}
+	(void)close_range(UB_TLS_CHANNEL + 1, ~0U, 0);
+	set_signals();
+	/* Paths are as the caller meant them: absolute ones, but for a short-lived starter's. */
+	if (helper_load(task, &credentials, &answer) == 0)
+		(void)settle(task, &answer);
+	tell(UB_TLS_CHANNEL, &answer);
+	if (answer.error)
+		return 1;
+	free(task);
+	listen_for_requests(&credentials);
+	return 0;
+}
