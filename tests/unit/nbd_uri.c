@@ -59,7 +59,8 @@ static void reads_credentials(void **state)
 	static const struct {
 		const char *uri, *user, *certificates, *psk, *hostname;
 	} good[] = {
-		{"nbds://h/a?tls-certificates=/etc/x&tls-verify-peer=1", NULL, "/etc/x", NULL, NULL},
+		{"nbds://h/a?tls-certificates=/etc/x&tls-verify-peer=1", NULL, "/etc/x", NULL,
+		 NULL},
 		{"nbds://h/?tls-hostname=other", NULL, NULL, NULL, "other"},
 		{"nbds://al%20ice@[::1]:7/?tls-psk-file=/k%26", "al ice", NULL, "/k&", NULL},
 	};
