@@ -15,11 +15,9 @@ endif()
 include(${CMAKE_CURRENT_LIST_DIR}/release.cmake)
 
 # Without it cpack would go on, and name no library.
-if(CPACK_COMPONENTS_ALL MATCHES "rbd")
-	find_program(shlibdeps dpkg-shlibdeps)
-	if(NOT shlibdeps)
-		message(FATAL_ERROR "what ublk-rbd depends on is found by dpkg-shlibdeps, of the package dpkg-dev")
-	endif()
+find_program(shlibdeps dpkg-shlibdeps)
+if(NOT shlibdeps)
+	message(FATAL_ERROR "what a package depends on is found by dpkg-shlibdeps, of the package dpkg-dev")
 endif()
 
 # built_using(FIELD LIBRARY...): Debian keeps the sources of what is linked statically for as long as the

@@ -63,8 +63,8 @@ It tells of every device what it is, who uses it and what it has in memory,
 for people and as JSON, and takes none away that is in use.
 
 The driver is in Linux 6.12 and newer.")
-# The programs are static.
-set(CPACK_DEBIAN_UBLK_PACKAGE_DEPENDS "")
+# Of ublk-tls alone: the other programs are static.
+set(CPACK_DEBIAN_UBLK_PACKAGE_SHLIBDEPS ON)
 # The driver's module is loaded, and its nodes are made, by these; in a container the host does both.
 set(CPACK_DEBIAN_UBLK_PACKAGE_RECOMMENDS "kmod, udev")
 set(CPACK_DEBIAN_UBLK_PACKAGE_CONTROL_EXTRA ${CMAKE_SOURCE_DIR}/lib/packaging/postinst

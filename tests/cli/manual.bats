@@ -301,8 +301,8 @@ prose()
 
 @test "without scdoc there is no manual, and nothing else is missing" {
 	cmake -S "$TOP" -B "$BATS_TEST_TMPDIR/none" -DUB_TESTS=OFF -DUB_SCDOC=OFF >"$BATS_TEST_TMPDIR/log"
-	cmake --build "$BATS_TEST_TMPDIR/none" --target help | sed 's/^\.\.\. //' | grep -xE 'ublk|ublk-server|manual' |
+	cmake --build "$BATS_TEST_TMPDIR/none" --target help | sed 's/^\.\.\. //' | grep -xE 'ublk|ublk-server|ublk-tls|manual' |
 		sort >"$BATS_TEST_TMPDIR/targets"
-	[[ $(<"$BATS_TEST_TMPDIR/targets") == $'ublk\nublk-server' ]]
+	[[ $(<"$BATS_TEST_TMPDIR/targets") == $'ublk\nublk-server\nublk-tls' ]]
 	[[ ! -e $BATS_TEST_TMPDIR/none/man ]]
 }

@@ -147,19 +147,19 @@ sockets()
 }
 
 @test "both versions of TLS and each cipher carry verified data, with certificates" {
+	local -A ss_names=([aes-128-gcm]='cipher: aes-gcm-128 ' [aes-256-gcm]='cipher: aes-gcm-256 ' [chacha20-poly1305]='')
 	for version in 1.2 1.3; do
-		for cipher in aes-128-gcm aes-256-gcm chacha20-poly1305; do
+		for cipher in "${!ss_names[@]}"; do
 			{
 				printf '[overrides]\ndisabled-version = tls%s\n' "$([ $version = 1.2 ] && echo 1.3 || echo 1.2)"
-				for other in aes-128-gcm aes-256-gcm chacha20-poly1305; do
-					[ $other = $cipher ] || printf 'tls-disabled-cipher = %s\n' "$other"
+				for other in "${!ss_names[@]}"; do
+					[ "$other" = "$cipher" ] || printf 'tls-disabled-cipher = %s\n' "$other"
 				done
 			} >gnutls.conf
 			GNUTLS_SYSTEM_PRIORITY_FILE=$PWD/gnutls.conf serve_tls "$good" memory 32M
-			dev=$(ublk add -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem" -q 2)
-			[[ $(sockets) == *"tcp-ulp-tls version: $version cipher: ${cipher/-128-gcm/-gcm-128}"* ||
-				$(sockets) == *"tcp-ulp-tls version: $version cipher: ${cipher/-256-gcm/-gcm-256}"* ]] ||
-				{ echo "$version $cipher"; sockets; cat nbdkit.log; false; }
+			dev=$(ublk add -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem")
+			[[ $(sockets) == *"tcp-ulp-tls version: $version ${ss_names[$cipher]}rxconf: sw txconf: sw"* ]] ||
+				{ echo "$version $cipher"; sockets; false; }
 			fio_verify "$dev" --bsrange=4k-512k --size=4M --iodepth=32
 			fio_verify "$dev" --iodepth=1 --size=128k
 			ublk del "$dev"
@@ -222,7 +222,6 @@ refused()
 	serve_tls "$good" memory 1M
 	refused 1 "the server's certificate is signed by nobody whom we trust" "${tls[@]}" --tls-ca "$files/wrong/ca-cert.pem"
 	refused 1 "the server's certificate is not for other.example" "${tls[@]}" --tls-ca "$good/ca-cert.pem" --tls-hostname other.example
-	refused 1 "the server's certificate is not for 127.0.0.2" --uri "nbds://127.0.0.2:$port/" --tls-ca "$good/ca-cert.pem"
 	refused 1 'it wants TLS: nbds:// or --tls' --uri "nbd://localhost:$port/"
 	run -1 ublk nbd list "nbd://localhost:$port/"
 	[[ $output == *'it wants TLS: nbds:// or --tls'* ]]

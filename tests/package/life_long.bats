@@ -31,7 +31,7 @@ setup_file()
 happens()
 {
 	local root=/
-	[[ $2 == here ]] || root=$("$BATS_TEST_DIRNAME/chroot" "$2")
+	[[ $2 == here ]] || root=$("$BATS_TEST_DIRNAME/chroot" "$2" libgnutls30)
 	cd "$root" || return
 	run "$TOP/tests/vm/run" --timeout 600 -- "$BATS_TEST_DIRNAME/scenario" "$1" \
 		"$(the_deb "$PACKAGES/old/build")" "$(the_deb "$PACKAGES/new")"

@@ -45,11 +45,12 @@ files_below()
 		prefix=$(sed -n 's/^CMAKE_INSTALL_PREFIX:PATH=//p' "$build/CMakeCache.txt")
 		stage=$BATS_TEST_TMPDIR/${build##*/} root=$BATS_TEST_TMPDIR/${build##*/}$prefix
 		DESTDIR=$stage cmake --install "$build" >/dev/null
-		for file in sbin/ublk libexec/ublk/ublk-server{,-rbd} lib/udev/rules.d/{59,60,61}-ublk.rules \
+		for file in sbin/ublk libexec/ublk/ublk-{server,server-rbd,tls} lib/udev/rules.d/{59,60,61}-ublk.rules \
 			share/doc/ublk{,-rbd}/copyright; do
 			[[ -f $root/$file ]] || { echo "not there: $prefix/$file"; return 1; }
 		done
-		[[ -x $root/sbin/ublk && -x $root/libexec/ublk/ublk-server && -x $root/libexec/ublk/ublk-server-rbd ]]
+		[[ -x $root/sbin/ublk && -x $root/libexec/ublk/ublk-server && -x $root/libexec/ublk/ublk-server-rbd &&
+			-x $root/libexec/ublk/ublk-tls ]]
 		grep -qF "RUN+=\"$prefix/libexec/ublk/ublk-server own" "$root/lib/udev/rules.d/60-ublk.rules"
 		grep -qF "IMPORT{program}=\"$prefix/libexec/ublk/ublk-server describe" "$root/lib/udev/rules.d/59-ublk.rules"
 		grep -qF 'The above copyright notice and this permission notice' "$root/share/doc/ublk/copyright"
@@ -88,12 +89,15 @@ files_below()
 	done
 }
 
-@test "the programs of the main package are static and stripped, and it depends on nothing" {
-	for program in unpacked/ublk/usr/sbin/ublk unpacked/ublk/usr/libexec/ublk/ublk-server; do
-		empty "$program needs" "$(readelf -d "$program" | grep NEEDED)"
+@test "the programs of the main package are stripped, and static but for the one that begins TLS, which it depends for" {
+	for program in unpacked/ublk/usr/sbin/ublk unpacked/ublk/usr/libexec/ublk/ublk-{server,tls}; do
+		[[ $program == *-tls ]] || empty "$program needs" "$(readelf -d "$program" | grep NEEDED)"
 		empty "$program has" "$(readelf -SW "$program" | grep -E '\.(debug_info|symtab)')"
 	done
-	empty 'the package depends on' "$(dpkg-deb -f "$main" Depends Pre-Depends)"
+	[[ $(readelf -d unpacked/ublk/usr/libexec/ublk/ublk-tls | sed -n 's/.*NEEDED.*\[\(.*\)\]/\1/p' | sort) == $'libc.so.6\nlibgnutls.so.30' ]]
+	[[ $(dpkg-deb -f "$main" Depends) =~ ^'libc6 (>= '[0-9.]+'), libgnutls30'(t64)?' (>= '[0-9.]+')'$ ]] ||
+		{ dpkg-deb -f "$main" Depends; return 1; }
+	empty 'the package depends before its installation on' "$(dpkg-deb -f "$main" Pre-Depends)"
 }
 
 @test "the server of Ceph's images is stripped, and its package depends on its shared libraries, each with a version, and on the main one of its own" {
