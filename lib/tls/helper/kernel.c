@@ -17,6 +17,8 @@ _Static_assert(TLS_CIPHER_AES_GCM_128_SALT_SIZE == TLS_CIPHER_AES_GCM_256_SALT_S
 #define SALT_SIZE TLS_CIPHER_AES_GCM_128_SALT_SIZE
 #define IV_SIZE TLS_CIPHER_AES_GCM_128_IV_SIZE
 #define SEQUENCE_SIZE 8U
+/* Bytes of data in a record, as the kernel fills them: RFC 8446, 5.1. */
+#define TLS_RECORD_MAX 16384U
 
 struct direction {
 	gnutls_datum_t iv, key;
@@ -116,6 +118,9 @@ int helper_hand_over(gnutls_session_t session, int fd, struct ub_tls_answer *ans
 	/* What gnutls has taken off the connection the kernel would miss. */
 	if (gnutls_record_check_pending(session) != 0)
 		return helper_fail(answer, -EPROTO, "the server speaks before it is asked");
+	if (gnutls_record_get_max_size(session) < TLS_RECORD_MAX)
+		return helper_fail(answer, -EOPNOTSUPP,
+				   "the server wants shorter records than the kernel sends");
 	ret = hand_over(session, fd, false, answer);
 	return ret ? ret : hand_over(session, fd, true, answer);
 }
