@@ -62,7 +62,7 @@ static int move_all(const struct way *w, char *data, size_t len, bool out, struc
 		if (pass_record(w, &ret, err))
 			continue;
 		if (ret != -EAGAIN && ret != -EINTR)
-			return ret;
+			return ret == -EPIPE ? -ECONNRESET : ret;
 		ret = wait_for(w->fd, out ? POLLOUT : POLLIN, w->deadline_ms);
 		if (ret)
 			return ret;
@@ -82,10 +82,11 @@ static int run_step(const struct way *w, struct ub_nbd_handshake *h, int step, s
 	ret = move_all(w, h->data, h->len, step == UB_NBD_SEND, err);
 	if (!ret || (err && err->code))
 		return ret;
-	return ret == -ECONNRESET ? ub_fail_text(err, UB_STAGE_CONNECT, ret,
-						 "it hangs up before it has answered%s",
-						 w->tls ? "; does it accept us?" : "")
-				  : ub_fail(err, UB_STAGE_CONNECT, ret, "it does not answer");
+	return ret == -ECONNRESET
+		       ? ub_fail_text(err, UB_STAGE_CONNECT, ret,
+				      "it hangs up before it has answered%s",
+				      w->tls ? "; does it want a certificate, or another one?" : "")
+		       : ub_fail(err, UB_STAGE_CONNECT, ret, "it does not answer");
 }
 
 /* Up to the next step that is neither to send nor to receive, nor TLS. Return: it, or a negative errno with a

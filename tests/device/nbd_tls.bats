@@ -151,7 +151,8 @@ sockets()
 	for version in 1.2 1.3; do
 		for cipher in "${!ss_names[@]}"; do
 			{
-				printf '[overrides]\ndisabled-version = tls%s\n' "$([ $version = 1.2 ] && echo 1.3 || echo 1.2)"
+				echo '[overrides]'
+				[ $version = 1.3 ] || echo 'disabled-version = tls1.3'
 				for other in "${!ss_names[@]}"; do
 					[ "$other" = "$cipher" ] || printf 'tls-disabled-cipher = %s\n' "$other"
 				done
@@ -227,7 +228,7 @@ refused()
 	[[ $output == *'it wants TLS: nbds:// or --tls'* ]]
 	run -1 ublk nbd list "nbds://localhost:$port/" --tls-ca "$files/wrong/ca-cert.pem"
 	[[ $output == *'signed by nobody whom we trust'* ]]
-	refused 1 'cannot use localhost: there is no TLS: ' "${tls[@]}" --tls-psk "$files/alice"
+	refused 1 'there is no TLS: the server wants certificates, and no key' "${tls[@]}" --tls-psk "$files/alice"
 	end_server
 	serve_tls "$files/expired" memory 1M
 	refused 1 "the server's certificate has expired" "${tls[@]}" --tls-ca "$good/ca-cert.pem"
@@ -240,17 +241,17 @@ refused()
 	# Whom the system trusts is not ours.
 	serve_tls "$good" --tls-verify-peer memory 1M
 	refused 1 'there is no TLS: ' "${tls[@]}"
-	refused 1 'cannot use localhost: it ' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
-	refused 1 'cannot use localhost: it ' "${tls[@]}" --tls-ca "$good/ca-cert.pem" --tls-cert "$files/wrong/client-cert.pem" \
+	refused 1 'does it want a certificate, or another one?' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
+	refused 1 'does it want a certificate, or another one?' "${tls[@]}" --tls-ca "$good/ca-cert.pem" --tls-cert "$files/wrong/client-cert.pem" \
 		--tls-key "$files/wrong/client-key.pem"
 	end_server
 	serve_qemu "tls-creds-x509,id=tls,endpoint=server,dir=$good,verify-peer=on"
-	refused 1 'cannot use localhost: it ' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
+	refused 1 'does it want a certificate, or another one?' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	end_server
 	serve --tls=require --tls-psk="$files/alice" memory 1M
-	refused 1 'there is no TLS: ' "${tls[@]}" --tls-psk "$files/false"
-	refused 1 'there is no TLS: ' "${tls[@]}" --tls-psk "$files/carol"
-	refused 1 'there is no TLS: ' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
+	refused 1 'there is no TLS: it hangs up; does it have this user and key?' "${tls[@]}" --tls-psk "$files/false"
+	refused 1 'there is no TLS: it hangs up; does it have this user and key?' "${tls[@]}" --tls-psk "$files/carol"
+	refused 1 'there is no TLS: it hangs up; does it have a certificate?' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	end_server
 	serve memory 1M
 	refused 1 'cannot use localhost: it offers no TLS' "${tls[@]}" --tls-ca "$good/ca-cert.pem"

@@ -124,8 +124,13 @@ static int tell_failure(gnutls_session_t session, const struct credentials *c,
 		return helper_fail(answer, -EKEYREJECTED, "the server refuses: %s",
 				   gnutls_alert_get_name(gnutls_alert_get(session)));
 	case GNUTLS_E_PREMATURE_TERMINATION:
-		return helper_fail(answer, -ECONNRESET, "it hangs up%s",
-				   c->psk ? "; does it have this user and key?" : "");
+		return helper_fail(answer, -ECONNRESET, "it hangs up; %s",
+				   c->psk ? "does it have this user and key?"
+					  : "does it have a certificate?");
+	case GNUTLS_E_INSUFFICIENT_CREDENTIALS:
+		return helper_fail(answer, -EKEYREJECTED, "the server wants %s",
+				   c->psk ? "certificates, and no key"
+					  : "a key, and no certificates");
 	case GNUTLS_E_NO_CERTIFICATE_FOUND:
 	case GNUTLS_E_UNEXPECTED_PACKET_LENGTH:
 	case GNUTLS_E_UNSUPPORTED_VERSION_PACKET:
