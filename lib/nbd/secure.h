@@ -22,14 +22,14 @@ struct ub_nbd_secure_args {
 	  .help = "encrypt, as nbds:// does" }, \
 	{ .name = "tls-ca", .type = UB_OPT_STRING, .offset = offsetof(owner, member.ca), .metavar = "FILE", \
 	  .conflicts = "tls-psk", .completer = "file", \
-	  .help = "who may sign the server's certificate (default: whom the system trusts)" }, \
+	  .help = "who may sign the server's certificate (default: the system's CAs)" }, \
 	{ .name = "tls-cert", .type = UB_OPT_STRING, .offset = offsetof(owner, member.cert), .metavar = "FILE", \
 	  .conflicts = "tls-psk", .completer = "file", .help = "our own certificate" }, \
 	{ .name = "tls-key", .type = UB_OPT_STRING, .offset = offsetof(owner, member.key), .metavar = "FILE", \
-	  .conflicts = "tls-psk", .completer = "file", .help = "its key (default: in the same file)" }, \
+	  .conflicts = "tls-psk", .completer = "file", .help = "its key (default: in that file)" }, \
 	{ .name = "tls-hostname", .type = UB_OPT_STRING, .offset = offsetof(owner, member.hostname), \
 	  .metavar = "NAME", .conflicts = "tls-psk", \
-	  .help = "what the server's certificate has to be for (default: its host)" }, \
+	  .help = "what the server's certificate has to be for (default: the host)" }, \
 	{ .name = "tls-psk", .type = UB_OPT_STRING, .offset = offsetof(owner, member.psk), .metavar = "FILE", \
 	  .conflicts = "tls-ca tls-cert tls-key tls-hostname", .completer = "file", \
 	  .help = "a key that both have, in place of certificates: USER:HEXKEY" }, \

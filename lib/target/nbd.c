@@ -36,7 +36,7 @@ struct nbd_args {
 static const struct ub_opt options[] = {
 	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI",
 	  .conflicts = "host port socket export",
-	  .help = "nbd://HOST[:PORT]/EXPORT, nbds:// with TLS, or nbd+unix:///EXPORT?socket=PATH" },
+	  .help = "nbd[s]://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH" },
 	{ .name = "host", .type = UB_OPT_STRING, AT(host), .metavar = "HOST", .conflicts = "uri socket",
 	  .help = "the server, over TCP: a name or an address" },
 	{ .name = "port", .type = UB_OPT_U32, AT(port), .metavar = "PORT", .min = 1, .max = UINT16_MAX,

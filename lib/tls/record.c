@@ -61,7 +61,7 @@ static int take_message(const uint8_t *data, size_t len, struct ub_error *err)
 int ub_tls_take_record(int fd, struct ub_error *err)
 {
 	char control[CMSG_SPACE(sizeof(uint8_t))];
-	uint8_t first[PIECE], others[PIECE];
+	uint8_t first[PIECE] = {0}, others[PIECE] = {0};
 	struct iovec iov[PIECES] = {{first, sizeof(first)}};
 	struct msghdr msg = {.msg_iov = iov,
 			     .msg_iovlen = PIECES,
