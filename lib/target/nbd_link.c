@@ -20,6 +20,8 @@
 #define LONGEST_MS 5000U
 /* How long a handshake may take. */
 #define SHAKE_MS 10000
+/* And its helper longer than that to say so. */
+#define ANSWER_MS 2000
 
 static uint32_t pause_ms(const struct ub_nbd_link *l)
 {
@@ -139,7 +141,9 @@ static void move_step(struct ub_queue *q, struct ub_nbd_link *l, bool out)
 /* The helper is asked to begin TLS. */
 static void begin_tls(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	l->asked = ub_tls_ask(ub_nbd_of(q)->tls, l->fd, SHAKE_MS);
+	int64_t left = l->began_ms + SHAKE_MS - ub_now_ms();
+
+	l->asked = ub_tls_ask(ub_nbd_of(q)->tls, l->fd, left < 0 ? 0 : (uint32_t)left);
 	if (l->asked < 0) {
 		failed(q, l, l->asked);
 		return;
@@ -266,12 +270,13 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 		break;
 	case LINK_CONNECTING:
 	case LINK_SHAKING:
+		/* A server that takes connections and says nothing. */
+		if (now - l->began_ms >= SHAKE_MS)
+			(void)shutdown(l->fd, SHUT_RDWR);
+		break;
 	case LINK_SECURING:
-		/* A server that takes connections and says nothing; or a helper. */
-		if (now - l->began_ms < SHAKE_MS)
-			break;
-		(void)shutdown(l->fd, SHUT_RDWR);
-		if (l->state == LINK_SECURING)
+		/* The helper tells of that, if it is not stopped itself. */
+		if (now - l->began_ms >= SHAKE_MS + ANSWER_MS)
 			(void)shutdown(l->asked, SHUT_RDWR);
 		break;
 	default:

@@ -473,7 +473,7 @@ is_connected_again()
 	refused 1 'cannot look up nohost.invalid: there is no such host' nbd://nohost.invalid/
 	refused 2 'it begins with none of nbd://' http://localhost/
 	refused 2 'there is no ?socket=PATH' nbd+unix:///x
-	refused 2 'this version has no TLS' nbds://localhost/
+	refused 2 'there is no TLS over a unix socket' nbds+unix:///?socket=/none
 	refused 2 'port 70000 is no number from 1 to 65535' nbd://localhost:70000/
 	serve file disk.img
 	end_server
