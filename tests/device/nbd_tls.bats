@@ -448,9 +448,10 @@ one_helper()
 
 @test "the helper lives where its server does, ends with it alone, and shakes hands without rights" {
 	serve_tls "$good" file disk.img
-	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/?tls-certificates=$good")
+	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/?tls-certificates=$good" --mlock)
 	wait_for 5 helper_has_moved "$dev"
 	helper=$(helpers)
+	run ! grep -q '^VmLck:[[:space:]]*0 kB' "/proc/$helper/status"
 	kill -TERM "$helper"
 	kill -INT "$helper"
 	end_server
