@@ -85,24 +85,6 @@ int ub_tls_take_record(int fd, struct ub_error *err)
 	return ub_fail(err, UB_STAGE_CONNECT, -EIO, "its TLS is of no use");
 }
 
-void ub_tls_bye(int fd)
-{
-	uint8_t alert[2] = {ALERT_WARNING, ALERT_CLOSE};
-	char control[CMSG_SPACE(sizeof(uint8_t))] = {0};
-	struct iovec iov = {alert, sizeof(alert)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control,
-			     .msg_controllen = sizeof(control)};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
-
-	head->cmsg_level = SOL_TLS;
-	head->cmsg_type = TLS_SET_RECORD_TYPE;
-	head->cmsg_len = CMSG_LEN(sizeof(uint8_t));
-	*CMSG_DATA(head) = RECORD_ALERT;
-	(void)sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
-}
-
 /* Without keys the kernel says -EBUSY. */
 static bool has_keys(int fd, int direction)
 {
@@ -115,4 +97,25 @@ static bool has_keys(int fd, int direction)
 bool ub_tls_is_on(int fd)
 {
 	return has_keys(fd, TLS_TX) && has_keys(fd, TLS_RX);
+}
+
+void ub_tls_bye(int fd)
+{
+	uint8_t alert[2] = {ALERT_WARNING, ALERT_CLOSE};
+	char control[CMSG_SPACE(sizeof(uint8_t))] = {0};
+	struct iovec iov = {alert, sizeof(alert)};
+	struct msghdr msg = {.msg_iov = &iov,
+			     .msg_iovlen = 1,
+			     .msg_control = control,
+			     .msg_controllen = sizeof(control)};
+	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+
+	/* Else it would go as it is. */
+	if (!ub_tls_is_on(fd))
+		return;
+	head->cmsg_level = SOL_TLS;
+	head->cmsg_type = TLS_SET_RECORD_TYPE;
+	head->cmsg_len = CMSG_LEN(sizeof(uint8_t));
+	*CMSG_DATA(head) = RECORD_ALERT;
+	(void)sendmsg(fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL);
 }
