@@ -114,7 +114,7 @@ static int settle(const struct ub_tls_task *task, struct ub_tls_answer *answer)
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != task->parent)
-		exit(0);
+		_exit(0);
 	if (chdir("/") != 0)
 		return helper_fail(answer, -errno, "cannot go to /: %s", strerror(errno));
 	if (task->lock && mlockall(MCL_CURRENT | MCL_FUTURE) != 0)
@@ -130,6 +130,7 @@ int main(void)
 	struct ub_tls_task *task = calloc(1, sizeof(*task));
 
 	if (!task || recv(UB_TLS_CHANNEL, task, sizeof(*task), 0) != sizeof(*task)) {
+		free(task);
 		(void)fprintf(stderr, "ublk-tls: error: not for people: use ublk add -t nbd\n");
 		return 2;
 	}
@@ -139,10 +140,9 @@ int main(void)
 	if (helper_load(task, &credentials, &answer) == 0)
 		(void)settle(task, &answer);
 	tell(UB_TLS_CHANNEL, &answer);
-	if (answer.error)
-		return 1;
 	free(task);
-	listen_for_requests(&credentials);
+	if (!answer.error)
+		listen_for_requests(&credentials);
 	/* As it is: there is nothing that another process would find. */
-	_exit(0);
+	_exit(answer.error ? 1 : 0);
 }
