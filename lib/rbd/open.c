@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 
 /* That reading a file and asking a name service may take. */
 #define OPEN_MS 15000
+#define KEPT_FD 3
 
 /* What that process says. */
 struct answer {
@@ -129,11 +131,15 @@ static void __attribute__((noreturn)) answer_and_end(const struct ub_rbd_args *a
 {
 	struct answer a = {0};
 
-	/* What is typed at a server in the foreground is for that. */
+	/* Of the server's it keeps nothing open, and it ends with that; what is typed at a server in the foreground
+	 * is not for it. */
+	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	(void)setpgid(0, 0);
+	(void)dup2(to, KEPT_FD);
+	(void)close_range(KEPT_FD + 1, ~0U, 0);
 	(void)dup2(open("/dev/null", O_RDWR | O_CLOEXEC), STDERR_FILENO);
 	ask_librados(args, &a);
-	_exit(write(to, &a, sizeof(a)) != sizeof(a));
+	_exit(write(KEPT_FD, &a, sizeof(a)) != sizeof(a));
 }
 
 static int receive(int from, struct answer *a)
@@ -213,7 +219,10 @@ int ub_rbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *re
 	ret = r->conf_fd < 0 ? -errno : ask(a, &answer);
 	if (!ret)
 		ret = answer.ret < 0 ? answer.ret : 0;
-	if (ret)
+	if (ret == -ETIMEDOUT)
+		(void)ub_fail_text(err, UB_STAGE_CONNECT, ret,
+				   "cannot look up the monitors of %s in time", a->conf);
+	else if (ret)
 		(void)ub_fail(err, UB_STAGE_CONNECT, ret, "cannot read Ceph's configuration %s",
 			      a->conf);
 	else if (*answer.unknown)

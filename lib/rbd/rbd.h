@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of this folder share. Together they are the target rbd (target/rbd.h) as ublk-server-rbd serves it:
- * open.c reads the configuration in the caller's place, connect.c reaches cluster and image, lock.c keeps other
+ * open.c reads the configuration in the caller's place, connect.c reaches the cluster, image.c the image, lock.c keeps other
  * clients from writing, size.c notices another size, io.c turns I/Os into calls of librbd and their ends back.
  */
 #pragma once
@@ -26,8 +26,10 @@ struct ub_rbd {
 	rados_ioctx_t pool;
 	rbd_image_t image;
 	bool has_image;
-	atomic_bool
-		fenced; /* another client has taken the image, and the cluster takes nothing more */
+	bool caches; /* what is acknowledged may not be in the cluster before a flush */
+	bool locked;
+	/* Another client has taken the image, and the cluster takes nothing more. */
+	atomic_bool fenced;
 
 	/* Of size.c. */
 	uint64_t watch;
@@ -38,6 +40,15 @@ struct ub_rbd {
 	pthread_t thread;
 	_Atomic uint64_t size; /* of the image, bytes */
 };
+
+/* Opens what is asked for, or in a recovery what the record names, and fills ub_tgt.remote.id. Return: 0, or a negative
+ * errno with a message. */
+int ub_rbd_open_image(struct ub_tgt *tgt, const struct ub_rbd_args *a,
+		      const struct ub_open_request *req, struct ub_error *err);
+/* Fills in what the image is and can. Return: the same. */
+int ub_rbd_describe(struct ub_tgt *tgt, const struct ub_rbd_args *a,
+		    const struct ub_open_request *req, struct ub_notes *notes,
+		    struct ub_error *err);
 
 /* Takes the image's lock, of a server before if @req says so, and fills ub_tgt.remote.holder. Return: 0, or a
  * negative errno with a message: -EBUSY: another client has it. */

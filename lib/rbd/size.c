@@ -46,6 +46,8 @@ int ub_rbd_watch_size(struct ub_tgt *tgt)
 	r->has_thread = true;
 	ret = rbd_update_watch(r->image, &r->watch, changed, r);
 	r->watches = ret == 0;
+	/* What was changed before. */
+	changed(r);
 	return ret;
 }
 

@@ -135,6 +135,8 @@ static int ended_by_driver(struct server *s)
 		remove_device(s);
 	else if (dead)
 		remove_files(s);
+	if (s->target.type->let_go)
+		s->target.type->let_go(&s->target);
 	server_free_queues(s);
 	if (dead && users_own)
 		(void)ub_record_remove(s->record.id, s->record.token);

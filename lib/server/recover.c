@@ -213,7 +213,7 @@ static void compare_cache(struct server *s, const struct ublk_params *params)
 	ub_note(&s->record.notes,
 		"each write is made durable: %s has a volatile cache by now, and clients were told "
 		"that there is none",
-		t->backing.path);
+		t->backing.path ? t->backing.path : t->type->place(s->record.spec.target_args));
 }
 
 /* Where nothing is known of the backing but what the user said: is it another device's? */

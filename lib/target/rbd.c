@@ -116,5 +116,6 @@ const struct ub_target ub_target_rbd = {
 	.complete = ub_rbd_complete,
 	.room = ub_rbd_room,
 	.make_room = ub_rbd_make_room,
+	.let_go = ub_rbd_let_go,
 	.close = ub_rbd_close,
 };

@@ -33,10 +33,12 @@ void ub_rbd_submit(struct ub_queue *q, struct ub_io *io);
 void ub_rbd_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res);
 int64_t ub_rbd_room(struct ub_tgt *tgt);
 int ub_rbd_make_room(struct ub_tgt *tgt, uint64_t size);
+void ub_rbd_let_go(struct ub_tgt *tgt);
 void ub_rbd_close(struct ub_tgt *tgt);
 
 /* What is planned of each I/O. */
 struct ub_rbd_io {
 	struct ub_queue *queue;
 	struct ub_io *io;
+	bool reads, flushes;
 };

@@ -58,6 +58,11 @@ int ub_rbd_make_room(struct ub_tgt *tgt, uint64_t size)
 	return -EOPNOTSUPP;
 }
 
+void ub_rbd_let_go(struct ub_tgt *tgt)
+{
+	(void)tgt;
+}
+
 void ub_rbd_close(struct ub_tgt *tgt)
 {
 	(void)tgt;

@@ -150,7 +150,8 @@ struct ub_target {
 	/*
 	 * The rest of open() where that may take long, or starts threads; NULL: there is none. It runs in a
 	 * thread of its own, where the server will stay, with nothing of the caller's in reach, and if the
-	 * server ends meanwhile, that does not wait for it. @args, @tgt, return: as with open().
+	 * server ends meanwhile, that does not wait for it. @args, return: as with open(); but what is half done
+	 * is left to close(). ub_tgt.queue_more is to be known before.
 	 */
 	int (*connect)(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		       struct ub_notes *notes, struct ub_error *err);
@@ -174,6 +175,9 @@ struct ub_target {
 	 * Return: a descriptor that is the caller's, of a file that only programs of this target know, or a
 	 * negative errno. */
 	int (*hand_over)(struct ub_tgt *tgt);
+	/* The device has no I/O any more, and may have another server at once: what would be in that one's way
+	 * is given up. NULL: there is nothing. */
+	void (*let_go)(struct ub_tgt *tgt);
 	/* A little of what can wait until the device is served, by the main thread; NULL: there is nothing.
 	 * Return: whether there is more. */
 	bool (*settle)(struct ub_tgt *tgt);

@@ -74,6 +74,12 @@ pattern()
 	kill_server "$snap"
 	ublk recover "$snap"
 	cmp "$snap" pattern
+	# Not another one of that name.
+	kill_server "$snap"
+	rbd snap rm --no-progress other@first
+	rbd snap create --no-progress other@first
+	run -1 --separate-stderr ublk recover "$snap"
+	[[ $stderr == *'cannot serve other: the image, or its snapshot, has been removed'* ]]
 	ublk del --all
 }
 
@@ -163,7 +169,18 @@ holder()
 	run -0 --separate-stderr ublk add -n 0 -t rbd --image free
 	[[ $stderr == *'nothing keeps other clients from writing to free: it has no exclusive lock'* ]]
 	fio_verify /dev/ublkb0 --size=1M
+	before=$(holder)
+	kill_server 0
+	ublk recover 0
+	is_shut_out "$before"
+	fio_verify /dev/ublkb0 --size=1M
 	ublk del 0
+}
+
+# is_shut_out ADDRESS: the cluster takes nothing from that client any more.
+is_shut_out()
+{
+	monitor '{"prefix": "osd blocklist ls"}' | grep -qF "$1 "
 }
 
 @test "a client sees nothing of servers that are killed: the new one breaks the dead one's lock, and fences it off" {
@@ -174,7 +191,21 @@ holder()
 	outlives_its_servers "$dev"
 	[ "$(detail 0 .remote.id)" = "$id" ]
 	[ "$(holder)" != "$before" ]
-	monitor '{"prefix": "osd blocklist ls"}' | grep -F "$before "
+	is_shut_out "$before"
+	# One that ends in order lets go of its lock.
+	before=$(holder)
+	if kernel_at_least 6.16; then
+		start_verified "$dev" 4096
+		writes_on "$dev"
+		ublk upgrade 0
+		writes_on "$dev"
+		ublk quiesce 0
+		run -0 rbd lock ls img
+		[ -z "$output" ]
+		ublk recover 0
+		end_verified "$dev" 4096
+		run ! is_shut_out "$before"
+	fi
 	ublk del 0
 }
 
@@ -241,6 +272,7 @@ holder()
 	ublk del 0
 }
 
+# bats test_tags=long
 @test "a full cluster says so to who writes, and can be read" {
 	up
 	dev=$(ublk add -n 0 -t rbd --image img)
@@ -284,7 +316,7 @@ has_no_space()
 	wait_for 30 write_fails
 	kill_server "$dev"
 	dev=$(ublk add -n 1 -t rbd --image img)
-	run -5 --separate-stderr ublk recover 0
+	run -5 --separate-stderr ublk recover 0 --timeout 5
 	[[ $stderr == *'cannot lock img: the client at '*' has locked it'* ]]
 	fio_verify "$dev" --size=1M
 	ublk del 1
@@ -315,8 +347,14 @@ write_fails()
 	rbd resize --no-progress --size 128M img
 	ublk recover 0
 	fio_verify "$dev" --size=1M
-	kill_server "$dev"
 	rbd resize --no-progress --allow-shrink --size 32M img
+	wait_for 20 grep -q 'what it serves has 33554432 bytes by now' log
+	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
+	for at in 40 63; do
+		run ! dd if="$dev" of=/dev/null bs=1M skip=$at count=1 iflag=direct status=none
+		run ! dd if=/dev/zero of="$dev" bs=1M seek=$at count=1 oflag=direct conv=notrunc status=none
+	done
+	kill_server "$dev"
 	run -1 --separate-stderr ublk recover 0
 	[[ $stderr == *'img has become smaller'* ]]
 	ublk del 0
@@ -344,20 +382,27 @@ write_fails()
 }
 
 # bats test_tags=long
-@test "a cache that the image asks for is flushed, and told of" {
+@test "what is acknowledged is in the cluster, also of an image that is to have a cache, however that is said" {
+	local value
 	up
-	rbd config image set img rbd_cache true
-	rbd config image set img rbd_cache_writethrough_until_flush false
-	dev=$(ublk add -n 0 -t rbd --image img)
-	[ "$(</sys/block/ublkb0/queue/write_cache)" = 'write back' ]
-	dd if=/dev/urandom of=block bs=4k count=8 status=none
-	dd if=block of="$dev" bs=4k oflag=direct conv=fsync,notrunc status=none
-	dd if=block of="$dev" bs=4k seek=8 oflag=direct,dsync conv=notrunc status=none
-	kill_server "$dev"
-	ublk recover 0
-	dd if="$dev" bs=4k count=8 iflag=direct status=none | cmp - block
-	dd if="$dev" bs=4k skip=8 count=8 iflag=direct status=none | cmp - block
-	ublk del 0
+	dd if=/dev/urandom of=block bs=64k count=1 status=none
+	for value in true 1; do
+		rbd config image set img rbd_cache $value
+		rbd config image set img rbd_cache_writethrough_until_flush false
+		dev=$(ublk add -n 0 -t rbd --image img)
+		[ "$(</sys/block/ublkb0/queue/write_cache)" = 'write through' ]
+		dd if=/dev/zero of="$dev" bs=64k count=1 oflag=direct conv=fsync,notrunc status=none
+		dd if=block of="$dev" bs=64k oflag=direct conv=notrunc status=none
+		fallocate -z -o 4096 -l 4096 "$dev"
+		dd if=/dev/zero of=block bs=4k seek=1 count=1 conv=notrunc status=none
+		kill_server "$dev"
+		ublk recover 0
+		dd if="$dev" bs=64k count=1 iflag=direct status=none | cmp - block
+		ublk del 0
+	done
+	rbd config image set img rbd_persistent_cache_mode rwl
+	fails 6 'cannot serve img: it is to have a persistent cache, and where a server lives there is no place for one' \
+		--image img
 }
 
 @test "without its program an image is not served, and the package is named" {
