@@ -189,7 +189,7 @@ built_using()
 	run cmake -S "$TOP" -B "$build" -DUB_TESTS=OFF -DCMAKE_INSTALL_PREFIX=/usr -DUB_RBD_LIBRARY=OFF \
 		-DCMAKE_SKIP_INSTALL_ALL_DEPENDENCY=ON
 	[[ $status -eq 0 && $output == *'no package ublk-rbd'* ]] || { echo "$output"; return 1; }
-	cp -r one/{ublk,ublk-server,man} "$build"
+	cp -r one/{ublk,ublk-server,ublk-tls,man} "$build"
 	cmake --build "$build" --target deb
 	[[ $(cd "$build" && echo *.deb) == "${main##*/}" ]]
 	cmp "$main" "$build/${main##*/}"
