@@ -19,6 +19,8 @@ setup()
 
 teardown()
 {
+	# What a server has said that a failed test had.
+	[[ -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 -- *.log || true
 	device_teardown
 	[[ -z $export_pid ]] || kill -KILL "$export_pid" 2>/dev/null || true
 }

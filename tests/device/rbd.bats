@@ -405,6 +405,21 @@ write_fails()
 		--image img
 }
 
+# bats test_tags=long
+@test "a device whose cluster does not answer can be taken away" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	dd if=/dev/urandom of="$dev" bs=4k count=1 oflag=direct status=none
+	osd_pause
+	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none 2>/dev/null 3>&- &
+	wait_for 20 in_flight "$dev" 1
+	run ! ublk del 0 --timeout 5
+	ublk del --force 0
+	wait "$!" || true
+	wait_for 30 nothing_left
+	osd_resume
+}
+
 @test "without its program an image is not served, and the package is named" {
 	mkdir bin
 	cp "$UBLK" "${UBLK%/*}/ublk-server" bin
