@@ -135,6 +135,9 @@ static int read_query(const char *uri, const char *text, struct ub_nbd_address *
 		const char *value = memchr(text, '=', len);
 		char **place = value ? place_of(a, text, (size_t)(value - text)) : NULL;
 
+		/* Nothing is not the same as nothing said. */
+		if (place && a->tls && len == (size_t)(value + 1 - text))
+			return bad(uri, err, "its query names something, and does not say what");
 		if (place)
 			ret = take(uri, value + 1, (size_t)(text + len - value - 1), place, err);
 		else if (!a->tls || strncmp(text, verify, strlen(verify)) != 0)

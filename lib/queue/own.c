@@ -15,12 +15,14 @@ void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *m
 	finish(sqe, id);
 }
 
-void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len, bool whole)
+void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len,
+		    enum ub_receive how)
 {
 	struct io_uring_sqe *sqe = ub_queue_sqe(q);
 
-	io_uring_prep_recv(sqe, fd, to, len, whole ? MSG_WAITALL : 0);
-	sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
+	io_uring_prep_recv(sqe, fd, to, len, how == UB_RECEIVE_WHOLE ? MSG_WAITALL : 0);
+	if (how != UB_RECEIVE_DECRYPTED)
+		sqe->ioprio |= IORING_RECVSEND_POLL_FIRST;
 	finish(sqe, id);
 }
 

@@ -106,9 +106,17 @@ struct ub_own_time {
 	int64_t sec;
 	long long nsec;
 };
-/* @whole: all of it, or an error. (To send what the kernel encrypts it does not take this: tls_sw_sendmsg().) */
+/* @whole: all of it, or an error. (Of what the kernel is to encrypt it does not take this: tls_sw_sendmsg().) */
 void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg, bool whole);
-void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len, bool whole);
+enum ub_receive {
+	UB_RECEIVE_SOME,  /* as soon as there is anything */
+	UB_RECEIVE_WHOLE, /* all of it, or an error */
+	/* As the first, of a connection that the kernel decrypts: a poll does not tell of what it has decrypted before
+	 * a record that changes keys (tls_sk_poll()), so it is asked for at once. */
+	UB_RECEIVE_DECRYPTED
+};
+void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len,
+		    enum ub_receive how);
 void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
 		    uint32_t len);
 /* Ends after that time, with -ETIME. */

@@ -113,6 +113,14 @@ static inline struct ub_nbd *ub_nbd_of(struct ub_queue *q)
 	return ub_queue_target(q)->state;
 }
 
+/* @whole: where that is possible. */
+static inline enum ub_receive ub_nbd_receive_how(struct ub_queue *q, bool whole)
+{
+	return ub_nbd_of(q)->tls ? UB_RECEIVE_DECRYPTED
+	       : whole           ? UB_RECEIVE_WHOLE
+				 : UB_RECEIVE_SOME;
+}
+
 static inline struct ub_nbd_link *ub_nbd_link_of(struct ub_queue *q)
 {
 	return ub_queue_state(q);

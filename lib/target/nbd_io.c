@@ -297,13 +297,14 @@ void ub_nbd_receive(struct ub_queue *q)
 	l->receiving = true;
 	if (missing >= DIRECT_MIN) {
 		ub_own_receive(q, OWN_RECEIVE, l->fd, (char *)ub_io_buffer(l->reading) + l->read,
-			       missing, true);
+			       missing, ub_nbd_receive_how(q, true));
 		return;
 	}
 	memmove(l->stage, l->stage + l->from, left);
 	l->from = 0;
 	l->to = left;
-	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, UB_NBD_STAGE - left, false);
+	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, UB_NBD_STAGE - left,
+		       ub_nbd_receive_how(q, false));
 }
 
 int ub_nbd_received(struct ub_queue *q, int res)

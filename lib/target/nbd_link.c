@@ -134,7 +134,8 @@ static void move_step(struct ub_queue *q, struct ub_nbd_link *l, bool out)
 		ub_own_send(q, OWN_SEND, l->fd, &l->msg, !ub_nbd_of(q)->tls);
 	} else {
 		l->receiving = true;
-		ub_own_receive(q, OWN_RECEIVE, l->fd, data, (uint32_t)len, true);
+		ub_own_receive(q, OWN_RECEIVE, l->fd, data, (uint32_t)len,
+			       ub_nbd_receive_how(q, true));
 	}
 }
 
@@ -150,7 +151,7 @@ static void begin_tls(struct ub_queue *q, struct ub_nbd_link *l)
 	}
 	l->state = LINK_SECURING;
 	l->receiving = true;
-	ub_own_receive(q, OWN_RECEIVE, l->asked, &l->answer, sizeof(l->answer), false);
+	ub_own_receive(q, OWN_RECEIVE, l->asked, &l->answer, sizeof(l->answer), UB_RECEIVE_SOME);
 }
 
 static void shake(struct ub_queue *q, struct ub_nbd_link *l)

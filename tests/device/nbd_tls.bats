@@ -41,7 +41,9 @@ setup_file()
 				'ip_address = "127.0.0.1"' tls_www_server
 			certificate "$dir/client" "$dir" 'cn = "a client"' tls_www_client
 		done
-		mkdir expired other
+		mkdir expired other purpose
+		cp good/ca-* purpose
+		certificate purpose/server good 'cn = "no server"' 'dns_name = "localhost"' tls_www_client
 		cp good/ca-* expired
 		cp good/ca-* other
 		certificate expired/server good 'cn = "late"' 'dns_name = "localhost"' tls_www_server \
@@ -236,6 +238,10 @@ refused()
 	serve_tls "$files/expired" memory 1M
 	refused 1 "the server's certificate has expired" "${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	end_server
+	# A client's, of the same name and CA.
+	serve_tls "$files/purpose" memory 1M
+	refused 1 "the server's certificate is of no server" "${tls[@]}" --tls-ca "$good/ca-cert.pem"
+	end_server
 	serve_tls "$files/other" memory 1M
 	refused 1 "the server's certificate is not for localhost" "${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	dev=$(ublk add -t nbd "${tls[@]}" --tls-ca "$good/ca-cert.pem" --tls-hostname other.example)
@@ -257,6 +263,8 @@ refused()
 	refused 1 'there is no TLS: it hangs up; does it have a certificate?' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	end_server
 	serve memory 1M
+	run -2 ublk nbd list "nbds://localhost:$port/?tls-psk-file="
+	[[ $output == *'its query names something, and does not say what'* ]]
 	refused 1 'cannot use localhost: it offers no TLS' "${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	refused 1 'cannot use localhost: it offers no TLS' --uri "nbd://localhost:$port" --tls --tls-ca "$good/ca-cert.pem"
 	nothing_left

@@ -10,10 +10,11 @@
 #include "tls/helper/helper.h"
 
 /* Versions and ciphers that the kernel has as well; anonymous servers are none of it. */
-#define BASE                                                                                    \
-	"NORMAL:-VERS-ALL:+VERS-TLS1.3:+VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHA" \
+#define BASE                                                                                   \
+	"NORMAL:%PROFILE_MEDIUM:-RSA:-SIGN-RSA-SHA1:-SIGN-ECDSA-SHA1:-VERS-ALL:+VERS-TLS1.3:+" \
+	"VERS-TLS1.2:-CIPHER-ALL:+AES-256-GCM:+AES-128-GCM:+CHA"                               \
 	"CHA20-POLY1305"
-#define WITH_PSK BASE ":-KX-ALL:+ECDHE-PSK:+DHE-PSK:+PSK"
+#define WITH_PSK BASE ":-KX-ALL:+ECDHE-PSK:+DHE-PSK"
 
 /* There is none with more than that in earnest. */
 #define LINE_LENGTH 4096

@@ -113,12 +113,16 @@ static int hand_over(gnutls_session_t session, int fd, bool reads, struct ub_tls
 
 int helper_hand_over(gnutls_session_t session, int fd, struct ub_tls_answer *answer)
 {
+	/* It tells how much of what is to be sent one record may have; gnutls_record_get_max_size() is about what is
+	 * received. */
+	const gnutls_range_st much = {2 * TLS_RECORD_MAX, 2 * TLS_RECORD_MAX};
+	gnutls_range_st first = {0}, rest;
 	int ret;
 
 	/* What gnutls has taken off the connection the kernel would miss. */
 	if (gnutls_record_check_pending(session) != 0)
 		return helper_fail(answer, -EPROTO, "the server speaks before it is asked");
-	if (gnutls_record_get_max_size(session) < TLS_RECORD_MAX)
+	if (gnutls_range_split(session, &much, &first, &rest) != 0 || first.high < TLS_RECORD_MAX)
 		return helper_fail(answer, -EOPNOTSUPP,
 				   "the server wants shorter records than the kernel sends");
 	ret = hand_over(session, fd, false, answer);

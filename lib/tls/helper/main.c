@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -47,6 +48,9 @@ static _Noreturn void shake(const struct credentials *credentials, struct attemp
 	struct ub_tls_answer answer = {0};
 
 	(void)close(UB_TLS_CHANNEL);
+	/* Whatever keeps it. */
+	(void)signal(SIGALRM, SIG_DFL);
+	(void)alarm((unsigned)(ub_left_ms(attempt->deadline_ms) / 1000) + 2);
 	if (helper_prepare(attempt->fd, &answer) == 0) {
 		helper_confine();
 		(void)helper_shake(credentials, attempt, &answer);
@@ -110,8 +114,6 @@ static void listen_for_requests(const struct credentials *credentials)
 /* Return: 0, or a negative errno with a text. */
 static int settle(const struct ub_tls_task *task, struct ub_tls_answer *answer)
 {
-	/* Neither a core nor a debugger of the same user gets at the keys. */
-	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
 	if (getppid() != task->parent)
 		_exit(0);
@@ -128,7 +130,11 @@ int main(void)
 	struct credentials credentials = {0};
 	struct ub_tls_answer answer = {0};
 	struct ub_tls_task *task = calloc(1, sizeof(*task));
+	const struct rlimit none = {0};
 
+	/* Neither a core nor a debugger of the same user gets at the keys. */
+	(void)prctl(PR_SET_DUMPABLE, 0);
+	(void)setrlimit(RLIMIT_CORE, &none);
 	if (!task || recv(UB_TLS_CHANNEL, task, sizeof(*task), 0) != sizeof(*task)) {
 		free(task);
 		(void)fprintf(stderr, "ublk-tls: error: not for people: use ublk add -t nbd\n");

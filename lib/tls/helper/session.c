@@ -2,6 +2,7 @@
 /* A handshake as gnutls does it, over a connection that it never waits on for longer than it may. */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <gnutls/x509.h>
 #include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -29,12 +30,17 @@ static int await(const struct attempt *a, short events)
 static ssize_t move(struct attempt *a, void *in, const void *out, size_t len)
 {
 	for (;;) {
-		ssize_t n = in ? recv(a->fd, in, len, MSG_DONTWAIT)
-			       : send(a->fd, out, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		/* One that never stops talking is as bad as one that does not begin. */
+		bool late = ub_left_ms(a->deadline_ms) == 0;
+		ssize_t n = late ? -1
+			    : in ? recv(a->fd, in, len, MSG_DONTWAIT)
+				 : send(a->fd, out, len, MSG_DONTWAIT | MSG_NOSIGNAL);
 
 		if (n >= 0)
 			return n;
-		if (errno != EINTR)
+		if (late)
+			a->error = -ETIMEDOUT;
+		else if (errno != EINTR)
 			a->error = errno == EAGAIN ? await(a, in ? POLLIN : POLLOUT) : -errno;
 		if (a->error) {
 			errno = -a->error;
@@ -70,8 +76,17 @@ static int set_up(gnutls_session_t session, const struct credentials *c, struct 
 	/* An address is no name that a server could choose its certificate by: RFC 6066, 3. */
 	if (!ret && c->x509 && !is_address(c->host))
 		ret = gnutls_server_name_set(session, GNUTLS_NAME_DNS, c->host, strlen(c->host));
-	if (!ret && c->x509)
-		gnutls_session_set_verify_cert(session, c->host, 0);
+	if (!ret && c->x509) {
+		/* Kept by the session; of this process there is one. */
+		static gnutls_typed_vdata_st wanted[2];
+
+		wanted[0] = (gnutls_typed_vdata_st){.type = GNUTLS_DT_DNS_HOSTNAME,
+						    .data = (void *)(uintptr_t)c->host};
+		wanted[1] = (gnutls_typed_vdata_st){
+			.type = GNUTLS_DT_KEY_PURPOSE_OID,
+			.data = (unsigned char *)(uintptr_t)GNUTLS_KP_TLS_WWW_SERVER};
+		gnutls_session_set_verify_cert2(session, wanted, UB_ARRAY_SIZE(wanted), 0);
+	}
 	gnutls_transport_set_ptr(session, a);
 	gnutls_transport_set_pull_function(session, pull);
 	gnutls_transport_set_push_function(session, push);
