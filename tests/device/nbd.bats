@@ -108,8 +108,11 @@ serve_nbd_server()
 	rm -f "$socket"
 	printf '[generic]\nunixsock = %s\n[disk]\nexportname = %s\nflush = true\nfua = true\ntrim = true\n' \
 		"$socket" "$1" >nbd.conf
-	nbd-server -d -C nbd.conf >nbd-server.log 2>&1 </dev/null 3>&- &
-	export_pid=$!
+	# A daemon with a process for each connection: undivided it ends with the first one that breaks.
+	rm -f nbd.pid
+	nbd-server -C nbd.conf -p "$PWD/nbd.pid" >nbd-server.log 2>&1 </dev/null 3>&-
+	wait_for 20 test -s nbd.pid
+	export_pid=$(<nbd.pid)
 	wait_for 20 test -S "$socket"
 }
 
@@ -122,14 +125,16 @@ serve_nbd_server()
 	for ((i = 0; i < 2; i++)); do
 		writes_on "$dev"
 		# And whichever process of it has the connection.
-		pkill -KILL -P "$export_pid" || true
-		end_server
+		mapfile -t processes < <(pgrep -P "$export_pid")
+		kill -KILL "$export_pid" "${processes[@]}"
 		serve_nbd_server "$PWD/disk.img"
 	done
 	writes_on "$dev"
 	end_verified "$dev" 4096
 	blkdiscard -o 0 -l 1M "$dev"
 	ublk del 0
+	mapfile -t processes < <(pgrep -P "$export_pid")
+	kill -KILL "$export_pid" "${processes[@]}"
 }
 
 @test "a server that promises no second connection gets one, for all queues" {

@@ -414,6 +414,7 @@ is_away_for()
 	[[ $(detail 0 .away.error) == "\"$1\"" ]]
 }
 
+# bats test_tags=long
 @test "another server of the device takes the export over, with a helper of its own" {
 	serve_qemu "tls-creds-x509,id=tls,endpoint=server,dir=$good,verify-peer=on"
 	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/?tls-certificates=$good" --recovery reissue)
