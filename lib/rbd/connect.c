@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The way to a cluster and an image, in a thread that may wait, and the way back. What librados could be told by files was opened
- * before (open.c): here there are none any more. */
+/* The way to a cluster and an image, in a thread that may wait, and the way back. What librados is told by files
+ * was opened before (open.c): here there are none any more. */
 #include <errno.h>
 #include <malloc.h>
 #include <stdio.h>

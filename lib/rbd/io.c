@@ -19,17 +19,17 @@ static void ended(rbd_completion_t completion, void *arg)
 
 	rbd_aio_release(completion);
 	/* Of an image that has become smaller less comes: what the buffer has behind it is somebody else's. */
-	if (res >= 0 && i->reads && (uint64_t)res != io->len)
+	if (res >= 0 && i->op == UBLK_IO_OP_READ && (uint64_t)res != io->len)
 		res = -EIO;
 	/* Nothing of the I/O is this thread's from here on. */
 	ub_io_post(q, io, res < 0 ? (int)res : 0);
 }
 
-static int begin(const struct ub_rbd *r, struct ub_io *io, rbd_completion_t c)
+static int begin(const struct ub_rbd *r, struct ub_io *io, uint8_t op, rbd_completion_t c)
 {
 	int zero_flags = io->flags & UBLK_IO_F_NOUNMAP ? RBD_WRITE_ZEROES_FLAG_THICK_PROVISION : 0;
 
-	switch (io->op) {
+	switch (op) {
 	case UBLK_IO_OP_READ:
 		return rbd_aio_read(r->image, io->offset, io->len, ub_io_buffer(io), c);
 	case UBLK_IO_OP_WRITE:
@@ -73,8 +73,8 @@ static int told(struct ub_queue *q, int res)
 	}
 }
 
-/* Return: 0, or a negative errno: nothing was begun. */
-static int call(struct ub_queue *q, struct ub_io *io, bool flush)
+/* @op: what the I/O asks for, or the flush that is to follow. Return: 0, or a negative errno: nothing was begun. */
+static int call(struct ub_queue *q, struct ub_io *io, uint8_t op)
 {
 	const struct ub_rbd *r = ub_queue_target(q)->state;
 	struct ub_rbd_io *i = ub_io_state(q, io);
@@ -83,12 +83,11 @@ static int call(struct ub_queue *q, struct ub_io *io, bool flush)
 
 	i->queue = q;
 	i->io = io;
-	i->flushes = flush;
-	i->reads = !flush && io->op == UBLK_IO_OP_READ;
+	i->op = op;
 	ret = rbd_aio_create_completion(i, ended, &c);
 	if (ret < 0)
 		return ret;
-	ret = flush ? rbd_aio_flush(r->image, c) : begin(r, io, c);
+	ret = begin(r, io, op, c);
 	if (ret < 0)
 		rbd_aio_release(c);
 	return ret < 0 ? ret : 0;
@@ -105,14 +104,14 @@ void ub_rbd_submit(struct ub_queue *q, struct ub_io *io)
 	    io->offset + io->len > atomic_load_explicit(&r->size, memory_order_relaxed))
 		ret = -EIO;
 	if (!ret)
-		ret = call(q, io, false);
+		ret = call(q, io, io->op);
 	if (ret)
 		ub_io_end(q, io, told(q, ret));
 }
 
-static bool is_change(const struct ub_io *io)
+static bool is_change(uint8_t op)
 {
-	return io->op != UBLK_IO_OP_READ && io->op != UBLK_IO_OP_FLUSH;
+	return op != UBLK_IO_OP_READ && op != UBLK_IO_OP_FLUSH;
 }
 
 void ub_rbd_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res)
@@ -121,8 +120,8 @@ void ub_rbd_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res)
 	const struct ub_rbd_io *i = ub_io_state(q, io);
 
 	(void)id;
-	if (res >= 0 && r->caches && is_change(io) && !i->flushes) {
-		res = call(q, io, true);
+	if (res >= 0 && r->caches && is_change(i->op)) {
+		res = call(q, io, UBLK_IO_OP_FLUSH);
 		if (!res)
 			return;
 	}

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of this folder share. Together they are the target rbd (target/rbd.h) as ublk-server-rbd serves it:
- * open.c reads the configuration in the caller's place, connect.c reaches the cluster, image.c the image, lock.c keeps other
- * clients from writing, size.c notices another size, io.c turns I/Os into calls of librbd and their ends back.
+ * open.c reads the configuration in the caller's place, connect.c reaches the cluster, image.c the image, lock.c
+ * keeps other clients from writing, size.c notices another size, io.c turns I/Os into calls of librbd and their
+ * ends back.
  */
 #pragma once
 

@@ -54,7 +54,7 @@ static int kill_it(const struct server *s)
 }
 
 /* Whoever waits for the device's next server waits for this process from now on, which may have to be read
- * from that very device. Its errands are of the same file. */
+ * from that very device. Its errands are of the same file, or of one that is not kept: ub_program_again(). */
 static void keep_program(struct server *s)
 {
 	s->locked = mlockall(MCL_CURRENT) == 0;

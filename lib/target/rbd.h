@@ -40,5 +40,5 @@ void ub_rbd_close(struct ub_tgt *tgt);
 struct ub_rbd_io {
 	struct ub_queue *queue;
 	struct ub_io *io;
-	bool reads, flushes;
+	uint8_t op; /* that librbd is at */
 };
