@@ -165,7 +165,7 @@ static bool remark_path(const void *object, char *buf, size_t size)
 	static const char *const reasons[] = {
 		[UB_REASON_ASKED] = "as asked for",
 		[UB_REASON_TARGET] =
-			"this target moves no data that a faster one could save copying",
+			"with this target no other one is faster in every case",
 		[UB_REASON_DRIVER] =
 			"this kernel's driver has no faster one: zero-copy needs Linux 6.16",
 		[UB_REASON_ALIGNMENT] =

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "nbd/kept.h"
 
-#include <string.h>
-
 _Static_assert(sizeof(struct ub_nbd_change) <= UB_NBD_CHANGE_SIZE, "its data lies behind it");
 
 static struct ub_nbd_change *change_at(const struct ub_nbd_kept *kept, uint64_t place)
@@ -10,14 +8,13 @@ static struct ub_nbd_change *change_at(const struct ub_nbd_kept *kept, uint64_t 
 	return (void *)(kept->ring + place % kept->size);
 }
 
-struct ub_nbd_change *ub_nbd_keep(struct ub_nbd_kept *kept, const void *data, uint32_t len)
+struct ub_nbd_change *ub_nbd_kept_room(struct ub_nbd_kept *kept, uint32_t bytes)
 {
 	uint64_t need = UB_NBD_CHANGE_SIZE, skip = 0;
 	struct ub_nbd_change *change;
 
-	if (data)
-		need += ((uint64_t)len + UB_NBD_CHANGE_SIZE - 1) / UB_NBD_CHANGE_SIZE *
-			UB_NBD_CHANGE_SIZE;
+	need += ((uint64_t)bytes + UB_NBD_CHANGE_SIZE - 1) / UB_NBD_CHANGE_SIZE *
+		UB_NBD_CHANGE_SIZE;
 	if (need > kept->size)
 		return NULL;
 	if (kept->from == kept->to)
@@ -30,12 +27,15 @@ struct ub_nbd_change *ub_nbd_keep(struct ub_nbd_kept *kept, const void *data, ui
 	if (skip)
 		kept->last->stored += (uint32_t)skip;
 	kept->to += skip;
-	change = kept->last = change_at(kept, kept->to);
-	*change = (struct ub_nbd_change){.len = len, .stored = (uint32_t)need};
-	if (data)
-		memcpy(ub_nbd_change_data(change), data, len);
-	kept->to += need;
+	change = change_at(kept, kept->to);
+	*change = (struct ub_nbd_change){.stored = (uint32_t)need};
 	return change;
+}
+
+void ub_nbd_keep(struct ub_nbd_kept *kept, struct ub_nbd_change *change)
+{
+	kept->last = change;
+	kept->to += change->stored;
 }
 
 void ub_nbd_kept_drop(struct ub_nbd_kept *kept, uint64_t number)

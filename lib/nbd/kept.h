@@ -39,10 +39,12 @@ static inline uint32_t ub_nbd_kept_used(const struct ub_nbd_kept *kept)
 }
 
 /*
- * Keeps a change, newer than all that are kept, with @len bytes of @data, or none for NULL.
- * Return: it, to be filled but for `stored`; NULL: there is no room.
+ * Looks for room for a change, newer than all that are kept, with so many bytes of data.
+ * Return: where it is to be filled in, but for `stored`, with its data; NULL: there is none.
  */
-struct ub_nbd_change *ub_nbd_keep(struct ub_nbd_kept *kept, const void *data, uint32_t len);
+struct ub_nbd_change *ub_nbd_kept_room(struct ub_nbd_kept *kept, uint32_t bytes);
+/* It is kept from now on. */
+void ub_nbd_keep(struct ub_nbd_kept *kept, struct ub_nbd_change *change);
 /* Those with lower numbers are durable. */
 void ub_nbd_kept_drop(struct ub_nbd_kept *kept, uint64_t number);
 /* The change at a place, from `from` on; @place goes to the next one. Return: NULL: there is no other. */

@@ -68,7 +68,7 @@ struct ub_path {
 	void (*submitted)(struct ub_queue *q);
 	/* The target is done with it: the data goes out, then it is committed. */
 	void (*end)(struct ub_queue *q, struct ub_io *io, int result);
-	/* NULL where only files can reach the data. */
+	/* On every path; of slots where the target asks for it: ub_target.copies. */
 	int (*copy_to)(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
 		       uint32_t len);
 	int (*copy_from)(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
@@ -219,6 +219,11 @@ int ub_buffer_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const
 		      uint32_t len);
 int ub_buffer_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to,
 			uint32_t len);
+
+/* For paths on which the char device is there for it: user_copy.c. */
+int ub_user_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		    uint32_t len);
+int ub_user_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len);
 
 /* For paths with a pool: pooled.c. An I/O gets its buffer now or in its turn, then has_buffer(). */
 void ub_pooled_init(struct ub_queue *q);

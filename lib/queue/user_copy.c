@@ -28,13 +28,13 @@ static int whole(ssize_t n, uint32_t len)
 	return (uint32_t)n == len ? 0 : -EIO;
 }
 
-static int copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
-		   uint32_t len)
+int ub_user_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		    uint32_t len)
 {
 	return whole(pwrite(q->char_fd, from, len, position(q, io, data)), len);
 }
 
-static int copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
+int ub_user_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
 {
 	return whole(pread(q->char_fd, to, len, position(q, io, data)), len);
 }
@@ -46,7 +46,7 @@ static bool has_data(const struct ub_io *io)
 
 static void has_buffer(struct ub_queue *q, struct ub_io *io)
 {
-	int ret = io->op == UBLK_IO_OP_WRITE ? copy_from(q, io, 0, io->data, io->len) : 0;
+	int ret = io->op == UBLK_IO_OP_WRITE ? ub_user_copy_from(q, io, 0, io->data, io->len) : 0;
 
 	if (__builtin_expect(ret != 0, 0))
 		ub_queue_end(q, io, ret);
@@ -66,7 +66,7 @@ static void begin(struct ub_queue *q, struct ub_io *io)
 static void end(struct ub_queue *q, struct ub_io *io, int result)
 {
 	if (io->data && io->op == UBLK_IO_OP_READ && result > 0) {
-		int ret = copy_to(q, io, 0, io->data, io->len);
+		int ret = ub_user_copy_to(q, io, 0, io->data, io->len);
 
 		if (__builtin_expect(ret != 0, 0))
 			result = ub_io_result(io, ret);
@@ -81,7 +81,7 @@ const struct ub_path ub_path_user_copy = {
 	.begin = begin,
 	.has_buffer = has_buffer,
 	.end = end,
-	.copy_to = copy_to,
-	.copy_from = copy_from,
+	.copy_to = ub_user_copy_to,
+	.copy_from = ub_user_copy_from,
 	.give_back = ub_pooled_give_back,
 };

@@ -69,4 +69,6 @@ const struct ub_path ub_path_zero_copy = {
 	.begin = begin,
 	.prepared = prepared,
 	.end = end,
+	.copy_to = ub_user_copy_to,
+	.copy_from = ub_user_copy_from,
 };

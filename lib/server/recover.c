@@ -170,6 +170,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.no_lock = spec->no_lock,
 		.probe = s->mode == UB_LAUNCH_REHEARSE,
 		.lock = spec->mlock,
+		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 		.recovers = true,
 		.memory = spec->caller_fd,
 		.expect = s->record.backing.path ? &s->record.backing : NULL,

@@ -97,7 +97,8 @@ uint64_t ub_spec_path_flags(const struct ub_spec *spec)
 		return flags | UBLK_F_NEED_GET_DATA;
 	case UB_PATH_ZERO_COPY:
 		/* The second for what the driver fails to register by itself. */
-		return flags | UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY;
+		flags |= UBLK_F_AUTO_BUF_REG | UBLK_F_SUPPORT_ZERO_COPY;
+		return spec->target->copies ? flags | UBLK_F_USER_COPY : flags;
 	default:
 		return flags;
 	}
@@ -140,7 +141,8 @@ void ub_spec_choose_path(struct ub_spec *spec, const struct ub_tgt *tgt, uint64_
 				"checks it, and with zero-copy gets the client's own memory");
 		return;
 	}
-	if (!spec->target->zero_copy && !spec->target->in_memory) {
+	/* As measured, of what copies as well: doc/performance.md. */
+	if (!spec->target->in_memory && (!spec->target->zero_copy || spec->target->copies)) {
 		spec->path_reason = UB_REASON_TARGET;
 		return;
 	}

@@ -106,8 +106,13 @@ struct ub_own_time {
 	int64_t sec;
 	long long nsec;
 };
-/* @whole: all of it, or an error. (Of what the kernel is to encrypt it does not take this: tls_sw_sendmsg().) */
-void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg, bool whole);
+enum ub_send {
+	UB_SEND_SOME,
+	UB_SEND_WHOLE, /* all of it, or an error; not of what the kernel is to encrypt: tls_sw_sendmsg() */
+	UB_SEND_BEFORE_MORE /* the same, and what belongs to it follows at once */
+};
+void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg,
+		 enum ub_send how);
 enum ub_receive {
 	UB_RECEIVE_SOME,  /* as soon as there is anything */
 	UB_RECEIVE_WHOLE, /* all of it, or an error */
@@ -117,6 +122,14 @@ enum ub_receive {
 };
 void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len,
 		    enum ub_receive how);
+/*
+ * Where an I/O's data lies in no buffer: a piece of it, as it lies, to a socket and from one, as much as goes at once.
+ * The I/O is not ended before.
+ */
+void ub_own_send_data(struct ub_queue *q, unsigned id, int fd, const struct ub_io *io,
+		      uint32_t data, uint32_t len);
+void ub_own_receive_data(struct ub_queue *q, unsigned id, int fd, const struct ub_io *io,
+			 uint32_t data, uint32_t len);
 void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
 		    uint32_t len);
 /* Ends after that time, with -ETIME. */

@@ -232,6 +232,8 @@ static void plan_replay(struct ub_tgt *tgt, uint32_t keep)
 {
 	struct ub_nbd *n = tgt->state;
 
+	/* What lies behind the connection's state, and to align it. */
+	tgt->queue_more = UB_NBD_CHANGE_SIZE + (n->zero_copy ? UB_NBD_STAGE : 0);
 	if (!(n->export.flags & NBD_EXPORT_MULTI_CONN)) {
 		tgt->most_threads = 1;
 		tgt->most_threads_why = "its server promises no second connection";
@@ -241,7 +243,7 @@ static void plan_replay(struct ub_tgt *tgt, uint32_t keep)
 	n->keep = keep / UB_NBD_CHANGE_SIZE * UB_NBD_CHANGE_SIZE;
 	if (!n->keep)
 		return;
-	tgt->queue_more = n->keep + UB_NBD_CHANGE_SIZE;
+	tgt->queue_more += n->keep;
 	tgt->most_threads = 1;
 	tgt->most_threads_why = "one alone can send again what a server loses (--replay-memory)";
 }
@@ -253,6 +255,10 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	const struct ub_nbd_export *e = &n->export;
 	uint32_t least = larger(e->block_min, BLOCK);
 
+	/* It was not tried what kTLS does with pages of others. */
+	if (n->zero_copy && n->tls)
+		return ub_fail_usage(err,
+				     "--data-path zero-copy is not for an encrypted connection");
 	if (least > (uint32_t)sysconf(_SC_PAGESIZE))
 		return ub_fail_text(err, UB_STAGE_BACKING, -EOPNOTSUPP,
 				    "cannot serve an export whose blocks have %u bytes",
@@ -287,6 +293,7 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	n->hold_ms = a->hold_s < 0 ? -1 : a->hold_s * 1000LL;
 	n->request_s = a->request_s;
 	n->lock = req->lock;
+	n->zero_copy = req->zero_copy;
 	ret = n->spare = dial(n, a, &n->export, err);
 	n->asks_flush = n->export.flags & NBD_EXPORT_FLUSH;
 	n->write_through = a->write_through && n->asks_flush;
@@ -322,6 +329,7 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	l->kept.ring = (char *)(((uintptr_t)(l + 1) + UB_NBD_CHANGE_SIZE - 1) &
 				~(uintptr_t)(UB_NBD_CHANGE_SIZE - 1));
 	l->kept.size = n->keep;
+	l->out = n->zero_copy ? l->kept.ring + n->keep : NULL;
 	l->asked = -1;
 	l->fd = n->spare;
 	n->spare = -1;
@@ -379,6 +387,8 @@ const struct ub_target ub_target_nbd = {
 	.queue_size = sizeof(struct ub_nbd_link),
 	.io_size = sizeof(struct ub_nbd_io),
 	.recoverable = true,
+	.zero_copy = true,
+	.copies = true,
 	.remote = true,
 	.defaults = nbd_defaults,
 	.check = nbd_check,

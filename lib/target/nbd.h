@@ -17,6 +17,8 @@
 
 #define UB_NBD_BATCH 64U          /* requests that are sent at once */
 #define UB_NBD_STAGE (64U * 1024) /* bytes that are received at once */
+/* Data of an I/O that goes straight to where it belongs, if it is so much; less goes by a stage, many at a time. */
+#define UB_NBD_DIRECT_MIN 8192U
 
 /* An open export. The queues read it, but for what is atomic. */
 struct ub_nbd {
@@ -35,6 +37,7 @@ struct ub_nbd {
 	int spare;          /* the connection of open(), for the first thread; -1: taken */
 	bool asks_flush;    /* the server has a cache that can be flushed */
 	uint32_t keep;      /* bytes of changes that are kept until they are durable */
+	bool zero_copy;
 	_Atomic unsigned away; /* threads whose connection is lost */
 	atomic_bool inherits; /* what another server of the device has written may not be durable */
 	_Atomic uint64_t changed; /* writes that have ended; */
@@ -71,6 +74,9 @@ struct ub_nbd_link {
 	struct msghdr msg;
 	struct iovec iov[2 * UB_NBD_BATCH];
 	unsigned iov_at, iov_count;
+	struct ub_io *body; /* a write whose data follows as it lies, behind that; */
+	char *out; /* UB_NBD_STAGE bytes for smaller ones; NULL: an I/O's data lies in a buffer */
+	uint32_t body_sent; /* bytes of it that are gone */
 
 	/* What has ended and is not known to be durable. */
 	struct ub_nbd_kept kept;
@@ -89,7 +95,10 @@ struct ub_nbd_link {
 	/* What was received and not yet looked at; and a read whose data is being received. */
 	uint32_t from, to;
 	struct ub_io *reading;
-	uint32_t read; /* bytes of it that are there */
+	uint32_t read;   /* bytes of it that are there */
+	int read_error;  /* of those; negative errno */
+	uint32_t large;  /* reads with the server whose data is to be received where it belongs; */
+	bool last_large; /* and the request that was sent last is one */
 	union {
 		char stage[UB_NBD_STAGE];
 		struct ub_nbd_handshake shake;
@@ -141,7 +150,7 @@ uint16_t ub_nbd_flags_of(const struct ub_io *io);
 /* @cookie: its lower half. */
 void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
 		      uint32_t cookie, uint64_t offset, uint32_t len);
-/* So many pieces of ub_nbd_link.iov go; and what is left of them. */
+/* So many pieces of ub_nbd_link.iov go, and the body behind them; and what is left of them. */
 void ub_nbd_send_iov(struct ub_queue *q, unsigned count);
 void ub_nbd_send_rest(struct ub_queue *q);
 /* What is awaited from now on is looked after, once a second: OWN_LOOK. */

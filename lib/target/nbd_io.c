@@ -12,8 +12,11 @@
 #include "kernel/uapi.h"
 #include "target/nbd.h"
 
-/* What is left of a read's data is received where it belongs, if that is so much; less goes by the stage. */
-#define DIRECT_MIN 8192U
+/* Is it a read of so much that its data is received where it belongs? */
+static bool is_large(const struct ub_io *io)
+{
+	return io->op == UBLK_IO_OP_READ && io->len >= UB_NBD_DIRECT_MIN;
+}
 
 static struct ub_nbd_io *nbd_io(struct ub_queue *q, const struct ub_io *io)
 {
@@ -105,23 +108,53 @@ static unsigned add_own_flush(struct ub_queue *q, struct ub_nbd_link *l)
 	return 1;
 }
 
+/* Puts a write's data behind its head, or has it follow as it lies. Return: 1: it is in ub_nbd_link.iov, 0: it is not,
+ * or a negative errno. */
+static int add_data(struct ub_queue *q, struct ub_nbd_link *l, struct ub_io *io, unsigned count,
+		    uint32_t *out)
+{
+	char *data = ub_io_buffer(io);
+	int ret = 0;
+
+	if (!data && (io->len >= UB_NBD_DIRECT_MIN || !l->out)) {
+		l->body = io;
+		return 0;
+	}
+	if (!data) {
+		data = l->out + *out;
+		*out += io->len;
+		ret = ub_io_copy_from(q, io, 0, data, io->len);
+	}
+	l->iov[count] = (struct iovec){data, io->len};
+	return ret ? ret : 1;
+}
+
 void ub_nbd_send(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	int64_t now = l->waiting ? ub_now_ms() : 0;
 	unsigned count = add_own_flush(q, l);
+	uint32_t out = 0;
 
-	while (l->waiting && count + 2 <= 2 * UB_NBD_BATCH) {
+	while (l->waiting && !l->body && count + 2 <= 2 * UB_NBD_BATCH &&
+	       out + UB_NBD_DIRECT_MIN <= UB_NBD_STAGE) {
 		struct ub_io *io = l->waiting;
 		struct ub_nbd_io *i = nbd_io(q, io);
+		bool has_data = io->op == UBLK_IO_OP_WRITE && !i->flushes;
+		int ret = has_data ? add_data(q, l, io, count + 1, &out) : 0;
 
 		l->waiting = io->next;
+		if (ret < 0) {
+			end(q, io, ret);
+			continue;
+		}
 		make_head(q, io);
 		i->sent = true;
 		i->sent_ms = now;
-		l->iov[count++] = (struct iovec){i->head, sizeof(i->head)};
-		if (io->op == UBLK_IO_OP_WRITE && !i->flushes)
-			l->iov[count++] = (struct iovec){ub_io_buffer(io), io->len};
+		l->last_large = is_large(io);
+		l->large += l->last_large;
+		l->iov[count] = (struct iovec){i->head, sizeof(i->head)};
+		count += 1 + (unsigned)ret;
 	}
 	ub_nbd_send_iov(q, count);
 }
@@ -149,18 +182,32 @@ bool ub_nbd_leaves(struct ub_queue *q)
 	return false;
 }
 
-int ub_nbd_sent(struct ub_queue *q, int res)
+/* @n bytes more are gone. Return: whether anything is left. */
+static bool is_left(struct ub_nbd_link *l, size_t n)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	size_t n = (size_t)res;
-
-	if (res <= 0)
-		return res ? res : -ECONNRESET;
+	if (l->iov_at == l->iov_count)
+		l->body_sent += (uint32_t)n;
 	while (l->iov_at < l->iov_count && n >= l->iov[l->iov_at].iov_len)
 		n -= l->iov[l->iov_at++].iov_len;
 	if (l->iov_at < l->iov_count) {
 		l->iov[l->iov_at].iov_base = (char *)l->iov[l->iov_at].iov_base + n;
 		l->iov[l->iov_at].iov_len -= n;
+		return true;
+	}
+	if (l->body && l->body_sent < l->body->len)
+		return true;
+	l->body = NULL;
+	l->body_sent = 0;
+	return false;
+}
+
+int ub_nbd_sent(struct ub_queue *q, int res)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	if (res <= 0)
+		return res ? res : -ECONNRESET;
+	if (is_left(l, (size_t)res)) {
 		ub_nbd_send_rest(q);
 		return 0;
 	}
@@ -247,15 +294,30 @@ static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 	}
 	if (cookie & UB_NBD_COOKIE_REPLAY)
 		return take_replay(q, l, (uint32_t)cookie, read_error(error));
-	if (!io)
+	/* Not even of one whose data it does not have yet. */
+	if (!io || io == l->body)
 		return -EPROTO;
+	l->large -= is_large(io);
 	if (io->op == UBLK_IO_OP_READ && !error) {
 		l->reading = io;
 		l->read = 0;
+		l->read_error = 0;
 	} else {
 		answered(q, io, read_error(error));
 	}
 	return 0;
+}
+
+/* So much more of the data is there. */
+static void took_data(struct ub_queue *q, struct ub_nbd_link *l, uint32_t n)
+{
+	struct ub_io *io = l->reading;
+
+	l->read += n;
+	if (l->read < io->len)
+		return;
+	l->reading = NULL;
+	answered(q, io, l->read_error);
 }
 
 /* Takes what is there of the data. */
@@ -263,16 +325,16 @@ static void take_data(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	struct ub_io *io = l->reading;
 	uint32_t n = io->len - l->read;
+	char *buffer = ub_io_buffer(io);
 
 	if (n > l->to - l->from)
 		n = l->to - l->from;
-	memcpy((char *)ub_io_buffer(io) + l->read, l->stage + l->from, n);
+	if (buffer)
+		memcpy(buffer + l->read, l->stage + l->from, n);
+	else if (!l->read_error)
+		l->read_error = ub_io_copy_to(q, io, l->read, l->stage + l->from, n);
 	l->from += n;
-	l->read += n;
-	if (l->read < io->len)
-		return;
-	l->reading = NULL;
-	answered(q, io, 0);
+	took_data(q, l, n);
 }
 
 /* Return: as take_reply(). */
@@ -289,39 +351,51 @@ static int take_stage(struct ub_queue *q, struct ub_nbd_link *l)
 	return ret;
 }
 
+static bool is_direct(const struct ub_nbd_link *l)
+{
+	return l->reading && l->reading->len - l->read >= UB_NBD_DIRECT_MIN && l->from == l->to;
+}
+
+static void receive_direct(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	uint32_t missing = l->reading->len - l->read;
+	char *buffer = ub_io_buffer(l->reading);
+
+	if (buffer)
+		ub_own_receive(q, OWN_RECEIVE, l->fd, buffer + l->read, missing,
+			       ub_nbd_receive_how(q, true));
+	else
+		ub_own_receive_data(q, OWN_RECEIVE, l->fd, l->reading, l->read, missing);
+}
+
 void ub_nbd_receive(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	uint32_t left = l->to - l->from, missing = l->reading ? l->reading->len - l->read : 0;
+	uint32_t left = l->to - l->from, room = UB_NBD_STAGE - left;
 
 	l->receiving = true;
-	if (missing >= DIRECT_MIN) {
-		ub_own_receive(q, OWN_RECEIVE, l->fd, (char *)ub_io_buffer(l->reading) + l->read,
-			       missing, ub_nbd_receive_how(q, true));
+	if (is_direct(l)) {
+		receive_direct(q, l);
 		return;
 	}
 	memmove(l->stage, l->stage + l->from, left);
 	l->from = 0;
 	l->to = left;
-	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, UB_NBD_STAGE - left,
-		       ub_nbd_receive_how(q, false));
+	/* No more than up to where such data may begin: it would be copied once more. What comes next is likely to be as
+	 * what came last. */
+	if (l->large || l->last_large)
+		room = (l->reading ? l->reading->len - l->read : 0) + NBD_REPLY_SIZE - left;
+	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, room, ub_nbd_receive_how(q, false));
 }
 
 int ub_nbd_received(struct ub_queue *q, int res)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	bool direct = l->reading && l->reading->len - l->read >= DIRECT_MIN && l->from == l->to;
 
 	if (res <= 0)
 		return res ? res : -ECONNRESET;
-	if (direct) {
-		struct ub_io *io = l->reading;
-
-		l->read += (uint32_t)res;
-		if (l->read == io->len) {
-			l->reading = NULL;
-			answered(q, io, 0);
-		}
+	if (is_direct(l)) {
+		took_data(q, l, (uint32_t)res);
 	} else {
 		l->to += (uint32_t)res;
 		res = take_stage(q, l);
@@ -339,8 +413,8 @@ void ub_nbd_take_back(struct ub_queue *q)
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	struct ub_io *io;
 
-	l->reading = NULL;
-	l->from = l->to = 0;
+	l->reading = l->body = NULL;
+	l->from = l->to = l->body_sent = l->large = 0;
 	l->own_flush = l->flushing = false;
 	for (uint32_t i = 0; (io = ub_queue_io(q, i)); i++) {
 		if (!nbd_io(q, io)->sent)

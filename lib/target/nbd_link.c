@@ -131,7 +131,8 @@ static void move_step(struct ub_queue *q, struct ub_nbd_link *l, bool out)
 		l->iov[0] = (struct iovec){data, len};
 		l->msg = (struct msghdr){.msg_iov = l->iov, .msg_iovlen = 1};
 		l->sending = true;
-		ub_own_send(q, OWN_SEND, l->fd, &l->msg, !ub_nbd_of(q)->tls);
+		ub_own_send(q, OWN_SEND, l->fd, &l->msg,
+			    ub_nbd_of(q)->tls ? UB_SEND_SOME : UB_SEND_WHOLE);
 	} else {
 		l->receiving = true;
 		ub_own_receive(q, OWN_RECEIVE, l->fd, data, (uint32_t)len,

@@ -20,6 +20,7 @@
  * if it dies while the server is away, the record has it that something may be lost.
  */
 #include <errno.h>
+#include <string.h>
 
 #include "base/clock.h"
 #include "target/nbd.h"
@@ -33,19 +34,27 @@ static bool keep(struct ub_queue *q, struct ub_io *io)
 	struct ub_nbd *n = ub_nbd_of(q);
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	uint16_t command = ub_nbd_command_of(io);
+	bool is_write = command == NBD_CMD_WRITE;
+	const char *buffer = ub_io_buffer(io);
 	struct ub_nbd_change *change;
 
 	if (ub_nbd_kept_used(&l->kept) > l->kept.size / 2 && !l->flushing)
 		return false;
-	change = ub_nbd_keep(&l->kept, command == NBD_CMD_WRITE ? ub_io_buffer(io) : NULL, io->len);
+	change = ub_nbd_kept_room(&l->kept, is_write ? io->len : 0);
 	if (!change)
 		return false;
+	if (is_write && buffer)
+		memcpy(ub_nbd_change_data(change), buffer, io->len);
+	else if (is_write && ub_io_copy_from(q, io, 0, ub_nbd_change_data(change), io->len) != 0)
+		return false;
+	change->len = io->len;
 	change->number = atomic_load(&n->changed);
 	change->offset = io->offset;
 	change->command = command;
 	change->flags = ub_nbd_flags_of(io);
 	if (ub_nbd_is_durable(n, io))
 		change->flags |= NBD_CMD_FLAG_FUA;
+	ub_nbd_keep(&l->kept, change);
 	return true;
 }
 

@@ -65,10 +65,18 @@ void ub_nbd_send_rest(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
+	l->sending = true;
+	if (l->iov_at == l->iov_count) {
+		ub_own_send_data(q, OWN_SEND, l->fd, l->body, l->body_sent,
+				 l->body->len - l->body_sent);
+		return;
+	}
 	l->msg = (struct msghdr){.msg_iov = l->iov + l->iov_at,
 				 .msg_iovlen = l->iov_count - l->iov_at};
-	l->sending = true;
-	ub_own_send(q, OWN_SEND, l->fd, &l->msg, !ub_nbd_of(q)->tls);
+	ub_own_send(q, OWN_SEND, l->fd, &l->msg,
+		    ub_nbd_of(q)->tls ? UB_SEND_SOME
+		    : l->body         ? UB_SEND_BEFORE_MORE
+				      : UB_SEND_WHOLE);
 }
 
 void ub_nbd_send_iov(struct ub_queue *q, unsigned count)

@@ -125,8 +125,9 @@ struct ub_target {
 	const char *package; /* where the program is, if it is one of its own */
 	struct ub_libraries libraries; /* that the program has */
 	bool recoverable;              /* its data outlives its server */
-	bool zero_copy;                /* it moves data by operations on files alone */
-	bool remote;                   /* by a connection that may be lost: ub_tgt.away */
+	bool zero_copy;                /* it moves data by operations on files or sockets, */
+	bool copies;    /* and what is small by ub_io_copy_to() and ub_io_copy_from() */
+	bool remote;    /* by a connection that may be lost: ub_tgt.away */
 	bool in_memory; /* it moves data by ub_io_copy_to() and ub_io_copy_from() alone */
 	bool posts;     /* its I/Os are ended by threads of others: ub_io_post() */
 	/* Sets the defaults that are not zero; may be NULL. */
