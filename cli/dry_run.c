@@ -165,6 +165,7 @@ static int make(struct view *view, const struct ub_ctrl *ctrl, struct ub_notes *
 		.logical_block_size = spec->logical_block_size,
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
+		.threads = ub_spec_threads_to_come(spec),
 		.no_lock = true,
 		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 		.probe = true,

@@ -18,8 +18,7 @@ struct ub_nbd_change {
 	uint32_t len;
 	uint16_t command, flags;     /* NBD_CMD_* */
 	uint32_t stored;             /* bytes from it to the next one */
-	bool done;                   /* for whoever sends it again */
-	char head[NBD_REQUEST_SIZE]; /* the same */
+	char head[NBD_REQUEST_SIZE]; /* for whoever sends it again */
 };
 
 /* Bytes of the ring that a change takes beside its data, which is rounded up to as many. */
@@ -31,6 +30,9 @@ struct ub_nbd_kept {
 	/* Places go up for ever, and round the ring: of the oldest change, and behind the newest one. */
 	uint64_t from, to;
 	struct ub_nbd_change *last;
+	/* Of whoever sends it again (nbd/resend.h): the place of the next one, and another ring, or NULL. */
+	uint64_t resend;
+	struct ub_nbd_kept *beside;
 };
 
 static inline uint32_t ub_nbd_kept_used(const struct ub_nbd_kept *kept)

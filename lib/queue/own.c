@@ -65,6 +65,14 @@ void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockad
 	finish(sqe, id);
 }
 
+void ub_own_read(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len)
+{
+	struct io_uring_sqe *sqe = ub_queue_sqe(q);
+
+	io_uring_prep_read(sqe, fd, to, len, 0);
+	finish(sqe, id);
+}
+
 _Static_assert(sizeof(struct ub_own_time) == sizeof(struct __kernel_timespec),
 	       "it is the kernel's");
 

@@ -167,6 +167,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.logical_block_size = spec->logical_block_size,
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
+		.threads = ub_spec_threads_to_come(spec),
 		.no_lock = spec->no_lock,
 		.probe = s->mode == UB_LAUNCH_REHEARSE,
 		.lock = spec->mlock,

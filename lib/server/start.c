@@ -354,6 +354,7 @@ int server_add(struct server *s, struct ub_error *err)
 		.logical_block_size = spec->logical_block_size,
 		.read_only = spec->read_only,
 		.no_discard = spec->no_discard,
+		.threads = ub_spec_threads_to_come(spec),
 		.no_lock = spec->no_lock,
 		.lock = spec->mlock,
 		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,

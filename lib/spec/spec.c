@@ -204,6 +204,13 @@ uint32_t ub_spec_threads(const struct ub_spec *spec, uint32_t queues, uint32_t d
 	return (queues + share - 1) / share * ub_spec_threads_per_queue(spec, depth);
 }
 
+uint32_t ub_spec_threads_to_come(const struct ub_spec *spec)
+{
+	uint32_t cpus = (uint32_t)sysconf(_SC_NPROCESSORS_CONF);
+
+	return ub_spec_threads(spec, spec->queues < cpus ? spec->queues : cpus, spec->depth);
+}
+
 uint32_t ub_spec_ios(const struct ub_spec *spec, uint32_t queues, uint32_t depth)
 {
 	uint32_t threads = ub_spec_threads_per_queue(spec, depth);

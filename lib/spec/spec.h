@@ -115,6 +115,8 @@ uint32_t ub_spec_threads_per_queue(const struct ub_spec *spec, uint32_t depth);
 uint32_t ub_spec_queues_per_thread(const struct ub_spec *spec, uint32_t queues);
 /* Threads that serve a device with @queues of @depth requests. */
 uint32_t ub_spec_threads(const struct ub_spec *spec, uint32_t queues, uint32_t depth);
+/* The same before there is a device: the driver makes no more queues than the machine has CPUs. */
+uint32_t ub_spec_threads_to_come(const struct ub_spec *spec);
 /* Requests that a thread of it serves, at the most. */
 uint32_t ub_spec_ios(const struct ub_spec *spec, uint32_t queues, uint32_t depth);
 

@@ -132,6 +132,8 @@ void ub_own_receive_data(struct ub_queue *q, unsigned id, int fd, const struct u
 			 uint32_t data, uint32_t len);
 void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
 		    uint32_t len);
+/* Of what is no socket and can be waited for: an event. */
+void ub_own_read(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len);
 /* Ends after that time, with -ETIME. */
 void ub_own_wait(struct ub_queue *q, unsigned id, const struct ub_own_time *time);
 

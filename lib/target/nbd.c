@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -52,7 +53,7 @@ static const struct ub_opt options[] = {
 	  .help = "give a connection up that does not answer; 0: never (default: 60)" },
 	{ .name = "replay-memory", .type = UB_OPT_SIZE32, AT(replay), .metavar = "SIZE",
 	  .max = KEEP_MAX,
-	  .help = "keep so much of what a server that dies may lose (default: 8M)" },
+	  .help = "keep so much of what a server that dies may lose, over all threads (default: 8M)" },
 	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
 	  .help = "have the server make every write durable at once" },
 	UB_NBD_SECURE_OPTIONS(struct nbd_args, secure),
@@ -227,8 +228,8 @@ static uint32_t power_of_two(uint32_t value)
 	return value;
 }
 
-/* What may be lost with a server is kept where anything can be, and then by one thread: nbd_replay.c. */
-static void plan_replay(struct ub_tgt *tgt, uint32_t keep)
+/* What may be lost with a server is kept where anything can be, by each thread its part: nbd_replay.c. */
+static void plan_replay(struct ub_tgt *tgt, uint32_t keep, uint32_t threads)
 {
 	struct ub_nbd *n = tgt->state;
 
@@ -237,15 +238,12 @@ static void plan_replay(struct ub_tgt *tgt, uint32_t keep)
 	if (!(n->export.flags & NBD_EXPORT_MULTI_CONN)) {
 		tgt->most_threads = 1;
 		tgt->most_threads_why = "its server promises no second connection";
+		threads = 1;
 	}
-	if (!tgt->volatile_cache || tgt->read_only)
+	if (!tgt->volatile_cache || tgt->read_only || keep < UB_NBD_CHANGE_SIZE)
 		return;
-	n->keep = keep / UB_NBD_CHANGE_SIZE * UB_NBD_CHANGE_SIZE;
-	if (!n->keep)
-		return;
+	n->keep = larger(keep / threads / UB_NBD_CHANGE_SIZE, 1) * UB_NBD_CHANGE_SIZE;
 	tgt->queue_more += n->keep;
-	tgt->most_threads = 1;
-	tgt->most_threads_why = "one alone can send again what a server loses (--replay-memory)";
 }
 
 static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
@@ -299,7 +297,7 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	n->write_through = a->write_through && n->asks_flush;
 	if (ret >= 0)
 		ret = describe(tgt, req, notes, err);
-	plan_replay(tgt, a->replay);
+	plan_replay(tgt, a->replay, larger(req->threads, 1));
 	atomic_init(&n->inherits, req->recovers && tgt->volatile_cache && !tgt->read_only);
 	tgt->write_error = req->write_error;
 	if (ret < 0) {
@@ -330,7 +328,15 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 				~(uintptr_t)(UB_NBD_CHANGE_SIZE - 1));
 	l->kept.size = n->keep;
 	l->out = n->zero_copy ? l->kept.ring + n->keep : NULL;
-	l->asked = -1;
+	l->asked = l->call_fd = -1;
+	if (n->keep && tgt->most_threads != 1) {
+		l->call_fd = eventfd(0, EFD_CLOEXEC);
+		if (l->call_fd < 0)
+			return ub_fail(err, UB_STAGE_CONNECT, -errno, "cannot make an event");
+	}
+	l->beside = n->links;
+	l->kept.beside = n->links ? &n->links->kept : NULL;
+	n->links = l;
 	l->fd = n->spare;
 	n->spare = -1;
 	if (l->fd >= 0) {
@@ -355,6 +361,9 @@ static void nbd_queue_close(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
 
 	if (l->state == LINK_SECURING)
 		ub_close(&l->asked);
+	/* Of one that was never opened it is 0. */
+	if (l->call_fd > 0)
+		ub_close(&l->call_fd);
 	if (l->fd <= 0)
 		return;
 	/* So it need not take the end for a failure. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests and
- * replies into ends, nbd_link.c keeps the connection up, nbd_replay.c has what a server that dies may lose.
+ * replies into ends, nbd_link.c keeps the connection up, nbd_replay.c has what a server that dies may lose,
+ * nbd_round.c has all threads wait for that.
  */
 #pragma once
 
@@ -11,12 +12,12 @@
 
 #include "nbd/address.h"
 #include "nbd/handshake.h"
-#include "nbd/kept.h"
+#include "nbd/resend.h"
 #include "target/target.h"
 #include "tls/tls.h"
 
-#define UB_NBD_BATCH 64U          /* requests that are sent at once */
-#define UB_NBD_STAGE (64U * 1024) /* bytes that are received at once */
+#define UB_NBD_BATCH UB_NBD_RESEND_MOST /* requests that are sent at once */
+#define UB_NBD_STAGE (64U * 1024)       /* bytes that are received at once */
 /* Data of an I/O that goes straight to where it belongs, if it is so much; less goes by a stage, many at a time. */
 #define UB_NBD_DIRECT_MIN 8192U
 
@@ -36,9 +37,13 @@ struct ub_nbd {
 	const char *place;  /* for messages, borrowed */
 	int spare;          /* the connection of open(), for the first thread; -1: taken */
 	bool asks_flush;    /* the server has a cache that can be flushed */
-	uint32_t keep;      /* bytes of changes that are kept until they are durable */
+	uint32_t keep;      /* bytes of changes that each thread keeps until they are durable */
 	bool zero_copy;
-	_Atomic unsigned away; /* threads whose connection is lost */
+	struct ub_nbd_link *links; /* of all threads; complete before the first one serves */
+	/* Of nbd_round.c: the round that is under way, or was the last; the one that a thread has taken upon itself to
+	 * replay in; the one in which that was done. */
+	_Atomic uint64_t round, claimed, replayed;
+	_Atomic unsigned away; /* threads that have no connection to send on */
 	atomic_bool inherits; /* what another server of the device has written may not be durable */
 	_Atomic uint64_t changed; /* writes that have ended; */
 	_Atomic uint64_t flushed; /* so many of these are durable, as a flush has told */
@@ -46,16 +51,18 @@ struct ub_nbd {
 
 enum ub_nbd_state {
 	LINK_UP,
-	LINK_ENDING,  /* lost; operations on it have to end */
-	LINK_WAITING, /* for the next try */
+	LINK_DRAINING, /* another one is lost; what is with the server has to end */
+	LINK_ENDING,   /* lost; operations on it have to end */
+	LINK_WAITING,  /* for the next try */
 	LINK_CONNECTING,
 	LINK_SHAKING,
 	LINK_SECURING, /* TLS is begun by its helper */
+	LINK_GATHERING, /* it waits until all threads have come so far, and for what one of them replays */
 	LINK_REPLAYING /* what the server may have lost goes first */
 };
 
 /* Of the thread's own operations: ids. */
-enum { OWN_SEND, OWN_RECEIVE, OWN_CONNECT, OWN_TRY, OWN_LOOK, UB_NBD_OWN_OPS };
+enum { OWN_SEND, OWN_RECEIVE, OWN_CONNECT, OWN_TRY, OWN_LOOK, OWN_CALL, UB_NBD_OWN_OPS };
 
 /* A thread's connection. */
 struct ub_nbd_link {
@@ -67,6 +74,13 @@ struct ub_nbd_link {
 	int64_t lost_ms;  /* 0: it is not */
 	int64_t began_ms; /* the try that is under way */
 	struct ub_own_time pause;
+
+	/* Of nbd_round.c. */
+	struct ub_nbd_link *beside; /* another thread's, or NULL */
+	_Atomic uint64_t came; /* the last round in which it was there, with nothing under way */
+	atomic_bool left;      /* its thread serves no more */
+	int call_fd;           /* by which other threads wake this one; -1: there are none */
+	uint64_t calls;        /* what is read of it */
 
 	/* Waits to be sent, in its order. */
 	struct ub_io *waiting, **last_waiting;
@@ -87,10 +101,8 @@ struct ub_nbd_link {
 	bool leaving;         /* the thread is to end when that is answered, */
 	int64_t leave_ms;     /* or at that time */
 	char flush_head[NBD_REQUEST_SIZE];
-	uint64_t replay;   /* the place of the next one that is sent again, */
-	uint64_t replied;  /* and of the first that is not answered */
-	unsigned replays;  /* that are not answered */
-	int64_t replay_ms; /* when there was progress */
+	struct ub_nbd_resend resend; /* of all threads, where this one replays, */
+	int64_t replay_ms;           /* and when there was progress */
 
 	/* What was received and not yet looked at; and a read whose data is being received. */
 	uint32_t from, to;
@@ -188,12 +200,28 @@ void ub_nbd_own_flushed(struct ub_queue *q, int error);
 bool ub_nbd_may_leave(struct ub_queue *q);
 /* The connection is lost. */
 void ub_nbd_note_loss(struct ub_queue *q);
-/* On a new one. Return: whether anything is to be sent again first. */
-bool ub_nbd_replay_begin(struct ub_queue *q);
-/* Return: whether nothing is left to be sent or answered. */
-bool ub_nbd_replay_send(struct ub_queue *q);
+/* What all threads have kept goes to the server, while they wait: then all is as it was. */
+void ub_nbd_replay(struct ub_queue *q);
+/* The same, as much as goes at once. */
+void ub_nbd_replay_send(struct ub_queue *q);
 /* Return: 0, or -EPROTO: there is no such change. */
 int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error);
 
+/* nbd_round.c */
+/* The thread serves from now on, and hears when it is called. */
+void ub_nbd_round_hear(struct ub_queue *q);
+/* It was called. */
+void ub_nbd_round_called(struct ub_queue *q);
+/* Its connection is lost: a round begins, if this one had come to the last. */
+void ub_nbd_round_begin(struct ub_queue *q);
+/* There is a new one. */
+void ub_nbd_round_come(struct ub_queue *q);
+/* All was sent again. */
+void ub_nbd_round_replayed(struct ub_queue *q);
+/* Others do not wait for this thread any more. */
+void ub_nbd_round_leave(struct ub_queue *q);
+
 /* nbd_link.c */
+/* Nothing goes to the server any more, and the connection ends when all has been answered. */
+void ub_nbd_drain(struct ub_queue *q);
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res);

@@ -173,11 +173,15 @@ void ub_nbd_up(struct ub_queue *q)
 
 bool ub_nbd_leaves(struct ub_queue *q)
 {
-	if (ub_nbd_may_leave(q))
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	if (ub_nbd_may_leave(q)) {
+		ub_nbd_round_leave(q);
 		return true;
+	}
 	/* So that it is asked again. */
 	ub_nbd_look(q);
-	if (!ub_nbd_link_of(q)->sending)
+	if (l->state == LINK_UP && !l->sending)
 		ub_nbd_send(q);
 	return false;
 }
@@ -211,10 +215,10 @@ int ub_nbd_sent(struct ub_queue *q, int res)
 		ub_nbd_send_rest(q);
 		return 0;
 	}
-	if (l->state != LINK_REPLAYING)
+	if (l->state == LINK_REPLAYING)
+		ub_nbd_replay_send(q);
+	else if (l->state == LINK_UP)
 		ub_nbd_send(q);
-	else if (ub_nbd_replay_send(q))
-		ub_nbd_up(q);
 	return 0;
 }
 
@@ -263,16 +267,6 @@ static struct ub_io *find_io(struct ub_queue *q, const struct ub_nbd_link *l, ui
 	return io && nbd_io(q, io)->sent ? io : NULL;
 }
 
-/* Return: 0, or -EPROTO */
-static int take_replay(struct ub_queue *q, struct ub_nbd_link *l, uint32_t cookie, int error)
-{
-	int ret = ub_nbd_replay_answered(q, cookie, error);
-
-	if (!ret && !l->replays && !l->sending && ub_nbd_replay_send(q))
-		ub_nbd_up(q);
-	return ret;
-}
-
 /* Takes one reply's head off the stage. Return: 0, or a negative errno: the connection is of no use any more. */
 static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 {
@@ -293,7 +287,7 @@ static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 		return 0;
 	}
 	if (cookie & UB_NBD_COOKIE_REPLAY)
-		return take_replay(q, l, (uint32_t)cookie, read_error(error));
+		return ub_nbd_replay_answered(q, (uint32_t)cookie, read_error(error));
 	/* Not even of one whose data it does not have yet. */
 	if (!io || io == l->body)
 		return -EPROTO;

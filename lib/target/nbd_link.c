@@ -5,7 +5,8 @@
  * all that the device was told of it. Where TLS is wanted it comes before all that on every connection, by the helper
  * that the server has started; the queue waits for its answer as for anything else.
  *
- * What was answered and not flushed may be gone with a server that has died: it goes again first (nbd_replay.c).
+ * What was answered and not flushed may be gone with a server that has died: it goes again first (nbd_replay.c), and
+ * other threads of the device wait for that with their connections (nbd_round.c).
  */
 #include <errno.h>
 #include <sys/socket.h>
@@ -53,22 +54,44 @@ static void end_if_idle(struct ub_queue *q, struct ub_nbd_link *l)
 	try_later(q, l);
 }
 
-/* It is of no use any more. */
-static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
+/* Nothing goes by it from now on. */
+static void go_away(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	l->state = LINK_ENDING;
 	/* What is lost before all is as it was is one more try of the same. */
 	l->tries++;
-	if (!l->lost_ms) {
-		l->lost_ms = ub_now_ms();
-		l->tries = 0;
-		atomic_fetch_add(&ub_nbd_of(q)->away, 1);
-	}
-	ub_nbd_note_loss(q);
-	ub_nbd_tell_away(q, error);
+	if (l->lost_ms)
+		return;
+	l->lost_ms = ub_now_ms();
+	l->tries = 0;
+	atomic_fetch_add(&ub_nbd_of(q)->away, 1);
+}
+
+static void give_connection_up(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->state = LINK_ENDING;
 	/* Operations on it end at once. */
 	(void)shutdown(l->fd, SHUT_RDWR);
 	end_if_idle(q, l);
+}
+
+/* It is of no use any more. */
+static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
+{
+	go_away(q, l);
+	ub_nbd_note_loss(q);
+	ub_nbd_tell_away(q, error);
+	if (ub_nbd_of(q)->keep)
+		ub_nbd_round_begin(q);
+	give_connection_up(q, l);
+}
+
+void ub_nbd_drain(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+
+	go_away(q, l);
+	l->state = LINK_DRAINING;
+	ub_nbd_look(q);
 }
 
 /* A try has come to nothing. */
@@ -103,12 +126,9 @@ static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 	l->generation++;
 	l->from = l->to = 0;
 	ub_nbd_receive(q);
-	if (!ub_nbd_replay_begin(q)) {
-		ub_nbd_up(q);
-		return;
-	}
-	l->state = LINK_REPLAYING;
-	if (ub_nbd_replay_send(q))
+	if (ub_nbd_of(q)->keep)
+		ub_nbd_round_come(q);
+	else
 		ub_nbd_up(q);
 }
 
@@ -256,16 +276,19 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 	bool late;
 
 	l->looking = false;
+	if (l->state != LINK_UP && ub_nbd_is_over(ub_nbd_of(q), l))
+		ub_nbd_give_up(q);
 	switch (l->state) {
 	case LINK_UP:
+	case LINK_DRAINING:
 		if (!is_awaited(q, now, &late))
 			return;
 		if (late && ub_nbd_of(q)->request_s)
 			lose(q, l, -ETIMEDOUT);
 		break;
+	case LINK_GATHERING:
+		break;
 	case LINK_REPLAYING:
-		if (ub_nbd_is_over(ub_nbd_of(q), l))
-			ub_nbd_give_up(q);
 		if (ub_nbd_of(q)->request_s &&
 		    now - l->replay_ms >= (int64_t)ub_nbd_of(q)->request_s * 1000)
 			lose(q, l, -ETIMEDOUT);
@@ -303,43 +326,59 @@ static bool pass_record(struct ub_queue *q, struct ub_nbd_link *l, int *res)
 	return true;
 }
 
-void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
+/* An operation on the connection has ended. */
+static void moved(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	switch (id) {
-	case UB_EVENT_BEGIN:
-		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l, -ENOTCONN);
-		return;
-	case OWN_SEND:
-		l->sending = false;
-		break;
-	case OWN_RECEIVE:
-		l->receiving = false;
-		break;
-	case OWN_TRY:
-		begin_connect(q, l);
-		return;
-	case OWN_LOOK:
-		looked(q, l);
-		return;
-	case OWN_CONNECT:
-		connected(q, l, res);
-		return;
-	default:
-		return;
-	}
 	if (l->state == LINK_ENDING) {
 		end_if_idle(q, l);
-	} else if (id == OWN_RECEIVE && pass_record(q, l, &res)) {
+	} else if (!out && pass_record(q, l, &res)) {
 		return;
 	} else if (l->state == LINK_SECURING) {
 		secured(q, l, res);
 	} else if (l->state == LINK_SHAKING) {
-		shaken(q, l, id == OWN_SEND, res);
+		shaken(q, l, out, res);
 	} else {
-		res = id == OWN_SEND ? ub_nbd_sent(q, res) : ub_nbd_received(q, res);
+		res = out ? ub_nbd_sent(q, res) : ub_nbd_received(q, res);
 		if (res < 0)
 			lose(q, l, res);
+	}
+}
+
+void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	bool late;
+
+	switch (id) {
+	case UB_EVENT_BEGIN:
+		ub_nbd_round_hear(q);
+		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l, -ENOTCONN);
+		break;
+	case OWN_SEND:
+		l->sending = false;
+		moved(q, l, true, res);
+		break;
+	case OWN_RECEIVE:
+		l->receiving = false;
+		moved(q, l, false, res);
+		break;
+	case OWN_TRY:
+		begin_connect(q, l);
+		break;
+	case OWN_LOOK:
+		looked(q, l);
+		break;
+	case OWN_CONNECT:
+		connected(q, l, res);
+		break;
+	case OWN_CALL:
+		ub_nbd_round_called(q);
+		break;
+	default:
+		break;
+	}
+	if (l->state == LINK_DRAINING && !is_awaited(q, 0, &late)) {
+		ub_nbd_note_loss(q);
+		give_connection_up(q, l);
 	}
 }

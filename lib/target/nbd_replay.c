@@ -11,10 +11,24 @@
  * Where a change is not kept, since there is no room, it ends when a flush has been answered. That makes room, too;
  * so one change flushes as soon as half of it is taken.
  *
- * Several threads, each with a connection of its own, would have to be stopped together for that, lest what one sends
- * again overwrites what another has written since: so one alone serves. Without memory for it (--replay-memory 0),
- * and of what another server of the device has written before this one, until a first flush is answered, it can't be
- * done. What may be lost then is told: every flush fails from then on, as after a write-back that has failed.
+ * Of several threads each has a connection and keeps what it has had answered itself. So what has to hold for all of
+ * them:
+ *
+ * - Each change has a number of its own, which it gets when its answer is read, before its end is told. So what was
+ *   asked for after the end of another has the higher number, whichever threads they came to; of two that were under
+ *   way at once either may be the later, as before. By these numbers all that is kept goes again: by one thread, on
+ *   its connection, when no other has anything with the server (nbd_round.c).
+ * - A change that is durable by itself is not kept if nothing at all is open, of whatever thread.
+ * - A flush makes durable what had a number when it was sent: the server has had answered that on any connection
+ *   (it promises so: NBD_FLAG_CAN_MULTI_CONN), or has been sent it again. A server that has come in the place of a dead
+ *   one is not sent a flush before: no thread is up then. And an answer that the dead one has left behind in a
+ *   connection is read, and its change numbered, before anything is sent again.
+ * - A change that waits for a flush, since it was not kept, is asked for once more after that: what is sent again may
+ *   have been written over it.
+ *
+ * Without memory for it (--replay-memory 0), and of what another server of the device has written before this one,
+ * until a first flush is answered, it can't be done. What may be lost then is told: every flush fails from then on, as
+ * after a write-back that has failed.
  *
  * What is kept ends with this process. One that lets go of its device has it flushed first; if that can't be done, or
  * if it dies while the server is away, the record has it that something may be lost.
@@ -28,7 +42,13 @@
 /* How long a server that ends waits for a last flush. */
 #define LEAVE_MS 5000
 
-/* Return: false: there is no room. */
+/* Has any change ended that is not known to be durable? */
+static bool is_ahead(struct ub_nbd *n)
+{
+	return atomic_load(&n->changed) > atomic_load(&n->flushed);
+}
+
+/* With its number. Return: false: there is no room. */
 static bool keep(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_nbd *n = ub_nbd_of(q);
@@ -48,7 +68,7 @@ static bool keep(struct ub_queue *q, struct ub_io *io)
 	else if (is_write && ub_io_copy_from(q, io, 0, ub_nbd_change_data(change), io->len) != 0)
 		return false;
 	change->len = io->len;
-	change->number = atomic_load(&n->changed);
+	change->number = atomic_fetch_add(&n->changed, 1);
 	change->offset = io->offset;
 	change->command = command;
 	change->flags = ub_nbd_flags_of(io);
@@ -70,16 +90,14 @@ bool ub_nbd_is_over_with(struct ub_queue *q, struct ub_io *io)
 		over = false;
 	} else if (l->kept.size) {
 		ub_nbd_kept_drop(&l->kept, atomic_load(&n->flushed));
-		if (durable && ub_nbd_kept_used(&l->kept) == 0)
+		if (durable && !is_ahead(n))
 			return true;
+		/* Of one that has not ended nothing is lost: it is asked for again. */
 		over = keep(q, io);
 		l->flushing |= !over;
-	} else if (durable) {
-		return true;
-	}
-	/* Of one that has not ended nothing is lost: it is asked for again. */
-	if (over)
+	} else if (!durable) {
 		atomic_fetch_add(&n->changed, 1);
+	}
 	return over;
 }
 
@@ -111,8 +129,13 @@ void ub_nbd_own_flushed(struct ub_queue *q, int error)
 /* Is anything that has ended not known to be durable? */
 static bool is_open(struct ub_nbd *n)
 {
-	return n->asks_flush &&
-	       (atomic_load(&n->inherits) || atomic_load(&n->changed) > atomic_load(&n->flushed));
+	return n->asks_flush && (atomic_load(&n->inherits) || is_ahead(n));
+}
+
+/* What is being sent again is not left to be done late. */
+static bool is_away(const struct ub_nbd_link *l)
+{
+	return l->state != LINK_UP && l->state != LINK_REPLAYING;
 }
 
 bool ub_nbd_may_leave(struct ub_queue *q)
@@ -124,7 +147,7 @@ bool ub_nbd_may_leave(struct ub_queue *q)
 	if (!l->leaving)
 		l->leave_ms = ub_now_ms() + LEAVE_MS;
 	l->leaving = true;
-	if (l->state != LINK_UP || ub_left_ms(l->leave_ms) == 0) {
+	if (is_away(l) || ub_left_ms(l->leave_ms) == 0) {
 		atomic_store(&ub_queue_target(q)->away.may_lose, true);
 		ub_queue_tell(q);
 		return true;
@@ -138,86 +161,55 @@ void ub_nbd_note_loss(struct ub_queue *q)
 
 	if (is_open(n) && (atomic_load(&n->inherits) || !n->keep))
 		tell_loss(q);
-	else if (is_open(n))
-		atomic_store(&ub_queue_target(q)->away.may_lose, true);
-}
-
-bool ub_nbd_replay_begin(struct ub_queue *q)
-{
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	struct ub_nbd_change *change;
-	uint64_t place = 0;
-
-	l->replay = l->replied = l->replays = 0;
-	l->replay_ms = ub_now_ms();
-	if (!l->kept.size)
-		return false;
-	ub_nbd_kept_drop(&l->kept, atomic_load(&ub_nbd_of(q)->flushed));
-	while ((change = ub_nbd_kept_next(&l->kept, &place)))
-		change->done = false;
-	return place != 0;
+	else if (is_open(n) && !atomic_exchange(&ub_queue_target(q)->away.may_lose, true))
+		ub_queue_tell(q);
 }
 
 static uint32_t cookie_of(const struct ub_nbd_change *change)
 {
-	return UB_NBD_COOKIE_REPLAY | (uint32_t)change->number;
+	return UB_NBD_COOKIE_REPLAY | ub_nbd_short_number(change);
 }
 
-/* A server carries out what it has been sent in any order: is one that has to come before it not answered yet? */
-static bool has_to_wait(const struct ub_nbd_link *l, const struct ub_nbd_change *change)
+void ub_nbd_replay(struct ub_queue *q)
 {
-	const struct ub_nbd_change *earlier;
-	uint64_t place = l->replied;
+	const struct ub_nbd *n = ub_nbd_of(q);
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
-	while ((earlier = ub_nbd_kept_next(&l->kept, &place)) && earlier != change)
-		if (!earlier->done && earlier->offset < change->offset + change->len &&
-		    change->offset < earlier->offset + earlier->len)
-			return true;
-	return false;
+	l->state = LINK_REPLAYING;
+	l->replay_ms = ub_now_ms();
+	ub_nbd_resend_begin(&l->resend, &n->links->kept, atomic_load(&n->flushed));
+	ub_nbd_replay_send(q);
 }
 
-bool ub_nbd_replay_send(struct ub_queue *q)
+void ub_nbd_replay_send(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	struct ub_nbd_change *change;
-	uint64_t next = l->replay;
 	unsigned count = 0;
 
-	while (l->replays < UB_NBD_BATCH && (change = ub_nbd_kept_next(&l->kept, &next)) &&
-	       !has_to_wait(l, change)) {
-		l->replay = next;
+	while ((change = ub_nbd_resend_next(&l->resend))) {
 		ub_nbd_make_head(l, change->head, change->command, change->flags, cookie_of(change),
 				 change->offset, change->len);
-		l->replays++;
 		l->iov[count++] = (struct iovec){change->head, sizeof(change->head)};
 		if (change->command == NBD_CMD_WRITE)
 			l->iov[count++] = (struct iovec){ub_nbd_change_data(change), change->len};
 	}
 	ub_nbd_send_iov(q, count);
-	return !count && !l->replays;
+	if (!count && ub_nbd_resend_is_over(&l->resend))
+		ub_nbd_round_replayed(q);
 }
 
 int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	uint64_t place = l->replied, next = place;
-	struct ub_nbd_change *change;
 
-	if (l->state != LINK_REPLAYING)
+	if (l->state != LINK_REPLAYING ||
+	    !ub_nbd_resend_answered(&l->resend, cookie & ~UB_NBD_COOKIE_REPLAY))
 		return -EPROTO;
-	/* Of those that were sent. */
-	do
-		change = next < l->replay ? ub_nbd_kept_next(&l->kept, &next) : NULL;
-	while (change && (cookie_of(change) != cookie || change->done));
-	if (!change)
-		return -EPROTO;
-	change->done = true;
-	l->replays--;
 	l->replay_ms = ub_now_ms();
 	if (error)
 		tell_loss(q);
-	next = place;
-	while ((change = ub_nbd_kept_next(&l->kept, &next)) && change->done)
-		l->replied = next;
+	if (!l->sending)
+		ub_nbd_replay_send(q);
 	return 0;
 }

@@ -107,6 +107,11 @@ void ub_nbd_tell_away(struct ub_queue *q, int error)
 		atomic_store(&away->may_lose, false);
 	atomic_store(&away->tries, l->tries);
 	atomic_store(&away->since_ms, l->lost_ms);
+	/* One that is lost just now may have told it before. */
+	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away)) {
+		atomic_store(&away->since_ms, ub_now_ms());
+		ub_nbd_note_loss(q);
+	}
 	if (news)
 		ub_queue_tell(q);
 }

@@ -106,7 +106,8 @@ struct ub_open_request {
 	bool lock;                   /* what is mapped while it is served is to be locked */
 	bool recovers;               /* the device has had a server before */
 	int memory; /* recovery: what hand_over() of that server has given, borrowed; -1: nothing */
-	uint64_t size; /* recovery: what the device has come to, whatever was asked for; or 0 */
+	uint32_t threads; /* that are to serve it, as far as is known before there is a device */
+	uint64_t size;    /* recovery: what the device has come to, whatever was asked for; or 0 */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	const struct ub_remote *remote;  /* recovery: the same, of what others serve */
 	int64_t deadline_ms;             /* of connect(), as ub_now_ms() */

@@ -301,13 +301,87 @@ forgets()
 	forgets forgets-no-fua --write-through
 	# Which does what it is sent in another order.
 	forgets backwards
-	# By one thread, which is said.
+	# By several threads.
+	forgets forgets -q 2
+	forgets forgets -q 2 --replay-memory 64K
+	forgets forgets-no-fua -q 2
+	forgets backwards -q 2
+}
+
+# in_turns THREADS [OPTION...]: clients that change the same blocks through one queue and then another, while single
+# connections break under a server that lives, and while it dies and has lost what was not flushed.
+in_turns()
+{
+	local round clients=() client
+	truncate -s 0 stable
 	truncate -s 1M stable
 	serve_liar forgets "$PWD/stable"
-	run -0 --separate-stderr ublk add -n 0 -t nbd --uri "$(uri)" -q 2
-	[[ $stderr == *'1 thread serves the queues: one alone can send again what a server loses (--replay-memory)'* ]]
-	[ "$(threads)" = 1 ]
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2 "${@:2}")
+	[ "$(threads)" = "$1" ]
+	for client in 0 1 2; do
+		"$TOP/tests/device/nbd_turns" "$dev" "$client" 3 >"turns.$client.log" 2>&1 3>&- &
+		clients+=($!)
+	done
+	for ((round = 0; round < 12; round++)); do
+		writes_on "$dev"
+		if ((round % 4 == 3)); then
+			end_server
+			serve_liar forgets "$PWD/stable"
+		else
+			kill -USR1 "$export_pid"
+		fi
+		wait_for 20 is_there_again
+	done
+	writes_on "$dev"
+	kill -TERM "${clients[@]}"
+	for client in "${clients[@]}"; do
+		ends_with 0 "$client" || { cat turns.*.log; return 1; }
+	done
+	dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=fsync,notrunc status=none
 	ublk del 0
+	end_server
+}
+
+# is_there_again: all threads of device 0 are connected anew.
+is_there_again()
+{
+	[[ $(detail 0 .away) == null ]]
+}
+
+@test "whichever of several connections breaks, no older data comes over newer, and no flush fails" {
+	in_turns 2
+	in_turns 2 --replay-memory 128K
+	! kernel_at_least 6.16 || in_turns 4 --threads 4
+}
+
+@test "a thread that cannot connect again keeps the others waiting, which is told, and hold-sec holds for all" {
+	truncate -s 1M stable
+	serve_liar forgets "$PWD/stable"
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2 --hold-sec 1)
+	dd if=/dev/urandom of=block bs=4k count=2 status=none
+	for cpu in 0 1; do
+		dd if=block bs=4k skip=$cpu count=1 status=none | taskset -c $cpu dd of="$dev" bs=4k seek=$cpu oflag=direct status=none
+	done
+	kill -USR2 "$export_pid"
+	wait_for 10 grep -q refuses liar.log
+	kill -USR1 "$export_pid"
+	wait_for 10 is_away
+	for cpu in 0 1; do
+		run ! taskset -c $cpu timeout 60 dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
+		[ "$status" = 1 ]
+	done
+	run -0 ublk show 0
+	[[ $output == *'what it serves has been away for '* ]]
+	kill -USR2 "$export_pid"
+	wait_for 20 is_there_again
+	dd if="$dev" bs=4k count=2 iflag=direct status=none | cmp - block
+	end_server
+	serve_liar forgets "$PWD/stable"
+	wait_for 30 read_block "$dev"
+	dd if="$dev" bs=4k count=2 iflag=direct status=none | cmp - block
+	dd if=/dev/zero of="$dev" bs=4k seek=9 count=1 oflag=direct conv=fsync,notrunc status=none
+	ublk del 0
+	end_server
 }
 
 @test "what another server of the device has written is flushed first, or its loss is told" {
