@@ -20,7 +20,7 @@
 
 #include "nbd/wire.h"
 
-#define SERVER_SIZE (256U * 1024)
+#define SERVER_SIZE (1U << 20)
 
 /* In whatever thread. */
 #define must(what)                                                                               \

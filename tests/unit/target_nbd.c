@@ -30,14 +30,14 @@
 #define QUEUES_MAX 4U
 #define CLIENTS 6U
 #define BLOCK 512U
-#define GROUP 8U /* blocks that a client has together */
+#define GROUP 32U /* blocks that a client has together */
 #define OPS 16U
 
 extern const struct ub_target ub_target_nbd;
 
 /* One of the target's own operations, that is under way. */
 struct operation {
-	enum { NONE, SEND, RECEIVE, READ, WAIT, DONE } kind;
+	enum { NONE, SEND, SEND_DATA, RECEIVE, READ, WAIT, DONE } kind;
 	int fd;
 	const struct msghdr *msg;
 	void *to;
@@ -72,6 +72,7 @@ struct ub_queue {
 static struct client clients[CLIENTS];
 static struct ub_queue queues[QUEUES_MAX];
 static unsigned nr_queues;
+static bool zero_copy; /* the queues have no buffers */
 static atomic_bool stop;
 static struct server server;
 static unsigned rounds = 10;
@@ -83,10 +84,48 @@ static void put(struct ub_queue *q, unsigned id, struct operation op)
 	q->ops[id] = op;
 }
 
-void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg, bool whole)
+void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg,
+		 enum ub_send how)
 {
-	(void)whole;
+	(void)how;
 	put(q, id, (struct operation){.kind = SEND, .fd = fd, .msg = msg});
+}
+
+static char *data_of(struct ub_queue *q, const struct ub_io *io)
+{
+	return clients[ub_io_number(q, io)].data;
+}
+
+void ub_own_send_data(struct ub_queue *q, unsigned id, int fd, const struct ub_io *io,
+		      uint32_t data, uint32_t len)
+{
+	must(zero_copy && len > 0 && data + len <= io->len);
+	put(q, id,
+	    (struct operation){
+		    .kind = SEND_DATA, .fd = fd, .to = data_of(q, io) + data, .len = len});
+}
+
+void ub_own_receive_data(struct ub_queue *q, unsigned id, int fd, const struct ub_io *io,
+			 uint32_t data, uint32_t len)
+{
+	must(zero_copy && len > 0 && data + len <= io->len);
+	put(q, id,
+	    (struct operation){.kind = RECEIVE, .fd = fd, .to = data_of(q, io) + data, .len = len});
+}
+
+int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
+		  uint32_t len)
+{
+	must(zero_copy && data + len <= io->len);
+	memcpy(data_of(q, io) + data, from, len);
+	return 0;
+}
+
+int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
+{
+	must(zero_copy && data + len <= io->len);
+	memcpy(to, data_of(q, io) + data, len);
+	return 0;
 }
 
 void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len,
@@ -167,6 +206,9 @@ static bool try(struct operation *op, short events)
 	case SEND:
 		ret = events ? sendmsg(op->fd, op->msg, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
 		break;
+	case SEND_DATA:
+		ret = events ? send(op->fd, op->to, op->len, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
+		break;
 	case RECEIVE:
 		ret = events ? recv(op->fd, op->to, op->len, MSG_DONTWAIT) : -1;
 		break;
@@ -191,9 +233,8 @@ static void wait_for_operations(struct ub_queue *q, struct pollfd *fds)
 	for (unsigned i = 0; i < OPS; i++) {
 		const struct operation *op = &q->ops[i];
 
-		fds[i].fd =
-			op->kind == SEND || op->kind == RECEIVE || op->kind == READ ? op->fd : -1;
-		fds[i].events = op->kind == SEND ? POLLOUT : POLLIN;
+		fds[i].fd = op->kind >= SEND && op->kind <= READ ? op->fd : -1;
+		fds[i].events = op->kind == SEND || op->kind == SEND_DATA ? POLLOUT : POLLIN;
 		fds[i].revents = 0;
 		if (op->kind == DONE)
 			left = 0;
@@ -257,8 +298,11 @@ static int ask_by(struct ub_queue *q, struct client *c, uint8_t op, uint32_t fla
 {
 	struct ub_io *io = &q->ios[c->number];
 
-	*io = (struct ub_io){
-		.op = op, .flags = flags, .offset = offset, .len = len, .data = c->data};
+	*io = (struct ub_io){.op = op,
+			     .flags = flags,
+			     .offset = offset,
+			     .len = len,
+			     .data = zero_copy ? NULL : c->data};
 	(void)pthread_mutex_lock(&q->lock);
 	io->next = q->posted;
 	q->posted = io;
@@ -355,7 +399,7 @@ static void *arg_of(void *args, const char *name)
 static void open_target(struct ub_tgt *tgt, void *args, unsigned count, uint32_t keep)
 {
 	static struct ub_notes notes;
-	const struct ub_open_request req = {.threads = count};
+	const struct ub_open_request req = {.threads = count, .zero_copy = zero_copy};
 	struct ub_error err = {0};
 
 	ub_target_nbd.defaults(args);
@@ -518,6 +562,16 @@ static void by_threads_that_have_hardly_room(void **state)
 	serves(3, 24U << 10);
 }
 
+static void without_buffers(void **state)
+{
+	(void)state;
+	zero_copy = true;
+	serves(1, 1U << 20);
+	serves(3, 8U << 20);
+	serves(2, 48U << 10);
+	zero_copy = false;
+}
+
 /* A block by one thread, then durably by another, then by a third; and the server dies. */
 static void later_ones_stay_whichever_are_durable(void **state)
 {
@@ -550,6 +604,7 @@ int main(int argc, char *argv[])
 		cmocka_unit_test(by_two_threads),
 		cmocka_unit_test(by_four_threads),
 		cmocka_unit_test(by_threads_that_have_hardly_room),
+		cmocka_unit_test(without_buffers),
 		cmocka_unit_test(later_ones_stay_whichever_are_durable),
 	};
 
