@@ -53,7 +53,7 @@ static const struct ub_opt options[] = {
 	  .help = "give a connection up that does not answer; 0: never (default: 60)" },
 	{ .name = "replay-memory", .type = UB_OPT_SIZE32, AT(replay), .metavar = "SIZE",
 	  .max = KEEP_MAX,
-	  .help = "keep so much of what a server that dies may lose, over all threads (default: 8M)" },
+	  .help = "keep so much of what a server that dies may lose (default: 8M)" },
 	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
 	  .help = "have the server make every write durable at once" },
 	UB_NBD_SECURE_OPTIONS(struct nbd_args, secure),

@@ -167,8 +167,6 @@ void ub_nbd_send_iov(struct ub_queue *q, unsigned count);
 void ub_nbd_send_rest(struct ub_queue *q);
 /* What is awaited from now on is looked after, once a second: OWN_LOOK. */
 void ub_nbd_look(struct ub_queue *q);
-/* How the link is, is told. @error: negative errno, or 0: as before. */
-void ub_nbd_tell_away(struct ub_queue *q, int error);
 
 /* nbd_io.c */
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io);
@@ -200,28 +198,34 @@ void ub_nbd_own_flushed(struct ub_queue *q, int error);
 bool ub_nbd_may_leave(struct ub_queue *q);
 /* The connection is lost. */
 void ub_nbd_note_loss(struct ub_queue *q);
-/* What all threads have kept goes to the server, while they wait: then all is as it was. */
+/* What all threads have kept goes to the server, while they wait. */
 void ub_nbd_replay(struct ub_queue *q);
 /* The same, as much as goes at once. */
 void ub_nbd_replay_send(struct ub_queue *q);
 /* Return: 0, or -EPROTO: there is no such change. */
 int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error);
+/* Was everything answered? */
+bool ub_nbd_replay_is_over(const struct ub_nbd_link *l);
 
 /* nbd_round.c */
-/* The thread serves from now on, and hears when it is called. */
+/* The thread hears when it is called: by OWN_CALL, once. */
 void ub_nbd_round_hear(struct ub_queue *q);
-/* It was called. */
-void ub_nbd_round_called(struct ub_queue *q);
 /* Its connection is lost: a round begins, if this one had come to the last. */
 void ub_nbd_round_begin(struct ub_queue *q);
-/* There is a new one. */
+/* There is a new one, and nothing under way. */
 void ub_nbd_round_come(struct ub_queue *q);
+/* Has another round begun since? */
+bool ub_nbd_round_is_overtaken(struct ub_queue *q);
+/* May all that have come go on? */
+bool ub_nbd_round_is_over(struct ub_queue *q);
+/* Return: whether all have come, and it is for this thread to replay: of those who ask it is for one. */
+bool ub_nbd_round_claim(struct ub_queue *q);
 /* All was sent again. */
-void ub_nbd_round_replayed(struct ub_queue *q);
+void ub_nbd_round_end(struct ub_queue *q);
 /* Others do not wait for this thread any more. */
 void ub_nbd_round_leave(struct ub_queue *q);
+/* How the link is, is told. @error: negative errno, or 0: as before. */
+void ub_nbd_tell_away(struct ub_queue *q, int error);
 
 /* nbd_link.c */
-/* Nothing goes to the server any more, and the connection ends when all has been answered. */
-void ub_nbd_drain(struct ub_queue *q);
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res);

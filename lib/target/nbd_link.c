@@ -85,10 +85,9 @@ static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 	give_connection_up(q, l);
 }
 
-void ub_nbd_drain(struct ub_queue *q)
+/* Nothing goes to the server any more, and the connection ends when all has been answered. */
+static void drain(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
 	go_away(q, l);
 	l->state = LINK_DRAINING;
 	ub_nbd_look(q);
@@ -126,10 +125,12 @@ static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 	l->generation++;
 	l->from = l->to = 0;
 	ub_nbd_receive(q);
-	if (ub_nbd_of(q)->keep)
-		ub_nbd_round_come(q);
-	else
+	if (!ub_nbd_of(q)->keep) {
 		ub_nbd_up(q);
+		return;
+	}
+	l->state = LINK_GATHERING;
+	ub_nbd_round_come(q);
 }
 
 /* Is it what the device was made of? */
@@ -344,10 +345,47 @@ static void moved(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 	}
 }
 
+/* It is connected, and others may be. */
+static void gather(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	if (ub_nbd_round_is_overtaken(q))
+		drain(q, l);
+	else if (ub_nbd_round_is_over(q))
+		ub_nbd_up(q);
+	else if (ub_nbd_round_claim(q))
+		ub_nbd_replay(q);
+	else
+		ub_nbd_look(q);
+}
+
+static void replayed(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	if (ub_nbd_round_is_overtaken(q)) {
+		drain(q, l);
+		return;
+	}
+	ub_nbd_round_end(q);
+	ub_nbd_up(q);
+}
+
+/* From one state to the next that has nothing left to be done, or has what it waits for. */
+static void go_on(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	bool late;
+
+	if (l->state == LINK_GATHERING)
+		gather(q, l);
+	if (l->state == LINK_REPLAYING && ub_nbd_replay_is_over(l))
+		replayed(q, l);
+	if (l->state == LINK_DRAINING && !is_awaited(q, 0, &late)) {
+		ub_nbd_note_loss(q);
+		give_connection_up(q, l);
+	}
+}
+
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	bool late;
 
 	switch (id) {
 	case UB_EVENT_BEGIN:
@@ -372,13 +410,13 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 		connected(q, l, res);
 		break;
 	case OWN_CALL:
-		ub_nbd_round_called(q);
+		ub_nbd_round_hear(q);
+		if (l->state == LINK_UP && ub_nbd_round_is_overtaken(q))
+			drain(q, l);
 		break;
 	default:
 		break;
 	}
-	if (l->state == LINK_DRAINING && !is_awaited(q, 0, &late)) {
-		ub_nbd_note_loss(q);
-		give_connection_up(q, l);
-	}
+	if (l->state != LINK_UP)
+		go_on(q, l);
 }

@@ -195,8 +195,11 @@ void ub_nbd_replay_send(struct ub_queue *q)
 			l->iov[count++] = (struct iovec){ub_nbd_change_data(change), change->len};
 	}
 	ub_nbd_send_iov(q, count);
-	if (!count && ub_nbd_resend_is_over(&l->resend))
-		ub_nbd_round_replayed(q);
+}
+
+bool ub_nbd_replay_is_over(const struct ub_nbd_link *l)
+{
+	return !l->sending && ub_nbd_resend_is_over(&l->resend);
 }
 
 int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)

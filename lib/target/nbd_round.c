@@ -28,6 +28,7 @@
  */
 #include <sys/eventfd.h>
 
+#include "base/clock.h"
 #include "target/nbd.h"
 
 void ub_nbd_round_hear(struct ub_queue *q)
@@ -63,63 +64,34 @@ static bool have_all_come(const struct ub_nbd *n, uint64_t round)
 	return true;
 }
 
-/* Is it for this thread to replay in this round? Of those who ask it is for one. */
-static bool claim(struct ub_nbd *n, uint64_t round)
-{
-	uint64_t last = atomic_load(&n->claimed);
-
-	return last < round && atomic_compare_exchange_strong(&n->claimed, &last, round);
-}
-
-/* What has changed for a thread that waits. */
-static void look_round(struct ub_queue *q)
-{
-	struct ub_nbd *n = ub_nbd_of(q);
-	uint64_t came = atomic_load(&ub_nbd_link_of(q)->came);
-
-	if (atomic_load(&n->replayed) == came)
-		ub_nbd_up(q);
-	else if (have_all_come(n, came) && claim(n, came))
-		ub_nbd_replay(q);
-}
-
 void ub_nbd_round_come(struct ub_queue *q)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	l->state = LINK_GATHERING;
-	atomic_store(&l->came, atomic_load(&ub_nbd_of(q)->round));
-	look_round(q);
-	if (l->state == LINK_GATHERING)
-		ub_nbd_look(q);
+	atomic_store(&ub_nbd_link_of(q)->came, atomic_load(&ub_nbd_of(q)->round));
 }
 
-void ub_nbd_round_called(struct ub_queue *q)
+bool ub_nbd_round_is_overtaken(struct ub_queue *q)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	ub_nbd_round_hear(q);
-	/* The others come to the last round by themselves. */
-	if (l->state != LINK_UP && l->state != LINK_GATHERING)
-		return;
-	if (atomic_load(&ub_nbd_of(q)->round) != atomic_load(&l->came))
-		ub_nbd_drain(q);
-	else if (l->state == LINK_GATHERING)
-		look_round(q);
+	return atomic_load(&ub_nbd_of(q)->round) != atomic_load(&ub_nbd_link_of(q)->came);
 }
 
-void ub_nbd_round_replayed(struct ub_queue *q)
+bool ub_nbd_round_is_over(struct ub_queue *q)
+{
+	return atomic_load(&ub_nbd_of(q)->replayed) == atomic_load(&ub_nbd_link_of(q)->came);
+}
+
+bool ub_nbd_round_claim(struct ub_queue *q)
 {
 	struct ub_nbd *n = ub_nbd_of(q);
-	uint64_t came = atomic_load(&ub_nbd_link_of(q)->came);
+	uint64_t came = atomic_load(&ub_nbd_link_of(q)->came), last = atomic_load(&n->claimed);
 
-	if (atomic_load(&n->round) != came) {
-		ub_nbd_drain(q);
-		return;
-	}
-	atomic_store(&n->replayed, came);
+	return have_all_come(n, came) && last < came &&
+	       atomic_compare_exchange_strong(&n->claimed, &last, came);
+}
+
+void ub_nbd_round_end(struct ub_queue *q)
+{
+	atomic_store(&ub_nbd_of(q)->replayed, atomic_load(&ub_nbd_link_of(q)->came));
 	call_others(q);
-	ub_nbd_up(q);
 }
 
 void ub_nbd_round_leave(struct ub_queue *q)
@@ -131,4 +103,28 @@ void ub_nbd_round_leave(struct ub_queue *q)
 	if (l->state == LINK_REPLAYING)
 		ub_nbd_round_begin(q);
 	call_others(q);
+}
+
+void ub_nbd_tell_away(struct ub_queue *q, int error)
+{
+	const struct ub_nbd_link *l = ub_nbd_link_of(q);
+	struct ub_tgt_away *away = &ub_queue_target(q)->away;
+	bool news = !atomic_load(&away->since_ms) != !l->lost_ms;
+
+	/* Others are, still. */
+	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away))
+		return;
+	if (error)
+		atomic_store(&away->error, error);
+	else
+		atomic_store(&away->may_lose, false);
+	atomic_store(&away->tries, l->tries);
+	atomic_store(&away->since_ms, l->lost_ms);
+	/* One that is lost just now may have told it before. */
+	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away)) {
+		atomic_store(&away->since_ms, ub_now_ms());
+		ub_nbd_note_loss(q);
+	}
+	if (news)
+		ub_queue_tell(q);
 }

@@ -91,27 +91,3 @@ void ub_nbd_send_iov(struct ub_queue *q, unsigned count)
 	if (ub_nbd_of(q)->request_s)
 		ub_nbd_look(q);
 }
-
-void ub_nbd_tell_away(struct ub_queue *q, int error)
-{
-	const struct ub_nbd_link *l = ub_nbd_link_of(q);
-	struct ub_tgt_away *away = &ub_queue_target(q)->away;
-	bool news = !atomic_load(&away->since_ms) != !l->lost_ms;
-
-	/* Others are, still. */
-	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away))
-		return;
-	if (error)
-		atomic_store(&away->error, error);
-	else
-		atomic_store(&away->may_lose, false);
-	atomic_store(&away->tries, l->tries);
-	atomic_store(&away->since_ms, l->lost_ms);
-	/* One that is lost just now may have told it before. */
-	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away)) {
-		atomic_store(&away->since_ms, ub_now_ms());
-		ub_nbd_note_loss(q);
-	}
-	if (news)
-		ub_queue_tell(q);
-}

@@ -303,9 +303,14 @@ forgets()
 	forgets backwards
 	# By several threads.
 	forgets forgets -q 2
+}
+
+# bats test_tags=long
+@test "several threads write again what a server loses, with hardly any room, without FUA, and in whatever order it works" {
 	forgets forgets -q 2 --replay-memory 64K
 	forgets forgets-no-fua -q 2
 	forgets backwards -q 2
+	! kernel_at_least 6.16 || forgets forgets -q 2 --threads 4
 }
 
 # in_turns THREADS [OPTION...]: clients that change the same blocks through one queue and then another, while single
@@ -350,6 +355,10 @@ is_there_again()
 
 @test "whichever of several connections breaks, no older data comes over newer, and no flush fails" {
 	in_turns 2
+}
+
+# bats test_tags=long
+@test "the same with hardly any room, and with several threads to a queue" {
 	in_turns 2 --replay-memory 128K
 	! kernel_at_least 6.16 || in_turns 4 --threads 4
 }
