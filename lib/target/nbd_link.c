@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread's connection: it is watched, given up, and made anew, with pauses that grow; requests wait meanwhile. The
+ * A thread's connection: it is watched, given up, and made anew, with pauses that grow; requests wait meanwhile. A
+ * round of tries begins with finding out where the server is, and goes through all places (nbd_where.c). The
  * handshake is the same as at the start, on the ring. The export has to be the same: as large at the least, and with
  * all that the device was told of it. Where TLS is wanted it comes before all that on every connection, by the helper
  * that the server has started; the queue waits for its answer as for anything else.
@@ -18,7 +19,9 @@
 /* Between tries: from the first one on doubled, and a part by chance, so that many do not come at once. */
 #define FIRST_MS 50U
 #define LONGEST_MS 5000U
-/* How long a handshake may take. */
+/* How long a connection to one place may take (three SYNs of TCP), */
+#define CONNECT_MS 5000
+/* and a handshake. */
 #define SHAKE_MS 10000
 /* And its helper longer than that to say so. */
 #define ANSWER_MS 2000
@@ -64,6 +67,7 @@ static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 		l->tries = 0;
 		atomic_fetch_add(&ub_nbd_of(q)->away, 1);
 	}
+	ub_nbd_where_leave(ub_nbd_of(q));
 	ub_nbd_note_loss(q);
 	ub_nbd_tell_away(q, error);
 	/* Operations on it end at once. */
@@ -71,10 +75,38 @@ static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 	end_if_idle(q, l);
 }
 
-/* A try has come to nothing. */
+static void begin_step(struct ub_queue *q, struct ub_nbd_link *l, enum ub_nbd_state state)
+{
+	l->state = state;
+	l->began_ms = ub_now_ms();
+	ub_nbd_look(q);
+}
+
+/* Return: 0, or a negative errno: it has come to nothing at once. */
+static int begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	const struct ub_nbd_place *place = &l->places[l->place];
+
+	if (l->place >= l->nr_places)
+		return -EHOSTUNREACH;
+	l->fd = socket(place->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return -errno;
+	begin_step(q, l, LINK_CONNECTING);
+	ub_own_connect(q, OWN_CONNECT, l->fd, (const struct sockaddr *)&place->addr, place->len);
+	return 0;
+}
+
+/* A try has come to nothing: the next place, or the next round. */
 static void failed(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	ub_close(&l->fd);
+	while (error && ++l->place < l->nr_places) {
+		ub_nbd_tell_away(q, error);
+		error = begin_connect(q, l);
+	}
+	if (!error)
+		return;
 	l->tries++;
 	ub_nbd_tell_away(q, error);
 	if (ub_nbd_is_over(ub_nbd_of(q), l))
@@ -82,19 +114,48 @@ static void failed(struct ub_queue *q, struct ub_nbd_link *l, int error)
 	try_later(q, l);
 }
 
-static void begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
+static void begin_first(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	const struct ub_nbd *n = ub_nbd_of(q);
+	int error = begin_connect(q, l);
 
-	l->began_ms = ub_now_ms();
-	ub_nbd_look(q);
-	l->fd = socket(n->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->fd < 0) {
-		failed(q, l, -errno);
+	if (error)
+		failed(q, l, error);
+}
+
+static void receive_names(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->receiving = true;
+	ub_own_receive(q, OWN_RECEIVE, l->asked, l->stage + l->to, UB_NBD_STAGE - 1 - l->to,
+		       UB_RECEIVE_SOME);
+}
+
+static void begin_round(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->asked = ub_nbd_where_ask(q);
+	if (l->asked < 0) {
+		begin_first(q, l);
 		return;
 	}
-	l->state = LINK_CONNECTING;
-	ub_own_connect(q, OWN_CONNECT, l->fd, (const struct sockaddr *)&n->addr, n->addr_len);
+	begin_step(q, l, LINK_LOOKING);
+	l->to = 0;
+	receive_names(q, l);
+}
+
+/* Some of what getent says has come, or its end. */
+static void looked_up(struct ub_queue *q, struct ub_nbd_link *l, int res)
+{
+	uint32_t len;
+
+	l->to += res > 0 ? (uint32_t)res : 0;
+	if (res > 0 && l->to < UB_NBD_STAGE - 1) {
+		receive_names(q, l);
+		return;
+	}
+	ub_close(&l->asked);
+	len = l->to;
+	l->to = 0;
+	ub_nbd_where_answered(q, len);
+	begin_first(q, l);
 }
 
 /* There is a connection, and the export is at its other end. */
@@ -110,6 +171,25 @@ static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 	l->state = LINK_REPLAYING;
 	if (ub_nbd_replay_send(q))
 		ub_nbd_up(q);
+}
+
+/* This server of the device has begun while the NBD server is away: as if it had lost it just now. */
+static void begin_away(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->lost_ms = ub_now_ms();
+	atomic_fetch_add(&ub_nbd_of(q)->away, 1);
+	ub_nbd_note_loss(q);
+	failed(q, l, ub_nbd_of(q)->unreached);
+}
+
+static void begin(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	if (ub_queue_target(q)->flushed)
+		atomic_store(&ub_nbd_of(q)->inherits, false);
+	if (l->fd >= 0)
+		shaken_hands(q, l);
+	else
+		begin_away(q, l);
 }
 
 /* Is it what the device was made of? */
@@ -154,6 +234,21 @@ static void begin_tls(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_receive(q, OWN_RECEIVE, l->asked, &l->answer, sizeof(l->answer), UB_RECEIVE_SOME);
 }
 
+static void end_handshake(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+
+	if (!is_same(n, &l->shake.export)) {
+		failed(q, l, -ESTALE);
+	} else if (!ub_nbd_where_settle(n, &l->places[l->place])) {
+		/* Another thread was faster, elsewhere: there the next round goes. */
+		l->nr_places = 0;
+		failed(q, l, -EAGAIN);
+	} else {
+		shaken_hands(q, l);
+	}
+}
+
 static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	struct ub_error ignored = {0};
@@ -175,10 +270,7 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 		begin_tls(q, l);
 		break;
 	case UB_NBD_DONE:
-		if (is_same(ub_nbd_of(q), &l->shake.export))
-			shaken_hands(q, l);
-		else
-			failed(q, l, -ESTALE);
+		end_handshake(q, l);
 		break;
 	default:
 		failed(q, l, step);
@@ -219,6 +311,9 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 {
 	const struct ub_nbd *n = ub_nbd_of(q);
 
+	/* It was cut off: looked(). */
+	if (res == -ECONNRESET && ub_now_ms() - l->began_ms >= CONNECT_MS)
+		res = -ETIMEDOUT;
 	if (res < 0) {
 		failed(q, l, res);
 		return;
@@ -255,6 +350,8 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 	bool late;
 
 	l->looking = false;
+	if (l->state > LINK_WAITING && ub_nbd_is_over(ub_nbd_of(q), l))
+		ub_nbd_give_up(q);
 	switch (l->state) {
 	case LINK_UP:
 		if (!is_awaited(q, now, &late))
@@ -263,13 +360,20 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 			lose(q, l, -ETIMEDOUT);
 		break;
 	case LINK_REPLAYING:
-		if (ub_nbd_is_over(ub_nbd_of(q), l))
-			ub_nbd_give_up(q);
 		if (ub_nbd_of(q)->request_s &&
 		    now - l->replay_ms >= (int64_t)ub_nbd_of(q)->request_s * 1000)
 			lose(q, l, -ETIMEDOUT);
 		break;
+	case LINK_LOOKING:
+		/* The process that was asked is stopped, or waits for a disk: what runs getent for it ends by itself. */
+		if (now - l->began_ms >= UB_NBD_LOOK_UP_S * 1000)
+			(void)shutdown(l->asked, SHUT_RDWR);
+		break;
 	case LINK_CONNECTING:
+		/* A host that drops packets: inet_shutdown() ends TCP_SYN_SENT, too. */
+		if (now - l->began_ms >= CONNECT_MS)
+			(void)shutdown(l->fd, SHUT_RDWR);
+		break;
 	case LINK_SHAKING:
 		/* A server that takes connections and says nothing. */
 		if (now - l->began_ms >= SHAKE_MS)
@@ -308,7 +412,7 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 
 	switch (id) {
 	case UB_EVENT_BEGIN:
-		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l, -ENOTCONN);
+		begin(q, l);
 		return;
 	case OWN_SEND:
 		l->sending = false;
@@ -317,7 +421,7 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 		l->receiving = false;
 		break;
 	case OWN_TRY:
-		begin_connect(q, l);
+		begin_round(q, l);
 		return;
 	case OWN_LOOK:
 		looked(q, l);
@@ -330,6 +434,8 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 	}
 	if (l->state == LINK_ENDING) {
 		end_if_idle(q, l);
+	} else if (l->state == LINK_LOOKING) {
+		looked_up(q, l, res);
 	} else if (id == OWN_RECEIVE && pass_record(q, l, &res)) {
 		return;
 	} else if (l->state == LINK_SECURING) {
