@@ -29,6 +29,9 @@ struct ub_nbd_address {
 int ub_nbd_parse_uri(const char *uri, struct ub_nbd_address *ret_address, struct ub_error *err);
 void ub_nbd_address_done(struct ub_nbd_address *address);
 
+/* Of TCP: the port that it names, or the protocol's own. Return: 0, or -EINVAL with a message. */
+int ub_nbd_port(const struct ub_nbd_address *address, uint16_t *ret_port, struct ub_error *err);
+
 /* Connects to an address, and gives up at the deadline (as ub_now_ms()). Return: a socket, as of ub_nbd_connect(), or a
  * negative errno. */
 int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadline_ms);

@@ -249,18 +249,14 @@ static void add_names(const struct ub_nbd_address *address, struct ub_tls *tls, 
 		ub_error_add(err, ", ...");
 }
 
-int ub_nbd_open(const struct ub_nbd_address *address, struct ub_tls *tls, enum ub_nbd_wish wish,
-		int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err)
+int ub_nbd_enter(int fd, const struct ub_nbd_address *address, struct ub_tls *tls,
+		 int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err)
 {
-	_cleanup_close_ int fd = ub_nbd_connect(address, deadline_ms, err);
-	int ret;
+	int ret = ub_nbd_ask(fd, tls, UB_NBD_GO, address->export, deadline_ms, ret_export, err);
 
-	if (fd < 0)
-		return fd;
-	ret = ub_nbd_ask(fd, tls, wish, address->export, deadline_ms, ret_export, err);
 	if (ret == -ENOENT)
 		add_names(address, tls, deadline_ms, err);
 	if (ret < 0)
 		ub_error_prefix(err, "cannot use %s", place(address));
-	return ret < 0 ? ret : UB_TAKE_FD(fd);
+	return ret;
 }

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -15,6 +14,7 @@
 #include "base/clock.h"
 #include "base/parse.h"
 #include "nbd/address.h"
+#include "nbd/names.h"
 #include "nbd/wire.h"
 #include "process/run.h"
 
@@ -69,29 +69,10 @@ int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadli
 	return ret ? ret : UB_TAKE_FD(fd);
 }
 
-/* @text: "192.0.2.1", "2001:db8::1". Return: its size in @ret_addr, or 0: it is no address. */
-static socklen_t read_address(const char *text, uint16_t port, struct sockaddr_storage *ret_addr)
-{
-	struct sockaddr_in in = {.sin_family = AF_INET, .sin_port = htons(port)};
-	struct sockaddr_in6 in6 = {.sin6_family = AF_INET6, .sin6_port = htons(port)};
-
-	if (inet_pton(AF_INET, text, &in.sin_addr) == 1) {
-		memcpy(ret_addr, &in, sizeof(in));
-		return sizeof(in);
-	}
-	if (inet_pton(AF_INET6, text, &in6.sin6_addr) == 1) {
-		memcpy(ret_addr, &in6, sizeof(in6));
-		return sizeof(in6);
-	}
-	return 0;
-}
-
-/* By the C library's own program: it loads what the machine is configured with, which a static program can't.
- * Return: its lines, "ADDRESS STREAM NAME" and others, to be freed; NULL with a message. */
+/* Return: getent's lines, to be freed; NULL with a message. */
 static char *look_up(const char *host, int64_t deadline_ms, struct ub_error *err)
 {
-	char *argv[] = {(char *)"/usr/bin/getent", (char *)"ahosts", (char *)"--", (char *)host,
-			NULL};
+	char *argv[] = {(char *)UB_NBD_GETENT, (char *)"ahosts", (char *)"--", (char *)host, NULL};
 	char *text = NULL;
 	int ret = ub_run_program(argv, ub_left_ms(deadline_ms), &text);
 
@@ -110,43 +91,45 @@ static int connect_name(const char *host, uint16_t port, int64_t deadline_ms, st
 {
 	_cleanup_free_ char *text = look_up(host, deadline_ms, err);
 	struct sockaddr_storage addr;
-	char *rest = text, *line;
+	char *rest = text;
+	socklen_t len;
 	int fd = -ENOENT;
 
 	if (!text)
 		return err ? err->code : -ENOENT;
-	while (fd < 0 && (line = strsep(&rest, "\n"))) {
-		char *address = strsep(&line, " ");
-		socklen_t len =
-			line && strstr(line, "STREAM") ? read_address(address, port, &addr) : 0;
-
-		if (len)
-			fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
-	}
+	while (fd < 0 && (len = ub_nbd_take_address(&rest, port, &addr)) > 0)
+		fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
 	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %u", host,
 				port)
 		      : fd;
 }
 
-static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, struct ub_error *err)
+int ub_nbd_port(const struct ub_nbd_address *a, uint16_t *ret_port, struct ub_error *err)
 {
-	struct sockaddr_storage addr;
 	uint64_t port = NBD_PORT;
-	socklen_t len;
-	int fd;
 
 	if (a->port && (ub_parse_u64(a->port, UINT16_MAX, &port) != 0 || port == 0))
 		return ub_fail_usage(err, "port %s is no number from 1 to 65535", a->port);
-	len = read_address(a->host, (uint16_t)port, &addr);
-	if (!len) {
-		fd = connect_name(a->host, (uint16_t)port, deadline_ms, err);
-	} else {
-		fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
-		if (fd < 0)
-			return ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %llu",
-				       a->host, (unsigned long long)port);
-	}
-	return fd;
+	*ret_port = (uint16_t)port;
+	return 0;
+}
+
+static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, struct ub_error *err)
+{
+	struct sockaddr_storage addr;
+	uint16_t port;
+	socklen_t len;
+	int fd = ub_nbd_port(a, &port, err);
+
+	if (fd)
+		return fd;
+	len = ub_nbd_read_address(a->host, port, &addr);
+	if (!len)
+		return connect_name(a->host, port, deadline_ms, err);
+	fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
+	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %u", a->host,
+				port)
+		      : fd;
 }
 
 int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, struct ub_error *err)

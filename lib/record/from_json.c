@@ -3,7 +3,7 @@
  * A record from JSON. The text is input: every type, range and length is checked. It may be another
  * version's: what is unknown is left out, what is missing has its default, and so has what only
  * informs, whatever is wrong with it. What a server has to have to serve the device as it was (id,
- * token, target, options, backing, remote, the write that failed) is refused if it is there and can't be
+ * token, target, options, backing, remote, export, the write that failed) is refused if it is there and can't be
  * read.
  */
 
@@ -130,6 +130,18 @@ static int read_remote(struct ub_json_in *p, struct json_object *obj, struct ub_
 	return ret ? ret : ub_json_read_options(p, part, ub_record_remote, remote);
 }
 
+/* Nor what it was that is away. */
+static int read_export(struct ub_json_in *p, struct json_object *obj, struct ub_export *export)
+{
+	struct json_object *part;
+	int ret;
+
+	if (!json_object_object_get_ex(obj, "export", NULL))
+		return 0;
+	ret = ub_json_get_part(p, obj, "export", &part);
+	return ret ? ret : ub_json_read_options(p, part, ub_record_export, export);
+}
+
 static void read_notes(struct json_object *obj, struct ub_notes *notes)
 {
 	const struct ub_json_in p = {.part = ""};
@@ -188,7 +200,7 @@ static int read_record(struct json_object *obj, struct ub_record *r, struct ub_e
 
 	if ((ret = read_head(&p, obj, r)) || (ret = read_spec(&p, obj, &r->spec)) ||
 	    (ret = read_backing(&p, obj, &r->backing)) ||
-	    (ret = read_remote(&p, obj, &r->remote)) ||
+	    (ret = read_remote(&p, obj, &r->remote)) || (ret = read_export(&p, obj, &r->export)) ||
 	    (ret = read_write_error(&p, obj, &r->write_error)) || (ret = read_granted(obj, r)) ||
 	    (ret = read_part(obj, "server", ub_record_server, r)))
 		return ret;

@@ -18,6 +18,7 @@ const struct ub_opt ub_record_head[] = {
 	{ .name = "parked", .type = UB_OPT_FLAG, AT(parked) },
 	{ .name = "resizing", .type = UB_OPT_FLAG, AT(resizing) },
 	{ .name = "may-lose", .type = UB_OPT_FLAG, AT(may_lose) },
+	{ .name = "flushed", .type = UB_OPT_FLAG, AT(flushed) },
 	{ .name = "changes", .type = UB_OPT_U32, AT(changes) },
 	UB_OPT_END,
 };
@@ -108,6 +109,18 @@ const struct ub_opt ub_record_backing[] = {
 const struct ub_opt ub_record_remote[] = {
 	{ .name = "id", .type = UB_OPT_STRING, AT(id), .required = 1 },
 	{ .name = "holder", .type = UB_OPT_STRING, AT(holder) },
+	UB_OPT_END,
+};
+
+#undef AT
+#define AT(field) .offset = offsetof(struct ub_export, field), .required = 1
+
+const struct ub_opt ub_record_export[] = {
+	{ .name = "size", BYTES, AT(size), .min = 1 },
+	{ .name = "flags", .type = UB_OPT_U32, AT(flags) },
+	{ .name = "block-min", .type = UB_OPT_U32, AT(block_min), .min = 1 },
+	{ .name = "block-preferred", .type = UB_OPT_U32, AT(block_preferred), .min = 1 },
+	{ .name = "block-max", .type = UB_OPT_U32, AT(block_max), .min = 1 },
 	UB_OPT_END,
 };
 /* clang-format on */

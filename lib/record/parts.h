@@ -23,3 +23,6 @@ extern const struct ub_opt ub_record_backing[];
 
 /* Of a struct ub_remote. */
 extern const struct ub_opt ub_record_remote[];
+
+/* Of a struct ub_export. */
+extern const struct ub_opt ub_record_export[];

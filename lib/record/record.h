@@ -47,6 +47,8 @@ struct ub_record {
 	char *socket;     /* where it is spoken with, an absolute path; owned; NULL: nowhere */
 	struct ub_backing backing;
 	struct ub_remote remote;
+	struct ub_export export;
+	bool flushed; /* it has no server any more, and that one has had all flushed that it has written */
 	bool may_lose; /* without this server something may be lost that was written, and not flushed */
 	int write_error; /* negative errno of a failed write-back, or 0 */
 	struct ub_notes notes;

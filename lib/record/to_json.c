@@ -61,6 +61,11 @@ static bool add_remote(struct json_object *obj, const struct ub_remote *remote)
 	return !remote->id || add_part(obj, "remote", ub_record_remote, remote);
 }
 
+static bool add_export(struct json_object *obj, const struct ub_export *export)
+{
+	return !export->size || add_part(obj, "export", ub_record_export, export);
+}
+
 static bool add_notes(struct json_object *obj, const struct ub_notes *notes)
 {
 	struct json_object *part = json_object_new_array();
@@ -91,6 +96,7 @@ char *ub_record_to_json(const struct ub_record *record, bool launch)
 	    !add_part(obj, "granted", ub_record_granted, record) ||
 	    !add_part(obj, "server", ub_record_server, record) || !add_memory(obj, record) ||
 	    !add_backing(obj, &record->backing) || !add_remote(obj, &record->remote) ||
+	    !add_export(obj, &record->export) ||
 	    !ub_json_add_int(obj, "write_error", record->write_error) ||
 	    !add_notes(obj, &record->notes))
 		return NULL;

@@ -39,6 +39,7 @@ static int write_record(struct server *s, struct ub_error *err)
 	r.memory.target_size = s->target.memory_size;
 	r.backing = s->target.backing;
 	r.remote = s->target.remote;
+	r.export = s->target.export;
 	return ub_record_write(&r, err);
 }
 
@@ -80,6 +81,7 @@ void server_read_record(struct server *s)
 	r->start_time = now.start_time;
 	r->write_error = now.write_error;
 	r->may_lose = now.may_lose;
+	s->target.flushed = now.flushed;
 	server_take_loss(r);
 	atomic_store(&s->target.write_error, r->write_error);
 	ub_record_done(&now);

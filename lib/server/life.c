@@ -135,6 +135,11 @@ static int ended_by_driver(struct server *s)
 		remove_device(s);
 	else if (dead)
 		remove_files(s);
+	/* Its threads have had it flushed before they ended. The next server begins when this one lets go. */
+	if (!dead && s->park && s->target.type->leaves && !s->record.may_lose) {
+		s->record.flushed = true;
+		(void)server_write_record(s, NULL);
+	}
 	if (s->target.type->let_go)
 		s->target.type->let_go(&s->target);
 	server_free_queues(s);

@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/fault.h"
 #include "base/parse.h"
+#include "nbd/names.h"
 #include "process/process.h"
 #include "process/program.h"
 #include "record/json.h"
@@ -206,6 +207,8 @@ int main(int argc, char **argv)
 		return server_log_dir_main(argv[2], argv[3]);
 	if (argc == 3 && strcmp(argv[1], "log-away") == 0)
 		return server_log_away_main(argv[2]);
+	if (argc == 4 && strcmp(argv[1], UB_NBD_LOOK_UP) == 0)
+		return ub_nbd_names_main(argv[2], argv[3]);
 	s.log.fd = -1;
 	server_init_control(&s.control);
 	if (argc < 3 || argc > 4 || parse_number(argv[1], &handover_fd) != 0 ||

@@ -176,6 +176,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.memory = spec->caller_fd,
 		.expect = s->record.backing.path ? &s->record.backing : NULL,
 		.remote = &s->record.remote,
+		.export = s->record.export.size ? &s->record.export : NULL,
 		.write_error = s->record.write_error,
 		.size = size_to_serve(s),
 	};
@@ -411,7 +412,7 @@ static int take_over(struct server *s, struct ub_error *err)
 		ret = wait_a_moment(s, 0, err);
 	if (ret)
 		return ret;
-	s->record.parked = false;
+	s->record.parked = s->record.flushed = false;
 	server_name_control(s);
 	note_take_over(s, true);
 	s->recorded = true;

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "base/clean.h"
@@ -19,6 +18,10 @@
 
 #define BLOCK 512U
 #define OPEN_MS 15000
+/* A recovery whose NBD server does not answer goes on by itself after that, and the connection comes later. */
+#define RECOVER_MS 3000
+/* The process that looks names up has started. */
+#define NAMES_MS 3000
 #define KEEP_MAX (1U << 30)
 
 struct nbd_args {
@@ -146,28 +149,6 @@ static int nbd_call(void *args, struct ub_caller *ret_caller, struct ub_error *e
 	return a->socket ? ub_caller_file(&a->socket, ret_caller, err) : 0;
 }
 
-/* How to come there again: from another mount namespace, too. */
-static int keep_address(struct ub_nbd *n, const struct ub_nbd_address *address, int fd)
-{
-	struct sockaddr_un un = {.sun_family = AF_UNIX};
-	const char *name = address->socket ? strrchr(address->socket, '/') : NULL;
-	_cleanup_free_ char *dir = NULL;
-
-	n->addr_len = sizeof(n->addr);
-	if (!name)
-		return getpeername(fd, (struct sockaddr *)&n->addr, &n->addr_len) == 0 ? 0 : -errno;
-	dir = strndup(address->socket, (size_t)(name - address->socket + 1));
-	n->dir = dir ? open(dir, O_PATH | O_DIRECTORY | O_CLOEXEC) : -1;
-	if (n->dir < 0)
-		return -errno;
-	if (snprintf(un.sun_path, sizeof(un.sun_path), "/proc/self/fd/%d%s", n->dir, name) >=
-	    (int)sizeof(un.sun_path))
-		return -ENAMETOOLONG;
-	memcpy(&n->addr, &un, sizeof(un));
-	n->addr_len = sizeof(un);
-	return 0;
-}
-
 /* For the ring, which waits by itself. */
 static int make_blocking(int fd)
 {
@@ -190,29 +171,102 @@ static int begin_tls(struct ub_nbd *n, const struct nbd_args *a,
 	return ub_tls_start(&wanted, deadline, &n->tls, err);
 }
 
-static int dial(struct ub_nbd *n, const struct nbd_args *a, struct ub_nbd_export *ret_export,
-		struct ub_error *err)
+/* There is nobody, or nobody who answers; whoever does, and is not the right one, is something else. */
+static bool is_absence(int error, bool connected)
 {
-	int64_t deadline = ub_now_ms() + OPEN_MS;
+	switch (-error) {
+	case ECONNREFUSED:
+	case ECONNRESET:
+	case ECONNABORTED:
+	case ETIMEDOUT:
+	case ESHUTDOWN:
+		return true;
+	/* No such host, or no socket at that path; one that has no time; no way there. */
+	case ENOENT:
+	case EAGAIN:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+		return !connected;
+	default:
+		return false;
+	}
+}
+
+/* Return: 0 with @ret_fd, or a negative errno with a message; @ret_absent: nobody is there. */
+static int reach(struct ub_nbd *n, const struct ub_nbd_address *address, int64_t deadline,
+		 int *ret_fd, bool *ret_absent, struct ub_error *err)
+{
+	_cleanup_close_ int fd = ub_nbd_connect(address, deadline, err);
+	int ret = fd < 0 ? fd : ub_nbd_enter(fd, address, n->tls, deadline, &n->export, err);
+
+	*ret_absent = ret && is_absence(ret, fd >= 0);
+	if (ret)
+		return ret;
+	ret = make_blocking(fd);
+	if (ret)
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot use a socket");
+	*ret_fd = UB_TAKE_FD(fd);
+	return 0;
+}
+
+/* A recovery whose NBD server is away goes on: what that exports is known. */
+static void go_on_without(struct ub_nbd *n, const struct ub_export *known, int error,
+			  struct ub_notes *notes, const struct ub_error *why)
+{
+	n->export = (struct ub_nbd_export){
+		.size = known->size,
+		.flags = (uint16_t)known->flags,
+		.block_min = known->block_min,
+		.block_preferred = known->block_preferred,
+		.block_max = known->block_max,
+	};
+	n->unreached = error;
+	ub_note(notes, "requests wait: %.180s", why->msg);
+}
+
+/* It was reached, or is to be later. @error: why it was not, or 0. Return: 0, or a negative errno, with a message. */
+static int find_again(struct ub_nbd *n, const struct ub_nbd_address *address,
+		      const struct ub_open_request *req, int error, struct ub_notes *notes,
+		      struct ub_error *why)
+{
+	int ret = ub_nbd_where_open(n, address, n->spare);
+
+	if (ret)
+		return ub_fail(why, UB_STAGE_CONNECT, ret, "cannot find it again");
+	if (!req->probe || req->recovers)
+		ub_nbd_where_follow(n, address, ub_now_ms() + NAMES_MS, notes);
+	if (error && !n->where.len && !n->names)
+		return error;
+	if (error)
+		go_on_without(n, req->export, error, notes, why);
+	return 0;
+}
+
+static int dial(struct ub_nbd *n, const struct nbd_args *a, const struct ub_open_request *req,
+		struct ub_notes *notes, struct ub_error *err)
+{
+	bool known = req->recovers && req->export, absent = false;
+	int64_t now = ub_now_ms();
 	struct ub_nbd_address address;
-	_cleanup_close_ int fd = -1;
+	struct ub_error why = {0};
 	int ret = find_address(a, &address, err);
 
 	if (ret)
 		return ret;
-	ret = begin_tls(n, a, &address, deadline, err);
-	if (!ret) {
-		fd = ub_nbd_open(&address, n->tls, UB_NBD_GO, deadline, ret_export, err);
-		ret = fd < 0 ? fd : make_blocking(fd);
-	}
-	if (!ret && n->addr_len == 0)
-		ret = keep_address(n, &address, fd);
+	ret = begin_tls(n, a, &address, now + OPEN_MS, &why);
+	if (!ret)
+		ret = reach(n, &address, now + (known ? RECOVER_MS : OPEN_MS), &n->spare, &absent,
+			    &why);
+	if (!ret || (known && absent))
+		ret = find_again(n, &address, req, ret, notes, &why);
 	if (!ret)
 		(void)snprintf(n->name, sizeof(n->name), "%s", address.export);
 	ub_nbd_address_done(&address);
-	if (fd >= 0 && ret)
-		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot use %s", nbd_place(a));
-	return ret ? ret : UB_TAKE_FD(fd);
+	if (ret && err)
+		*err = why;
+	return ret;
 }
 
 static uint32_t larger(uint32_t a, uint32_t b)
@@ -274,6 +328,8 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	tgt->write_zeroes = !tgt->read_only && e->flags & NBD_EXPORT_WRITE_ZEROES;
 	if (!tgt->read_only && !req->no_discard && e->flags & NBD_EXPORT_TRIM)
 		tgt->discard_granularity = tgt->physical_block_size;
+	tgt->export = (struct ub_export){e->size, e->flags, e->block_min, e->block_preferred,
+					 e->block_max};
 	return ub_tgt_set_size(tgt, req->size ? req->size : e->size, notes, err);
 }
 
@@ -287,20 +343,21 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	if (!n)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", nbd_place(a));
 	tgt->state = n;
+	(void)pthread_mutex_init(&n->lock_where, NULL);
 	n->dir = n->spare = -1;
 	n->hold_ms = a->hold_s < 0 ? -1 : a->hold_s * 1000LL;
 	n->request_s = a->request_s;
 	n->lock = req->lock;
 	n->zero_copy = req->zero_copy;
-	ret = n->spare = dial(n, a, &n->export, err);
+	ret = dial(n, a, req, notes, err);
 	n->asks_flush = n->export.flags & NBD_EXPORT_FLUSH;
 	n->write_through = a->write_through && n->asks_flush;
-	if (ret >= 0)
+	if (!ret)
 		ret = describe(tgt, req, notes, err);
 	plan_replay(tgt, a->replay, larger(req->threads, 1));
 	atomic_init(&n->inherits, req->recovers && tgt->volatile_cache && !tgt->read_only);
 	tgt->write_error = req->write_error;
-	if (ret < 0) {
+	if (ret) {
 		ub_tgt_close(tgt);
 		return ret;
 	}
@@ -339,27 +396,36 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	n->links = l;
 	l->fd = n->spare;
 	n->spare = -1;
-	if (l->fd >= 0) {
-		/* The first thread; the server has left its caller's mounts by now, and the helper has read all. */
-		if (n->tls)
-			ub_tls_follow(n->tls);
+	/* The first thread; the server has left its caller's mounts by now, and the helper has read all. */
+	if (n->tls && (l->fd >= 0 || n->unreached))
+		ub_tls_follow(n->tls);
+	if (n->unreached) {
+		l->state = LINK_WAITING;
 		return 0;
 	}
 	/* By its address: the caller's namespace may be out of reach by now. */
-	l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->addr, n->addr_len, deadline);
-	if (l->fd < 0)
-		return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s", n->place);
-	ret = ub_nbd_ask(l->fd, n->tls, UB_NBD_GO, n->name, deadline, &export, err);
-	if (ret)
-		ub_error_prefix(err, "cannot use %s", n->place);
-	return ret ? ret : make_blocking(l->fd);
+	if (l->fd < 0) {
+		l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->where.addr, n->where.len,
+					  deadline);
+		if (l->fd < 0)
+			return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s",
+				       n->place);
+		ret = ub_nbd_ask(l->fd, n->tls, UB_NBD_GO, n->name, deadline, &export, err);
+		if (ret)
+			ub_error_prefix(err, "cannot use %s", n->place);
+		else
+			ret = make_blocking(l->fd);
+	}
+	if (!ret)
+		(void)ub_nbd_where_settle(n, &n->where);
+	return ret;
 }
 
 static void nbd_queue_close(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
 {
 	struct ub_nbd_link *l = tq->state;
 
-	if (l->state == LINK_SECURING)
+	if (l->state == LINK_SECURING || l->state == LINK_LOOKING)
 		ub_close(&l->asked);
 	/* Of one that was never opened it is 0. */
 	if (l->call_fd > 0)
@@ -382,8 +448,9 @@ static void nbd_close(struct ub_tgt *tgt)
 	struct ub_nbd *n = tgt->state;
 
 	ub_close(&n->spare);
-	ub_close(&n->dir);
+	ub_nbd_where_close(n);
 	ub_tls_end(n->tls);
+	(void)pthread_mutex_destroy(&n->lock_where);
 	free(n);
 	tgt->state = NULL;
 }

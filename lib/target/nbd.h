@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests and
- * replies into ends, nbd_link.c keeps the connection up, nbd_replay.c has what a server that dies may lose,
- * nbd_round.c has all threads wait for that.
+ * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests and replies
+ * into ends, nbd_link.c keeps the connection up, nbd_where.c knows where it leads, nbd_replay.c has what a server that
+ * dies may lose, nbd_round.c has all threads wait for that.
  */
 #pragma once
 
+#include <pthread.h>
 #include <stdatomic.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -13,6 +14,7 @@
 #include "nbd/address.h"
 #include "nbd/handshake.h"
 #include "nbd/resend.h"
+#include "nbd/names.h"
 #include "target/target.h"
 #include "tls/tls.h"
 
@@ -20,12 +22,23 @@
 #define UB_NBD_STAGE (64U * 1024)       /* bytes that are received at once */
 /* Data of an I/O that goes straight to where it belongs, if it is so much; less goes by a stage, many at a time. */
 #define UB_NBD_DIRECT_MIN 8192U
+#define UB_NBD_PLACES 8U /* of a name's addresses so many are tried */
+
+struct ub_nbd_place {
+	struct sockaddr_storage addr;
+	socklen_t len; /* 0: not known */
+};
 
 /* An open export. The queues read it, but for what is atomic. */
 struct ub_nbd {
-	struct sockaddr_storage addr;
-	socklen_t addr_len;
-	int dir; /* of a unix socket; -1: it is TCP */
+	/* All threads are connected to one place: what may change while none is, and how many are. */
+	pthread_mutex_t lock_where;
+	struct ub_nbd_place where;
+	unsigned there;
+	struct ub_nbd_names *names; /* what finds it anew; NULL: it stays where it is */
+	uint16_t port;
+	int dir;       /* of a unix socket; -1: it is TCP */
+	int unreached; /* negative errno: it was away when it was opened; 0: it was not */
 	char name[NBD_NAME_MAX + 1];
 	struct ub_nbd_export export;
 	struct ub_tls *
@@ -54,6 +67,7 @@ enum ub_nbd_state {
 	LINK_DRAINING, /* another one is lost; what is with the server has to end */
 	LINK_ENDING,   /* lost; operations on it have to end */
 	LINK_WAITING,  /* for the next try */
+	LINK_LOOKING,  /* the server's name up */
 	LINK_CONNECTING,
 	LINK_SHAKING,
 	LINK_SECURING, /* TLS is begun by its helper */
@@ -72,7 +86,7 @@ struct ub_nbd_link {
 	bool sending, receiving, looking;
 	unsigned tries;   /* since it was lost */
 	int64_t lost_ms;  /* 0: it is not */
-	int64_t began_ms; /* the try that is under way */
+	int64_t began_ms; /* the step that is under way */
 	struct ub_own_time pause;
 
 	/* Of nbd_round.c. */
@@ -81,6 +95,10 @@ struct ub_nbd_link {
 	atomic_bool left;      /* its thread serves no more */
 	int call_fd;           /* by which other threads wake this one; -1: there are none */
 	uint64_t calls;        /* what is read of it */
+
+	/* Of the round of tries that is under way. */
+	struct ub_nbd_place places[UB_NBD_PLACES];
+	unsigned nr_places, place;
 
 	/* Waits to be sent, in its order. */
 	struct ub_io *waiting, **last_waiting;
@@ -116,7 +134,7 @@ struct ub_nbd_link {
 		struct ub_nbd_handshake shake;
 	};
 	size_t shaken; /* bytes of the step that are moved */
-	int asked;     /* of LINK_SECURING: where the helper's answer comes, */
+	int asked;     /* of LINK_SECURING and LINK_LOOKING: where a helper's answer comes, */
 	int32_t answer;
 };
 
@@ -150,6 +168,23 @@ static inline struct ub_nbd_link *ub_nbd_link_of(struct ub_queue *q)
 /* Cookies that are no I/O's: of changes that are sent again, with the end of their number; of a flush. */
 #define UB_NBD_COOKIE_REPLAY (1U << 31)
 #define UB_NBD_COOKIE_FLUSH (UB_NBD_COOKIE_REPLAY - 1)
+
+/* nbd_where.c */
+/* @fd: connected to it, or -1: it is away. Return: 0, or a negative errno. */
+int ub_nbd_where_open(struct ub_nbd *n, const struct ub_nbd_address *address, int fd);
+/* The server's name can be looked up anew from here on; where it can't be, a note says so. */
+void ub_nbd_where_follow(struct ub_nbd *n, const struct ub_nbd_address *address,
+			 int64_t deadline_ms, struct ub_notes *notes);
+void ub_nbd_where_close(struct ub_nbd *n);
+/* A round of tries begins. Return: a socket on which getent's answer comes, to be closed; or a negative errno: none is
+ * needed, or to be had, and ub_nbd_link.places are what is known. */
+int ub_nbd_where_ask(struct ub_queue *q);
+/* The answer has come, @len bytes in the stage. */
+void ub_nbd_where_answered(struct ub_queue *q, uint32_t len);
+/* The connection is to be used: is the place where it leads that of all threads? */
+bool ub_nbd_where_settle(struct ub_nbd *n, const struct ub_nbd_place *place);
+/* ... and it is lost. */
+void ub_nbd_where_leave(struct ub_nbd *n);
 
 /* nbd_send.c */
 /* Does it change what is there? */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A thread's connection: it is watched, given up, and made anew, with pauses that grow; requests wait meanwhile. The
+ * A thread's connection: it is watched, given up, and made anew, with pauses that grow; requests wait meanwhile. Each
+ * try begins with finding out where the server is, and goes through all places (nbd_where.c). The
  * handshake is the same as at the start, on the ring. The export has to be the same: as large at the least, and with
  * all that the device was told of it. Where TLS is wanted it comes before all that on every connection, by the helper
  * that the server has started; the queue waits for its answer as for anything else.
@@ -19,7 +20,9 @@
 /* Between tries: from the first one on doubled, and a part by chance, so that many do not come at once. */
 #define FIRST_MS 50U
 #define LONGEST_MS 5000U
-/* How long a handshake may take. */
+/* How long a connection to one place may take (three SYNs of TCP), */
+#define CONNECT_MS 5000
+/* and a handshake. */
 #define SHAKE_MS 10000
 /* And its helper longer than that to say so. */
 #define ANSWER_MS 2000
@@ -69,6 +72,7 @@ static void go_away(struct ub_queue *q, struct ub_nbd_link *l)
 static void give_connection_up(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	l->state = LINK_ENDING;
+	ub_nbd_where_leave(ub_nbd_of(q));
 	/* Operations on it end at once. */
 	(void)shutdown(l->fd, SHUT_RDWR);
 	end_if_idle(q, l);
@@ -93,10 +97,38 @@ static void drain(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_nbd_look(q);
 }
 
-/* A try has come to nothing. */
+static void begin_step(struct ub_queue *q, struct ub_nbd_link *l, enum ub_nbd_state state)
+{
+	l->state = state;
+	l->began_ms = ub_now_ms();
+	ub_nbd_look(q);
+}
+
+/* Return: 0, or a negative errno: it has come to nothing at once. */
+static int begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	const struct ub_nbd_place *place = &l->places[l->place];
+
+	if (l->place >= l->nr_places)
+		return -EHOSTUNREACH;
+	l->fd = socket(place->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (l->fd < 0)
+		return -errno;
+	begin_step(q, l, LINK_CONNECTING);
+	ub_own_connect(q, OWN_CONNECT, l->fd, (const struct sockaddr *)&place->addr, place->len);
+	return 0;
+}
+
+/* A try has come to nothing: the next place, or all of them once more. */
 static void failed(struct ub_queue *q, struct ub_nbd_link *l, int error)
 {
 	ub_close(&l->fd);
+	while (error && ++l->place < l->nr_places) {
+		ub_nbd_tell_away(q, error);
+		error = begin_connect(q, l);
+	}
+	if (!error)
+		return;
 	l->tries++;
 	ub_nbd_tell_away(q, error);
 	if (ub_nbd_is_over(ub_nbd_of(q), l))
@@ -104,19 +136,48 @@ static void failed(struct ub_queue *q, struct ub_nbd_link *l, int error)
 	try_later(q, l);
 }
 
-static void begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
+static void begin_first(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	const struct ub_nbd *n = ub_nbd_of(q);
+	int error = begin_connect(q, l);
 
-	l->began_ms = ub_now_ms();
-	ub_nbd_look(q);
-	l->fd = socket(n->addr.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (l->fd < 0) {
-		failed(q, l, -errno);
+	if (error)
+		failed(q, l, error);
+}
+
+static void receive_names(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->receiving = true;
+	ub_own_receive(q, OWN_RECEIVE, l->asked, l->stage + l->to, UB_NBD_STAGE - 1 - l->to,
+		       UB_RECEIVE_SOME);
+}
+
+static void begin_try(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->asked = ub_nbd_where_ask(q);
+	if (l->asked < 0) {
+		begin_first(q, l);
 		return;
 	}
-	l->state = LINK_CONNECTING;
-	ub_own_connect(q, OWN_CONNECT, l->fd, (const struct sockaddr *)&n->addr, n->addr_len);
+	begin_step(q, l, LINK_LOOKING);
+	l->to = 0;
+	receive_names(q, l);
+}
+
+/* Some of what getent says has come, or its end. */
+static void looked_up(struct ub_queue *q, struct ub_nbd_link *l, int res)
+{
+	uint32_t len;
+
+	l->to += res > 0 ? (uint32_t)res : 0;
+	if (res > 0 && l->to < UB_NBD_STAGE - 1) {
+		receive_names(q, l);
+		return;
+	}
+	ub_close(&l->asked);
+	len = l->to;
+	l->to = 0;
+	ub_nbd_where_answered(q, len);
+	begin_first(q, l);
 }
 
 /* There is a connection, and the export is at its other end. */
@@ -131,6 +192,25 @@ static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 	}
 	l->state = LINK_GATHERING;
 	ub_nbd_round_come(q);
+}
+
+/* This server of the device has begun while the NBD server is away: as if it had lost it just now. */
+static void begin_away(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	l->lost_ms = ub_now_ms();
+	atomic_fetch_add(&ub_nbd_of(q)->away, 1);
+	ub_nbd_note_loss(q);
+	failed(q, l, ub_nbd_of(q)->unreached);
+}
+
+static void begin(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	if (ub_queue_target(q)->flushed)
+		atomic_store(&ub_nbd_of(q)->inherits, false);
+	if (l->fd >= 0)
+		shaken_hands(q, l);
+	else
+		begin_away(q, l);
 }
 
 /* Is it what the device was made of? */
@@ -176,6 +256,21 @@ static void begin_tls(struct ub_queue *q, struct ub_nbd_link *l)
 	ub_own_receive(q, OWN_RECEIVE, l->asked, &l->answer, sizeof(l->answer), UB_RECEIVE_SOME);
 }
 
+static void end_handshake(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	struct ub_nbd *n = ub_nbd_of(q);
+
+	if (!is_same(n, &l->shake.export)) {
+		failed(q, l, -ESTALE);
+	} else if (!ub_nbd_where_settle(n, &l->places[l->place])) {
+		/* Another thread was faster, elsewhere: there the next try goes. */
+		l->nr_places = 0;
+		failed(q, l, -EAGAIN);
+	} else {
+		shaken_hands(q, l);
+	}
+}
+
 static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	struct ub_error ignored = {0};
@@ -197,10 +292,7 @@ static void shake(struct ub_queue *q, struct ub_nbd_link *l)
 		begin_tls(q, l);
 		break;
 	case UB_NBD_DONE:
-		if (is_same(ub_nbd_of(q), &l->shake.export))
-			shaken_hands(q, l);
-		else
-			failed(q, l, -ESTALE);
+		end_handshake(q, l);
 		break;
 	default:
 		failed(q, l, step);
@@ -241,6 +333,9 @@ static void connected(struct ub_queue *q, struct ub_nbd_link *l, int res)
 {
 	const struct ub_nbd *n = ub_nbd_of(q);
 
+	/* It was cut off: looked(). */
+	if (res == -ECONNRESET && ub_now_ms() - l->began_ms >= CONNECT_MS)
+		res = -ETIMEDOUT;
 	if (res < 0) {
 		failed(q, l, res);
 		return;
@@ -294,7 +389,16 @@ static void looked(struct ub_queue *q, struct ub_nbd_link *l)
 		    now - l->replay_ms >= (int64_t)ub_nbd_of(q)->request_s * 1000)
 			lose(q, l, -ETIMEDOUT);
 		break;
+	case LINK_LOOKING:
+		/* The process that was asked is stopped, or waits for a disk: what runs getent for it ends by itself. */
+		if (now - l->began_ms >= UB_NBD_LOOK_UP_S * 1000)
+			(void)shutdown(l->asked, SHUT_RDWR);
+		break;
 	case LINK_CONNECTING:
+		/* A host that drops packets: inet_shutdown() ends TCP_SYN_SENT, too. */
+		if (now - l->began_ms >= CONNECT_MS)
+			(void)shutdown(l->fd, SHUT_RDWR);
+		break;
 	case LINK_SHAKING:
 		/* A server that takes connections and says nothing. */
 		if (now - l->began_ms >= SHAKE_MS)
@@ -332,6 +436,8 @@ static void moved(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 {
 	if (l->state == LINK_ENDING) {
 		end_if_idle(q, l);
+	} else if (l->state == LINK_LOOKING) {
+		looked_up(q, l, res);
 	} else if (!out && pass_record(q, l, &res)) {
 		return;
 	} else if (l->state == LINK_SECURING) {
@@ -390,7 +496,7 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 	switch (id) {
 	case UB_EVENT_BEGIN:
 		ub_nbd_round_hear(q);
-		l->fd >= 0 ? shaken_hands(q, l) : failed(q, l, -ENOTCONN);
+		begin(q, l);
 		break;
 	case OWN_SEND:
 		l->sending = false;
@@ -401,7 +507,7 @@ void ub_nbd_event(struct ub_queue *q, unsigned id, int res)
 		moved(q, l, false, res);
 		break;
 	case OWN_TRY:
-		begin_connect(q, l);
+		begin_try(q, l);
 		break;
 	case OWN_LOOK:
 		looked(q, l);

@@ -39,6 +39,13 @@ struct ub_remote {
 	char *holder; /* this client, as the others see who keeps them from writing; owned; NULL: nobody does */
 };
 
+/* What a server has said of what it exports, so that another server of the device can begin while that one is away. */
+struct ub_export {
+	uint64_t size;                                  /* bytes; 0: not known */
+	uint32_t flags;                                 /* of its protocol */
+	uint32_t block_min, block_preferred, block_max; /* bytes */
+};
+
 /* What the libraries of a server program take, as measured. */
 struct ub_libraries {
 	uint64_t mapped, resident; /* bytes */
@@ -81,6 +88,9 @@ struct ub_tgt {
 	int created_in; /* from this directory: its path may lead elsewhere in a server's namespace */
 	struct ub_backing backing;
 	struct ub_remote remote;
+	struct ub_export export;
+	/* Recovery, set before its threads serve: what servers before have written is durable, all of it. */
+	bool flushed;
 	struct ub_tgt_away away;
 	_Atomic uint64_t
 		grown; /* bytes that there are by now, if that changes by itself; 0: it has not */
@@ -110,6 +120,7 @@ struct ub_open_request {
 	uint64_t size;    /* recovery: what the device has come to, whatever was asked for; or 0 */
 	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
 	const struct ub_remote *remote;  /* recovery: the same, of what others serve */
+	const struct ub_export *export;  /* recovery: what that was, if it may be away now */
 	int64_t deadline_ms;             /* of connect(), as ub_now_ms() */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };

@@ -2,8 +2,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,20 +10,16 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
-#include "process/inherit.h"
-#include "process/process.h"
+#include "process/beside.h"
 #include "process/program.h"
 #include "tls/message.h"
 #include "tls/tls.h"
 
-/* How long one that is told to end may take, and one that is killed. */
-#define END_MS 2000
-#define KILL_MS 1000
+/* How much longer than a handshake may take its answer is waited for. */
+#define ANSWER_MS 2000
 
 struct ub_tls {
-	int channel;
-	pid_t pid;
-	int pidfd;
+	struct ub_beside helper;
 };
 
 static bool put(char *to, size_t size, const char *text)
@@ -64,51 +58,6 @@ static int make_task(const struct ub_tls_options *o, struct ub_tls_task *task, s
 			      "cannot begin TLS with these files and names");
 }
 
-static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, int channel)
-{
-	sigset_t none;
-	int ret;
-
-	(void)sigemptyset(&none);
-	ret = posix_spawnattr_setsigmask(attributes, &none);
-	/* What is typed at a server in the foreground is not for it. */
-	if (!ret)
-		ret = posix_spawnattr_setpgroup(attributes, 0);
-	if (!ret)
-		ret = posix_spawnattr_setflags(attributes,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(files, channel, UB_TLS_CHANNEL);
-	for (int fd = 0; fd < UB_TLS_CHANNEL && !ret; fd++)
-		ret = posix_spawn_file_actions_addopen(files, fd, "/dev/null", O_RDWR, 0);
-	return ret;
-}
-
-/* Return: 0 or a negative errno. */
-static int spawn(const char *path, int channel, pid_t *ret_pid)
-{
-	char *environment[UB_ENVIRONMENT_MAX + 1];
-	/* What serves the root file system is spared with its server: ub_program_server_name(). */
-	bool spared = *ub_program_server_name() == '@';
-	char *argv[] = {(char *)(spared ? "@" UB_TLS_NAME : UB_TLS_NAME), NULL};
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int ret = posix_spawn_file_actions_init(&files);
-
-	if (ret)
-		return -ret;
-	ret = posix_spawnattr_init(&attributes);
-	if (!ret) {
-		ub_inherit_environment(environment);
-		ret = set_up(&files, &attributes, channel);
-		if (!ret)
-			ret = posix_spawn(ret_pid, path, &files, &attributes, argv, environment);
-		(void)posix_spawnattr_destroy(&attributes);
-	}
-	(void)posix_spawn_file_actions_destroy(&files);
-	return -ret;
-}
-
 /* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has died. */
 static int read_answer(int fd, int64_t deadline_ms, struct ub_tls_answer *ret_answer)
 {
@@ -132,12 +81,12 @@ static int give_task(struct ub_tls *tls, const struct ub_tls_task *task, int64_t
 		     struct ub_error *err)
 {
 	struct ub_tls_answer answer;
-	int ret = 0;
+	int ret = ub_beside_ask(&tls->helper, task, sizeof(*task), NULL, 0);
 
-	if (send(tls->channel, task, sizeof(*task), MSG_NOSIGNAL) != sizeof(*task))
-		ret = errno == EPIPE ? -ENOKEY : -errno;
+	if (ret == -EPIPE)
+		ret = -ENOKEY;
 	if (!ret)
-		ret = read_answer(tls->channel, deadline_ms, &answer);
+		ret = read_answer(tls->helper.channel, deadline_ms, &answer);
 	/* The loader finds no library, say. */
 	if (ret == -ENOKEY)
 		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
@@ -153,23 +102,15 @@ static int give_task(struct ub_tls *tls, const struct ub_tls_task *task, int64_t
 static int begin(struct ub_tls *tls, const struct ub_tls_task *task, int64_t deadline_ms,
 		 struct ub_error *err)
 {
+	char *argv[] = {NULL, NULL};
 	char path[PATH_MAX];
-	int pair[2], ret = ub_program_find(UB_TLS_NAME, path);
+	int ret = ub_program_find(UB_TLS_NAME, path);
 
 	if (ret)
 		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: no %s", path);
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) != 0)
-		return ub_fail(err, UB_STAGE_CONNECT, -errno, "cannot begin TLS");
-	tls->channel = pair[0];
-	ret = spawn(path, pair[1], &tls->pid);
-	ub_close(&pair[1]);
-	if (ret) {
-		tls->pid = 0;
-		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: cannot start %s",
-			       path);
-	}
-	tls->pidfd = ub_process_open(tls->pid, 0);
-	return give_task(tls, task, deadline_ms, err);
+	ret = ub_beside_start(&tls->helper, path, UB_TLS_NAME, argv);
+	return ret ? ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: cannot start %s", path)
+		   : give_task(tls, task, deadline_ms, err);
 }
 
 int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, struct ub_tls **ret_tls,
@@ -183,7 +124,7 @@ int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, stru
 		free(tls);
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot begin TLS");
 	}
-	tls->channel = tls->pidfd = -1;
+	tls->helper = (struct ub_beside)UB_BESIDE_INIT;
 	ret = make_task(options, task, err);
 	if (!ret)
 		ret = begin(tls, task, deadline_ms, err);
@@ -196,12 +137,8 @@ int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, stru
 
 void ub_tls_end(struct ub_tls *tls)
 {
-	if (!tls)
-		return;
-	ub_close(&tls->channel);
-	if (tls->pid)
-		(void)ub_process_end(tls->pid, tls->pidfd, END_MS, KILL_MS);
-	ub_close(&tls->pidfd);
+	if (tls)
+		ub_beside_end(&tls->helper);
 	free(tls);
 }
 
@@ -209,22 +146,10 @@ void ub_tls_end(struct ub_tls *tls)
 static int request(const struct ub_tls *tls, enum ub_tls_kind kind, uint32_t timeout_ms,
 		   const int *fds, size_t count)
 {
-	struct ub_tls_request request = {.kind = (uint32_t)kind, .timeout_ms = timeout_ms};
-	char control[CMSG_SPACE(2 * sizeof(int))] = {0};
-	struct iovec iov = {&request, sizeof(request)};
-	struct msghdr msg = {.msg_iov = &iov,
-			     .msg_iovlen = 1,
-			     .msg_control = control,
-			     .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-	struct cmsghdr *head = CMSG_FIRSTHDR(&msg);
+	const struct ub_tls_request request = {.kind = (uint32_t)kind, .timeout_ms = timeout_ms};
+	int ret = ub_beside_ask(&tls->helper, &request, sizeof(request), fds, count);
 
-	head->cmsg_level = SOL_SOCKET;
-	head->cmsg_type = SCM_RIGHTS;
-	head->cmsg_len = CMSG_LEN(count * sizeof(int));
-	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
-	if (sendmsg(tls->channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(request))
-		return 0;
-	return errno == EPIPE || errno == ECONNRESET ? -ENOKEY : -errno;
+	return ret == -EPIPE ? -ENOKEY : ret;
 }
 
 void ub_tls_follow(struct ub_tls *tls)
@@ -252,7 +177,7 @@ int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_erro
 {
 	_cleanup_close_ int from = ub_tls_ask(tls, fd, (uint32_t)ub_left_ms(deadline_ms));
 	struct ub_tls_answer answer;
-	int ret = from < 0 ? from : read_answer(from, deadline_ms + END_MS, &answer);
+	int ret = from < 0 ? from : read_answer(from, deadline_ms + ANSWER_MS, &answer);
 
 	if (ret == -ENOKEY)
 		return ub_fail_text(err, UB_STAGE_CONNECT, ret,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What is said between a process that wants TLS and its helper, ublk-tls, over a socket pair that keeps messages
- * apart. Both are of one build: there is nothing to negotiate. First the task, which is answered; then requests,
+ * What is said between a process that wants TLS and its helper, ublk-tls, which lives beside it (process/beside.h).
+ * Both are of one build: there is nothing to negotiate. First the task, which is answered; then requests,
  * each with descriptors: of a handshake the connection and a socket for the answer, which is the only one.
  */
 #pragma once
@@ -11,7 +11,6 @@
 #include <stdint.h>
 
 #define UB_TLS_NAME "ublk-tls"
-#define UB_TLS_CHANNEL 3 /* the helper's end, as it finds it */
 
 #define UB_TLS_NAME_MAX 256
 #define UB_TLS_TEXT_MAX 400

@@ -74,12 +74,12 @@ only()
 }
 
 @test "the protocol of NBD knows no target" {
-	only nbd 'nbd/|base/|process/run\.h|tls/tls\.h'
+	only nbd 'nbd/|base/|process/(beside|forget|program|run)\.h|tls/tls\.h'
 }
 
 @test "TLS knows no protocol above it, and its helper nothing but what they say to each other" {
-	only tls 'tls/(tls|message)\.h|base/|process/(inherit|process|program)\.h'
-	only tls/helper 'tls/(message|helper/helper)\.h|base/|process/forget\.h'
+	only tls 'tls/(tls|message)\.h|base/|process/(beside|program)\.h'
+	only tls/helper 'tls/(message|helper/helper)\.h|base/|process/(beside|forget)\.h'
 }
 
 @test "gnutls only in the helper" {

@@ -8,6 +8,7 @@
 load helpers
 load backings
 load servers
+load nbd
 
 setup()
 {
@@ -23,52 +24,6 @@ teardown()
 	[[ -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 -- *.log || true
 	device_teardown
 	[[ -z $export_pid ]] || kill -KILL "$export_pid" 2>/dev/null || true
-}
-
-# serve ARGS...: nbdkit on $socket, $export_pid.
-serve()
-{
-	socket=$PWD/socket
-	rm -f "$socket"
-	nbdkit -f -U "$socket" "$@" >nbdkit.log 2>&1 </dev/null 3>&- &
-	export_pid=$!
-	wait_for 20 test -S "$socket"
-}
-
-# serve_tcp ARGS...: the same on $port.
-serve_tcp()
-{
-	port=10810
-	nbdkit -f -i 127.0.0.1 -p "$port" "$@" >nbdkit.log 2>&1 </dev/null 3>&- &
-	export_pid=$!
-	wait_for 20 listens "$port"
-}
-
-listens()
-{
-	[[ -n $(ss -Hltn "sport = :$1") ]]
-}
-
-# serve_qemu FORMAT FILE
-serve_qemu()
-{
-	socket=$PWD/socket
-	rm -f "$socket"
-	qemu-nbd -f "$1" -k "$socket" -t -e 8 --cache=writeback -x '' "$2" >qemu.log 2>&1 </dev/null 3>&- &
-	export_pid=$!
-	wait_for 20 test -S "$socket"
-}
-
-# end_server: by SIGKILL.
-end_server()
-{
-	kill -KILL "$export_pid"
-	wait "$export_pid" || true
-}
-
-uri()
-{
-	printf 'nbd+unix:///%s?socket=%s' "${1-}" "$socket"
 }
 
 @test "an export is a device of its size, blocks and abilities, and keeps its data, by a socket and by TCP" {
@@ -242,16 +197,6 @@ serve_nbd_server()
 threads()
 {
 	ublk show 0 --json | jq '.devices[0].server_threads // .devices[0].server.threads'
-}
-
-# serve_liar HOW [FILE]
-serve_liar()
-{
-	socket=$PWD/socket
-	rm -f socket liar.log
-	"$TOP/tests/device/nbd_liar" "$socket" "$@" >liar.log 2>&1 3>&- &
-	export_pid=$!
-	wait_for 20 grep -q ready liar.log
 }
 
 # forgets HOW [OPTION...]: a server that loses whatever is not flushed is killed again and again, under a client that
@@ -459,11 +404,6 @@ is_there_again()
 	flush_fails_after_recovery
 }
 
-is_away()
-{
-	[[ $(detail 0 '.away != null') == true ]]
-}
-
 # flush_fails_after_recovery: of device 0; deletes it.
 flush_fails_after_recovery()
 {
@@ -623,6 +563,7 @@ is_connected_again()
 	socket=$PWD/none
 	refused 1 'cannot connect to' "$(uri)"
 	refused 1 'cannot connect to localhost port 1: Connection refused' nbd://localhost:1/
+	[[ $output == *'hint: see on its host whether the server runs'* ]]
 	refused 1 'cannot look up nohost.invalid: there is no such host' nbd://nohost.invalid/
 	refused 2 'it begins with none of nbd://' http://localhost/
 	refused 2 'there is no ?socket=PATH' nbd+unix:///x

@@ -432,6 +432,27 @@ is_away_for()
 	ublk del 0
 }
 
+@test "a device whose server is away gets another server of ours, and nobody but the right one later" {
+	serve_tls "$good" file disk.img
+	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/?tls-certificates=$good" --write-through)
+	kill_server "$dev"
+	end_server
+	run -0 ublk recover 0
+	[[ $output == *'requests wait: cannot connect to localhost'* ]]
+	wait_for 5 one_helper
+	serve_tls "$files/wrong" file disk.img
+	wait_for 20 is_away_for 'Key was rejected by service'
+	kill_server "$dev"
+	run -1 ublk recover 0
+	[[ $output == *'is signed by nobody whom we trust'* ]]
+	end_server
+	ublk recover 0
+	serve_tls "$good" file disk.img
+	wait_for 20 read_block "$dev"
+	[[ $(sockets | grep -c tcp-ulp-tls) == 1 ]] || { sockets; false; }
+	ublk del 0
+}
+
 one_helper()
 {
 	[[ $(helpers | wc -l) == 1 ]]

@@ -191,6 +191,22 @@ static void what_a_backing_is_known_by_comes_back_or_was_not_written(void **stat
 	assert_int_equal(got.backing.length, 0);
 }
 
+static void what_is_exported_comes_back_whole_or_is_refused(void **state)
+{
+	_cleanup_free_ char *with = NULL;
+
+	(void)state;
+	made.export = (struct ub_export){1ULL << 40, 0x165, 1, 4096, UINT32_MAX};
+	made.flushed = true;
+	with = ub_record_to_json(&made, false);
+	assert_int_equal(ub_record_from_json(with, strlen(with), &got, NULL), 0);
+	assert_memory_equal(&got.export, &made.export, sizeof(got.export));
+	assert_true(got.flushed);
+	ub_record_done(&got);
+	*strstr(strstr(with, "\"export\""), "block_max") = 'x';
+	assert_int_equal(ub_record_from_json(with, strlen(with), &got, NULL), -EBADMSG);
+}
+
 /* Is all of @a in @b? What is said of @path is told. */
 static void is_within(struct json_object *a, struct json_object *b, const char *path)
 {
@@ -241,6 +257,7 @@ int main(void)
 		TEST(options_of_one_call_go_only_to_a_server),
 		TEST(a_specification_that_is_not_resolved_comes_back),
 		TEST(what_a_backing_is_known_by_comes_back_or_was_not_written),
+		TEST(what_is_exported_comes_back_whole_or_is_refused),
 		TEST(a_record_of_the_version_before_is_read_and_that_one_reads_ours),
 	};
 

@@ -14,6 +14,7 @@
 
 #include "base/clean.h"
 #include "base/clock.h"
+#include "process/beside.h"
 #include "process/forget.h"
 #include "tls/helper/helper.h"
 
@@ -47,7 +48,7 @@ static _Noreturn void shake(const struct credentials *credentials, struct attemp
 {
 	struct ub_tls_answer answer = {0};
 
-	(void)close(UB_TLS_CHANNEL);
+	(void)close(UB_BESIDE_CHANNEL);
 	/* Whatever keeps it. */
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)alarm((unsigned)(ub_left_ms(attempt->deadline_ms) / 1000) + 2);
@@ -59,21 +60,8 @@ static _Noreturn void shake(const struct credentials *credentials, struct attemp
 	_exit(0);
 }
 
-/* Return: how many descriptors came; they are in @fds, or closed if there are too many. */
-static size_t take_descriptors(struct msghdr *msg, int fds[static 2])
-{
-	const struct cmsghdr *head = CMSG_FIRSTHDR(msg);
-	size_t count;
-
-	if (!head || head->cmsg_level != SOL_SOCKET || head->cmsg_type != SCM_RIGHTS)
-		return 0;
-	count = (head->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-	memcpy(fds, CMSG_DATA(head), count * sizeof(int));
-	return count;
-}
-
 static void serve(const struct credentials *credentials, const struct ub_tls_request *request,
-		  const int fds[static 2], size_t count)
+		  const int fds[static UB_BESIDE_FDS_MAX], size_t count)
 {
 	struct attempt attempt = {
 		.fd = fds[0], .reply = fds[1], .deadline_ms = ub_now_ms() + request->timeout_ms};
@@ -89,26 +77,17 @@ static void serve(const struct credentials *credentials, const struct ub_tls_req
 
 static void listen_for_requests(const struct credentials *credentials)
 {
-	for (;;) {
-		char control[CMSG_SPACE(2 * sizeof(int))];
-		struct ub_tls_request request;
-		struct iovec iov = {&request, sizeof(request)};
-		struct msghdr msg = {.msg_iov = &iov,
-				     .msg_iovlen = 1,
-				     .msg_control = control,
-				     .msg_controllen = sizeof(control)};
-		int fds[2];
-		ssize_t n;
+	struct ub_tls_request request;
+	int fds[UB_BESIDE_FDS_MAX], ret;
+	size_t count;
 
+	do {
 		/* Between two of them it has nothing to do for as long as the connections hold. */
 		ub_process_forget();
-		n = recvmsg(UB_TLS_CHANNEL, &msg, MSG_CMSG_CLOEXEC);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n != sizeof(request))
-			return;
-		serve(credentials, &request, fds, take_descriptors(&msg, fds));
-	}
+		ret = ub_beside_listen(&request, sizeof(request), fds, &count);
+		if (!ret)
+			serve(credentials, &request, fds, count);
+	} while (!ret);
 }
 
 /* Return: 0, or a negative errno with a text. */
@@ -135,17 +114,17 @@ int main(void)
 	/* Neither a core nor a debugger of the same user gets at the keys. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)setrlimit(RLIMIT_CORE, &none);
-	if (!task || recv(UB_TLS_CHANNEL, task, sizeof(*task), 0) != sizeof(*task)) {
+	if (!task || recv(UB_BESIDE_CHANNEL, task, sizeof(*task), 0) != sizeof(*task)) {
 		free(task);
 		(void)fprintf(stderr, "ublk-tls: error: not for people: use ublk add -t nbd\n");
 		return 2;
 	}
-	(void)close_range(UB_TLS_CHANNEL + 1, ~0U, 0);
+	(void)close_range(UB_BESIDE_CHANNEL + 1, ~0U, 0);
 	set_signals();
 	/* Paths are as the caller meant them: absolute ones, but for a short-lived starter's. */
 	if (helper_load(task, &credentials, &answer) == 0)
 		(void)settle(task, &answer);
-	tell(UB_TLS_CHANNEL, &answer);
+	tell(UB_BESIDE_CHANNEL, &answer);
 	free(task);
 	if (!answer.error)
 		listen_for_requests(&credentials);
