@@ -100,7 +100,6 @@ static void begin_connect(struct ub_queue *q, struct ub_nbd_link *l)
 /* There is a connection, and the export is at its other end. */
 static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	l->generation++;
 	l->from = l->to = 0;
 	ub_nbd_receive(q);
 	if (!ub_nbd_replay_begin(q)) {

@@ -188,7 +188,7 @@ bool ub_nbd_replay_send(struct ub_queue *q)
 	return !count && !l->replays;
 }
 
-int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
+int ub_nbd_replay_answered(struct ub_queue *q, uint64_t cookie, int error)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	uint64_t place = l->replied, next = place;
@@ -199,7 +199,7 @@ int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
 	/* Of those that were sent. */
 	do
 		change = next < l->replay ? ub_nbd_kept_next(&l->kept, &next) : NULL;
-	while (change && (cookie_of(change) != cookie || change->done));
+	while (change && (ub_nbd_cookie(change->head) != cookie || change->done));
 	if (!change)
 		return -EPROTO;
 	change->done = true;
