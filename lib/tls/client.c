@@ -57,6 +57,7 @@ static int make_task(const struct ub_tls_options *o, struct ub_tls_task *task, s
 		fits = fits && put(task->ca, sizeof(task->ca), o->ca) &&
 		       put(task->cert, sizeof(task->cert), o->cert) &&
 		       put(task->key, sizeof(task->key), o->key ? o->key : o->cert);
+	task->version = UB_TLS_VERSION;
 	task->parent = getpid();
 	task->lock = o->lock;
 	return fits ? 0
@@ -109,7 +110,7 @@ static int spawn(const char *path, int channel, pid_t *ret_pid)
 	return -ret;
 }
 
-/* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has died. */
+/* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has ended. */
 static int read_answer(int fd, int64_t deadline_ms, struct ub_tls_answer *ret_answer)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -224,7 +225,13 @@ static int request(const struct ub_tls *tls, enum ub_tls_kind kind, uint32_t tim
 	memcpy(CMSG_DATA(head), fds, count * sizeof(int));
 	if (sendmsg(tls->channel, &msg, MSG_DONTWAIT | MSG_NOSIGNAL) == sizeof(request))
 		return 0;
-	return errno == EPIPE || errno == ECONNRESET ? -ENOKEY : -errno;
+	return errno == EPIPE || errno == ECONNRESET ? -UB_TLS_GONE : -errno;
+}
+
+const char *ub_tls_words(int error)
+{
+	return error == -UB_TLS_GONE ? "the program that begins TLS, " UB_TLS_NAME ", has ended"
+				     : strerror(-error);
 }
 
 void ub_tls_follow(struct ub_tls *tls)
@@ -254,9 +261,12 @@ int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_erro
 	struct ub_tls_answer answer;
 	int ret = from < 0 ? from : read_answer(from, deadline_ms + END_MS, &answer);
 
+	if (ret == -UB_TLS_GONE)
+		return ub_fail_text(err, UB_STAGE_CONNECT, ret, "there is no TLS: %s",
+				    ub_tls_words(ret));
 	if (ret == -ENOKEY)
 		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
-				    "there is no TLS: its helper has died");
+				    "there is no TLS: the handshake has ended without a word");
 	if (ret)
 		return ub_fail(err, UB_STAGE_CONNECT, ret, "there is no TLS");
 	if (answer.error)
