@@ -122,6 +122,11 @@ static int add(struct slot *slot, struct rnd *rnd, const char *uri)
 		say(&w, "--replay-memory");
 		say(&w, w.replay);
 	}
+	/* Where tags are few, what was said of one comes to the next request that has it. */
+	if (one_in(rnd, 2)) {
+		say(&w, "--depth");
+		say(&w, one_in(rnd, 2) ? "2" : "6");
+	}
 	if (slot->holds) {
 		say(&w, "--hold-sec");
 		say(&w, one_in(rnd, 2) ? "0" : "1");
