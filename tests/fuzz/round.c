@@ -93,7 +93,7 @@ static pid_t start_delete(const struct slot *slot, bool force)
 	return start(slot, &w);
 }
 
-static int delete (const struct slot *slot, bool force)
+static int remove_device(const struct slot *slot, bool force)
 {
 	return end_of(start_delete(slot, force));
 }
@@ -176,7 +176,7 @@ static void add_to_lies(struct slot *slot, struct rnd *rnd, const char *uri)
 	be(slot, 1 + below(rnd, 2), 0);
 	status = add(slot, rnd, uri);
 	be(slot, 0, 0);
-	if (status == 0 && (status = delete (slot, false)) != 0)
+	if (status == 0 && (status = remove_device(slot, false)) != 0)
 		fail(slot, "a device cannot be deleted: exit status %d", status);
 	else if (status < 0 || status > 7)
 		fail(slot, "ublk add of a server that lies ends with %d", status);
@@ -247,7 +247,7 @@ static void end_orderly(struct slot *slot, pthread_t *threads, int fd)
 	if (slot->flags & NBD_EXPORT_FLUSH && !flushed && slot->profile != PROFILE_ERRORS)
 		fail(slot, "an honest server's device can't be flushed: %s", strerror(errno));
 	(void)close(fd);
-	status = delete (slot, false);
+	status = remove_device(slot, false);
 	if (status != 0)
 		fail(slot, "a device cannot be deleted: exit status %d", status);
 	if (flushed)
@@ -323,7 +323,7 @@ void *rounds(void *arg)
 {
 	struct slot *slot = arg;
 	struct rnd rnd = {seed * 31 + slot->number};
-	char uri[128];
+	char uri[192];
 
 	slot->tcp = slot->number % 2;
 	serve_begin(slot, uri, sizeof(uri));
@@ -345,5 +345,5 @@ void *rounds(void *arg)
 void delete_all(void)
 {
 	for (unsigned i = 0; i < slot_count(); i++)
-		(void)delete (&slots[i], true);
+		(void)remove_device(&slots[i], true);
 }

@@ -368,7 +368,7 @@ void serve_begin(struct slot *slot, char *ret_uri, size_t size)
 	struct sockaddr_in in = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	socklen_t len = sizeof(in);
-	char folder[64];
+	char folder[100];
 	pthread_t thread;
 
 	(void)snprintf(un.sun_path, sizeof(un.sun_path), "fuzz.%u", slot->number);
