@@ -10,6 +10,7 @@
 #include "kernel/uapi.h"
 #include "memory/desc.h"
 #include "record/dir.h"
+#include "tls/tls.h"
 
 static bool has_recovery(const struct ub_dev *dev)
 {
@@ -136,8 +137,14 @@ void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t sta
 	}
 	(void)snprintf(status, status_size,
 		       "what it serves has been away for %llu seconds: %s (%llu tries)",
-		       (unsigned long long)detail->away_seconds, strerror(detail->away_error),
+		       (unsigned long long)detail->away_seconds, ub_tls_words(-detail->away_error),
 		       (unsigned long long)detail->away_tries);
+	if (detail->away_error == UB_TLS_GONE) {
+		(void)snprintf(action, action_size,
+			       "another server starts another one: ublk upgrade %u",
+			       detail->dev.id);
+		return;
+	}
 	(void)snprintf(action, action_size,
 		       "bring that back, and it goes on; or give it up: ublk del --force %u",
 		       detail->dev.id);

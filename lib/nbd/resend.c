@@ -51,11 +51,11 @@ struct ub_nbd_change *ub_nbd_resend_next(struct ub_nbd_resend *r)
 	return change;
 }
 
-bool ub_nbd_resend_answered(struct ub_nbd_resend *r, uint32_t number)
+bool ub_nbd_resend_answered(struct ub_nbd_resend *r, uint64_t cookie)
 {
 	unsigned i = 0;
 
-	while (i < r->count && ub_nbd_short_number(r->sent[i]) != number)
+	while (i < r->count && nbd_cookie(r->sent[i]->head) != cookie)
 		i++;
 	if (i == r->count)
 		return false;

@@ -21,13 +21,7 @@ struct ub_nbd_resend {
 void ub_nbd_resend_begin(struct ub_nbd_resend *r, struct ub_nbd_kept *rings, uint64_t flushed);
 /* Return: a change that is to be sent now; NULL: there is none before something was answered, or at all. */
 struct ub_nbd_change *ub_nbd_resend_next(struct ub_nbd_resend *r);
-/* @number: the lower 31 bits of a change's. Return: whether it was under way. */
-bool ub_nbd_resend_answered(struct ub_nbd_resend *r, uint32_t number);
+/* @cookie: of the head that it was sent with. Return: whether it was under way. */
+bool ub_nbd_resend_answered(struct ub_nbd_resend *r, uint64_t cookie);
 /* Was everything sent, and answered? */
 bool ub_nbd_resend_is_over(const struct ub_nbd_resend *r);
-
-/* What is said of a change's number where there is no room for all of it. */
-static inline uint32_t ub_nbd_short_number(const struct ub_nbd_change *change)
-{
-	return (uint32_t)change->number & INT32_MAX;
-}

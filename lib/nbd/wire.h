@@ -55,7 +55,6 @@ enum { NBD_INFO_EXPORT = 0, NBD_INFO_DESCRIPTION = 2, NBD_INFO_BLOCK_SIZE = 3 };
 #define NBD_EXPORT_TRIM (1U << 5)
 #define NBD_EXPORT_WRITE_ZEROES (1U << 6)
 #define NBD_EXPORT_MULTI_CONN (1U << 8)
-#define NBD_EXPORT_FAST_ZERO (1U << 11)
 
 enum {
 	NBD_CMD_READ = 0,
@@ -117,4 +116,10 @@ static inline uint64_t nbd_get64(const void *from)
 
 	memcpy(&value, from, sizeof(value));
 	return be64toh(value);
+}
+
+/* What a request's answer is known by. */
+static inline uint64_t nbd_cookie(const char *request)
+{
+	return nbd_get64(request + 8);
 }

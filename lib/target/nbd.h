@@ -82,7 +82,7 @@ enum { OWN_SEND, OWN_RECEIVE, OWN_CONNECT, OWN_TRY, OWN_LOOK, OWN_CALL, UB_NBD_O
 struct ub_nbd_link {
 	int fd;
 	enum ub_nbd_state state;
-	uint32_t generation; /* of the connection: what an answer's cookie has to have */
+	uint32_t serial; /* of the last request: no two have the same cookie */
 	bool sending, receiving, looking;
 	unsigned tries;   /* since it was lost */
 	int64_t lost_ms;  /* 0: it is not */
@@ -194,8 +194,8 @@ bool ub_nbd_is_durable(const struct ub_nbd *n, const struct ub_io *io);
 /* How a request says it: NBD_CMD_*, NBD_CMD_FLAG_*. */
 uint16_t ub_nbd_command_of(const struct ub_io *io);
 uint16_t ub_nbd_flags_of(const struct ub_io *io);
-/* @cookie: its lower half. */
-void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
+/* @cookie: its lower half; the upper one is another number each time. */
+void ub_nbd_make_head(struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
 		      uint32_t cookie, uint64_t offset, uint32_t len);
 /* So many pieces of ub_nbd_link.iov go, and the body behind them; and what is left of them. */
 void ub_nbd_send_iov(struct ub_queue *q, unsigned count);
@@ -238,7 +238,7 @@ void ub_nbd_replay(struct ub_queue *q);
 /* The same, as much as goes at once. */
 void ub_nbd_replay_send(struct ub_queue *q);
 /* Return: 0, or -EPROTO: there is no such change. */
-int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error);
+int ub_nbd_replay_answered(struct ub_queue *q, uint64_t cookie, int error);
 /* Was everything answered? */
 bool ub_nbd_replay_is_over(const struct ub_nbd_link *l);
 

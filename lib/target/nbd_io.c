@@ -259,12 +259,13 @@ static void answered(struct ub_queue *q, struct ub_io *io, int error)
 	enqueue(q, io);
 }
 
-/* Return: the I/O that a reply is of, or NULL: there is none. */
-static struct ub_io *find_io(struct ub_queue *q, const struct ub_nbd_link *l, uint64_t cookie)
+/* Return: the I/O whose request, as it was sent last, a reply is of, or NULL: there is none. */
+static struct ub_io *find_io(struct ub_queue *q, uint64_t cookie)
 {
-	struct ub_io *io = cookie >> 32 == l->generation ? ub_queue_io(q, (uint32_t)cookie) : NULL;
+	struct ub_io *io = ub_queue_io(q, (uint32_t)cookie);
+	const struct ub_nbd_io *i = io ? nbd_io(q, io) : NULL;
 
-	return io && nbd_io(q, io)->sent ? io : NULL;
+	return i && i->sent && nbd_cookie(i->head) == cookie ? io : NULL;
 }
 
 /* Takes one reply's head off the stage. Return: 0, or a negative errno: the connection is of no use any more. */
@@ -273,21 +274,21 @@ static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
 	const char *head = l->stage + l->from;
 	uint32_t error = nbd_get32(head + 4);
 	uint64_t cookie = nbd_get64(head + 8);
-	struct ub_io *io = find_io(q, l, cookie);
+	struct ub_io *io = find_io(q, cookie);
 
 	/* It goes, and says so: another one will come. */
 	if (error == 108)
 		return -ESHUTDOWN;
-	if (nbd_get32(head) != NBD_REPLY_MAGIC || cookie >> 32 != l->generation)
+	if (nbd_get32(head) != NBD_REPLY_MAGIC)
 		return -EPROTO;
 	l->from += NBD_REPLY_SIZE;
-	if (l->own_flush && (uint32_t)cookie == UB_NBD_COOKIE_FLUSH) {
+	if (l->own_flush && cookie == nbd_cookie(l->flush_head)) {
 		l->own_flush = false;
 		ub_nbd_own_flushed(q, read_error(error));
 		return 0;
 	}
 	if (cookie & UB_NBD_COOKIE_REPLAY)
-		return ub_nbd_replay_answered(q, (uint32_t)cookie, read_error(error));
+		return ub_nbd_replay_answered(q, cookie, read_error(error));
 	/* Not even of one whose data it does not have yet. */
 	if (!io || io == l->body)
 		return -EPROTO;

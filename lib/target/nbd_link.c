@@ -183,7 +183,6 @@ static void looked_up(struct ub_queue *q, struct ub_nbd_link *l, int res)
 /* There is a connection, and the export is at its other end. */
 static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	l->generation++;
 	l->from = l->to = 0;
 	ub_nbd_receive(q);
 	if (!ub_nbd_of(q)->keep) {

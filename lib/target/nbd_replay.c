@@ -165,11 +165,6 @@ void ub_nbd_note_loss(struct ub_queue *q)
 		ub_queue_tell(q);
 }
 
-static uint32_t cookie_of(const struct ub_nbd_change *change)
-{
-	return UB_NBD_COOKIE_REPLAY | ub_nbd_short_number(change);
-}
-
 void ub_nbd_replay(struct ub_queue *q)
 {
 	const struct ub_nbd *n = ub_nbd_of(q);
@@ -188,8 +183,8 @@ void ub_nbd_replay_send(struct ub_queue *q)
 	unsigned count = 0;
 
 	while ((change = ub_nbd_resend_next(&l->resend))) {
-		ub_nbd_make_head(l, change->head, change->command, change->flags, cookie_of(change),
-				 change->offset, change->len);
+		ub_nbd_make_head(l, change->head, change->command, change->flags,
+				 UB_NBD_COOKIE_REPLAY, change->offset, change->len);
 		l->iov[count++] = (struct iovec){change->head, sizeof(change->head)};
 		if (change->command == NBD_CMD_WRITE)
 			l->iov[count++] = (struct iovec){ub_nbd_change_data(change), change->len};
@@ -202,12 +197,11 @@ bool ub_nbd_replay_is_over(const struct ub_nbd_link *l)
 	return !l->sending && ub_nbd_resend_is_over(&l->resend);
 }
 
-int ub_nbd_replay_answered(struct ub_queue *q, uint32_t cookie, int error)
+int ub_nbd_replay_answered(struct ub_queue *q, uint64_t cookie, int error)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
-	if (l->state != LINK_REPLAYING ||
-	    !ub_nbd_resend_answered(&l->resend, cookie & ~UB_NBD_COOKIE_REPLAY))
+	if (l->state != LINK_REPLAYING || !ub_nbd_resend_answered(&l->resend, cookie))
 		return -EPROTO;
 	l->replay_ms = ub_now_ms();
 	if (error)

@@ -38,13 +38,13 @@ uint16_t ub_nbd_flags_of(const struct ub_io *io)
 		       : 0;
 }
 
-void ub_nbd_make_head(const struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
+void ub_nbd_make_head(struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
 		      uint32_t cookie, uint64_t offset, uint32_t len)
 {
 	nbd_put32(head, NBD_REQUEST_MAGIC);
 	nbd_put16(head + 4, flags);
 	nbd_put16(head + 6, command);
-	nbd_put64(head + 8, (uint64_t)l->generation << 32 | cookie);
+	nbd_put64(head + 8, (uint64_t)++l->serial << 32 | cookie);
 	nbd_put64(head + 16, offset);
 	nbd_put32(head + 24, len);
 }

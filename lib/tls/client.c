@@ -51,6 +51,7 @@ static int make_task(const struct ub_tls_options *o, struct ub_tls_task *task, s
 		fits = fits && put(task->ca, sizeof(task->ca), o->ca) &&
 		       put(task->cert, sizeof(task->cert), o->cert) &&
 		       put(task->key, sizeof(task->key), o->key ? o->key : o->cert);
+	task->version = UB_TLS_VERSION;
 	task->parent = getpid();
 	task->lock = o->lock;
 	return fits ? 0
@@ -58,7 +59,7 @@ static int make_task(const struct ub_tls_options *o, struct ub_tls_task *task, s
 			      "cannot begin TLS with these files and names");
 }
 
-/* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has died. */
+/* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has ended. */
 static int read_answer(int fd, int64_t deadline_ms, struct ub_tls_answer *ret_answer)
 {
 	struct pollfd p = {.fd = fd, .events = POLLIN};
@@ -149,7 +150,13 @@ static int request(const struct ub_tls *tls, enum ub_tls_kind kind, uint32_t tim
 	const struct ub_tls_request request = {.kind = (uint32_t)kind, .timeout_ms = timeout_ms};
 	int ret = ub_beside_ask(&tls->helper, &request, sizeof(request), fds, count);
 
-	return ret == -EPIPE ? -ENOKEY : ret;
+	return ret == -EPIPE || ret == -ECONNRESET ? -UB_TLS_GONE : ret;
+}
+
+const char *ub_tls_words(int error)
+{
+	return error == -UB_TLS_GONE ? "the program that begins TLS, " UB_TLS_NAME ", has ended"
+				     : strerror(-error);
 }
 
 void ub_tls_follow(struct ub_tls *tls)
@@ -179,9 +186,12 @@ int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_erro
 	struct ub_tls_answer answer;
 	int ret = from < 0 ? from : read_answer(from, deadline_ms + ANSWER_MS, &answer);
 
+	if (ret == -UB_TLS_GONE)
+		return ub_fail_text(err, UB_STAGE_CONNECT, ret, "there is no TLS: %s",
+				    ub_tls_words(ret));
 	if (ret == -ENOKEY)
 		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
-				    "there is no TLS: its helper has died");
+				    "there is no TLS: the handshake has ended without a word");
 	if (ret)
 		return ub_fail(err, UB_STAGE_CONNECT, ret, "there is no TLS");
 	if (answer.error)

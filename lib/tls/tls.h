@@ -9,6 +9,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -28,6 +29,12 @@ struct ub_tls_options {
 
 struct ub_tls;
 
+/* No connection says that: there is no helper any more, and no handshake. */
+#define UB_TLS_GONE EOWNERDEAD
+
+/* What a negative errno of a connection means, this one among them. */
+const char *ub_tls_words(int error);
+
 /* Starts a helper, which has read all its files then. Return: 0 with @ret_tls, to be ended by ub_tls_end(), or a
  * negative errno with a message. */
 int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, struct ub_tls **ret_tls,
@@ -45,8 +52,8 @@ int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_erro
 
 /*
  * The same, without waiting: an int32_t comes on the socket that is returned, 0 or a negative errno, or its end
- * if the helper has died. To be closed. @fd is borrowed until then. Then ub_tls_is_on() has to be asked.
- * Return: it, or a negative errno; -ENOKEY: there is no helper any more.
+ * if whoever shakes hands has died. To be closed. @fd is borrowed until then. Then ub_tls_is_on() has to be asked.
+ * Return: it, or a negative errno; -UB_TLS_GONE.
  */
 int ub_tls_ask(const struct ub_tls *tls, int fd, uint32_t timeout_ms);
 

@@ -460,7 +460,7 @@ one_helper()
 
 @test "a helper that is killed takes nothing with it but later connections, until another server comes" {
 	serve_tls "$good" file disk.img
-	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem")
+	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem" --log-file "$PWD/log")
 	kill -KILL "$(helpers)"
 	wait_for 5 no_helper
 	fio_verify "$dev" --size=1M
@@ -468,9 +468,13 @@ one_helper()
 	serve_tls "$good" file disk.img
 	dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none 3>&- &
 	reader=$!
-	wait_for 20 is_away_for 'Required key not available'
+	wait_for 20 is_away_for 'the program that begins TLS, ublk-tls, has ended'
 	run -0 ublk show 0
-	[[ $output == *'has been away for '*': Required key not available ('* ]]
+	[[ $output == *'has been away for '*': the program that begins TLS, ublk-tls, has ended ('*'ublk upgrade 0'* ]]
+	wait_for 10 grep -q 'no connection can be made; ublk upgrade 0' log
+	# Once.
+	wait_for 20 has_tried 4
+	[ "$(grep -c 'no connection can be made' log)" = 1 ]
 	kill_server "$dev"
 	ublk recover 0
 	ends_with 0 "$reader"
@@ -503,6 +507,34 @@ one_helper()
 	kill -KILL "$list"
 	wait_for 5 no_helper
 	kill -KILL "$peer_pid"
+}
+
+# has_tried N: so often to come there again.
+has_tried()
+{
+	(($(detail 0 .away.tries) >= $1))
+}
+
+@test "a helper of another version says so" {
+	cat >ask.py <<-'EOF'
+		import os, socket, sys
+		here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+		task = bytearray(int(sys.argv[2]))
+		task[0] = int(sys.argv[3])
+		if os.fork() == 0:
+		    os.dup2(there.fileno(), 3)
+		    os.execl(sys.argv[1], "ublk-tls")
+		there.close()
+		here.send(task)
+		print(here.recv(4096)[4:].split(b"\0")[0].decode())
+		print(os.waitstatus_to_exitcode(os.wait()[1]))
+	EOF
+	for task in '20000 99' '8 1' '40000 1'; do
+		# Two words.
+		# shellcheck disable=SC2086
+		run -0 timeout 60 python3 ask.py "${UBLK%/*}/ublk-tls" $task
+		[ "$output" = $'the installed ublk-tls is of another version than this program\n1' ]
+	done
 }
 
 helper_has_moved()

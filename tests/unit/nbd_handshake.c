@@ -270,41 +270,68 @@ static uint32_t any(uint32_t below)
 	return (random_state >> 8) % below;
 }
 
-/* A conversation with some of its bytes changed, and cut off somewhere: it ends, and reads nothing beyond what is
- * there. UBLK_FUZZ: so many of them. */
+/* What a server may say to this. */
+static void converse(enum ub_nbd_wish wish, enum ub_nbd_start start)
+{
+	begin();
+	if (start != UB_NBD_GREETED)
+		greet();
+	if (start == UB_NBD_ANEW_TLS)
+		reply(NBD_OPT_STARTTLS, any(4) ? NBD_REP_ACK : NBD_REP_ERROR | any(8), "never",
+		      any(8) ? 0 : any(6));
+	for (uint32_t k = any(6); k > 0; k--) {
+		if (wish == UB_NBD_LIST && any(8))
+			reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\3onetext",
+			      any(4) ? 11 : any(11));
+		else if (any(2))
+			tell_export(any(1 << 20), (uint16_t)any(1 << 16));
+		else
+			tell_blocks(1U << any(20), 1U << any(24), 1U << any(31));
+	}
+	reply(NBD_OPT_GO, any(2) ? NBD_REP_ACK : NBD_REP_ERROR | any(8), "why not", any(8));
+}
+
+/* Bytes of it are others, or a length is, or it is cut off. */
+static void spoil(void)
+{
+	static const uint32_t lengths[] = {0, 1, 2, 19, 4096, 8220, 8221, 1U << 31, UINT32_MAX};
+
+	for (uint32_t k = any(4); k > 0; k--)
+		said[any((uint32_t)said_len)] = (char)any(256);
+	if (any(8) == 0 && said_len > 4)
+		nbd_put32(said + any((uint32_t)said_len - 4),
+			  lengths[any(sizeof(lengths) / sizeof(*lengths))]);
+	if (any(4) == 0)
+		said_len = any((uint32_t)said_len);
+}
+
+/* Whatever a server says: it ends, and reads nothing beyond what is there. UBLK_FUZZ: so many of them. */
 static void survives_anything(void **state)
 {
 	static struct ub_nbd_handshake h;
 	const char *wanted = getenv("UBLK_FUZZ");
 	unsigned long rounds = wanted ? strtoul(wanted, NULL, 10) : 200000;
+	unsigned long done[3][3] = {{0}};
 
 	(void)state;
 	for (unsigned long i = 0; i < rounds; i++) {
 		enum ub_nbd_wish wish = (enum ub_nbd_wish)any(3);
+		enum ub_nbd_start start = (enum ub_nbd_start)any(3);
 		struct ub_error err = {0};
 		int step;
 
-		begin();
-		greet();
-		for (uint32_t k = any(6); k > 0; k--) {
-			if (any(2))
-				tell_export(any(1 << 20), (uint16_t)any(1 << 16));
-			else
-				tell_blocks(1U << any(20), 1U << any(24), 1U << any(31));
-			if (any(2))
-				reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\3onetext", 11);
-		}
-		reply(NBD_OPT_GO, any(2) ? NBD_REP_ACK : NBD_REP_ERROR | any(8), "why not", any(8));
-		for (uint32_t k = any(4); k > 0; k--)
-			said[any((uint32_t)said_len)] = (char)any(256);
-		if (any(4) == 0)
-			said_len = any((uint32_t)said_len);
-		assert_int_equal(ub_nbd_begin(&h, wish, "disk", (enum ub_nbd_start)any(3)), 0);
+		converse(wish, start);
+		spoil();
+		assert_int_equal(ub_nbd_begin(&h, wish, "disk", start), 0);
 		while ((step = run(&h, &err)) == UB_NBD_FOUND || step == UB_NBD_SECURE)
 			assert_true(step == UB_NBD_SECURE ||
 				    h.name_len + h.description_len <= sizeof(h.buf));
 		assert_true(step == UB_NBD_DONE || (step < 0 && (step == -EPIPE || err.msg[0])));
+		done[wish][start] += step == UB_NBD_DONE;
 	}
+	/* Of each kind some come to their end, or little was tried. */
+	for (unsigned k = 0; k < 9; k++)
+		assert_true(done[k / 3][k % 3] > rounds / 1000);
 }
 
 int main(void)

@@ -43,6 +43,7 @@ static struct ub_nbd_change *keep(unsigned ring, uint64_t number, uint32_t offse
 	ub_nbd_keep(&rings[ring], change);
 	change->len = len;
 	change->number = number;
+	nbd_put64(change->head + 8, number);
 	change->offset = offset;
 	change->command = NBD_CMD_WRITE;
 	return change;
@@ -76,8 +77,8 @@ static void resend(uint64_t flushed, char *disk)
 		change = sent[i];
 		sent[i] = sent[--count];
 		carry_out(disk, change);
-		assert_true(ub_nbd_resend_answered(&r, ub_nbd_short_number(change)));
-		assert_false(ub_nbd_resend_answered(&r, ub_nbd_short_number(change)));
+		assert_true(ub_nbd_resend_answered(&r, nbd_cookie(change->head)));
+		assert_false(ub_nbd_resend_answered(&r, nbd_cookie(change->head)));
 	}
 	assert_true(ub_nbd_resend_is_over(&r));
 }

@@ -136,7 +136,7 @@ static int load_psk(const struct ub_tls_task *task, struct credentials *c,
 int helper_load(const struct ub_tls_task *task, struct credentials *ret_credentials,
 		struct ub_tls_answer *answer)
 {
-	struct credentials c = {0};
+	struct credentials c = {.locks = task->lock};
 	int ret = gnutls_priority_init(&c.priority, *task->psk ? WITH_PSK : BASE, NULL);
 
 	if (ret)

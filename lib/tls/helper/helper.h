@@ -15,6 +15,7 @@ struct credentials {
 	gnutls_certificate_credentials_t x509; /* one of these two; the other is NULL */
 	gnutls_psk_client_credentials_t psk;
 	const char *host;
+	bool locks; /* no process that has them is to be swapped out */
 };
 
 /* A handshake that is under way. */

@@ -46,12 +46,18 @@ static void tell(int fd, const struct ub_tls_answer *answer)
 /* In a process of its own. */
 static _Noreturn void shake(const struct credentials *credentials, struct attempt *attempt)
 {
+	const struct rlimit any = {RLIM_INFINITY, RLIM_INFINITY};
 	struct ub_tls_answer answer = {0};
 
 	(void)close(UB_BESIDE_CHANNEL);
 	/* Whatever keeps it. */
 	(void)signal(SIGALRM, SIG_DFL);
 	(void)alarm((unsigned)(ub_left_ms(attempt->deadline_ms) / 1000) + 2);
+	/* It could wait for the very device that waits for it. But rather that than no connection. */
+	if (credentials->locks) {
+		(void)setrlimit(RLIMIT_MEMLOCK, &any);
+		(void)mlockall(MCL_CURRENT | MCL_FUTURE);
+	}
 	if (helper_prepare(attempt->fd, &answer) == 0) {
 		helper_confine();
 		(void)helper_shake(credentials, attempt, &answer);
@@ -110,11 +116,14 @@ int main(void)
 	struct ub_tls_answer answer = {0};
 	struct ub_tls_task *task = calloc(1, sizeof(*task));
 	const struct rlimit none = {0};
+	ssize_t n;
 
 	/* Neither a core nor a debugger of the same user gets at the keys. */
 	(void)prctl(PR_SET_DUMPABLE, 0);
 	(void)setrlimit(RLIMIT_CORE, &none);
-	if (!task || recv(UB_BESIDE_CHANNEL, task, sizeof(*task), 0) != sizeof(*task)) {
+	/* As long as it is. */
+	n = task ? recv(UB_BESIDE_CHANNEL, task, sizeof(*task), MSG_TRUNC) : -1;
+	if (n < (ssize_t)sizeof(task->version)) {
 		free(task);
 		(void)fprintf(stderr, "ublk-tls: error: not for people: use ublk add -t nbd\n");
 		return 2;
@@ -122,7 +131,11 @@ int main(void)
 	(void)close_range(UB_BESIDE_CHANNEL + 1, ~0U, 0);
 	set_signals();
 	/* Paths are as the caller meant them: absolute ones, but for a short-lived starter's. */
-	if (helper_load(task, &credentials, &answer) == 0)
+	if (n != sizeof(*task) || task->version != UB_TLS_VERSION)
+		(void)helper_fail(&answer, -EPROTONOSUPPORT,
+				  "the installed " UB_TLS_NAME
+				  " is of another version than this program");
+	else if (helper_load(task, &credentials, &answer) == 0)
 		(void)settle(task, &answer);
 	tell(UB_BESIDE_CHANNEL, &answer);
 	free(task);
