@@ -147,8 +147,9 @@ int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request 
 		ret = ub_rbd_open_image(tgt, a, req, err);
 	if (!ret)
 		ret = ub_rbd_describe(tgt, a, req, notes, err);
-	if (!ret && !tgt->read_only && !req->probe)
-		ret = ub_rbd_lock(tgt, a->image, req, notes, err);
+	if (!ret && !tgt->read_only)
+		ret = req->probe ? ub_rbd_check_lock(r, a->image, req, err)
+				 : ub_rbd_lock(tgt, a->image, req, notes, err);
 	/* The caller's files, which may be on any disk. */
 	ub_close(&r->conf_fd);
 	ub_close(&r->keyring_fd);

@@ -56,6 +56,10 @@ int ub_rbd_describe(struct ub_tgt *tgt, const struct ub_rbd_args *a,
 int ub_rbd_lock(struct ub_tgt *tgt, const char *place, const struct ub_open_request *req,
 		struct ub_notes *notes, struct ub_error *err);
 
+/* Looks whether that would be refused, and takes nothing. Return: the same. */
+int ub_rbd_check_lock(const struct ub_rbd *r, const char *place, const struct ub_open_request *req,
+		      struct ub_error *err);
+
 /* Notices from now on when the image gets another size. Without that it is served all the same. Return: 0 or a
  * negative errno. */
 int ub_rbd_watch_size(struct ub_tgt *tgt);

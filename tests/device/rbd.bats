@@ -296,31 +296,67 @@ has_no_space()
 @test "a client that is shut out fails clearly, and has another one when it is told to" {
 	up
 	dev=$(ublk add -n 0 -t rbd --image img --log-file log)
-	ceph_blocklist "$(holder)"
-	wait_for 30 write_fails
+	run -0 --separate-stderr ublk recover 0
+	[[ $stderr == *'ublkb0 is live: there is nothing to recover'* ]]
+	is_shut_out_now
 	run ! dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
 	wait_for 10 grep -q 'another client has had this one shut out' log
 	ublk show 0 >out
 	grep -q 'status: *another client has had its server shut out of what it serves, [0-9]* seconds ago, and all I/O fails' out
-	[ "$(detail 0 .away.fenced)" = true ]
-	if kernel_at_least 6.16; then
-		ublk upgrade 0
-	else
-		kill_server "$dev"
-		ublk recover 0
-	fi
-	fio_verify "$dev" --size=1M
+	grep -q 'action: *when nobody else uses that: ublk recover 0' out
+	before=$(detail 0 .server.pid)
+	start_reads
+	run -0 --separate-stderr ublk recover 0
+	[ "$output" = "$dev" ]
+	[[ $stderr == *'ublkb0 has a new server: the one before was shut out of what it serves'* ]]
+	[ "$(detail 0 .server.pid)" != "$before" ]
 	[ "$(detail 0 .away)" = null ]
-	# Who has it meanwhile, keeps it.
+	wait "$reads"
+	fio_verify "$dev" --size=1M
+	# An upgrade does it, too, where it can be had.
+	if kernel_at_least 6.16; then
+		is_shut_out_now
+		ublk upgrade 0
+		fio_verify "$dev" --size=1M
+	fi
+	ublk del 0
+}
+
+# is_shut_out_now: $dev, of number 0, and it has noticed.
+is_shut_out_now()
+{
 	ceph_blocklist "$(holder)"
 	wait_for 30 write_fails
+	[ "$(detail 0 .away.fenced)" = true ]
+}
+
+# start_reads: of $dev, as job $reads, until one succeeds.
+start_reads()
+{
+	until dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none 2>/dev/null; do :; done 3>&- &
+	reads=$!
+}
+
+@test "an image that another client has locked meanwhile stays with that one, and the server that is shut out goes on" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	is_shut_out_now
+	before=$(detail 0 .server.pid)
+	other=$(ublk add -n 1 -t rbd --image img)
+	run -5 --separate-stderr ublk recover 0
+	[[ $stderr == *'cannot recover ublkb0, whose server goes on: cannot lock img: the client at '*' has locked it'* ]]
+	[ "$(detail 0 .server.pid)" = "$before" ]
+	write_fails
+	[ "$(detail 0 .away.fenced)" = true ]
+	fio_verify "$other" --size=1M
+	# Nor is it any other's when the server is dead.
 	kill_server "$dev"
-	dev=$(ublk add -n 1 -t rbd --image img)
 	run -5 --separate-stderr ublk recover 0 --timeout 5
 	[[ $stderr == *'cannot lock img: the client at '*' has locked it'* ]]
-	fio_verify "$dev" --size=1M
+	fio_verify "$other" --size=1M
 	ublk del 1
 	ublk recover 0
+	fio_verify "$dev" --size=1M
 	ublk del 0
 }
 
