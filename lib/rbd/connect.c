@@ -84,6 +84,11 @@ static int configure(struct ub_rbd *r, const struct ub_rbd_args *a, int64_t dead
 static int fail_connect(const struct ub_rbd *r, const struct ub_rbd_args *a, int code,
 			struct ub_error *err)
 {
+	if (r->keyring_fd < 0 && r->keyring_error &&
+	    (code == -EACCES || code == -EPERM || code == -ENOENT))
+		return ub_fail(err, UB_STAGE_CONNECT, r->keyring_error,
+			       "cannot use the cluster: cannot read the key of client.%s in %s",
+			       user_of(a), r->keyrings);
 	switch (code) {
 	case -ETIMEDOUT:
 		return ub_fail_text(err, UB_STAGE_CONNECT, code,

@@ -99,6 +99,10 @@ fails()
 	fails 1 "cannot read Ceph's configuration /none: No such file or directory" --image img --conf /none
 	fails 3 "cannot use the cluster: there is no key of client.nobody in $ceph/client.nobody.keyring" \
 		--image img --user nobody
+	# One that is there, and can't be read.
+	ln -s client.loop.keyring "$ceph/client.loop.keyring"
+	fails 1 "cannot use the cluster: cannot read the key of client.loop in $ceph/client.loop.keyring: Too many levels of symbolic links" \
+		--image img --user loop
 	# Of somebody else.
 	sed s/admin/nobody/ "$ceph/client.admin.keyring" >"$ceph/client.nobody.keyring"
 	sed -i 's/^\tkey = ...../&AAAA/; s/AAAA..../AAAA/' "$ceph/client.nobody.keyring"
@@ -108,6 +112,8 @@ fails()
 		--image img --conf nowhere.conf
 	grep -v 'mon host' "$ceph/ceph.conf" >nobody.conf
 	fails 1 "cannot reach the cluster: $PWD/nobody.conf names no monitor (\"mon host\")" --image img --conf nobody.conf
+	printf 'mon host = %s\n' "$(printf '127.0.0.1:%d,' {1..1200})" >>nobody.conf
+	fails 1 "cannot reach the cluster: mon_host of $PWD/nobody.conf is too long" --image img --conf nobody.conf
 	sed 's/mon host = .*/mon host = localhost:1/' "$ceph/ceph.conf" >closed.conf
 	fails 7 'cannot reach the cluster: none of its monitors answers (*127.0.0.1:1)' \
 		--image img --conf closed.conf --timeout 4
