@@ -94,6 +94,10 @@ fails()
 @test "what cannot be served is said in a line, and leaves nothing behind" {
 	up
 	fails 1 'cannot serve no: there is no such image' --image no
+	# Also where nothing is to be made.
+	fails 1 'cannot serve no: there is no such image' --image no --dry-run
+	ublk add -t rbd --image img --dry-run | grep 'fits: *yes'
+	nothing_left
 	fails 1 'cannot serve no/img: there is no pool no' --image no/img
 	fails 1 'cannot serve rbd/space/img: there is no such image' --image rbd/space/img
 	fails 1 "cannot read Ceph's configuration /none: No such file or directory" --image img --conf /none
