@@ -370,6 +370,29 @@ start_reads()
 	ublk del 0
 }
 
+# bats test_tags=long
+@test "a recovery that dies with the image's lock is told from others when its client has gone" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	start_verified "$dev" 4096
+	writes_on "$dev"
+	kill_server "$dev"
+	before=$(holder)
+	run ! env UBLK_FAULT=start-recovery:kill "$UBLK" recover 0
+	[ "$(holder)" = "$before" ]
+	is_shut_out "$before"
+	run -5 --separate-stderr ublk recover 0 --timeout 5
+	[[ $stderr == *'cannot lock img: the client at '*' has locked it'* && $stderr != *"$before"* ]]
+	# Of several one serves, and the others are content.
+	ublk recover 0 & first=$!
+	ublk recover 0 & second=$!
+	wait "$first"
+	wait "$second"
+	[ "$(holder)" != "$before" ]
+	end_verified "$dev" 4096
+	ublk del 0
+}
+
 write_fails()
 {
 	run dd if=/dev/zero of="$dev" bs=4k count=1 oflag=direct conv=notrunc status=none
