@@ -133,7 +133,7 @@ static enum ub_exit run(struct ub_call *call)
 		return ub_call_usage(call, "--dry-run prints one document: leave out '=lines'");
 	ret = ub_prepare(&args->adding.record.spec, &err);
 	if (ret == 0 && args->dry_run)
-		return ub_dry_run(call, &args->adding.record.spec);
+		return ub_dry_run(call, &args->adding.record);
 	if (ret == 0)
 		ret = ub_adding_prepare(&args->adding, &err);
 	if (ret < 0)

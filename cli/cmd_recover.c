@@ -8,6 +8,7 @@
 #include "commands.h"
 #include "device/launch.h"
 #include "device/restart.h"
+#include "device/upgrade.h"
 #include "device_fields.h"
 #include "devices.h"
 #include "kernel/node.h"
@@ -76,6 +77,26 @@ static int start_server(struct ub_call *call, struct ub_dev *dev, struct ub_erro
 	return ret < 0 ? ret : ub_launch_commit(launch, NULL, err);
 }
 
+/* Its server can do no more than fail: another client has had it shut out of what it serves. */
+static enum ub_exit replace_fenced(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
+{
+	const struct recover_args *args = call->args;
+	struct ub_notes notes = {0};
+	struct ub_error err = {0};
+	int ret;
+
+	dev->record.spec.timeout_s = args->timeout_s;
+	dev->record.spec.stay |= args->stay;
+	ret = ub_dev_replace_fenced(ctrl, dev, args->adding.interrupt.fd, &notes, &err);
+	ub_out_notes(&notes);
+	if (ret)
+		return ub_device_fail(call, dev->id, NULL, &err);
+	ub_out_note("ublkb%u has a new server: the one before was shut out of what it serves",
+		    dev->id);
+	ub_device_tell(call, ctrl, dev->id);
+	return UB_EXIT_DONE;
+}
+
 static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, struct ub_dev *dev)
 {
 	const struct recover_args *args = call->args;
@@ -86,6 +107,8 @@ static enum ub_exit recover_one(struct ub_call *call, struct ub_ctrl *ctrl, stru
 	if (ub_interrupt_is_there(&args->adding.interrupt))
 		return UB_EXIT_FAILED;
 	ub_recover_wait_for_death(ctrl, dev);
+	if (!args->adding.type && !args->foreground && ub_dev_is_fenced(dev))
+		return replace_fenced(call, ctrl, dev);
 	if (ub_dev_is_live(dev)) {
 		ub_out_note("ublkb%u " UB_RECOVER_IS_LIVE, dev->id);
 		if (dev->restart.state == UB_RESTART_UNWATCHED)
@@ -156,12 +179,13 @@ const struct ub_command ub_cmd_recover = {
 	.name = "recover",
 	.summary = "start a new server for devices whose server died",
 	.synopsis = "[OPTIONS] DEV...|--all, or DEV -t TYPE [OPTIONS OF THE TARGET]",
-	.about = "Start a new server for devices whose server died, and print their paths. A "
-		 "device\n"
-		 "that is live stays as it is. A failure leaves a device as recoverable as "
-		 "before.\n"
-		 "Where the record is lost, or the file has gone elsewhere, -t and the target's\n"
-		 "options say what it is.\n",
+	.about =
+		"Start a new server for devices whose server died, and print their paths. A "
+		"device\n"
+		"that is live stays as it is, unless its server was shut out of what it serves. A\n"
+		"failure leaves a device as recoverable as before.\n"
+		"Where the record is lost, or the file has gone elsewhere, -t and the target's\n"
+		"options say what it is.\n",
 	.options = options,
 	.args_size = sizeof(struct recover_args),
 	.max_operands = SIZE_MAX,

@@ -7,6 +7,7 @@
 #include "base/clean.h"
 #include "base/parse.h"
 #include "device/group.h"
+#include "device/launch.h"
 #include "budget/limits.h"
 #include "process/program.h"
 #include "spec/data_path.h"
@@ -215,9 +216,25 @@ int ub_dry_run_limits(struct ub_spec *spec, const struct ub_ctrl *ctrl,
 	return ret;
 }
 
-enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec)
+/* A target that only a program of its own can reach is asked by that. */
+static int ask_program(const struct ub_record *record, struct ub_notes *notes, struct ub_error *err)
 {
-	struct view view = {.spec = spec};
+	struct ub_record asked = *record;
+	struct ub_launch *launch;
+	uint32_t id;
+	int ret;
+
+	asked.spec.foreground = asked.spec.restart = false;
+	asked.spec.stay = true;
+	ret = ub_launch(UB_LAUNCH_TRY, &asked, -1, -1, &launch, &id, notes, err);
+	if (!ret)
+		ub_launch_abort(launch);
+	return ret;
+}
+
+enum ub_exit ub_dry_run(struct ub_call *call, struct ub_record *record)
+{
+	struct view view = {.spec = &record->spec};
 	_cleanup_(ub_ctrl_closep)
 	struct ub_ctrl *ctrl = NULL;
 	struct ub_notes notes = {0};
@@ -226,6 +243,8 @@ enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec)
 
 	(void)ub_ctrl_open(&ctrl, NULL);
 	ret = make(&view, ctrl, &notes, &err);
+	if (ret == 0 && record->spec.target->program)
+		ret = ask_program(record, &notes, &err);
 	if (ret == 0) {
 		ub_out_notes(&notes);
 		ret = print(call, &view);

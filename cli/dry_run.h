@@ -5,10 +5,11 @@
 #include "budget/limits.h"
 #include "command.h"
 #include "kernel/ctrl.h"
+#include "record/record.h"
 #include "spec/spec.h"
 
-/* Opens the target only to ask it. Return: the exit status, an error told. */
-enum ub_exit ub_dry_run(struct ub_call *call, struct ub_spec *spec);
+/* Opens the target only to ask it; of @record the spec counts. Return: the exit status, an error told. */
+enum ub_exit ub_dry_run(struct ub_call *call, struct ub_record *record);
 
 /* What a device of @spec would need of each limit. @ctrl: NULL: the driver can't be asked. Return: 0 or
  * a negative errno with a message. */

@@ -131,7 +131,7 @@ void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t sta
 			       "another client has had its server shut out of what it serves, %llu "
 			       "seconds ago, and all I/O fails",
 			       (unsigned long long)detail->away_seconds);
-		(void)snprintf(action, action_size, "when nobody else uses that: ublk upgrade %u",
+		(void)snprintf(action, action_size, "when nobody else uses that: ublk recover %u",
 			       detail->dev.id);
 		return;
 	}

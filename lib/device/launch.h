@@ -27,13 +27,14 @@ enum ub_launch_mode {
 	UB_LAUNCH_REHEARSE, /* all of a recovery that comes before it changes anything, beside the server */
 	UB_LAUNCH_PARK, /* a recovery that has the server that serves yet park first */
 	UB_LAUNCH_KILL, /* ... or kills it */
+	UB_LAUNCH_TRY,  /* of an add only what opens the target, to tell about it */
 };
 
 struct ub_launch; /* a started server that is not committed yet */
 
 /*
  * Starts a server for @record (in add mode only its spec is used) and waits until it serves; or, for a
- * rehearsal, until it could: ub_launch_abort() ends that.
+ * rehearsal or a try, until it could: ub_launch_abort() ends that.
  * @program: of the server, a descriptor, or -1: the one that is installed with this program.
  * A signal out of @interrupt_fd (a signalfd, or -1) ends the wait: everything is undone and -EINTR
  * returned. On failure everything has been undone, but for a recovery that has begun to fetch, which

@@ -18,9 +18,16 @@
 /* How long a server may take to say what it is. */
 #define ANSWER_MS 2000
 
-static int refuse(const struct ub_dev *dev, struct ub_error *err, int code, const char *why)
+/* How a device changes its server. */
+struct change {
+	const char *verb; /* of the command, for its messages */
+	bool kills;       /* the old server, which else parks */
+};
+
+static int refuse(const struct ub_dev *dev, const struct change *c, struct ub_error *err, int code,
+		  const char *why)
 {
-	return ub_fail_text(err, UB_STAGE_UPGRADE, code, "cannot upgrade ublkb%u: %s", dev->id,
+	return ub_fail_text(err, UB_STAGE_UPGRADE, code, "cannot %s ublkb%u: %s", c->verb, dev->id,
 			    why);
 }
 
@@ -46,19 +53,19 @@ bool ub_dev_keeps_server(const struct ub_dev *dev, const char **ret_why)
 	return *ret_why;
 }
 
-static int check_server(const struct ub_dev *dev, bool by_recovery, struct ub_error *err)
+static int check_server(const struct ub_dev *dev, const struct change *c, struct ub_error *err)
 {
 	uint64_t flags;
 	int ret = ub_dev_ask_status(dev, ANSWER_MS, &flags);
 
 	if (flags & UB_CONTROL_PARKS)
-		return refuse(dev, err, -EBUSY, "its server has been told to park already");
+		return refuse(dev, c, err, -EBUSY, "its server has been told to park already");
 	if (why_kept(flags))
-		return refuse(dev, err, -EINVAL, why_kept(flags));
+		return refuse(dev, c, err, -EINVAL, why_kept(flags));
 	/* Of one without a socket it is not known; it is killed all the same, as it might be by anybody. */
-	if (!ret || (by_recovery && ret == -ENOENT))
+	if (!ret || (c->kills && ret == -ENOENT))
 		return 0;
-	return refuse(dev, err, ret,
+	return refuse(dev, c, err, ret,
 		      ret == -ENOENT      ? "its server has no control socket here"
 		      : ret == -ETIMEDOUT ? "its server does not answer"
 					  : "its server can't be spoken with");
@@ -81,10 +88,10 @@ bool ub_dev_can_upgrade(const struct ub_dev *dev, bool by_recovery, const char *
 	return check_flags(dev, by_recovery, ret_why) == 0;
 }
 
-static int check(const struct ub_dev *dev, bool by_recovery, struct ub_error *err)
+static int check(const struct ub_dev *dev, const struct change *c, struct ub_error *err)
 {
 	const char *why;
-	int ret = check_flags(dev, by_recovery, &why);
+	int ret = check_flags(dev, c->kills, &why);
 
 	if (!ret && !ub_dev_is_live(dev)) {
 		bool is_lost =
@@ -93,10 +100,11 @@ static int check(const struct ub_dev *dev, bool by_recovery, struct ub_error *er
 		why = is_lost ? "its data has died with its server" : "it has no server";
 		ret = is_lost ? -ENODATA : -ENOTCONN;
 	}
-	return ret ? refuse(dev, err, ret, why) : check_server(dev, by_recovery, err);
+	return ret ? refuse(dev, c, err, ret, why) : check_server(dev, c, err);
 }
 
-static int rehearse(const struct ub_dev *dev, int interrupt_fd, struct ub_error *err)
+static int rehearse(const struct ub_dev *dev, const struct change *c, int interrupt_fd,
+		    struct ub_error *err)
 {
 	struct ub_notes notes = {0};
 	struct ub_launch *launch;
@@ -107,7 +115,7 @@ static int rehearse(const struct ub_dev *dev, int interrupt_fd, struct ub_error 
 	if (!ret)
 		ub_launch_abort(launch);
 	else
-		ub_error_prefix(err, "cannot upgrade ublkb%u, whose server goes on", dev->id);
+		ub_error_prefix(err, "cannot %s ublkb%u, whose server goes on", c->verb, dev->id);
 	return ret;
 }
 
@@ -187,15 +195,15 @@ static bool goes_on(const struct ub_dev *now)
 }
 
 /* The new server has failed. Return: 0 if another one has taken the device over; else @code. */
-static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program, int code,
-		     struct ub_notes *notes, struct ub_error *err)
+static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struct change *c,
+		     int program, int code, struct ub_notes *notes, struct ub_error *err)
 {
 	_cleanup_(ub_dev_done)
 	struct ub_dev now = {0};
 	_cleanup_(ub_dev_done)
 	struct ub_dev later = {0};
 
-	ub_error_prefix(err, "cannot upgrade ublkb%u", dev->id);
+	ub_error_prefix(err, "cannot %s ublkb%u", c->verb, dev->id);
 	if (look_again(ctrl, dev, &now) != 0)
 		return code;
 	if (now.info.ublksrv_pid != dev->info.ublksrv_pid && goes_on(&now)) {
@@ -221,7 +229,7 @@ static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, int program
 }
 
 /* What would die with its server is kept open from here on, and goes to whichever server comes next. */
-static int take_memory(struct ub_dev *dev, struct ub_error *err)
+static int take_memory(struct ub_dev *dev, const struct change *c, struct ub_error *err)
 {
 	int ret;
 
@@ -230,31 +238,65 @@ static int take_memory(struct ub_dev *dev, struct ub_error *err)
 	ret = ub_control_ask_hand_over(dev->id, dev->info.ublksrv_flags, ANSWER_MS);
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_UPGRADE, ret,
-			       "cannot upgrade ublkb%u: its server does not hand its data over",
+			       "cannot %s ublkb%u: its server does not hand its data over", c->verb,
 			       dev->id);
 	dev->record.spec.caller_fd = ret;
 	return 0;
 }
 
-int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
-		   struct ub_notes *notes, struct ub_error *err)
+static int change_server(struct ub_ctrl *ctrl, struct ub_dev *dev, const struct change *c,
+			 int interrupt_fd, struct ub_notes *notes, struct ub_error *err)
 {
 	_cleanup_close_ int program = open_program(dev);
-	int ret = check(dev, by_recovery, err), claim;
+	int ret = rehearse(dev, c, interrupt_fd, err), claim;
 
 	if (!ret)
-		ret = rehearse(dev, interrupt_fd, err);
-	if (!ret)
-		ret = take_memory(dev, err);
+		ret = take_memory(dev, c, err);
 	if (ret)
 		return ret;
 	/* Nobody restarts it meanwhile. */
 	claim = ub_restart_hold(dev);
-	ret = serve(by_recovery ? UB_LAUNCH_KILL : UB_LAUNCH_PARK, dev, -1, interrupt_fd, notes,
-		    err);
+	ret = serve(c->kills ? UB_LAUNCH_KILL : UB_LAUNCH_PARK, dev, -1, interrupt_fd, notes, err);
 	if (ret)
-		ret = make_good(ctrl, dev, program, ret, notes, err);
+		ret = make_good(ctrl, dev, c, program, ret, notes, err);
 	ub_restart_let_go(dev, &claim);
 	ub_close(&dev->record.spec.caller_fd);
 	return ret;
+}
+
+int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
+		   struct ub_notes *notes, struct ub_error *err)
+{
+	const struct change c = {.verb = "upgrade", .kills = by_recovery};
+	int ret = check(dev, &c, err);
+
+	return ret ? ret : change_server(ctrl, dev, &c, interrupt_fd, notes, err);
+}
+
+bool ub_dev_is_fenced(const struct ub_dev *dev)
+{
+	const struct ub_control_request request = {.op = UB_CONTROL_AWAY};
+	struct ub_control_answer answer;
+
+	return dev->managed && dev->record.spec.target->remote && ub_dev_is_live(dev) &&
+	       ub_control_ask(dev->id, dev->info.ublksrv_flags, &request, ANSWER_MS, &answer) ==
+		       0 &&
+	       answer.value[3];
+}
+
+int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrupt_fd,
+			  struct ub_notes *notes, struct ub_error *err)
+{
+	const char *why;
+	const struct change c = {
+		.verb = "recover",
+		.kills = ub_dev_check_parks(dev, &why) != 0,
+	};
+	int ret = ub_dev_check_ours(dev, &why);
+
+	if (!ret)
+		ret = check_server(dev, &c, err);
+	else
+		(void)refuse(dev, &c, err, ret, why);
+	return ret ? ret : change_server(ctrl, dev, &c, interrupt_fd, notes, err);
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Another server for a device that has one: `ublk upgrade`. The server program that is installed now
+ * Another server for a device that has one: `ublk upgrade`, and `ublk recover` where that one can do nothing more. The server program that is installed now
  * rehearses a recovery beside the one that serves, has that one park, and takes over. What fails before
  * leaves the old server serving; after it the old server's program is brought back.
  */
@@ -19,6 +19,9 @@ bool ub_dev_can_upgrade(const struct ub_dev *dev, bool by_recovery, const char *
  * of a sentence. */
 bool ub_dev_keeps_server(const struct ub_dev *dev, const char **ret_why);
 
+/* Has another client had the server of @dev shut out of what it serves, so that all I/O fails? The server is asked. */
+bool ub_dev_is_fenced(const struct ub_dev *dev);
+
 /*
  * @dev: as it was just looked at; of its spec, timeout_s and stay count.
  * @by_recovery: the old server is killed, and the driver sends again what it had in hand
@@ -29,3 +32,12 @@ bool ub_dev_keeps_server(const struct ub_dev *dev, const char **ret_why);
  */
 int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
 		   struct ub_notes *notes, struct ub_error *err);
+
+/*
+ * The same for a device whose server is fenced (ub_dev_is_fenced()), in the words of `ublk recover`. Where the driver
+ * can't park it the old server is killed, whatever becomes of its requests: they fail anyway. What has it shut out may
+ * serve others by now: then that is told, and the old server goes on. Return: as above; -EBUSY: another client has
+ * locked what it serves.
+ */
+int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrupt_fd,
+			  struct ub_notes *notes, struct ub_error *err);

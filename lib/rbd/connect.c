@@ -84,6 +84,11 @@ static int configure(struct ub_rbd *r, const struct ub_rbd_args *a, int64_t dead
 static int fail_connect(const struct ub_rbd *r, const struct ub_rbd_args *a, int code,
 			struct ub_error *err)
 {
+	if (r->keyring_fd < 0 && r->keyring_error &&
+	    (code == -EACCES || code == -EPERM || code == -ENOENT))
+		return ub_fail(err, UB_STAGE_CONNECT, r->keyring_error,
+			       "cannot use the cluster: cannot read the key of client.%s in %s",
+			       user_of(a), r->keyrings);
 	switch (code) {
 	case -ETIMEDOUT:
 		return ub_fail_text(err, UB_STAGE_CONNECT, code,
@@ -147,8 +152,9 @@ int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request 
 		ret = ub_rbd_open_image(tgt, a, req, err);
 	if (!ret)
 		ret = ub_rbd_describe(tgt, a, req, notes, err);
-	if (!ret && !tgt->read_only && !req->probe)
-		ret = ub_rbd_lock(tgt, a->image, req, notes, err);
+	if (!ret && !tgt->read_only)
+		ret = req->probe ? ub_rbd_check_lock(r, a->image, req, err)
+				 : ub_rbd_lock(tgt, a->image, req, notes, err);
 	/* The caller's files, which may be on any disk. */
 	ub_close(&r->conf_fd);
 	ub_close(&r->keyring_fd);

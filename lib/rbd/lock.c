@@ -15,9 +15,10 @@
 #include "rbd/rbd.h"
 
 #define OWNERS_MAX 4
-#define WATCHERS_MAX 64
 #define PAUSE_US 500000
 #define LEFT_MS 2000 /* that whoever waits has to have left, so as to be told why */
+#define DEATH_MS \
+	40000 /* that the cluster needs to notice a death, by its defaults, and a little more */
 
 /* Return: 0 with @ret_owner, to be freed, NULL: nobody has it; or a negative errno. */
 static int find_owner(rbd_image_t image, char **ret_owner)
@@ -36,29 +37,56 @@ static int find_owner(rbd_image_t image, char **ret_owner)
 	return count > 0 && !*ret_owner ? -ENOMEM : 0;
 }
 
+/* All that watch the image. Return: 0 with @ret_watchers, to be cleaned up and freed, or a negative errno. */
+static int list_watchers(rbd_image_t image, rbd_image_watcher_t **ret_watchers, size_t *ret_count)
+{
+	rbd_image_watcher_t *watchers = NULL, *more;
+	size_t count = 0;
+	int ret;
+
+	/* How many there are is told to who has no room for them; and there may be more by the next time. */
+	do {
+		more = reallocarray(watchers, count + 1, sizeof(*watchers));
+		ret = more ? 0 : -ENOMEM;
+		if (more) {
+			watchers = more;
+			ret = rbd_watchers_list(image, watchers, &count);
+		}
+	} while (ret == -ERANGE);
+	if (ret < 0)
+		free(watchers);
+	else
+		*ret_watchers = watchers;
+	*ret_count = count;
+	return ret < 0 ? ret : 0;
+}
+
 /* A client that lives watches the image; the cluster takes a dead one's watch away after a while. */
 static bool is_alive(rbd_image_t image, const char *owner)
 {
-	rbd_image_watcher_t watchers[WATCHERS_MAX];
-	size_t count = WATCHERS_MAX;
+	rbd_image_watcher_t *watchers;
 	bool alive = false;
-	int ret = rbd_watchers_list(image, watchers, &count);
+	size_t count;
 
-	/* So many, or nobody knows: it may be one of them. */
-	if (ret < 0)
+	/* Nobody knows: it may be one of them. */
+	if (list_watchers(image, &watchers, &count) < 0)
 		return true;
 	for (size_t i = 0; i < count; i++)
 		alive |= strcmp(watchers[i].addr, owner) == 0;
 	rbd_watchers_list_cleanup(watchers, count);
+	free(watchers);
 	return alive;
 }
 
-/* In a recovery it may be a server that has died in the middle of one, before the record could name it. */
+/* In a recovery it may be a server that has died in the middle of one, before the record could name it. Who lives
+ * longer than that is another one: of a recovery that has no deadline, since it has had a server end, requests wait. */
 static bool stays_alive(rbd_image_t image, const char *owner, const struct ub_open_request *req)
 {
+	int64_t until = ub_now_ms() + DEATH_MS;
 	bool alive = is_alive(image, owner);
 
-	while (alive && req->recovers && ub_left_ms(req->deadline_ms) > LEFT_MS) {
+	while (alive && req->recovers && !req->probe && ub_left_ms(until) > 0 &&
+	       ub_left_ms(req->deadline_ms) > LEFT_MS) {
 		(void)usleep(PAUSE_US);
 		alive = is_alive(image, owner);
 	}
@@ -71,15 +99,32 @@ static int fail_owned(const char *place, const char *owner, struct ub_error *err
 			    "cannot lock %s: the client at %s has locked it", place, owner);
 }
 
+/* The server before, as the cluster knows it; NULL: there was none. */
+static const char *holder_before(const struct ub_open_request *req)
+{
+	return req->recovers && req->remote ? req->remote->holder : NULL;
+}
+
+/* May an owner's lock be had? Return: 0, or -EBUSY with a message. */
+static int check_owner(const struct ub_rbd *r, const char *place, const char *owner,
+		       const struct ub_open_request *req, struct ub_error *err)
+{
+	const char *before = holder_before(req);
+
+	if ((before && strcmp(before, owner) == 0) || !stays_alive(r->image, owner, req))
+		return 0;
+	return fail_owned(place, owner, err);
+}
+
 /* Of an owner that is in the way, if it is not to stay. Return: 0, or a negative errno with a message. */
 static int clear_way(struct ub_rbd *r, const char *place, const char *owner,
 		     const struct ub_open_request *req, struct ub_error *err)
 {
-	const char *before = req->recovers && req->remote ? req->remote->holder : NULL;
-	int ret;
+	const char *before = holder_before(req);
+	int ret = check_owner(r, place, owner, req, err);
 
-	if (!before || strcmp(before, owner) != 0)
-		return stays_alive(r->image, owner, req) ? fail_owned(place, owner, err) : 0;
+	if (ret || !before || strcmp(before, owner) != 0)
+		return ret;
 	ret = rbd_lock_break(r->image, RBD_LOCK_MODE_EXCLUSIVE, owner);
 	return ret < 0 && ret != -ENOENT
 		       ? ub_fail(err, UB_STAGE_CONNECT, ret,
@@ -91,7 +136,7 @@ static int clear_way(struct ub_rbd *r, const char *place, const char *owner,
 static int fence_before(struct ub_tgt *tgt, const char *place, const struct ub_open_request *req,
 			struct ub_notes *notes, struct ub_error *err)
 {
-	const char *before = req->recovers && req->remote ? req->remote->holder : NULL;
+	const char *before = holder_before(req);
 	struct ub_rbd *r = tgt->state;
 	char *addrs;
 	int ret;
@@ -119,29 +164,54 @@ static int can_be_locked(const struct ub_rbd *r)
 	return ret < 0 ? ret : (features & RBD_FEATURE_EXCLUSIVE_LOCK) != 0;
 }
 
+/* Return: 0, -EAGAIN if somebody was faster, or another negative errno with a message. */
+static int try_lock(struct ub_rbd *r, const char *place, const struct ub_open_request *req,
+		    struct ub_error *err)
+{
+	_cleanup_free_ char *owner = NULL, *other = NULL;
+	int ret = find_owner(r->image, &owner);
+
+	if (ret)
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot lock %s", place);
+	ret = owner ? clear_way(r, place, owner, req, err) : 0;
+	if (ret)
+		return ret;
+	ret = rbd_lock_acquire(r->image, RBD_LOCK_MODE_EXCLUSIVE);
+	if (ret == -EROFS && find_owner(r->image, &other) == 0 && other) {
+		(void)fail_owned(place, other, err);
+		return -EAGAIN;
+	}
+	return ret < 0 ? ub_fail(err, UB_STAGE_CONNECT, ret, "cannot lock %s", place) : 0;
+}
+
 static int take_lock(struct ub_tgt *tgt, const char *place, const struct ub_open_request *req,
 		     struct ub_error *err)
 {
 	struct ub_rbd *r = tgt->state;
-	_cleanup_free_ char *owner = NULL, *other = NULL;
-	int ret = find_owner(r->image, &owner);
+	int ret = try_lock(r, place, req, err);
 
-	if (!ret && owner)
-		ret = clear_way(r, place, owner, req, err);
-	else if (ret)
-		(void)ub_fail(err, UB_STAGE_CONNECT, ret, "cannot lock %s", place);
+	/* Another recovery: it serves the device soon, or has failed. */
+	if (ret == -EAGAIN && req->recovers)
+		ret = try_lock(r, place, req, err);
 	if (ret)
-		return ret;
-	ret = rbd_lock_acquire(r->image, RBD_LOCK_MODE_EXCLUSIVE);
-	/* Somebody was faster. */
-	if (ret == -EROFS && find_owner(r->image, &other) == 0 && other)
-		return fail_owned(place, other, err);
-	if (ret < 0)
-		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot lock %s", place);
+		return ret == -EAGAIN ? -EBUSY : ret;
 	r->locked = true;
 	ret = find_owner(r->image, &tgt->remote.holder);
 	return ret < 0 ? ub_fail(err, UB_STAGE_CONNECT, ret, "cannot tell who has locked %s", place)
 		       : 0;
+}
+
+int ub_rbd_check_lock(const struct ub_rbd *r, const char *place, const struct ub_open_request *req,
+		      struct ub_error *err)
+{
+	_cleanup_free_ char *owner = NULL;
+	int ret = can_be_locked(r);
+
+	if (ret > 0 && !req->no_lock)
+		ret = find_owner(r->image, &owner);
+	if (ret < 0)
+		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot lock %s", place);
+	return owner ? check_owner(r, place, owner, req, err) : 0;
 }
 
 int ub_rbd_lock(struct ub_tgt *tgt, const char *place, const struct ub_open_request *req,

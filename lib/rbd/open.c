@@ -27,19 +27,27 @@
 /* What that process says. */
 struct answer {
 	int ret; /* negative errno of librados */
-	char keyrings[1024];
+	char keyrings[UB_RBD_KEYRINGS_SIZE];
 	char hosts[UB_RBD_HOSTS_SIZE];
 	char unknown[256]; /* a host without an address; "": all have one */
+	char too_long[16]; /* a setting that there is no room for; "": there is, for all */
 };
 
-__attribute__((format(printf, 2, 3))) static void append(char hosts[static UB_RBD_HOSTS_SIZE],
-							 const char *fmt, ...)
+static void take_too_long(struct answer *a, const char *key)
 {
-	size_t len = strlen(hosts);
+	(void)snprintf(a->too_long, sizeof(a->too_long), "%s", key);
+}
+
+/* To the hosts. */
+__attribute__((format(printf, 2, 3))) static void append(struct answer *a, const char *fmt, ...)
+{
+	size_t len = strlen(a->hosts);
 	va_list args;
 
 	va_start(args, fmt);
-	(void)vsnprintf(hosts + len, UB_RBD_HOSTS_SIZE - len, fmt, args);
+	if ((size_t)vsnprintf(a->hosts + len, sizeof(a->hosts) - len, fmt, args) >=
+	    sizeof(a->hosts) - len)
+		take_too_long(a, "mon_host");
 	va_end(args);
 }
 
@@ -64,7 +72,7 @@ static bool add_host(struct answer *a, const char *host, const char *port)
 
 		if (getnameinfo(i->ai_addr, i->ai_addrlen, text, sizeof(text), NULL, 0,
 				NI_NUMERICHOST) == 0)
-			append(a->hosts, "%s%s%s%s%s", *a->hosts ? "," : "", v6 ? "[" : "", text,
+			append(a, "%s%s%s%s%s", *a->hosts ? "," : "", v6 ? "[" : "", text,
 			       v6 ? "]" : "", port);
 	}
 	freeaddrinfo(list);
@@ -83,7 +91,7 @@ static void add_monitor(struct answer *a, char *text)
 		*colon = '\0';
 	}
 	if (*text == '[' || strchr(text, '/') || strchr(text, ':') || is_address(text))
-		append(a->hosts, "%s%s%s", *a->hosts ? "," : "", text, port);
+		append(a, "%s%s%s", *a->hosts ? "," : "", text, port);
 	else if (!add_host(a, text, port) && !*a->unknown)
 		(void)snprintf(a->unknown, sizeof(a->unknown), "%.255s", text);
 }
@@ -110,6 +118,12 @@ static void add_monitors(struct answer *a, char *list)
 	}
 }
 
+static void get(rados_t cluster, const char *key, char *value, size_t size, struct answer *a)
+{
+	if (rados_conf_get(cluster, key, value, size) == -ENAMETOOLONG)
+		take_too_long(a, key);
+}
+
 static void ask_librados(const struct ub_rbd_args *args, struct answer *a)
 {
 	char user[256], hosts[UB_RBD_HOSTS_SIZE] = "";
@@ -121,8 +135,8 @@ static void ask_librados(const struct ub_rbd_args *args, struct answer *a)
 		a->ret = rados_conf_read_file(cluster, args->conf);
 	if (a->ret < 0)
 		return;
-	(void)rados_conf_get(cluster, "keyring", a->keyrings, sizeof(a->keyrings));
-	(void)rados_conf_get(cluster, "mon_host", hosts, sizeof(hosts));
+	get(cluster, "keyring", a->keyrings, sizeof(a->keyrings), a);
+	get(cluster, "mon_host", hosts, sizeof(hosts), a);
 	add_monitors(a, hosts);
 }
 
@@ -188,17 +202,54 @@ static int ask(const struct ub_rbd_args *args, struct answer *a)
 	return ret;
 }
 
-/* The first of a list of files that there is. */
-static int open_keyring(const char *list)
+/* The first of a list of files that can be opened. */
+static void open_keyring(struct ub_rbd *r)
 {
-	char copy[1024], *save = NULL;
-	int fd = -1;
+	char copy[UB_RBD_KEYRINGS_SIZE], *save = NULL;
 
-	(void)snprintf(copy, sizeof(copy), "%s", list);
-	for (char *path = strtok_r(copy, ",; ", &save); path && fd < 0;
-	     path = strtok_r(NULL, ",; ", &save))
-		fd = open(path, O_RDONLY | O_CLOEXEC);
-	return fd;
+	(void)snprintf(copy, sizeof(copy), "%s", r->keyrings);
+	for (char *path = strtok_r(copy, ",; ", &save); path && r->keyring_fd < 0;
+	     path = strtok_r(NULL, ",; ", &save)) {
+		r->keyring_fd = open(path, O_RDONLY | O_CLOEXEC);
+		if (r->keyring_fd < 0 && errno != ENOENT && !r->keyring_error)
+			r->keyring_error = -errno;
+	}
+}
+
+/* Return: 0, or a negative errno with a message. */
+static int check_answer(const struct answer *answer, const char *conf, struct ub_error *err)
+{
+	if (answer->ret < 0)
+		return ub_fail(err, UB_STAGE_CONNECT, answer->ret,
+			       "cannot read Ceph's configuration %s", conf);
+	if (*answer->too_long)
+		return ub_fail_text(err, UB_STAGE_CONNECT, -ENAMETOOLONG,
+				    "cannot reach the cluster: %s of %s is too long",
+				    answer->too_long, conf);
+	if (*answer->unknown)
+		return ub_fail_text(err, UB_STAGE_CONNECT, -EHOSTUNREACH,
+				    "cannot reach the cluster: monitor %s of %s has no address",
+				    answer->unknown, conf);
+	if (!*answer->hosts)
+		return ub_fail_text(err, UB_STAGE_CONNECT, -EINVAL,
+				    "cannot reach the cluster: %s names no monitor (\"mon host\")",
+				    conf);
+	return 0;
+}
+
+static int read_conf(struct ub_rbd *r, const struct ub_rbd_args *a, struct answer *answer,
+		     struct ub_error *err)
+{
+	int ret;
+
+	r->conf_fd = open(a->conf, O_RDONLY | O_CLOEXEC);
+	ret = r->conf_fd < 0 ? -errno : ask(a, answer);
+	if (ret == -ETIMEDOUT)
+		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
+				    "cannot look up the monitors of %s in time", a->conf);
+	return ret ? ub_fail(err, UB_STAGE_CONNECT, ret, "cannot read Ceph's configuration %s",
+			     a->conf)
+		   : check_answer(answer, a->conf, err);
 }
 
 int ub_rbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
@@ -215,30 +266,13 @@ int ub_rbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *re
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", a->image);
 	tgt->state = r;
 	r->conf_fd = r->keyring_fd = r->changed_fd = -1;
-	r->conf_fd = open(a->conf, O_RDONLY | O_CLOEXEC);
-	ret = r->conf_fd < 0 ? -errno : ask(a, &answer);
-	if (!ret)
-		ret = answer.ret < 0 ? answer.ret : 0;
-	if (ret == -ETIMEDOUT)
-		(void)ub_fail_text(err, UB_STAGE_CONNECT, ret,
-				   "cannot look up the monitors of %s in time", a->conf);
-	else if (ret)
-		(void)ub_fail(err, UB_STAGE_CONNECT, ret, "cannot read Ceph's configuration %s",
-			      a->conf);
-	else if (*answer.unknown)
-		ret = ub_fail_text(err, UB_STAGE_CONNECT, -EHOSTUNREACH,
-				   "cannot reach the cluster: monitor %s of %s has no address",
-				   answer.unknown, a->conf);
-	else if (!*answer.hosts)
-		ret = ub_fail_text(err, UB_STAGE_CONNECT, -EINVAL,
-				   "cannot reach the cluster: %s names no monitor (\"mon host\")",
-				   a->conf);
+	ret = read_conf(r, a, &answer, err);
 	if (ret) {
 		ub_tgt_close(tgt);
 		return ret;
 	}
-	r->keyring_fd = open_keyring(answer.keyrings);
-	(void)snprintf(r->keyrings, sizeof(r->keyrings), "%s", answer.keyrings);
-	(void)snprintf(r->hosts, sizeof(r->hosts), "%s", answer.hosts);
+	memcpy(r->keyrings, answer.keyrings, sizeof(r->keyrings));
+	memcpy(r->hosts, answer.hosts, sizeof(r->hosts));
+	open_keyring(r);
 	return 0;
 }

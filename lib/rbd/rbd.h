@@ -14,14 +14,17 @@
 
 #include "target/rbd.h"
 
-#define UB_RBD_HOSTS_SIZE 2048 /* of a list of monitors, as text */
+/* Of a list of monitors, and of one of keyrings, as text. */
+#define UB_RBD_HOSTS_SIZE 16384
+#define UB_RBD_KEYRINGS_SIZE 4096
 
 /* An open image. The queues read it, but for what is atomic. */
 struct ub_rbd {
 	/* From the caller's place. */
-	int conf_fd, keyring_fd;       /* -1: there is none */
-	char keyrings[1024];           /* where one was looked for */
-	char hosts[UB_RBD_HOSTS_SIZE]; /* the monitors, by address */
+	int conf_fd, keyring_fd;             /* -1: there is none */
+	int keyring_error;                   /* negative errno of one that is there; 0: none is */
+	char keyrings[UB_RBD_KEYRINGS_SIZE]; /* where one was looked for */
+	char hosts[UB_RBD_HOSTS_SIZE];       /* the monitors, by address */
 
 	rados_t cluster;
 	rados_ioctx_t pool;
@@ -55,6 +58,10 @@ int ub_rbd_describe(struct ub_tgt *tgt, const struct ub_rbd_args *a,
  * negative errno with a message: -EBUSY: another client has it. */
 int ub_rbd_lock(struct ub_tgt *tgt, const char *place, const struct ub_open_request *req,
 		struct ub_notes *notes, struct ub_error *err);
+
+/* Looks whether that would be refused, and takes nothing. Return: the same. */
+int ub_rbd_check_lock(const struct ub_rbd *r, const char *place, const struct ub_open_request *req,
+		      struct ub_error *err);
 
 /* Notices from now on when the image gets another size. Without that it is served all the same. Return: 0 or a
  * negative errno. */

@@ -105,7 +105,7 @@ static void take_away(struct server *s)
 	if (since && !s->away_ms && atomic_load(&away->fenced))
 		ub_log(&s->log, LOG_ERR,
 		       "another client has had this one shut out of what it serves: all I/O fails; "
-		       "ublk upgrade %u makes a new one",
+		       "ublk recover %u makes a new one",
 		       s->record.id);
 	else if (since && !s->away_ms)
 		ub_log(&s->log, LOG_WARNING, "what it serves is away: %s",

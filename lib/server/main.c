@@ -89,7 +89,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 	s->handover = map;
 	s->info = &map->info;
 	s->mode = (enum ub_launch_mode)map->mode;
-	s->recovers = s->mode != UB_LAUNCH_ADD;
+	s->recovers = s->mode != UB_LAUNCH_ADD && s->mode != UB_LAUNCH_TRY;
 	ret = ub_record_from_json(map->text, map->text_len, &s->record, err);
 	s->record.spec.bound = map->bound;
 	s->record.spec.caller_fd = map->caller_fd;
@@ -132,6 +132,8 @@ static int start(struct server *s, int handover_fd, struct ub_error *err)
 	server_look_around(s);
 	ub_log_init(&s->log, UB_SERVER_NAME, s->foreground);
 	s->log.level = s->record.spec.log_level;
+	if (s->mode == UB_LAUNCH_TRY)
+		return server_try(s, err);
 	if (s->recovers) {
 		ret = server_recover(s, err);
 		if (s->mode == UB_LAUNCH_REHEARSE)
@@ -220,7 +222,7 @@ int main(int argc, char **argv)
 	s.foreground = argc == 4;
 	(void)fcntl(s.channel, F_SETFD, FD_CLOEXEC); /* not the errands' */
 	ret = start(&s, handover_fd, &err);
-	if (ret == 0 && s.mode == UB_LAUNCH_REHEARSE) {
+	if (ret == 0 && (s.mode == UB_LAUNCH_REHEARSE || s.mode == UB_LAUNCH_TRY)) {
 		server_rehearsed(&s);
 		undone = server_undo(&s);
 		status = 0;

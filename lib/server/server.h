@@ -317,6 +317,9 @@ void server_close_target(struct server *s);
 int server_check_claims(struct server *s, struct ub_error *err);
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
+/* Opens the target as `ublk add --dry-run` does, where only this program can. Return: 0 or a negative errno with a
+ * message. */
+int server_try(struct server *s, struct ub_error *err);
 int server_recover(struct server *s, struct ub_error *err);
 /* takeover.c: the device has a server yet, which is told to park, or killed. From then on nothing interrupts
  * the recovery, and no deadline ends it. Return: 0 if none is left to tell, or a negative errno with a

@@ -347,6 +347,23 @@ static int start_device(struct server *s, struct ub_error *err)
 	return ret ? server_fail_node(s, ret, err) : 0;
 }
 
+/* It is gone in a moment: nothing is made for it, not even the folder of the records. */
+int server_try(struct server *s, struct ub_error *err)
+{
+	const struct ub_spec *spec = &s->record.spec;
+	const struct ub_open_request req = {
+		.logical_block_size = spec->logical_block_size,
+		.read_only = spec->read_only,
+		.no_discard = spec->no_discard,
+		.no_lock = true,
+		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
+		.probe = true,
+	};
+
+	s->left = true;
+	return server_open_target(s, &req, err);
+}
+
 int server_add(struct server *s, struct ub_error *err)
 {
 	const struct ub_spec *spec = &s->record.spec;

@@ -110,6 +110,8 @@ int server_end_other(struct server *s, struct ub_error *err)
 
 void server_rehearsed(struct server *s)
 {
+	for (unsigned i = 0; i < s->record.notes.count; i++)
+		server_send(s, UB_MESSAGE_NOTE, NULL, s->record.notes.text[i]);
 	server_send(s, UB_MESSAGE_READY, NULL, NULL);
 	while (!s->parent_gone && !s->terms)
 		server_wait(s, -1);

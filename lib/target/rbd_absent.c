@@ -7,7 +7,7 @@
 
 #include "target/rbd.h"
 
-/* To tell of its memory nobody needs the cluster, which is not asked. */
+/* To tell of its memory nobody needs the cluster. */
 int ub_rbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		struct ub_notes *notes, struct ub_error *err)
 {
@@ -16,7 +16,7 @@ int ub_rbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *re
 	if (!req->probe)
 		return ub_fail_text(err, UB_STAGE_BACKING, -EOPNOTSUPP,
 				    "cannot serve %s: this program has no librbd", a->image);
-	ub_note(notes, "the cluster was not asked for %s", a->image);
+	(void)notes;
 	tgt->logical_block_size = req->logical_block_size ? req->logical_block_size : 512;
 	tgt->physical_block_size = tgt->logical_block_size;
 	tgt->own_ops = 1;

@@ -94,11 +94,19 @@ fails()
 @test "what cannot be served is said in a line, and leaves nothing behind" {
 	up
 	fails 1 'cannot serve no: there is no such image' --image no
+	# Also where nothing is to be made.
+	fails 1 'cannot serve no: there is no such image' --image no --dry-run
+	ublk add -t rbd --image img --dry-run | grep 'fits: *yes'
+	nothing_left
 	fails 1 'cannot serve no/img: there is no pool no' --image no/img
 	fails 1 'cannot serve rbd/space/img: there is no such image' --image rbd/space/img
 	fails 1 "cannot read Ceph's configuration /none: No such file or directory" --image img --conf /none
 	fails 3 "cannot use the cluster: there is no key of client.nobody in $ceph/client.nobody.keyring" \
 		--image img --user nobody
+	# One that is there, and can't be read.
+	ln -s client.loop.keyring "$ceph/client.loop.keyring"
+	fails 1 "cannot use the cluster: cannot read the key of client.loop in $ceph/client.loop.keyring: Too many levels of symbolic links" \
+		--image img --user loop
 	# Of somebody else.
 	sed s/admin/nobody/ "$ceph/client.admin.keyring" >"$ceph/client.nobody.keyring"
 	sed -i 's/^\tkey = ...../&AAAA/; s/AAAA..../AAAA/' "$ceph/client.nobody.keyring"
@@ -108,6 +116,8 @@ fails()
 		--image img --conf nowhere.conf
 	grep -v 'mon host' "$ceph/ceph.conf" >nobody.conf
 	fails 1 "cannot reach the cluster: $PWD/nobody.conf names no monitor (\"mon host\")" --image img --conf nobody.conf
+	printf 'mon host = %s\n' "$(printf '127.0.0.1:%d,' {1..1200})" >>nobody.conf
+	fails 1 "cannot reach the cluster: mon_host of $PWD/nobody.conf is too long" --image img --conf nobody.conf
 	sed 's/mon host = .*/mon host = localhost:1/' "$ceph/ceph.conf" >closed.conf
 	fails 7 'cannot reach the cluster: none of its monitors answers (*127.0.0.1:1)' \
 		--image img --conf closed.conf --timeout 4
@@ -296,31 +306,90 @@ has_no_space()
 @test "a client that is shut out fails clearly, and has another one when it is told to" {
 	up
 	dev=$(ublk add -n 0 -t rbd --image img --log-file log)
-	ceph_blocklist "$(holder)"
-	wait_for 30 write_fails
+	run -0 --separate-stderr ublk recover 0
+	[[ $stderr == *'ublkb0 is live: there is nothing to recover'* ]]
+	is_shut_out_now
 	run ! dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
 	wait_for 10 grep -q 'another client has had this one shut out' log
 	ublk show 0 >out
 	grep -q 'status: *another client has had its server shut out of what it serves, [0-9]* seconds ago, and all I/O fails' out
-	[ "$(detail 0 .away.fenced)" = true ]
-	if kernel_at_least 6.16; then
-		ublk upgrade 0
-	else
-		kill_server "$dev"
-		ublk recover 0
-	fi
-	fio_verify "$dev" --size=1M
+	grep -q 'action: *when nobody else uses that: ublk recover 0' out
+	before=$(detail 0 .server.pid)
+	start_reads
+	run -0 --separate-stderr ublk recover 0
+	[ "$output" = "$dev" ]
+	[[ $stderr == *'ublkb0 has a new server: the one before was shut out of what it serves'* ]]
+	[ "$(detail 0 .server.pid)" != "$before" ]
 	[ "$(detail 0 .away)" = null ]
-	# Who has it meanwhile, keeps it.
+	wait "$reads"
+	fio_verify "$dev" --size=1M
+	# An upgrade does it, too, where it can be had.
+	if kernel_at_least 6.16; then
+		is_shut_out_now
+		ublk upgrade 0
+		fio_verify "$dev" --size=1M
+	fi
+	ublk del 0
+}
+
+# is_shut_out_now: $dev, of number 0, and it has noticed.
+is_shut_out_now()
+{
 	ceph_blocklist "$(holder)"
 	wait_for 30 write_fails
+	[ "$(detail 0 .away.fenced)" = true ]
+}
+
+# start_reads: of $dev, as job $reads, until one succeeds.
+start_reads()
+{
+	until dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none 2>/dev/null; do :; done 3>&- &
+	reads=$!
+}
+
+@test "an image that another client has locked meanwhile stays with that one, and the server that is shut out goes on" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	is_shut_out_now
+	before=$(detail 0 .server.pid)
+	other=$(ublk add -n 1 -t rbd --image img)
+	run -5 --separate-stderr ublk recover 0
+	[[ $stderr == *'cannot recover ublkb0, whose server goes on: cannot lock img: the client at '*' has locked it'* ]]
+	[ "$(detail 0 .server.pid)" = "$before" ]
+	write_fails
+	[ "$(detail 0 .away.fenced)" = true ]
+	fio_verify "$other" --size=1M
+	# Nor is it any other's when the server is dead.
 	kill_server "$dev"
-	dev=$(ublk add -n 1 -t rbd --image img)
 	run -5 --separate-stderr ublk recover 0 --timeout 5
 	[[ $stderr == *'cannot lock img: the client at '*' has locked it'* ]]
-	fio_verify "$dev" --size=1M
+	fio_verify "$other" --size=1M
 	ublk del 1
 	ublk recover 0
+	fio_verify "$dev" --size=1M
+	ublk del 0
+}
+
+# bats test_tags=long
+@test "a recovery that dies with the image's lock is told from others when its client has gone" {
+	up
+	dev=$(ublk add -n 0 -t rbd --image img)
+	start_verified "$dev" 4096
+	writes_on "$dev"
+	kill_server "$dev"
+	before=$(holder)
+	run ! env UBLK_FAULT=start-recovery:kill "$UBLK" recover 0
+	[ "$(holder)" = "$before" ]
+	is_shut_out "$before"
+	run -5 --separate-stderr ublk recover 0 --timeout 5
+	[[ $stderr == *'cannot lock img: the client at '*' has locked it'* && $stderr != *"$before"* ]]
+	# Of several one serves, and the others are content.
+	ublk recover 0 & first=$!
+	ublk recover 0 & second=$!
+	wait "$first"
+	wait "$second"
+	[ "$(holder)" != "$before" ]
+	end_verified "$dev" 4096
 	ublk del 0
 }
 
