@@ -36,13 +36,30 @@ GETTER(asked)
 
 static bool has_backing(const void *object)
 {
-	return dev_of(object)->managed && dev_of(object)->record.backing.path;
+	return dev_of(object)->managed && dev_of(object)->record.backings.count;
 }
 
+/* Of a struct ub_backing. */
 GETTER(known_by)
 {
-	ub_value_text(value,
-		      ub_known_by_names[ub_backing_known_by(&dev_of(object)->record.backing)]);
+	ub_value_text(value, ub_known_by_names[ub_backing_known_by(object)]);
+}
+
+/* For people only where there are several: of one the lines above say all. */
+GETTER(backings)
+{
+	value->number = dev_of(object)->managed ? dev_of(object)->record.backings.count : 0;
+	value->known = value->number > 1;
+}
+
+static const char *describe_backing(const void *element, char *buf, size_t size)
+{
+	const struct ub_backing *b = element;
+
+	(void)snprintf(buf, size, "%s: known by %s%s%s", b->path,
+		       ub_known_by_names[ub_backing_known_by(b)], b->real ? ", at " : "",
+		       b->real ? b->real : "");
+	return buf;
 }
 
 /* The parameters, as the driver has them. */
@@ -307,9 +324,9 @@ static const struct ub_field queue_fields[] = {
 	UB_FIELD_END,
 };
 
-#define BACKING(member) UB_AT(struct ub_dev, record.backing.member)
+#define BACKING(member) UB_AT(struct ub_backing, member)
 
-static const struct ub_field backing_fields[] = {
+static const struct ub_field identity_fields[] = {
 	{ .key = "known_by", .type = UB_FIELD_STRING, .get = get_known_by },
 	{ .key = "real_path", .type = UB_FIELD_STRING, BACKING(real) },
 	{ .key = "served_from", .type = UB_FIELD_NUMBER, BACKING(offset), .json_only = true },
@@ -319,6 +336,13 @@ static const struct ub_field backing_fields[] = {
 	{ .key = "handle", .type = UB_FIELD_STRING, BACKING(handle), .json_only = true },
 	{ .key = "disk_sequence", .type = UB_FIELD_NUMBER, BACKING(diskseq), .positive = true, .json_only = true },
 	{ .key = "disk_id", .type = UB_FIELD_STRING, BACKING(disk_id), .json_only = true },
+	UB_FIELD_END,
+};
+
+static const struct ub_field backing_fields[] = {
+	{ .key = "path", .type = UB_FIELD_STRING, BACKING(path) },
+	{ .key = "writable", .type = UB_FIELD_BOOL, BACKING(writable) },
+	{ .key = "identity", .type = UB_FIELD_INCLUDE, .fields = identity_fields },
 	UB_FIELD_END,
 };
 
@@ -334,8 +358,11 @@ static const struct ub_field remote_fields[] = {
 
 const struct ub_field ub_detail_fields[] = {
 	{ .key = "device", .type = UB_FIELD_INCLUDE, .fields = ub_device_fields },
-	{ .key = "backing_identity", .type = UB_FIELD_OBJECT, .fields = backing_fields, .when = has_backing,
-	  .flat = true },
+	{ .key = "backing_identity", .type = UB_FIELD_OBJECT, .fields = identity_fields, .when = has_backing,
+	  UB_WITHIN(struct ub_dev, record.backings.at), .flat = true },
+	{ .key = "backings_detail", .type = UB_FIELD_LIST, .fields = backing_fields, .get = get_backings,
+	  .items = offsetof(struct ub_dev, record.backings.at), .item_size = sizeof(struct ub_backing),
+	  .items_here = true, .describe = describe_backing },
 	{ .key = "remote", .type = UB_FIELD_OBJECT, .fields = remote_fields, .when = is_remote },
 	{ .key = "asked", .type = UB_FIELD_OPTIONS, .get = get_asked },
 	{ .key = "data_path_reason", .type = UB_FIELD_STRING, .json_only = true,

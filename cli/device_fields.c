@@ -34,10 +34,17 @@ GETTER(backing)
 	const struct ub_record *record = &dev_of(object)->record;
 	const struct ub_spec *spec = &record->spec;
 
-	if (record->backing.path)
-		ub_value_text(value, record->backing.path);
-	else if (spec->target && spec->target->place)
+	if (record->backings.count) {
+		ub_value_text(value, record->backings.at[0].path);
+		value->more = record->backings.count - 1;
+	} else if (spec->target && spec->target->place) {
 		ub_value_text(value, spec->target->place(spec->target_args));
+	}
+}
+
+static const void *backing_at(const void *object, size_t index)
+{
+	return dev_of(object)->record.backings.at[index].path;
 }
 
 GETTER(path)
@@ -283,7 +290,9 @@ const struct ub_field ub_device_fields[] = {
 	{ .key = "target", .type = UB_FIELD_OPTIONS, .column = "TARGET", .get = get_target,
 	  .help = "what it serves" },
 	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", .get = get_backing, .when = is_managed,
-	  .help = "file or block device behind it, or where that is" },
+	  .help = "file or block device behind it (of several the first), or where that is" },
+	{ .key = "backings", .type = UB_FIELD_LIST, AT(record.backings.count), .at = backing_at, .when = is_managed,
+	  .json_only = true },
 	{ .key = "memory", .type = UB_FIELD_OBJECT, .fields = ub_memory_fields },
 	UB_FIELD_END,
 };

@@ -130,6 +130,8 @@ static void put_value(FILE *file, const struct ub_field *field, const void *obje
 	case UB_FIELD_STATE:
 	case UB_FIELD_OPTIONS:
 		ub_put_escaped(file, value->text);
+		if (value->more)
+			(void)fprintf(file, " (and %u more)", value->more);
 		break;
 	case UB_FIELD_OBJECT:
 	case UB_FIELD_INCLUDE:

@@ -44,6 +44,7 @@ struct ub_value {
 	bool known;       /* false: null, "-" */
 	uint64_t number;  /* of numbers, sizes, booleans and flags; how many a list has */
 	const char *text; /* of strings: of the object, or constant, or buf; of options: the type */
+	uint32_t more;    /* of strings: others of the kind, which people are told of beside it */
 	const struct ub_opt *options;
 	const void *values;
 	const void *defaults; /* options that have their default are not for people; may be NULL */

@@ -185,6 +185,7 @@ void ub_device_health(const struct ub_dev *dev, char *status, size_t status_size
 	(void)snprintf(action, action_size,
 		       "mend %s, remove the device and make it anew: "
 		       "ublk del %u",
-		       dev->record.backing.path ? dev->record.backing.path : "what it serves",
+		       dev->record.backings.count == 1 ? dev->record.backings.at[0].path
+						       : "what it serves",
 		       dev->id);
 }

@@ -84,7 +84,7 @@ static void print_info(FILE *file, const struct family *family, const struct ub_
 	(void)fputs(",name=\"", file);
 	put_value(file, stat->name);
 	(void)fprintf(file, "\",target=\"%s\",backing=\"", record ? record->spec.target->name : "");
-	put_value(file, record ? record->backing.path : NULL);
+	put_value(file, record ? record->backings.at[0].path : NULL);
 	(void)fprintf(file, "\",source=\"%s\"} 1\n", stat->by_server ? "server" : "kernel");
 }
 

@@ -78,13 +78,17 @@ static int aim(struct ub_dev *dev, const struct ub_target *target, bool force, s
 				    "cannot recover ublkb%u: it is of target %s, not %s", dev->id,
 				    r->spec.target->name, target->name);
 	if (force) {
-		ub_backing_done(&r->backing);
+		ub_backings_done(&r->backings);
 		r->resizing = true;
 		return 0;
 	}
-	free(r->backing.real);
-	r->backing.real = NULL;
-	r->backing.handle_opens = false;
+	for (unsigned i = 0; i < r->backings.count; i++) {
+		struct ub_backing *b = &r->backings.at[i];
+
+		free(b->real);
+		b->real = NULL;
+		b->handle_opens = false;
+	}
 	return 0;
 }
 

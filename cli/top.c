@@ -6,17 +6,26 @@
 #include <stdlib.h>
 #include <string.h>
 
+static bool lies_on(const struct ub_dev *dev, const char *filter)
+{
+	const struct ub_backings *backings = &dev->record.backings;
+	bool found = false;
+
+	for (unsigned i = 0; dev->managed && i < backings->count && !found; i++)
+		found = strcasestr(backings->at[i].path, filter);
+	return found;
+}
+
 /* In what a user may know a device by. */
 static bool matches(const struct ub_stat *stat, const char *filter)
 {
 	const struct ub_dev *dev = stat->dev;
-	const char *backing = dev->managed ? dev->record.backing.path : NULL;
 	char number[16];
 
 	(void)snprintf(number, sizeof(number), "ublkb%u", stat->id);
 	return strstr(number, filter) || (stat->name && strcasestr(stat->name, filter)) ||
 	       (dev->managed && strstr(dev->record.spec.target->name, filter)) ||
-	       (backing && strcasestr(backing, filter)) || strstr(ub_dev_state_name(dev), filter);
+	       lies_on(dev, filter) || strstr(ub_dev_state_name(dev), filter);
 }
 
 static void select_row(struct ub_top *top, size_t row)

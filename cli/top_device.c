@@ -32,7 +32,8 @@ static void put_title(const struct ub_top *top, const struct ub_stat *stat)
 	(void)ub_top_put_text(0, at, UB_LOOK_PLAIN, "  %s%s",
 			      top->totals ? "since added" : "by the second",
 			      top->paused ? ", paused" : "");
-	ub_escape(record && record->backing.path ? record->backing.path : "", text, sizeof(text));
+	ub_escape(record && record->backings.count ? record->backings.at[0].path : "", text,
+		  sizeof(text));
 	(void)ub_top_put_text(1, 0, UB_LOOK_PLAIN,
 			      "%s  %s  %u x %u requests  counted by the %s  %s %s",
 			      ub_dev_state_name(dev), ub_format_size(dev->size, size, sizeof(size)),

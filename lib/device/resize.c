@@ -108,11 +108,17 @@ static int fail_control(const struct run *r, int code)
 	}
 }
 
+/* The one backing that it has. */
+static const struct ub_backing *backing_of(const struct run *r)
+{
+	return r->dev->record.backings.at;
+}
+
 /* It is found as everybody finds it, and has to be what is served. Return: a descriptor or a negative errno
  * with a message. */
 static int open_backing(const struct run *r, int flags)
 {
-	const struct ub_backing *b = &r->dev->record.backing;
+	const struct ub_backing *b = backing_of(r);
 	_cleanup_close_ int fd =
 		open(b->real ? b->real : b->path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	struct stat st;
@@ -127,11 +133,13 @@ static int open_backing(const struct run *r, int flags)
 
 static int measure_room(struct run *r)
 {
-	const struct ub_backing *b = &r->dev->record.backing;
+	const struct ub_backing *b = backing_of(r);
 	_cleanup_close_ int fd = -1;
 	off_t size;
 
 	r->room = INT64_MAX;
+	if (r->dev->record.backings.count > 1)
+		return fail(r, -ENOTCONN, "it has no server, which alone knows its backings' room");
 	if (!b->path)
 		return 0;
 	fd = open_backing(r, O_RDONLY);
@@ -193,12 +201,12 @@ static int choose_size(struct run *r)
 /* A hole, as --create makes it. It stays, whatever comes: somebody may have begun to use it. */
 static int grow_backing(struct run *r)
 {
-	const struct ub_backing *b = &r->dev->record.backing;
+	const struct ub_backing *b = backing_of(r);
 	_cleanup_close_ int fd = -1;
 
 	if (!r->resize->grow_backing || r->new <= r->room)
 		return 0;
-	if (!b->path || b->rdev)
+	if (r->dev->record.backings.count != 1 || b->rdev)
 		return fail(r, -EINVAL, "what it serves is no file that could be made larger");
 	fd = open_backing(r, O_RDWR);
 	if (fd < 0)
@@ -248,17 +256,21 @@ static int claim_unused(const struct run *r)
 			    "cannot make ublkb%u smaller: it is in use", r->dev->id);
 }
 
+static const char *what_is_served(const struct run *r)
+{
+	return r->dev->record.backings.count == 1 ? backing_of(r)->path : "what it serves";
+}
+
 static int fail_room(const struct run *r)
 {
 	char there[16];
 
-	return fail(r, -EFBIG, "%s has %s for it", r->dev->record.backing.path,
+	return fail(r, -EFBIG, "%s has %s for it", what_is_served(r),
 		    ub_format_size(r->room, there, sizeof(there)));
 }
 
 static int begin(const struct run *r)
 {
-	const char *path = r->dev->record.backing.path;
 	struct ub_control_answer answer;
 	int ret = ask(r, UB_CONTROL_BEGIN_RESIZE, r->new, false, &answer);
 
@@ -270,7 +282,8 @@ static int begin(const struct run *r)
 	case -EFBIG:
 		return fail_room(r);
 	case -EBUSY:
-		return fail(r, ret, "another device or program has locked that part of %s", path);
+		return fail(r, ret, "another device or program has locked that part of %s",
+			    what_is_served(r));
 	case -EDQUOT:
 		return fail(r, ret, "it would have more than its --memory-limit");
 	case -ENOBUFS:

@@ -3,7 +3,7 @@
  * A record from JSON. The text is input: every type, range and length is checked. It may be another
  * version's: what is unknown is left out, what is missing has its default, and so has what only
  * informs, whatever is wrong with it. What a server has to have to serve the device as it was (id,
- * token, target, options, backing, remote, export, the write that failed) is refused if it is there and can't be
+ * token, target, options, backings, remote, export, the write that failed) is refused if it is there and can't be
  * read.
  */
 
@@ -102,20 +102,56 @@ static int read_memory(struct json_object *obj, struct ub_record *r)
 	return ret ? ret : read_plan(part, m);
 }
 
-/* A file's identity is not to be guessed. */
-static int read_backing(struct ub_json_in *p, struct json_object *obj, struct ub_backing *b)
+static int read_backing(const struct ub_json_in *p, struct json_object *part,
+			struct ub_backings *backings)
 {
-	struct json_object *part;
-	int ret;
+	struct ub_backing *b = &backings->at[backings->count++];
+	int ret = ub_json_read_options(p, part, ub_record_backing, b);
 
-	if (json_object_object_get_ex(obj, "backing", &part) && !part)
-		return 0;
-	if ((ret = ub_json_get_part(p, obj, "backing", &part)) ||
-	    (ret = ub_json_read_options(p, part, ub_record_backing, b)))
+	if (ret)
 		return ret;
 	if (!b->path || b->path[0] != '/')
 		return ub_json_bad(p, "path", "is not absolute");
 	return 0;
+}
+
+static int read_several(struct ub_json_in *p, struct json_object *obj, struct ub_backings *backings)
+{
+	struct json_object *list;
+	size_t count;
+	int ret;
+
+	p->part = "";
+	ret = ub_json_get(p, obj, "backings", json_type_array, &list);
+	if (ret)
+		return ret;
+	count = json_object_array_length(list);
+	if (!count || count > UB_BACKINGS_MAX)
+		return ub_json_bad(p, "backings", "are none, or more than this version can serve");
+	p->part = "backings";
+	for (size_t i = 0; i < count && !ret; i++) {
+		struct json_object *part = json_object_array_get_idx(list, i);
+
+		ret = json_object_is_type(part, json_type_object)
+			      ? read_backing(p, part, backings)
+			      : ub_json_bad(p, "path", "is missing: it is no object");
+	}
+	return ret;
+}
+
+/* A file's identity is not to be guessed. */
+static int read_backings(struct ub_json_in *p, struct json_object *obj,
+			 struct ub_backings *backings)
+{
+	struct json_object *part;
+	int ret;
+
+	if (json_object_object_get_ex(obj, "backings", NULL))
+		return read_several(p, obj, backings);
+	if (json_object_object_get_ex(obj, "backing", &part) && !part)
+		return 0;
+	ret = ub_json_get_part(p, obj, "backing", &part);
+	return ret ? ret : read_backing(p, part, backings);
 }
 
 /* Nor what another one calls what it serves, and whose lock may be broken. */
@@ -199,7 +235,7 @@ static int read_record(struct json_object *obj, struct ub_record *r, struct ub_e
 	int ret;
 
 	if ((ret = read_head(&p, obj, r)) || (ret = read_spec(&p, obj, &r->spec)) ||
-	    (ret = read_backing(&p, obj, &r->backing)) ||
+	    (ret = read_backings(&p, obj, &r->backings)) ||
 	    (ret = read_remote(&p, obj, &r->remote)) || (ret = read_export(&p, obj, &r->export)) ||
 	    (ret = read_write_error(&p, obj, &r->write_error)) || (ret = read_granted(obj, r)) ||
 	    (ret = read_part(obj, "server", ub_record_server, r)))

@@ -20,14 +20,13 @@ struct word {
 };
 
 /* What is looked for, and the object that it stands in. */
-enum { TOKEN, NAME, TARGET, BACKING, WORDS };
+enum { TOKEN, NAME, TARGET, BACKING, BACKINGS, WORDS };
 static const struct {
 	const char *object, *key;
 } wanted[WORDS] = {
-	[TOKEN] = {"", "token"},
-	[NAME] = {"spec", "name"},
-	[TARGET] = {"target", "type"},
-	[BACKING] = {"backing", "path"},
+	[TOKEN] = {"", "token"},           [NAME] = {"spec", "name"},
+	[TARGET] = {"target", "type"},     [BACKING] = {"backing", "path"},
+	[BACKINGS] = {"backings", "path"},
 };
 
 static bool is(const struct word *word, const char *text)
@@ -59,7 +58,8 @@ static void take(const struct word *object, const struct word *key, const struct
 			found[i] = *value;
 }
 
-/* Strings of the first two levels. */
+/* Strings of the first two levels of objects. Of a list of them the first one stands under the list's key, and
+ * the others under nothing that is looked for. */
 static void find_words(const char *text, size_t len, struct word found[static WORDS])
 {
 	const char *end = text + len;
@@ -67,10 +67,10 @@ static void find_words(const char *text, size_t len, struct word found[static WO
 	int depth = 0;
 
 	for (const char *p = text; p < end; p++) {
-		if (*p == '{' || *p == '[') {
+		if (*p == '{') {
 			object = depth == 1 ? key : object;
 			depth++;
-		} else if (*p == '}' || *p == ']') {
+		} else if (*p == '}') {
 			depth--;
 			if (depth == 1)
 				object = (struct word){"", 0};
@@ -154,7 +154,7 @@ int ub_record_glance_at(const char *text, size_t len, uint64_t token,
 		return -ENOENT;
 	if ((ret = copy(&found[NAME], &glance.name)) ||
 	    (ret = copy(&found[TARGET], &glance.target)) ||
-	    (ret = copy(&found[BACKING], &glance.backing))) {
+	    (ret = copy(&found[found[BACKING].text ? BACKING : BACKINGS], &glance.backing))) {
 		ub_record_glance_done(&glance);
 		return ret;
 	}

@@ -2,7 +2,7 @@
 /*
  * What people know a device by, out of its record, where many devices are to be told apart at once.
  * Reading a whole record costs 430,000 instructions, nine tenths of them json-c's; this looks for
- * four strings in the text, for a twentieth of that. What it finds is only to be shown: nothing is
+ * a few strings in the text, for a twentieth of that. What it finds is only to be shown: nothing is
  * to be decided by it.
  */
 #pragma once
@@ -13,7 +13,7 @@
 struct ub_record_glance {
 	char *name;    /* NULL: it has none */
 	char *target;  /* its type */
-	char *backing; /* path; NULL: nothing lies behind */
+	char *backing; /* path, of several the first one's; NULL: nothing lies behind */
 };
 
 /*

@@ -37,25 +37,22 @@ static char *next_key(struct ub_index_keys *keys)
 	return keys->key[keys->count++];
 }
 
-void ub_index_backing_keys(const struct ub_backing *b, struct ub_index_keys *ret_keys)
+void ub_index_backing_keys(const struct ub_backing *b, struct ub_index_keys *keys)
 {
-	ret_keys->count = 0;
-	if (!b->path)
-		return;
 	if (b->disk_id)
-		(void)hashed("disk", b->disk_id, next_key(ret_keys));
+		(void)hashed("disk", b->disk_id, next_key(keys));
 	if (b->rdev) {
-		(void)snprintf(next_key(ret_keys), UB_INDEX_KEY_SIZE, "block-%" PRIu64, b->rdev);
+		(void)snprintf(next_key(keys), UB_INDEX_KEY_SIZE, "block-%" PRIu64, b->rdev);
 		return;
 	}
-	(void)snprintf(next_key(ret_keys), UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, b->dev,
+	(void)snprintf(next_key(keys), UB_INDEX_KEY_SIZE, "file-%" PRIu64 "-%" PRIu64, b->dev,
 		       b->ino);
 	if (b->handle)
-		(void)hashed("handle", b->handle, next_key(ret_keys));
+		(void)hashed("handle", b->handle, next_key(keys));
 	if (b->unsteady && b->born_ns)
-		(void)snprintf(next_key(ret_keys), UB_INDEX_KEY_SIZE, "born-%" PRIu64, b->born_ns);
+		(void)snprintf(next_key(keys), UB_INDEX_KEY_SIZE, "born-%" PRIu64, b->born_ns);
 	if (b->unsteady && b->real)
-		(void)hashed("path", b->real, next_key(ret_keys));
+		(void)hashed("path", b->real, next_key(keys));
 }
 
 const char *ub_index_name_key(const char *name, char buf[static UB_INDEX_KEY_SIZE])
@@ -100,7 +97,9 @@ static int add(int index, const char *key, uint32_t id, struct ub_error *err)
 /* All that it has an entry under. */
 static void keys_of(const struct ub_record *record, struct ub_index_keys *ret_keys)
 {
-	ub_index_backing_keys(&record->backing, ret_keys);
+	ret_keys->count = 0;
+	for (unsigned i = 0; i < record->backings.count; i++)
+		ub_index_backing_keys(&record->backings.at[i], ret_keys);
 	if (ub_index_name_key(record->spec.name, ret_keys->key[ret_keys->count]))
 		ret_keys->count++;
 }

@@ -17,15 +17,15 @@
 #include "record/record.h"
 
 #define UB_INDEX_KEY_SIZE 128
-#define UB_INDEX_KEYS_MAX 5
+#define UB_INDEX_KEYS_MAX (4 * UB_BACKINGS_MAX + 1)
 
 struct ub_index_keys {
 	unsigned count;
 	char key[UB_INDEX_KEYS_MAX][UB_INDEX_KEY_SIZE];
 };
 
-/* None where nothing lies behind. */
-void ub_index_backing_keys(const struct ub_backing *backing, struct ub_index_keys *ret_keys);
+/* Adds those of one backing to @keys. */
+void ub_index_backing_keys(const struct ub_backing *backing, struct ub_index_keys *keys);
 
 /* Return: @buf, or NULL where no record can have such an entry. */
 const char *ub_index_name_key(const char *name, char buf[static UB_INDEX_KEY_SIZE]);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The record of a device of ours: N.json in the directory that record/dir.h tells. It holds what the
- * kernel cannot tell: the specification, the backing's identity, the server's identity; enough to
+ * kernel cannot tell: the specification, the backings' identity, the server's identity; enough to
  * recover. What is in the directory is input: it may be absent, old, truncated or hostile, and is
  * believed only when its token is the one that the kernel keeps for the device
  * (ublksrv_ctrl_dev_info.ublksrv_flags, given at ADD_DEV).
@@ -45,7 +45,7 @@ struct ub_record {
 	bool resizing;    /* its size is being changed: it has the one that the driver has */
 	uint32_t changes; /* how often what can be changed live was (ublk set) */
 	char *socket;     /* where it is spoken with, an absolute path; owned; NULL: nowhere */
-	struct ub_backing backing;
+	struct ub_backings backings;
 	struct ub_remote remote;
 	struct ub_export export;
 	bool flushed; /* it has no server any more, and that one has had all flushed that it has written */

@@ -169,10 +169,16 @@ int ub_record_remove(uint32_t id, uint64_t token)
 
 static bool claims(const void *arg, const struct ub_record *record)
 {
-	const struct ub_backing *backing = arg, *other = &record->backing;
+	const struct ub_backing *backing = arg;
 
-	return backing->path && other->path && ub_backing_is_same(backing, other) &&
-	       ub_backing_overlaps(backing, other) && (backing->writable || other->writable);
+	for (unsigned i = 0; i < record->backings.count; i++) {
+		const struct ub_backing *other = &record->backings.at[i];
+
+		if (ub_backing_is_same(backing, other) && ub_backing_overlaps(backing, other) &&
+		    (backing->writable || other->writable))
+			return true;
+	}
+	return false;
 }
 
 static bool has_name(const void *arg, const struct ub_record *record)
@@ -235,7 +241,7 @@ int ub_record_find_claim(const struct ub_backing *backing, const struct ub_recor
 			 uint32_t *ret_id)
 {
 	struct query q = {.matches = claims, .arg = backing, .alive = alive};
-	struct ub_index_keys keys;
+	struct ub_index_keys keys = {.count = 0};
 
 	ub_index_backing_keys(backing, &keys);
 	return find(&keys, &q, ret_id);

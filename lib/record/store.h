@@ -35,7 +35,7 @@ struct ub_record_alive {
 };
 
 /*
- * Looks for a record that claims the same part of the same backing, where one of the two is served
+ * Looks for a record one of whose backings is the same part of the same, where one of the two is served
  * for writing, its server dead or alive.
  * Return: 1 with @ret_id, 0, or a negative errno.
  */

@@ -49,11 +49,28 @@ static bool add_memory(struct json_object *obj, const struct ub_record *r)
 	return ok && (!r->memory.planned || add_plan(part, r->memory.plan));
 }
 
-static bool add_backing(struct json_object *obj, const struct ub_backing *b)
+/* Several stand in a list, and in place of the one: a version that knows of one alone refuses the record. */
+static bool add_backings(struct json_object *obj, const struct ub_backings *backings)
 {
-	if (!b->path)
+	struct json_object *list;
+	bool ok;
+
+	if (!backings->count)
 		return ub_json_add(obj, "backing", NULL, true);
-	return add_part(obj, "backing", ub_record_backing, b);
+	if (backings->count == 1)
+		return add_part(obj, "backing", ub_record_backing, backings->at);
+	list = json_object_new_array();
+	ok = ub_json_add(obj, "backings", list, false);
+	for (unsigned i = 0; i < backings->count && ok; i++) {
+		struct json_object *part = json_object_new_object();
+
+		ok = part && json_object_array_add(list, part) == 0;
+		if (ok)
+			ok = ub_json_add_options(part, ub_record_backing, &backings->at[i], false);
+		else
+			json_object_put(part);
+	}
+	return ok;
 }
 
 static bool add_remote(struct json_object *obj, const struct ub_remote *remote)
@@ -95,7 +112,7 @@ char *ub_record_to_json(const struct ub_record *record, bool launch)
 	    !add_spec(obj, &record->spec, launch) ||
 	    !add_part(obj, "granted", ub_record_granted, record) ||
 	    !add_part(obj, "server", ub_record_server, record) || !add_memory(obj, record) ||
-	    !add_backing(obj, &record->backing) || !add_remote(obj, &record->remote) ||
+	    !add_backings(obj, &record->backings) || !add_remote(obj, &record->remote) ||
 	    !add_export(obj, &record->export) ||
 	    !ub_json_add_int(obj, "write_error", record->write_error) ||
 	    !add_notes(obj, &record->notes))

@@ -37,7 +37,7 @@ static int write_record(struct server *s, struct ub_error *err)
 	r.memory.layout = s->space.layout;
 	r.memory.target_base = (uintptr_t)s->target.memory;
 	r.memory.target_size = s->target.memory_size;
-	r.backing = s->target.backing;
+	r.backings = s->target.backings;
 	r.remote = s->target.remote;
 	r.export = s->target.export;
 	return ub_record_write(&r, err);

@@ -152,7 +152,7 @@ static uint64_t size_to_serve(const struct server *s)
 	bool unknown = s->record.resizing || s->ended_ms || s->record.spec.target->remote;
 	uint64_t size = unknown ? size_of_disk(s->record.id) : 0;
 
-	return s->record.resizing || size != s->record.backing.length ? size : 0;
+	return s->record.resizing || size != s->record.backings.at[0].length ? size : 0;
 }
 
 /*
@@ -174,7 +174,7 @@ static int open_backing(struct server *s, struct ub_error *err)
 		.zero_copy = spec->data_path == UB_PATH_ZERO_COPY,
 		.recovers = true,
 		.memory = spec->caller_fd,
-		.expect = s->record.backing.path ? &s->record.backing : NULL,
+		.expect = s->record.backings.count ? &s->record.backings : NULL,
 		.remote = &s->record.remote,
 		.export = s->record.export.size ? &s->record.export : NULL,
 		.write_error = s->record.write_error,
@@ -216,17 +216,19 @@ static void compare_cache(struct server *s, const struct ublk_params *params)
 	ub_note(&s->record.notes,
 		"each write is made durable: %s has a volatile cache by now, and clients were told "
 		"that there is none",
-		t->backing.path ? t->backing.path : t->type->place(s->record.spec.target_args));
+		t->backings.count ? t->backings.at[0].path
+				  : t->type->place(s->record.spec.target_args));
 }
 
-/* Where nothing is known of the backing but what the user said: is it another device's? */
+/* Where nothing is known of the backings but what the user said: are they another device's? */
 static int compare_unproved(struct server *s, struct ub_error *err)
 {
-	const struct ub_backing *b = &s->target.backing;
+	const struct ub_backings *backings = &s->target.backings;
+	const struct ub_backing *b = backings->at;
 
-	if (s->record.backing.path || !b->path)
+	if (s->record.backings.count)
 		return 0;
-	if (b->size - b->offset > s->target.size)
+	if (backings->count == 1 && b->size - b->offset > s->target.size)
 		ub_note(&s->record.notes,
 			"%s has %llu bytes from %llu on, and the device the first %llu of them",
 			b->path, (unsigned long long)(b->size - b->offset),

@@ -312,7 +312,7 @@ void server_close_target(struct server *s);
 
 /* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
 /* Where a namespace is in the way (device/namespace.h). Return: -EOPNOTSUPP with a message that says so. */
-/* Does another device of ours have the backing? (A recovered one has its own.) Return: 0 or a negative errno
+/* Does another device of ours have one of the backings? (A recovered one has its own.) Return: 0 or a negative errno
  * with a message. */
 int server_check_claims(struct server *s, struct ub_error *err);
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);

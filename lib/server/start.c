@@ -34,15 +34,12 @@ static bool is_there(void *arg, uint32_t id, uint64_t token)
 	return ub_ctrl_get_info(s->ctrl, id, &info) == 0 && info.ublksrv_flags == token;
 }
 
-int server_check_claims(struct server *s, struct ub_error *err)
+static int check_claim(struct server *s, const struct ub_backing *backing, struct ub_error *err)
 {
 	const struct ub_record_alive alive = {.is_there = is_there, .arg = s};
-	const struct ub_backing *backing = &s->target.backing;
 	uint32_t id;
-	int ret = 0;
+	int ret = ub_record_find_claim(backing, &alive, &id);
 
-	if (backing->path && !s->record.spec.no_lock)
-		ret = ub_record_find_claim(backing, &alive, &id);
 	if (ret == 1 && s->recovers && id == s->record.id)
 		return 0;
 	if (ret == 1)
@@ -51,6 +48,16 @@ int server_check_claims(struct server *s, struct ub_error *err)
 	return ret < 0 ? ub_fail(err, UB_STAGE_RECORD, ret, "cannot tell whether a device has %s",
 				 backing->path)
 		       : 0;
+}
+
+int server_check_claims(struct server *s, struct ub_error *err)
+{
+	const struct ub_backings *backings = &s->target.backings;
+	int ret = 0;
+
+	for (unsigned i = 0; i < backings->count && !s->record.spec.no_lock && !ret; i++)
+		ret = check_claim(s, &backings->at[i], err);
+	return ret;
 }
 
 /* Until the record is written: from then on that has it. */

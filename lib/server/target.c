@@ -133,6 +133,10 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 		return ret;
 	}
 	ub_close(&spec->caller_fd);
+	if (req->expect && s->target.backings.count < req->expect->count)
+		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
+				    "cannot serve without %s: the device was made with it",
+				    req->expect->at[s->target.backings.count].path);
 	ret = ub_layers_open(&s->target, &spec->layers, s->recovers, err);
 	if (!ret && spec->target->connect)
 		ret = connect_where_it_stays(s, req, err);

@@ -99,41 +99,82 @@ static bool is_refusal_to_write(int code)
 	return code == -EACCES || code == -EPERM || code == -EROFS || code == -ETXTBSY;
 }
 
-static int open_there(struct ub_tgt *tgt, const struct ub_open_request *req, struct ub_notes *notes,
+static int refuse_twice(const struct ub_backing *b, const struct ub_backing *other,
+			struct ub_error *err)
+{
+	return ub_fail_text(err, UB_STAGE_BACKING, -EINVAL,
+			    "cannot serve %s: this device has it already, as %s", b->path,
+			    other->path);
+}
+
+/* A block device is had as a whole: opened for itself alone twice, it would be told to be another one's. */
+static int check_once(const struct ub_tgt *tgt, unsigned which, const struct stat *st,
 		      struct ub_error *err)
 {
-	const char *path = tgt->backing.path;
-	_cleanup_close_ int path_fd = ub_backing_find(path, req->expect, notes, err);
+	const struct ub_backing *at = tgt->backings.at;
+
+	for (unsigned i = 0; i < which; i++)
+		if (S_ISBLK(st->st_mode) && at[i].rdev == st->st_rdev)
+			return refuse_twice(&at[which], &at[i], err);
+	return 0;
+}
+
+/* What a recovery wants in its place. Return: 0 with @ret_was, NULL: it takes any; or -ESTALE with a message. */
+static int find_expected(const struct ub_backing *b, unsigned which,
+			 const struct ub_open_request *req, const struct ub_backing **ret_was,
+			 struct ub_error *err)
+{
+	*ret_was = NULL;
+	if (!req->expect)
+		return 0;
+	if (which >= req->expect->count)
+		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
+				    "cannot serve %s: the device was made without it", b->path);
+	*ret_was = &req->expect->at[which];
+	return 0;
+}
+
+static int open_there(struct ub_tgt *tgt, unsigned which, const struct ub_open_request *req,
+		      struct ub_notes *notes, struct ub_error *err)
+{
+	struct ub_backing *b = &tgt->backings.at[which];
+	_cleanup_close_ int path_fd = -1;
+	const struct ub_backing *was;
 	struct stat st;
 	bool block;
-	int fd, ret;
+	int fd, ret = find_expected(b, which, req, &was, err);
 
+	if (ret < 0)
+		return ret;
+	path_fd = ub_backing_find(b->path, was, notes, err);
 	if (path_fd < 0)
 		return path_fd;
 	if (fstat(path_fd, &st) < 0)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot open %s", path);
-	ret = ub_backing_check_kind(path, st.st_mode, err);
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot open %s", b->path);
+	ret = ub_backing_check_kind(b->path, st.st_mode, err);
+	if (ret == 0)
+		ret = check_once(tgt, which, &st, err);
 	if (ret < 0)
 		return ret;
 	block = S_ISBLK(st.st_mode);
 	fd = reopen_any(path_fd, block, req->read_only ? O_RDONLY : O_RDWR, req);
-	tgt->read_only = req->read_only;
+	b->writable = !req->read_only;
 	if (!req->read_only && is_refusal_to_write(fd)) {
-		if (req->expect && req->expect->writable)
+		if (was && was->writable)
 			return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s for writing",
-				       path);
-		ub_note(notes, "read-only, since it cannot be opened for writing: %s",
+				       b->path);
+		ub_note(notes, "read-only, since %s cannot be opened for writing: %s", b->path,
 			strerror(-fd));
-		tgt->read_only = true;
+		b->writable = false;
 		fd = reopen_any(path_fd, block, O_RDONLY, req);
 	}
 	if (fd == -EBUSY)
 		return ub_fail_text(err, UB_STAGE_LOCK, fd,
 				    "cannot open %s for itself alone: it is mounted, used as swap, "
 				    "or served already",
-				    path);
+				    b->path);
 	if (fd < 0)
-		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s", path);
+		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s", b->path);
 	tgt->files[tgt->nr_files++] = fd;
 	return 0;
 }
@@ -153,65 +194,65 @@ static int make_in(int dir, const char *name, bool probe)
 	return fd < 0 ? -errno : fd;
 }
 
-static int make(struct ub_tgt *tgt, uint64_t size, bool probe, struct ub_error *err)
+static int make(struct ub_tgt *tgt, unsigned which, uint64_t size, bool probe, struct ub_error *err)
 {
-	const char *path = tgt->backing.path, *name;
-	_cleanup_close_ int dir = ub_path_open_parent(path, O_PATH, &name);
+	struct ub_backing *b = &tgt->backings.at[which];
+	const char *name;
+	_cleanup_close_ int dir = ub_path_open_parent(b->path, O_PATH, &name);
 	int fd = dir < 0 ? dir : make_in(dir, name, probe);
 	struct stat st;
 
 	if (fd < 0)
-		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot create %s", path);
+		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot create %s", b->path);
 	tgt->files[tgt->nr_files++] = fd;
+	b->writable = true;
 	if (fstat(fd, &st) < 0)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot look at %s", path);
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot look at %s", b->path);
 	if (!probe) {
 		/* From here on ub_tgt_undo() knows which file to remove. */
-		tgt->backing.dev = st.st_dev;
-		tgt->backing.ino = st.st_ino;
-		tgt->created_in = UB_TAKE_FD(dir);
-		tgt->created = true;
+		b->dev = st.st_dev;
+		b->ino = st.st_ino;
+		tgt->created_in[which] = UB_TAKE_FD(dir);
+		tgt->created[which] = true;
 	}
 	if (ftruncate(fd, (off_t)size) < 0)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot give %s its size", path);
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot give %s its size", b->path);
 	/* So that the file itself lasts as well as what a client's first flush makes durable. */
 	if (!probe && fsync(fd) < 0)
-		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot write %s", path);
+		return ub_fail(err, UB_STAGE_BACKING, -errno, "cannot write %s", b->path);
 	return 0;
 }
 
-int ub_backing_measure(struct ub_tgt *tgt)
+int ub_backing_measure(struct ub_tgt *tgt, unsigned which)
 {
-	struct ub_backing *b = &tgt->backing;
+	struct ub_backing *b = &tgt->backings.at[which];
 	struct stat st;
 
 	if (b->rdev)
-		return ioctl(tgt->files[0], BLKGETSIZE64, &b->size) < 0 ? -errno : 0;
-	if (fstat(tgt->files[0], &st) < 0)
+		return ioctl(tgt->files[which], BLKGETSIZE64, &b->size) < 0 ? -errno : 0;
+	if (fstat(tgt->files[which], &st) < 0)
 		return -errno;
 	b->size = (uint64_t)st.st_size;
 	return 0;
 }
 
-static int identify(struct ub_tgt *tgt, struct ub_error *err)
+static int identify(struct ub_tgt *tgt, unsigned which, struct ub_error *err)
 {
-	struct ub_backing *b = &tgt->backing;
-	int ret = ub_backing_identify(tgt->files[0], b);
+	struct ub_backing *b = &tgt->backings.at[which];
+	int ret = ub_backing_identify(tgt->files[which], b);
 
 	if (ret < 0)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot look at %s", b->path);
-	b->writable = !tgt->read_only;
-	ret = ub_backing_measure(tgt);
+	ret = ub_backing_measure(tgt, which);
 	return ret < 0 ? ub_fail(err, UB_STAGE_BACKING, ret, "cannot tell the size of %s", b->path)
 		       : 0;
 }
 
-void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes)
+static void note(int fd, const struct ub_backing *b, struct ub_notes *notes)
 {
-	const struct ub_backing *b = &tgt->backing;
 	struct stat st;
 
-	if (fstat(tgt->files[0], &st) == 0 && st.st_nlink == 0)
+	if (fstat(fd, &st) == 0 && st.st_nlink == 0)
 		ub_note(notes, "%s has no name: should its server die, no other one finds it",
 			b->path);
 	else if (ub_backing_known_by(b) < UB_BY_BIRTH)
@@ -221,29 +262,54 @@ void ub_backing_note(const struct ub_tgt *tgt, struct ub_notes *notes)
 			b->path);
 }
 
-int ub_backing_open(struct ub_tgt *tgt, uint64_t create, const struct ub_open_request *req,
-		    struct ub_notes *notes, struct ub_error *err)
+void ub_backings_note(const struct ub_tgt *tgt, struct ub_notes *notes)
 {
+	for (unsigned i = 0; i < tgt->backings.count; i++)
+		note(tgt->files[i], &tgt->backings.at[i], notes);
+}
+
+int ub_backing_open(struct ub_tgt *tgt, const char *path, uint64_t create,
+		    const struct ub_open_request *req, struct ub_notes *notes, struct ub_error *err)
+{
+	unsigned which = tgt->backings.count;
+	char *copy = strdup(path);
 	int ret;
 
-	ret = create ? make(tgt, create, req->probe, err) : open_there(tgt, req, notes, err);
-	return ret < 0 ? ret : identify(tgt, err);
+	if (!copy)
+		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot open %s", path);
+	tgt->backings.at[which].path = copy;
+	tgt->backings.count++;
+	ret = create ? make(tgt, which, create, req->probe, err)
+		     : open_there(tgt, which, req, notes, err);
+	return ret < 0 ? ret : identify(tgt, which, err);
+}
+
+int ub_backing_take(const struct ub_tgt *tgt, unsigned which, const struct ub_open_request *req,
+		    struct ub_error *err)
+{
+	const struct ub_backing *at = tgt->backings.at;
+
+	for (unsigned i = 0; i < which; i++)
+		if (ub_backing_is_same(&at[i], &at[which]) &&
+		    ub_backing_overlaps(&at[i], &at[which]))
+			return refuse_twice(&at[which], &at[i], err);
+	return req->no_lock || req->probe ? 0 : ub_backing_lock(tgt, which, at[which].length, err);
 }
 
 /*
  * An open-file-description lock belongs to the description, not to the process: it goes when the
  * last I/O that a dead server left in the kernel is over.
  */
-int ub_backing_lock(const struct ub_tgt *tgt, uint64_t length, struct ub_error *err)
+int ub_backing_lock(const struct ub_tgt *tgt, unsigned which, uint64_t length, struct ub_error *err)
 {
-	const struct ub_backing *b = &tgt->backing;
+	const struct ub_backing *b = &tgt->backings.at[which];
 	struct flock fl = {
-		.l_type = tgt->read_only ? F_RDLCK : F_WRLCK,
+		.l_type = b->writable ? F_WRLCK : F_RDLCK,
 		.l_whence = SEEK_SET,
 		.l_start = (off_t)b->offset,
 		.l_len = (off_t)length,
 	};
-	int ret = fcntl(tgt->files[0], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
+	int ret = fcntl(tgt->files[which], F_OFD_SETLK, &fl) < 0 ? -errno : 0;
 
 	if (ret == -EAGAIN || ret == -EACCES)
 		return ub_fail_text(err, UB_STAGE_LOCK, -EBUSY,
@@ -254,15 +320,15 @@ int ub_backing_lock(const struct ub_tgt *tgt, uint64_t length, struct ub_error *
 	return 0;
 }
 
-void ub_backing_unlock_rest(const struct ub_tgt *tgt, uint64_t length)
+void ub_backing_unlock_rest(const struct ub_tgt *tgt, unsigned which, uint64_t length)
 {
 	struct flock fl = {
 		.l_type = F_UNLCK,
 		.l_whence = SEEK_SET,
-		.l_start = (off_t)(tgt->backing.offset + length),
+		.l_start = (off_t)(tgt->backings.at[which].offset + length),
 	};
 
-	(void)fcntl(tgt->files[0], F_OFD_SETLK, &fl);
+	(void)fcntl(tgt->files[which], F_OFD_SETLK, &fl);
 }
 
 int ub_backing_open_again(int fd)

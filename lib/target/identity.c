@@ -242,3 +242,10 @@ void ub_backing_done(struct ub_backing *b)
 	free(b->disk_id);
 	*b = (struct ub_backing){0};
 }
+
+void ub_backings_done(struct ub_backings *backings)
+{
+	for (unsigned i = 0; i < backings->count; i++)
+		ub_backing_done(&backings->at[i]);
+	backings->count = 0;
+}

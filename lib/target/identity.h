@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 struct ub_backing {
-	char *path; /* absolute, as the user named it; owned; NULL: nothing lies behind */
+	char *path; /* absolute, as the user named it; owned */
 	char *real; /* where it lies, without links; owned; NULL: nowhere (unlinked), or not known */
 	uint64_t dev;  /* of the file system; st_dev */
 	uint64_t ino;  /* st_ino */
@@ -29,6 +29,15 @@ struct ub_backing {
 	/* Of a block device. */
 	uint64_t diskseq; /* of the disk, never given twice while the kernel runs; 0: not known */
 	char *disk_id; /* a name of its own (device mapper's UUID, WWID), and the partition; owned; or NULL */
+};
+
+#define UB_BACKINGS_MAX 4
+
+/* What one device lies on: those of its target, in the order in which that opens them. What is not there is
+ * all zero. */
+struct ub_backings {
+	uint32_t count;
+	struct ub_backing at[UB_BACKINGS_MAX];
 };
 
 /* The best of a backing's marks, from the worst on; firm from UB_BY_BIRTH on. */
@@ -56,5 +65,6 @@ bool ub_backing_overlaps(const struct ub_backing *a, const struct ub_backing *b)
 /* "inode 12 on 8:1, born 2026-11-26 01:02:03.500", or "disk 7:0 with sequence number 25". */
 const char *ub_backing_describe(const struct ub_backing *b, char *buf, size_t size);
 
-/* Frees and zeroes. */
+/* Free and zero. */
 void ub_backing_done(struct ub_backing *b);
+void ub_backings_done(struct ub_backings *backings);

@@ -182,12 +182,12 @@ static int choose_io(struct ub_tgt *tgt, struct loop_args *a, const struct ub_op
 static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
 			const struct ub_open_request *req, struct ub_error *err)
 {
-	struct ub_backing *b = &tgt->backing;
+	struct ub_backing *b = &tgt->backings.at[UB_LOOP_BACKING];
 	uint64_t left = b->size > a->offset ? b->size - a->offset : 0, size = a->size;
 
 	/* What was served: what was asked for may have ended within a block. */
-	if (req->expect && req->expect->length)
-		size = req->expect->length;
+	if (req->expect && req->expect->at[UB_LOOP_BACKING].length)
+		size = req->expect->at[UB_LOOP_BACKING].length;
 	if (req->size)
 		size = req->size;
 	if (req->expect && size > left)
@@ -219,7 +219,7 @@ static int choose_range(struct ub_tgt *tgt, const struct loop_args *a,
 static int choose_size(struct ub_tgt *tgt, struct loop_args *a, const struct ub_open_request *req,
 		       struct ub_notes *notes, struct ub_error *err)
 {
-	int ret = ub_tgt_set_size(tgt, tgt->backing.length, notes, err);
+	int ret = ub_tgt_set_size(tgt, tgt->backings.at[UB_LOOP_BACKING].length, notes, err);
 
 	if (ret < 0) {
 		ub_error_prefix(err, "cannot serve %s", a->file);
@@ -228,7 +228,7 @@ static int choose_size(struct ub_tgt *tgt, struct loop_args *a, const struct ub_
 	/* What was asked for stays: --adopt compares with that. */
 	if (!a->size || req->size)
 		a->size = tgt->size;
-	tgt->backing.length = tgt->size;
+	tgt->backings.at[UB_LOOP_BACKING].length = tgt->size;
 	return 0;
 }
 
@@ -270,9 +270,9 @@ static int name_descriptor(struct ub_tgt *tgt, struct loop_args *a, struct ub_er
 		return ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot name %s", a->file);
 	}
 	free(a->file);
-	free(tgt->backing.path);
+	free(tgt->backings.at[UB_LOOP_BACKING].path);
 	a->file = file;
-	tgt->backing.path = path;
+	tgt->backings.at[UB_LOOP_BACKING].path = path;
 	return 0;
 }
 
@@ -307,20 +307,21 @@ static int open_all(struct ub_tgt *tgt, struct loop_args *a, const struct ub_ope
 {
 	struct ub_backing backing;
 	struct ub_probe p;
-	int ret = ub_backing_open(tgt, a->create, req, notes, err);
+	int ret = ub_backing_open(tgt, a->file, a->create, req, notes, err);
 
 	if (ret == 0)
 		ret = name_descriptor(tgt, a, err);
 	if (ret == 0 && !req->probe)
-		ub_backing_note(tgt, notes);
+		ub_backings_note(tgt, notes);
 	if (ret == 0)
 		ret = choose_range(tgt, a, req, err);
-	if (ret == 0 && !req->no_lock && !req->probe)
-		ret = ub_backing_lock(tgt, tgt->backing.length, err);
+	if (ret == 0)
+		ret = ub_backing_take(tgt, UB_LOOP_BACKING, req, err);
 	if (ret < 0)
 		return ret;
 	/* Asking whether holes can be punched would change the file's times. */
-	backing = tgt->backing;
+	backing = tgt->backings.at[UB_LOOP_BACKING];
+	tgt->read_only = !backing.writable;
 	backing.writable &= !req->probe;
 	ret = ub_probe_backing(tgt->files[0], &backing, &p, err);
 	if (ret < 0)
@@ -348,11 +349,6 @@ static int loop_open(struct ub_tgt *tgt, void *args, const struct ub_open_reques
 	if (ret == 0 && a->create && req->read_only)
 		ret = ub_fail_text(err, UB_STAGE_USAGE, -EINVAL,
 				   "cannot create %s: nothing could be written to it", a->file);
-	if (ret == 0) {
-		tgt->backing.path = strdup(a->file);
-		if (!tgt->backing.path)
-			ret = ub_fail(err, UB_STAGE_BACKING, -ENOMEM, "cannot open %s", a->file);
-	}
 	if (ret == 0)
 		ret = open_all(tgt, a, req, notes, err);
 	if (ret < 0) {
@@ -360,7 +356,7 @@ static int loop_open(struct ub_tgt *tgt, void *args, const struct ub_open_reques
 		ub_tgt_close(tgt);
 		return ret;
 	}
-	if (tgt->created)
+	if (tgt->created[UB_LOOP_BACKING])
 		a->create = 0;
 	return 0;
 }
@@ -371,15 +367,15 @@ static int loop_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct u
 
 	if (fd < 0)
 		return ub_fail(err, UB_STAGE_BACKING, fd, "cannot open %s once more",
-			       tgt->backing.path);
+			       tgt->backings.at[UB_LOOP_BACKING].path);
 	tq->files[tq->nr_files++] = fd;
 	return 0;
 }
 
 static int64_t loop_room(struct ub_tgt *tgt)
 {
-	const struct ub_backing *b = &tgt->backing;
-	int ret = ub_backing_measure(tgt);
+	const struct ub_backing *b = &tgt->backings.at[UB_LOOP_BACKING];
+	int ret = ub_backing_measure(tgt, UB_LOOP_BACKING);
 
 	if (ret < 0)
 		return ret;
@@ -396,12 +392,12 @@ static int loop_make_room(struct ub_tgt *tgt, uint64_t size)
 		return (int)room;
 	if (size > (uint64_t)room)
 		return -EFBIG;
-	if (size <= tgt->backing.length)
+	if (size <= tgt->backings.at[UB_LOOP_BACKING].length)
 		return 0;
 	if (loop->locked)
-		ret = ub_backing_lock(tgt, size, NULL);
+		ret = ub_backing_lock(tgt, UB_LOOP_BACKING, size, NULL);
 	if (!ret)
-		tgt->backing.length = size;
+		tgt->backings.at[UB_LOOP_BACKING].length = size;
 	return ret;
 }
 
@@ -412,9 +408,9 @@ static void loop_resized(struct ub_tgt *tgt, void *args)
 	((struct loop_args *)args)->size = tgt->size;
 	if (tgt->limit > tgt->size)
 		return;
-	tgt->backing.length = tgt->size;
+	tgt->backings.at[UB_LOOP_BACKING].length = tgt->size;
 	if (loop->locked)
-		ub_backing_unlock_rest(tgt, tgt->size);
+		ub_backing_unlock_rest(tgt, UB_LOOP_BACKING, tgt->size);
 }
 
 static void loop_close(struct ub_tgt *tgt)

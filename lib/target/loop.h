@@ -41,7 +41,7 @@ enum ub_loop_step {
 	STEP_SYNC
 };
 
-/* Indices into struct ub_tgt.files, and behind it into the thread's own. */
+/* Indices into struct ub_tgt.files (the first into its backings too), and behind it into the thread's own. */
 #define UB_LOOP_BACKING 0
 #define UB_LOOP_SYNC 1
 

@@ -35,13 +35,15 @@ void ub_remote_done(struct ub_remote *remote)
 
 void ub_tgt_undo(struct ub_tgt *tgt)
 {
-	const struct ub_backing *b = &tgt->backing;
+	for (unsigned i = 0; i < tgt->backings.count; i++) {
+		const struct ub_backing *b = &tgt->backings.at[i];
 
-	if (!tgt->created)
-		return;
-	ub_path_remove(tgt->created_in, strrchr(b->path, '/') + 1, b->dev, b->ino);
-	(void)close(tgt->created_in);
-	tgt->created = false;
+		if (!tgt->created[i])
+			continue;
+		ub_path_remove(tgt->created_in[i], strrchr(b->path, '/') + 1, b->dev, b->ino);
+		(void)close(tgt->created_in[i]);
+		tgt->created[i] = false;
+	}
 }
 
 void ub_tgt_close_queue(struct ub_tgt *tgt, struct ub_tgt_queue *tq)
@@ -58,9 +60,10 @@ void ub_tgt_close(struct ub_tgt *tgt)
 		tgt->type->close(tgt);
 	for (unsigned i = 0; i < tgt->nr_files; i++)
 		(void)close(tgt->files[i]);
-	if (tgt->created)
-		(void)close(tgt->created_in);
-	ub_backing_done(&tgt->backing);
+	for (unsigned i = 0; i < tgt->backings.count; i++)
+		if (tgt->created[i])
+			(void)close(tgt->created_in[i]);
+	ub_backings_done(&tgt->backings);
 	ub_remote_done(&tgt->remote);
 	memset(tgt, 0, sizeof(*tgt));
 }

@@ -17,7 +17,7 @@
 #include "target/identity.h"
 #include "target/io.h"
 
-#define UB_TARGET_FILES_MAX 4
+#define UB_TARGET_FILES_MAX UB_BACKINGS_MAX
 #define UB_QUEUE_FILES_MAX 1
 #define UB_EVENT_BEGIN 255U                /* no operation's id */
 #define UB_DISCARD_MAX ((uint32_t)1 << 31) /* bytes in one discard or write-zeroes */
@@ -82,11 +82,9 @@ struct ub_tgt {
 	uint32_t most_io; /* bytes of a read or write; 0: as many as one likes */
 	void *memory;     /* what it maps for its data, told of in reports; NULL: nothing */
 	uint64_t memory_size;
-	int files[UB_TARGET_FILES_MAX]; /* registered with every ring, in this order */
+	/* Registered with every ring, in this order: the backings' first. */
+	int files[UB_TARGET_FILES_MAX];
 	unsigned nr_files;
-	bool created;   /* open() made the backing's file: ub_tgt_undo() removes it, */
-	int created_in; /* from this directory: its path may lead elsewhere in a server's namespace */
-	struct ub_backing backing;
 	struct ub_remote remote;
 	struct ub_export export;
 	/* Recovery, set before its threads serve: what servers before have written is durable, all of it. */
@@ -97,6 +95,11 @@ struct ub_tgt {
 	int event_fd; /* of the server, borrowed: written when what is said here has changed; -1: none */
 	_Atomic int
 		write_error; /* negative errno of a failed write-back: sticky, see loop_sync.c */
+	struct ub_backings backings; /* none: nothing lies behind, or nothing of this machine's */
+	/* Of each: open() made its file, which ub_tgt_undo() removes from this directory: its path may lead
+	 * elsewhere in a server's namespace. */
+	bool created[UB_BACKINGS_MAX];
+	int created_in[UB_BACKINGS_MAX];
 };
 
 /* What a target has for each thread that serves a queue, or a part of one: filled by queue_open(). */
@@ -110,7 +113,7 @@ struct ub_open_request {
 	uint32_t logical_block_size; /* asked for; 0: the target's choice */
 	bool read_only;              /* asked for */
 	bool no_discard;             /* asked for */
-	bool no_lock;                /* do not lock the backing */
+	bool no_lock;                /* do not lock the backings */
 	bool zero_copy;              /* asked for: operations get the clients' memory as it lies */
 	bool probe;                  /* only to tell about it: take no lock, create nothing */
 	bool lock;                   /* what is mapped while it is served is to be locked */
@@ -118,10 +121,10 @@ struct ub_open_request {
 	int memory; /* recovery: what hand_over() of that server has given, borrowed; -1: nothing */
 	uint32_t threads; /* that are to serve it, as far as is known before there is a device */
 	uint64_t size;    /* recovery: what the device has come to, whatever was asked for; or 0 */
-	const struct ub_backing *expect; /* recovery: the backing has to be this one; else NULL */
-	const struct ub_remote *remote;  /* recovery: the same, of what others serve */
-	const struct ub_export *export;  /* recovery: what that was, if it may be away now */
-	int64_t deadline_ms;             /* of connect(), as ub_now_ms() */
+	const struct ub_backings *expect; /* recovery: the backings have to be these; else NULL */
+	const struct ub_remote *remote;   /* recovery: the same, of what others serve */
+	const struct ub_export *export;   /* recovery: what that was, if it may be away now */
+	int64_t deadline_ms;              /* of connect(), as ub_now_ms() */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };
 
@@ -152,7 +155,7 @@ struct ub_target {
 	/* Where what it serves is, if that is no file: for people. Return: borrowed, or NULL. NULL: files alone. */
 	const char *(*place)(const void *args);
 	/*
-	 * Opens and probes the backing, takes its lock, and fills @tgt (zeroed, with type set).
+	 * Opens and probes the backings, takes their locks, and fills @tgt (zeroed, with type set).
 	 * @args has what call() made of it, and is resolved in place: "auto" becomes what was
 	 * chosen.
 	 * Return: 0, or a negative errno with @err's message; then nothing is left open or made,
@@ -234,7 +237,7 @@ void ub_remote_done(struct ub_remote *remote);
  */
 void ub_tgt_undo(struct ub_tgt *tgt);
 
-/* Closes an open target and its files, frees its backing's path and zeroes it. Takes NULL type. */
+/* Closes an open target and its files, frees its backings and zeroes it. Takes NULL type. */
 void ub_tgt_close(struct ub_tgt *tgt);
 
 /* Closes what a thread has of its own. Takes what was never opened. */

@@ -223,7 +223,7 @@ refuses_writes()
 	chattr +i fs/a.img
 	run --separate-stderr ublk add -t loop -f fs/a.img
 	[ "$status" -eq 0 ]
-	[[ $stderr == *'note: read-only, since it cannot be opened for writing'* ]]
+	[[ $stderr == *'note: read-only, since '*' cannot be opened for writing'* ]]
 	refuses_writes /dev/ublkb0
 	ublk del 0
 	chattr -i fs/a.img

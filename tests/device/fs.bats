@@ -189,7 +189,7 @@ partition()
 	# What a dry run tells is what an add would do.
 	mount -t overlay -o "lowerdir=$PWD/upper:$PWD/lower" overlay over
 	run -0 --separate-stderr ublk add --dry-run -t loop -f over/a.img
-	[[ $stderr == *'read-only, since it cannot be opened for writing: Read-only file system'* ]]
+	[[ $stderr == *' cannot be opened for writing: Read-only file system'* ]]
 }
 
 # Direct I/O of this file system needs 4096 bytes, the image inside is made of 512.

@@ -29,7 +29,8 @@ static char *text_of(const char *name, const char *path)
 	if (path)
 		((struct loop_args *)r.spec.target_args)->file = strdup(path);
 	r.spec.name = name ? strdup(name) : NULL;
-	r.backing.path = path ? strdup(path) : NULL;
+	r.backings.count = path != NULL;
+	r.backings.at[0].path = path ? strdup(path) : NULL;
 	ub_note(&r.notes, "a note with \"token\": \"0x1\", {[ and such");
 	text = ub_record_to_json(&r, false);
 	assert_non_null(text);
@@ -66,12 +67,35 @@ static void glance_gives_what_reading_gives(void **state)
 		assert_int_equal(ub_record_glance_at(text, strlen(text), TOKEN, &glance), 0);
 		same(glance.name, record.spec.name);
 		same(glance.target, record.spec.target->name);
-		same(glance.backing, record.backing.path);
+		same(glance.backing, record.backings.at[0].path);
 		same(glance.backing, cases[i][1]);
 		ub_record_glance_done(&glance);
 		ub_record_done(&record);
 		free(text);
 	}
+}
+
+static void of_several_backings_the_first_is_shown(void **state)
+{
+	struct ub_record r = {.id = 3, .token = TOKEN, .backings = {.count = 2}};
+	struct ub_record_glance glance;
+	char *text;
+
+	(void)state;
+	ub_spec_init(&r.spec);
+	assert_int_equal(ub_spec_set_target(&r.spec, ub_target_find("null")), 0);
+	r.spec.name = strdup("name");
+	r.backings.at[0].path = strdup("/first");
+	r.backings.at[1].path = strdup("/second");
+	text = ub_record_to_json(&r, false);
+	assert_non_null(text);
+	assert_int_equal(ub_record_glance_at(text, strlen(text), TOKEN, &glance), 0);
+	assert_string_equal(glance.name, "name");
+	assert_string_equal(glance.target, "null");
+	assert_string_equal(glance.backing, "/first");
+	ub_record_glance_done(&glance);
+	ub_record_done(&r);
+	free(text);
 }
 
 static void another_devices_record_is_not_shown(void **state)
@@ -108,6 +132,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(glance_gives_what_reading_gives),
+		cmocka_unit_test(of_several_backings_the_first_is_shown),
 		cmocka_unit_test(another_devices_record_is_not_shown),
 		cmocka_unit_test(a_text_that_is_cut_is_read_no_further),
 	};

@@ -66,10 +66,11 @@ static inline void fill_ours(struct ub_dev_detail *detail)
 	dev->record.threads = 2;
 	dev->record.memory.planned = true;
 	dev->record.data_path = UB_PATH_COPY;
-	dev->record.backing.path = strdup("/srv/a\n\xff.img");
-	dev->record.backing.real = strdup("/data/a.img");
-	dev->record.backing.handle = strdup("1:0c000000");
-	dev->record.backing.length = 1 << 30;
+	dev->record.backings.count = 1;
+	dev->record.backings.at[0].path = strdup("/srv/a\n\xff.img");
+	dev->record.backings.at[0].real = strdup("/data/a.img");
+	dev->record.backings.at[0].handle = strdup("1:0c000000");
+	dev->record.backings.at[0].length = 1 << 30;
 	ub_note(&dev->record.notes, "8 queues asked for, 2 granted");
 	detail->group = (char *)"/system.slice/ublk-1-2.scope";
 	detail->users = (struct ub_users){.list = users, .count = 2};
@@ -109,7 +110,7 @@ static inline int teardown(void **state)
 {
 	(void)state;
 	ub_spec_done(&devs[0].dev.record.spec);
-	ub_backing_done(&devs[0].dev.record.backing);
+	ub_backings_done(&devs[0].dev.record.backings);
 	return 0;
 }
 

@@ -23,9 +23,10 @@ static void everything_comes_back(void **state)
 	assert_true(got.start_time == UINT64_MAX);
 	assert_int_equal(got.threads, 4);
 	assert_true(got.taking_over);
-	assert_string_equal(got.backing.path, ODD_PATH);
-	assert_true(got.backing.dev == UINT64_MAX && got.backing.ino == UINT64_MAX - 1);
-	assert_true(got.backing.size == INT64_MAX && got.backing.writable);
+	assert_string_equal(got.backings.at[0].path, ODD_PATH);
+	assert_true(got.backings.at[0].dev == UINT64_MAX &&
+		    got.backings.at[0].ino == UINT64_MAX - 1);
+	assert_true(got.backings.at[0].size == INT64_MAX && got.backings.at[0].writable);
 	assert_int_equal(got.write_error, -5);
 	assert_int_equal(got.notes.count, 2);
 	assert_string_equal(got.notes.text[1], "odd \xff bytes");
@@ -141,19 +142,18 @@ static void a_specification_that_is_not_resolved_comes_back(void **state)
 	made.data_path = UB_PATH_AUTO;
 	free(made.spec.name);
 	made.spec.name = NULL;
-	free(made.backing.path);
-	made.backing.path = NULL;
+	ub_backings_done(&made.backings);
 	launch = ub_record_to_json(&made, true);
 	assert_int_equal(ub_record_from_json(launch, strlen(launch), &got, NULL), 0);
 	assert_int_equal(got.spec.recovery, UB_RECOVERY_DEFAULT);
 	assert_null(got.spec.name);
-	assert_null(got.backing.path);
+	assert_int_equal(got.backings.count, 0);
 }
 
 static void what_a_backing_is_known_by_comes_back_or_was_not_written(void **state)
 {
 	_cleanup_free_ char *with = NULL;
-	struct ub_backing *b = &made.backing;
+	struct ub_backing *b = &made.backings.at[0];
 
 	(void)state;
 	b->real = strdup(ODD_PATH);
@@ -167,13 +167,14 @@ static void what_a_backing_is_known_by_comes_back_or_was_not_written(void **stat
 	b->disk_id = strdup("LVM-abc/0");
 	with = ub_record_to_json(&made, false);
 	assert_int_equal(ub_record_from_json(with, strlen(with), &got, NULL), 0);
-	assert_string_equal(got.backing.real, b->real);
-	assert_string_equal(got.backing.handle, b->handle);
-	assert_string_equal(got.backing.disk_id, b->disk_id);
-	assert_true(got.backing.offset == b->offset && got.backing.length == 1);
-	assert_true(got.backing.handle_opens && got.backing.unsteady);
-	assert_true(got.backing.born_ns == b->born_ns && got.backing.fsid == UINT64_MAX);
-	assert_int_equal(got.backing.diskseq, 25);
+	assert_string_equal(got.backings.at[0].real, b->real);
+	assert_string_equal(got.backings.at[0].handle, b->handle);
+	assert_string_equal(got.backings.at[0].disk_id, b->disk_id);
+	assert_true(got.backings.at[0].offset == b->offset && got.backings.at[0].length == 1);
+	assert_true(got.backings.at[0].handle_opens && got.backings.at[0].unsteady);
+	assert_true(got.backings.at[0].born_ns == b->born_ns &&
+		    got.backings.at[0].fsid == UINT64_MAX);
+	assert_int_equal(got.backings.at[0].diskseq, 25);
 	ub_record_done(&got);
 
 	/* As an older version has left it. */
@@ -187,8 +188,45 @@ static void what_a_backing_is_known_by_comes_back_or_was_not_written(void **stat
 		*at = 'x';
 	}
 	assert_int_equal(ub_record_from_json(with, strlen(with), &got, NULL), 0);
-	assert_null(got.backing.handle);
-	assert_int_equal(got.backing.length, 0);
+	assert_null(got.backings.at[0].handle);
+	assert_int_equal(got.backings.at[0].length, 0);
+}
+
+static void add_backing(const char *path, uint64_t ino)
+{
+	made.backings.at[made.backings.count++] =
+		(struct ub_backing){.path = strdup(path), .ino = ino};
+}
+
+static void several_backings_come_back_and_are_no_single_one(void **state)
+{
+	(void)state;
+	add_backing("/b", 1);
+	add_backing("/c", 2);
+	free(text);
+	text = ub_record_to_json(&made, false);
+	assert_int_equal(ub_record_from_json(text, strlen(text), &got, NULL), 0);
+	assert_int_equal(got.backings.count, 3);
+	assert_string_equal(got.backings.at[0].path, ODD_PATH);
+	assert_string_equal(got.backings.at[2].path, "/c");
+	assert_int_equal(got.backings.at[2].ino, 2);
+	assert_true(got.backings.at[0].writable && !got.backings.at[1].writable);
+	/* A version that knows of one alone finds none, and refuses the record. */
+	assert_null(strstr(text, "\"backing\""));
+}
+
+static void several_backings_are_refused_if_one_is_wrong_or_there_are_too_many(void **state)
+{
+	(void)state;
+	add_backing("/b", 1);
+	free(text);
+	text = ub_record_to_json(&made, false);
+	refused("\"/b\"", "\"b\"", "backings.path is not absolute");
+	refused("\"backings\"", "\"backings2\"", "backing is missing");
+	refused("\"backings\":[", "\"backings\":[3,", "backings.path is missing: it is no object");
+	refused("\"backings\":[", "\"backings\":[],\"x\":[", "backings are none, or more");
+	refused("\"backings\":[", "\"backings\":[{},{},{},", "backings are none, or more");
+	refused("\"backings\":[", "\"backings\":{},\"x\":[", "backings has the wrong type");
 }
 
 static void what_is_exported_comes_back_whole_or_is_refused(void **state)
@@ -235,7 +273,7 @@ static void a_record_of_the_version_before_is_read_and_that_one_reads_ours(void 
 	assert_int_equal(ub_record_from_json(old_record, strlen(old_record), &got, NULL), 0);
 	assert_int_equal(got.pid, 194);
 	assert_int_equal(got.spec.path_reason, UB_REASON_DRIVER);
-	assert_int_equal(got.backing.ino, 13);
+	assert_int_equal(got.backings.at[0].ino, 13);
 	assert_true(got.memory.planned);
 	assert_int_equal(got.memory.plan[UB_REGION_PROGRAM].mapped, 2711552);
 	/* It wanted every field that it knew, and left out all others. */
@@ -258,6 +296,8 @@ int main(void)
 		TEST(a_specification_that_is_not_resolved_comes_back),
 		TEST(what_a_backing_is_known_by_comes_back_or_was_not_written),
 		TEST(what_is_exported_comes_back_whole_or_is_refused),
+		TEST(several_backings_come_back_and_are_no_single_one),
+		TEST(several_backings_are_refused_if_one_is_wrong_or_there_are_too_many),
 		TEST(a_record_of_the_version_before_is_read_and_that_one_reads_ours),
 	};
 

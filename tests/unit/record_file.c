@@ -18,7 +18,7 @@ static void what_is_written_is_read(void **state)
 	(void)umask(mask);
 	assert_int_equal(read_it(), 0);
 	assert_int_equal(record.token, 2);
-	assert_string_equal(record.backing.path, ODD_PATH);
+	assert_string_equal(record.backings.at[0].path, ODD_PATH);
 	/* It says nothing of a device that had the number before. */
 	ub_record_done(&record);
 	written = 1;

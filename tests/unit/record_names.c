@@ -95,9 +95,9 @@ static void one_among_many_is_found_by_file_device_and_name(void **state)
 		free(r.spec.name);
 		(void)snprintf(name, sizeof(name), "n%u", i);
 		r.spec.name = strdup(name);
-		r.backing.dev = 1;
-		r.backing.ino = 7000 + i;
-		r.backing.rdev = i % 2 ? 90000 + i : 0;
+		r.backings.at[0].dev = 1;
+		r.backings.at[0].ino = 7000 + i;
+		r.backings.at[0].rdev = i % 2 ? 90000 + i : 0;
 		assert_int_equal(ub_record_write(&r, NULL), 0);
 		ub_record_done(&r);
 	}

@@ -75,14 +75,18 @@ static inline struct ub_record make_record(uint32_t id, const char *path)
 		.start_time = UINT64_MAX,
 		.threads = 4,
 		.taking_over = true,
-		.backing =
+		.backings =
 			{
-				.path = strdup(path),
-				.dev = UINT64_MAX,
-				.ino = UINT64_MAX - 1,
-				.rdev = 0,
-				.size = INT64_MAX,
-				.writable = true,
+				.count = 1,
+				.at[0] =
+					{
+						.path = strdup(path),
+						.dev = UINT64_MAX,
+						.ino = UINT64_MAX - 1,
+						.rdev = 0,
+						.size = INT64_MAX,
+						.writable = true,
+					},
 			},
 		.write_error = -5,
 	};

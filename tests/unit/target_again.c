@@ -6,22 +6,22 @@
 #include <sys/wait.h>
 
 /* What is left of a device that was served and whose server has gone. */
-static struct ub_backing leave(const char *file, uint64_t *ret_size)
+static struct ub_backings leave(const char *file, uint64_t *ret_size)
 {
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 
 	prepare(&o, "loop", file);
 	must_open(&o);
-	was = o.tgt.backing;
-	o.tgt.backing = (struct ub_backing){0};
+	was = o.tgt.backings;
+	o.tgt.backings = (struct ub_backings){0};
 	*ret_size = o.tgt.size;
 	finish(&o);
 	return was;
 }
 
 /* As recorded: the size is the one that was served. */
-static void prepare_again(struct opened *o, const char *file, const struct ub_backing *was,
+static void prepare_again(struct opened *o, const char *file, const struct ub_backings *was,
 			  uint64_t size)
 {
 	prepare(o, "loop", file);
@@ -31,7 +31,7 @@ static void prepare_again(struct opened *o, const char *file, const struct ub_ba
 
 static void only_the_backing_that_is_expected_is_served(void **state)
 {
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 	uint64_t size;
 
@@ -39,8 +39,8 @@ static void only_the_backing_that_is_expected_is_served(void **state)
 	make_file("mine", 8192);
 	was = leave("mine", &size);
 	assert_int_equal(size, 8192);
-	assert_int_equal(was.length, 8192);
-	assert_true(ub_backing_known_by(&was) >= UB_BY_BIRTH);
+	assert_int_equal(was.at[0].length, 8192);
+	assert_true(ub_backing_known_by(&was.at[0]) >= UB_BY_BIRTH);
 	prepare_again(&o, "mine", &was, size);
 	o.req.write_error = -EIO;
 	must_open(&o);
@@ -56,12 +56,12 @@ static void only_the_backing_that_is_expected_is_served(void **state)
 	assert_int_equal(unlink("mine"), 0);
 	prepare_again(&o, "mine", &was, size);
 	is_refused(&o, -ENOENT, UB_STAGE_BACKING, "cannot open ");
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 }
 
 static void a_backing_that_has_grown_is_served_and_one_too_short_is_not(void **state)
 {
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 	uint64_t size;
 
@@ -77,12 +77,12 @@ static void a_backing_that_has_grown_is_served_and_one_too_short_is_not(void **s
 	prepare_again(&o, "grows", &was, size);
 	is_refused(&o, -ESTALE, UB_STAGE_BACKING,
 		   "8192 bytes of it, from 0 on, and it ends at 4096");
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 }
 
 static void a_file_is_found_where_its_link_led_when_the_link_leads_elsewhere(void **state)
 {
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 	uint64_t size;
 
@@ -95,7 +95,7 @@ static void a_file_is_found_where_its_link_led_when_the_link_leads_elsewhere(voi
 	assert_int_equal(symlink("second", "turns"), 0);
 	prepare_again(&o, "turns", &was, size);
 	must_open(&o);
-	assert_string_equal(o.tgt.backing.real, was.real);
+	assert_string_equal(o.tgt.backings.at[0].real, was.at[0].real);
 	assert_true(
 		notes_say(&o, "turns is another file now: what the device was made of is served"));
 	finish(&o);
@@ -104,20 +104,20 @@ static void a_file_is_found_where_its_link_led_when_the_link_leads_elsewhere(voi
 	must_open(&o);
 	assert_true(notes_say(&o, "turns is not there any more"));
 	finish(&o);
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 }
 
 static void a_file_that_was_renamed_is_found_where_handles_can_be_opened(void **state)
 {
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 	uint64_t size;
 
 	(void)state;
 	make_file("before", 4096);
 	was = leave("before", &size);
-	if (!was.handle_opens || geteuid() != 0) {
-		ub_backing_done(&was);
+	if (!was.at[0].handle_opens || geteuid() != 0) {
+		ub_backings_done(&was);
 		skip();
 	}
 	assert_int_equal(mkdir("folder", 0700), 0);
@@ -125,18 +125,18 @@ static void a_file_that_was_renamed_is_found_where_handles_can_be_opened(void **
 	make_file("before", 4096);
 	prepare_again(&o, "before", &was, size);
 	must_open(&o);
-	assert_non_null(strstr(o.tgt.backing.real, "folder/after"));
+	assert_non_null(strstr(o.tgt.backings.at[0].real, "folder/after"));
 	assert_true(notes_say(&o, "folder/after"));
 	finish(&o);
 	/* What is no handle leads nowhere. */
 	for (const char **bad = (const char *[]){"", "1", "1:", "1:0", "1:zz", ":00", NULL}; *bad;
 	     bad++) {
-		free(was.handle);
-		was.handle = strdup(*bad);
+		free(was.at[0].handle);
+		was.at[0].handle = strdup(*bad);
 		prepare_again(&o, "missing", &was, size);
 		is_refused(&o, -ENOENT, UB_STAGE_BACKING, "cannot open ");
 	}
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 }
 
 /* A program that runs cannot be written to, not even by root. */
@@ -160,23 +160,23 @@ static pid_t run_a_program(const char *name)
 static void what_cannot_be_written_is_read_only_and_said(void **state)
 {
 	pid_t pid = run_a_program("program");
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 
 	(void)state;
 	prepare(&o, "loop", "program");
 	must_open(&o);
 	assert_true(o.tgt.read_only);
-	assert_true(notes_say(&o, "read-only, since it cannot be opened for writing: Text file"));
-	was = o.tgt.backing;
-	o.tgt.backing = (struct ub_backing){0};
+	assert_true(notes_say(&o, "/program cannot be opened for writing: Text file"));
+	was = o.tgt.backings;
+	o.tgt.backings = (struct ub_backings){0};
 	finish(&o);
-	was.writable = true;
+	was.at[0].writable = true;
 	/* A device that could be written to does not come back as one that cannot. */
 	prepare(&o, "loop", "program");
 	o.req.expect = &was;
 	is_refused(&o, -ETXTBSY, UB_STAGE_BACKING, "for writing");
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 	(void)kill(pid, SIGKILL);
 	(void)waitpid(pid, NULL, 0);
 }

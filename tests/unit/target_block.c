@@ -83,8 +83,8 @@ static void a_disk_is_served_with_its_own_blocks(void **state)
 	must_open(&o);
 	assert_int_equal(o.tgt.logical_block_size, 4096);
 	assert_int_equal(o.tgt.size, SIZE);
-	assert_int_equal(o.tgt.backing.size, SIZE);
-	assert_true(o.tgt.backing.rdev != 0);
+	assert_int_equal(o.tgt.backings.at[0].size, SIZE);
+	assert_true(o.tgt.backings.at[0].rdev != 0);
 	assert_int_equal(*(int *)arg(&o, "direct"), 1);
 	assert_true(fcntl(o.tgt.files[0], F_GETFL) & O_DIRECT);
 	assert_false(fcntl(o.tgt.files[0], F_GETFL) & O_NONBLOCK);
@@ -153,26 +153,26 @@ static void a_write_protected_disk_is_read_only_and_said(void **state)
 
 static void a_disk_is_known_by_its_number(void **state)
 {
-	struct ub_backing was;
+	struct ub_backings was;
 
 	(void)state;
 	if (!make_disk(512))
 		skip();
 	prepare(&o, "loop", disk);
 	must_open(&o);
-	was = o.tgt.backing;
-	o.tgt.backing = (struct ub_backing){0};
+	was = o.tgt.backings;
+	o.tgt.backings = (struct ub_backings){0};
 	finish(&o);
-	was.ino++; /* its node was made anew */
+	was.at[0].ino++; /* its node was made anew */
 	prepare(&o, "loop", disk);
 	o.req.expect = &was;
 	must_open(&o);
 	finish(&o);
-	was.rdev++;
+	was.at[0].rdev++;
 	prepare(&o, "loop", disk);
 	o.req.expect = &was;
 	is_refused(&o, -ESTALE, UB_STAGE_BACKING, "not the block device");
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 	no_disk();
 }
 

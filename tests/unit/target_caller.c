@@ -24,7 +24,7 @@ static void a_relative_path_becomes_absolute_and_keeps_its_links(void **state)
 	call("link\n\xff name", &o, &caller, 0);
 	must_open(&o);
 	(void)snprintf(want, sizeof(want), "%s/link\n\xff name", folder);
-	assert_string_equal(o.tgt.backing.path, want);
+	assert_string_equal(o.tgt.backings.at[0].path, want);
 	assert_string_equal(*(char **)arg(&o, "file"), want);
 	finish(&o);
 	/* The folder's too: a server does not know by which the user came. */
@@ -62,7 +62,7 @@ static void a_descriptor_of_the_caller_is_what_it_leads_to(void **state)
 		call(path, &o, &caller, 0);
 		assert_true(caller.fd > 2 && caller.fd != fd && !caller.nameless);
 		must_open(&o);
-		assert_string_equal(o.tgt.backing.path, want);
+		assert_string_equal(o.tgt.backings.at[0].path, want);
 		assert_string_equal(*(char **)arg(&o, "file"), want);
 		finish(&o);
 		(void)close(caller.fd);
@@ -79,8 +79,8 @@ static void a_descriptor_of_the_caller_is_what_it_leads_to(void **state)
 	call(path, &o, &caller, 0);
 	assert_true(caller.nameless);
 	must_open(&o);
-	assert_null(o.tgt.backing.real);
-	assert_non_null(strstr(o.tgt.backing.path, "given (deleted)"));
+	assert_null(o.tgt.backings.at[0].real);
+	assert_non_null(strstr(o.tgt.backings.at[0].path, "given (deleted)"));
 	assert_true(notes_say(&o, "has no name"));
 	finish(&o);
 	(void)close(caller.fd);

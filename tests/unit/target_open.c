@@ -46,7 +46,7 @@ static void sizes_are_rounded_down_and_said(void **state)
 	must_open(&o);
 	assert_int_equal(o.tgt.size, 1000001 / 512 * 512);
 	assert_int_equal(get_size(&o, "size"), o.tgt.size);
-	assert_int_equal(o.tgt.backing.size, 1000001);
+	assert_int_equal(o.tgt.backings.at[0].size, 1000001);
 	assert_true(notes_say(&o, "the last 65 of 1000001 bytes are not served"));
 	finish(&o);
 
@@ -64,7 +64,7 @@ static void sizes_are_rounded_down_and_said(void **state)
 static void a_size_that_was_asked_for_stays_in_the_description(void **state)
 {
 	static const char *const targets[] = {"loop", "null", "mem"};
-	struct ub_backing was;
+	struct ub_backings was;
 	struct opened o;
 
 	(void)state;
@@ -76,9 +76,9 @@ static void a_size_that_was_asked_for_stays_in_the_description(void **state)
 		assert_int_equal(o.tgt.size, 4608);
 		assert_int_equal(get_size(&o, "size"), 5000);
 		if (i == 0) {
-			assert_int_equal(o.tgt.backing.length, 4608);
-			was = o.tgt.backing;
-			o.tgt.backing = (struct ub_backing){0};
+			assert_int_equal(o.tgt.backings.at[0].length, 4608);
+			was = o.tgt.backings;
+			o.tgt.backings = (struct ub_backings){0};
 		}
 		finish(&o);
 	}
@@ -90,7 +90,7 @@ static void a_size_that_was_asked_for_stays_in_the_description(void **state)
 	must_open(&o);
 	assert_int_equal(o.tgt.size, 4608);
 	finish(&o);
-	ub_backing_done(&was);
+	ub_backings_done(&was);
 }
 
 static void offset_and_size_stay_inside_the_file(void **state)
@@ -151,7 +151,7 @@ static void a_path_longer_than_the_kernel_takes_can_be_served(void **state)
 	prepare(&o, "loop", "file");
 	set_size(&o, "create", 4096);
 	must_open(&o);
-	assert_true(strlen(o.tgt.backing.path) > 6000);
+	assert_true(strlen(o.tgt.backings.at[0].path) > 6000);
 	ub_tgt_undo(&o.tgt);
 	assert_int_equal(access("file", F_OK), -1);
 	finish(&o);
@@ -167,13 +167,13 @@ static void a_created_file_is_sparse_private_and_new(void **state)
 	prepare(&o, "loop", "made");
 	set_size(&o, "create", 1 << 30);
 	must_open(&o);
-	assert_true(o.tgt.created);
+	assert_true(o.tgt.created[0]);
 	assert_int_equal(o.tgt.size, 1 << 30);
 	assert_int_equal(get_size(&o, "create"), 0);
 	assert_int_equal(stat("made", &st), 0);
 	assert_int_equal(st.st_mode & 07777, 0600);
 	assert_true(st.st_blocks < 100);
-	assert_int_equal(st.st_ino, o.tgt.backing.ino);
+	assert_int_equal(st.st_ino, o.tgt.backings.at[0].ino);
 	finish(&o);
 	assert_int_equal(access("made", F_OK), 0);
 
@@ -240,7 +240,7 @@ static void probing_creates_nothing(void **state)
 	must_open(&o);
 	assert_int_equal(o.tgt.size, 1 << 20);
 	assert_int_equal(access("dry", F_OK), -1);
-	assert_false(o.tgt.created);
+	assert_false(o.tgt.created[0]);
 	finish(&o);
 }
 
