@@ -171,8 +171,7 @@ static bool remark_path(const void *object, char *buf, size_t size)
 {
 	static const char *const reasons[] = {
 		[UB_REASON_ASKED] = "as asked for",
-		[UB_REASON_TARGET] =
-			"with this target no other one is faster in every case",
+		[UB_REASON_TARGET] = "with this target no other one is faster in every case",
 		[UB_REASON_DRIVER] =
 			"this kernel's driver has no faster one: zero-copy needs Linux 6.16",
 		[UB_REASON_ALIGNMENT] =
@@ -290,7 +289,7 @@ const struct ub_field ub_device_fields[] = {
 	{ .key = "target", .type = UB_FIELD_OPTIONS, .column = "TARGET", .get = get_target,
 	  .help = "what it serves" },
 	{ .key = "backing", .type = UB_FIELD_STRING, .column = "BACKING", .get = get_backing, .when = is_managed,
-	  .help = "file or block device behind it (of several the first), or where that is" },
+	  .help = "file or disk behind it (of several the first), or where that is" },
 	{ .key = "backings", .type = UB_FIELD_LIST, AT(record.backings.count), .at = backing_at, .when = is_managed,
 	  .json_only = true },
 	{ .key = "memory", .type = UB_FIELD_OBJECT, .fields = ub_memory_fields },
