@@ -224,6 +224,8 @@ static int ask_program(const struct ub_record *record, struct ub_notes *notes, s
 	uint32_t id;
 	int ret;
 
+	/* A server program that does not know of this would look for that device. */
+	asked.id = UINT32_MAX;
 	asked.spec.foreground = asked.spec.restart = false;
 	asked.spec.stay = true;
 	ret = ub_launch(UB_LAUNCH_TRY, &asked, -1, -1, &launch, &id, notes, err);

@@ -194,6 +194,18 @@ static bool goes_on(const struct ub_dev *now)
 	       ub_dev_ask_status(now, ANSWER_MS, &flags) == 0 && !(flags & UB_CONTROL_PARKS);
 }
 
+/* Has another command been faster? Then a note says so. @ret_now: as it is; -ENODEV: it is another device, or none. */
+static int look_for_another(struct ub_ctrl *ctrl, const struct ub_dev *dev, struct ub_dev *ret_now,
+			    struct ub_notes *notes)
+{
+	if (look_again(ctrl, dev, ret_now) != 0)
+		return -ENODEV;
+	if (ret_now->info.ublksrv_pid == dev->info.ublksrv_pid || !goes_on(ret_now))
+		return 0;
+	ub_note(notes, "ublkb%u has got another server meanwhile", dev->id);
+	return 1;
+}
+
 /* The new server has failed. Return: 0 if another one has taken the device over; else @code. */
 static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struct change *c,
 		     int program, int code, struct ub_notes *notes, struct ub_error *err)
@@ -203,13 +215,12 @@ static int make_good(struct ub_ctrl *ctrl, const struct ub_dev *dev, const struc
 	_cleanup_(ub_dev_done)
 	struct ub_dev later = {0};
 
+	int found;
+
 	ub_error_prefix(err, "cannot %s ublkb%u", c->verb, dev->id);
-	if (look_again(ctrl, dev, &now) != 0)
-		return code;
-	if (now.info.ublksrv_pid != dev->info.ublksrv_pid && goes_on(&now)) {
-		ub_note(notes, "ublkb%u has got another server meanwhile", dev->id);
-		return 0;
-	}
+	found = look_for_another(ctrl, dev, &now, notes);
+	if (found)
+		return found < 0 ? code : 0;
 	/* This process has not waited for its end; it has. */
 	if ((code == -ETIMEDOUT || code == -EINTR) && !has_memory(dev))
 		ub_error_add(err, "; if it has begun, it goes on by itself");
@@ -248,8 +259,13 @@ static int change_server(struct ub_ctrl *ctrl, struct ub_dev *dev, const struct 
 			 int interrupt_fd, struct ub_notes *notes, struct ub_error *err)
 {
 	_cleanup_close_ int program = open_program(dev);
+	_cleanup_(ub_dev_done)
+	struct ub_dev now = {0};
 	int ret = rehearse(dev, c, interrupt_fd, err), claim;
 
+	/* What was in the way may have been the server that somebody else has just started. */
+	if (ret && look_for_another(ctrl, dev, &now, notes) > 0)
+		return 0;
 	if (!ret)
 		ret = take_memory(dev, c, err);
 	if (ret)
@@ -288,12 +304,12 @@ int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrup
 			  struct ub_notes *notes, struct ub_error *err)
 {
 	const char *why;
-	const struct change c = {
-		.verb = "recover",
-		.kills = ub_dev_check_parks(dev, &why) != 0,
-	};
-	int ret = ub_dev_check_ours(dev, &why);
+	int parks = ub_dev_check_parks(dev, &why);
+	const struct change c = {.verb = "recover", .kills = parks == -EOPNOTSUPP};
+	int ret = c.kills ? 0 : parks;
 
+	if (!ret)
+		ret = ub_dev_check_ours(dev, &why);
 	if (!ret)
 		ret = check_server(dev, &c, err);
 	else

@@ -116,7 +116,7 @@ const struct ub_opt ub_record_remote[] = {
 #define AT(field) .offset = offsetof(struct ub_export, field), .required = 1
 
 const struct ub_opt ub_record_export[] = {
-	{ .name = "size", BYTES, AT(size), .min = 1 },
+	{ .name = "size", NUMBER, AT(size), .min = 1 },
 	{ .name = "flags", .type = UB_OPT_U32, AT(flags) },
 	{ .name = "block-min", .type = UB_OPT_U32, AT(block_min), .min = 1 },
 	{ .name = "block-preferred", .type = UB_OPT_U32, AT(block_preferred), .min = 1 },

@@ -75,7 +75,7 @@ static int take_handover(struct server *s, int fd, struct ub_error *err)
 		return ub_fail(err, UB_STAGE_SPAWN, ret, "cannot map the task");
 	(void)close(fd);
 	if (map->magic != UB_HANDOVER_MAGIC || map->format != UB_HANDOVER_FORMAT ||
-	    map->text_len != (size_t)st.st_size - sizeof(*map))
+	    map->mode > UB_LAUNCH_TRY || map->text_len != (size_t)st.st_size - sizeof(*map))
 		return ub_fail_text(
 			err, UB_STAGE_SPAWN, -EINVAL,
 			"cannot serve: ublk and ublk-server are of versions that do not know "

@@ -323,10 +323,10 @@ static int start_recovery(struct server *s, struct ub_error *err)
 /*
  * So that nobody begins again where the kernel can't. Only with the char device open: of several
  * recoveries the driver lets one do that, and the others must not touch the record of that one.
- * What cannot be written is no reason to let requests wait: the next server has less to go by if
- * this one dies before it could.
+ * What cannot be written is no reason to let requests wait, mostly: the next server has less to go by if
+ * this one dies before it could. Return: 0 or a negative errno.
  */
-static void note_take_over(struct server *s, bool taking_over)
+static int note_take_over(struct server *s, bool taking_over)
 {
 	bool told = s->unwritten;
 	int ret;
@@ -336,6 +336,7 @@ static void note_take_over(struct server *s, bool taking_over)
 	if (ret && !told)
 		ub_note(&s->record.notes, "its record could not be written, and will be later: %s",
 			strerror(-ret));
+	return ret;
 }
 
 /*
@@ -416,7 +417,11 @@ static int take_over(struct server *s, struct ub_error *err)
 		return ret;
 	s->record.parked = s->record.flushed = false;
 	server_name_control(s);
-	note_take_over(s, true);
+	ret = note_take_over(s, true);
+	/* What is written from here on would be taken for durable if this server died. */
+	if (ret && s->target.flushed)
+		return ub_fail(err, UB_STAGE_RECORD, ret, "cannot write the record of ublkb%u",
+			       s->record.id);
 	s->recorded = true;
 	server_open_control(s);
 	server_open_stats(s);
@@ -428,7 +433,7 @@ static int take_over(struct server *s, struct ub_error *err)
 		ret = server_fetch(s, err);
 	if (ret)
 		return ret;
-	note_take_over(s, false);
+	(void)note_take_over(s, false);
 	return end_recovery(s, err);
 }
 
