@@ -136,7 +136,8 @@ static int ended_by_driver(struct server *s)
 	else if (dead)
 		remove_files(s);
 	/* Its threads have had it flushed before they ended. The next server begins when this one lets go. */
-	if (!dead && s->park && s->target.type->leaves && !s->record.may_lose) {
+	if (!dead && s->park && s->target.type->leaves && !s->record.may_lose &&
+	    !s->record.write_error) {
 		s->record.flushed = true;
 		(void)server_write_record(s, NULL);
 	}

@@ -18,8 +18,9 @@
 
 #define BLOCK 512U
 #define OPEN_MS 15000
-/* A recovery whose NBD server does not answer goes on by itself after that, and the connection comes later. */
-#define RECOVER_MS 3000
+/* A recovery whose NBD server does not answer goes on by itself after that, and the connection comes later. Not too
+ * soon (TCP sends a lost SYN again after one, three and seven seconds): who is away may have lost what was not flushed. */
+#define RECOVER_MS 10000
 /* The process that looks names up has started. */
 #define NAMES_MS 3000
 #define KEEP_MAX (1U << 30)
@@ -294,7 +295,8 @@ static void plan_replay(struct ub_tgt *tgt, uint32_t keep, uint32_t threads)
 		tgt->most_threads_why = "its server promises no second connection";
 		threads = 1;
 	}
-	if (!tgt->volatile_cache || tgt->read_only || keep < UB_NBD_CHANGE_SIZE)
+	n->gathers = tgt->volatile_cache && !tgt->read_only;
+	if (!n->gathers || keep < UB_NBD_CHANGE_SIZE)
 		return;
 	n->keep = larger(keep / threads / UB_NBD_CHANGE_SIZE, 1) * UB_NBD_CHANGE_SIZE;
 	tgt->queue_more += n->keep;
@@ -386,7 +388,8 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 	l->kept.size = n->keep;
 	l->out = n->zero_copy ? l->kept.ring + n->keep : NULL;
 	l->asked = l->call_fd = -1;
-	if (n->keep && tgt->most_threads != 1) {
+	n->write_through |= tgt->durable_writes && n->asks_flush;
+	if (n->gathers && tgt->most_threads != 1) {
 		l->call_fd = eventfd(0, EFD_CLOEXEC);
 		if (l->call_fd < 0)
 			return ub_fail(err, UB_STAGE_CONNECT, -errno, "cannot make an event");

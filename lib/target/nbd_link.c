@@ -84,7 +84,7 @@ static void lose(struct ub_queue *q, struct ub_nbd_link *l, int error)
 	go_away(q, l);
 	ub_nbd_note_loss(q);
 	ub_nbd_tell_away(q, error);
-	if (ub_nbd_of(q)->keep)
+	if (ub_nbd_of(q)->gathers)
 		ub_nbd_round_begin(q);
 	give_connection_up(q, l);
 }
@@ -185,7 +185,7 @@ static void shaken_hands(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	l->from = l->to = 0;
 	ub_nbd_receive(q);
-	if (!ub_nbd_of(q)->keep) {
+	if (!ub_nbd_of(q)->gathers) {
 		ub_nbd_up(q);
 		return;
 	}
@@ -450,6 +450,14 @@ static void moved(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 	}
 }
 
+static void wait_for_others(struct ub_queue *q, struct ub_nbd_link *l)
+{
+	/* One that has just begun is as far from the server as they are. */
+	if (!l->lost_ms)
+		go_away(q, l);
+	ub_nbd_look(q);
+}
+
 /* It is connected, and others may be. */
 static void gather(struct ub_queue *q, struct ub_nbd_link *l)
 {
@@ -460,7 +468,7 @@ static void gather(struct ub_queue *q, struct ub_nbd_link *l)
 	else if (ub_nbd_round_claim(q))
 		ub_nbd_replay(q);
 	else
-		ub_nbd_look(q);
+		wait_for_others(q, l);
 }
 
 static void replayed(struct ub_queue *q, struct ub_nbd_link *l)

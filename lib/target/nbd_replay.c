@@ -140,14 +140,17 @@ static bool is_away(const struct ub_nbd_link *l)
 
 bool ub_nbd_may_leave(struct ub_queue *q)
 {
+	struct ub_nbd *n = ub_nbd_of(q);
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	bool replays = l->state == LINK_REPLAYING;
 
-	if (!is_open(ub_nbd_of(q)) || atomic_load(&ub_queue_target(q)->write_error))
+	if (!replays && (!is_open(n) || atomic_load(&ub_queue_target(q)->write_error)))
 		return true;
 	if (!l->leaving)
 		l->leave_ms = ub_now_ms() + LEAVE_MS;
 	l->leaving = true;
-	if (is_away(l) || ub_left_ms(l->leave_ms) == 0) {
+	/* A server that is too slow for what is sent again loses its connection before. */
+	if (is_away(l) || (ub_left_ms(l->leave_ms) == 0 && !(replays && n->request_s))) {
 		atomic_store(&ub_queue_target(q)->away.may_lose, true);
 		ub_queue_tell(q);
 		return true;
