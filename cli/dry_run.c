@@ -12,6 +12,7 @@
 #include "process/program.h"
 #include "spec/data_path.h"
 #include "kernel/ctrl.h"
+#include "kernel/node.h"
 #include "plan_fields.h"
 #include "table.h"
 
@@ -225,7 +226,7 @@ static int ask_program(const struct ub_record *record, struct ub_notes *notes, s
 	int ret;
 
 	/* A server program that does not know of this would look for that device. */
-	asked.id = UINT32_MAX;
+	asked.id = UB_DEV_ID_MAX;
 	asked.spec.foreground = asked.spec.restart = false;
 	asked.spec.stay = true;
 	ret = ub_launch(UB_LAUNCH_TRY, &asked, -1, -1, &launch, &id, notes, err);
