@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The data path `zero-copy`: nobody copies, and there are no buffers. The driver registers the
- * request's own pages in the ring's table of buffers, in the slot that the fetch names, before the
- * fetch completes (ublk_do_auto_buf_reg(), Linux 6.16), and takes them out again when the tag is
+ * The data path `zero-copy`: nobody copies, but for what a target wants copied (ub_target.copies), and there are no
+ * buffers. The driver registers the request's own pages in the ring's table of buffers, in the slot that the fetch names,
+ * before the fetch completes (ublk_do_auto_buf_reg(), Linux 6.16), and takes them out again when the tag is
  * committed. Operations on files name the slot; addresses in it count from 0.
  *
  * Where the driver could not register (it is short of memory), it says so in the descriptor, and the

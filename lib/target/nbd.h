@@ -51,8 +51,8 @@ struct ub_nbd {
 	int spare;          /* the connection of open(), for the first thread; -1: taken */
 	bool asks_flush;    /* the server has a cache that can be flushed */
 	uint32_t keep;      /* bytes of changes that each thread keeps until they are durable */
-	bool zero_copy;
-	bool gathers; /* all threads meet after a loss: something may be lost with a server */
+	bool zero_copy;     /* I/Os have no buffers */
+	bool gathers;       /* all threads meet after a loss: something may be lost with a server */
 	struct ub_nbd_link *links; /* of all threads; complete before the first one serves */
 	/* Of nbd_round.c: the round that is under way, or was the last; the one that a thread has taken upon itself to
 	 * replay in; the one in which that was done. */
