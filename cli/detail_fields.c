@@ -9,7 +9,7 @@
 #include "kernel/uapi.h"
 #include "plan_fields.h"
 #include "spec/data_path.h"
-#include "tls/tls.h"
+#include "target/target.h"
 
 #define GETTER(name) static void get_##name(const void *object, struct ub_value *value)
 #define SECTOR 512ULL
@@ -185,7 +185,7 @@ static bool has_answered(const void *object)
 
 GETTER(away_error)
 {
-	ub_value_text(value, ub_tls_words(-((const struct ub_dev_detail *)object)->away_error));
+	ub_value_text(value, ub_away_words(-((const struct ub_dev_detail *)object)->away_error));
 }
 
 static bool is_away(const void *object)

@@ -10,7 +10,7 @@
 #include "kernel/uapi.h"
 #include "memory/desc.h"
 #include "record/dir.h"
-#include "tls/tls.h"
+#include "target/target.h"
 
 static bool has_recovery(const struct ub_dev *dev)
 {
@@ -137,9 +137,9 @@ void ub_device_away(const struct ub_dev_detail *detail, char *status, size_t sta
 	}
 	(void)snprintf(status, status_size,
 		       "what it serves has been away for %llu seconds: %s (%llu tries)",
-		       (unsigned long long)detail->away_seconds, ub_tls_words(-detail->away_error),
+		       (unsigned long long)detail->away_seconds, ub_away_words(-detail->away_error),
 		       (unsigned long long)detail->away_tries);
-	if (detail->away_error == UB_TLS_GONE) {
+	if (ub_away_lacks_program(-detail->away_error)) {
 		(void)snprintf(action, action_size,
 			       "another server starts another one: ublk upgrade %u",
 			       detail->dev.id);

@@ -117,7 +117,7 @@ int ub_nbd_port(const struct ub_nbd_address *a, uint16_t *ret_port, struct ub_er
 static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, struct ub_error *err)
 {
 	struct sockaddr_storage addr;
-	uint16_t port;
+	uint16_t port = 0;
 	socklen_t len;
 	int fd = ub_nbd_port(a, &port, err);
 

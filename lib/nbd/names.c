@@ -188,6 +188,8 @@ int ub_nbd_names_ask(const struct ub_nbd_names *names)
 	here = pair[0];
 	there = pair[1];
 	ret = ub_beside_ask(&names->process, "", 1, &there, 1);
+	if (ret == -EPIPE || ret == -ECONNRESET)
+		return -UB_NBD_NAMES_GONE;
 	return ret ? ret : UB_TAKE_FD(here);
 }
 

@@ -10,6 +10,7 @@
  */
 #pragma once
 
+#include <errno.h>
 #include <stdint.h>
 #include <sys/socket.h>
 
@@ -21,6 +22,9 @@
 
 struct ub_nbd_names;
 
+/* There is no such process any more. */
+#define UB_NBD_NAMES_GONE ENOTRECOVERABLE
+
 /* Starts such a process. Return: 0 with @ret_names, to be ended by ub_nbd_names_end(); -EXDEV: process 1 would see other
  * names; or another negative errno. */
 int ub_nbd_names_start(const char *host, int64_t deadline_ms, struct ub_nbd_names **ret_names);
@@ -28,7 +32,7 @@ int ub_nbd_names_start(const char *host, int64_t deadline_ms, struct ub_nbd_name
 void ub_nbd_names_end(struct ub_nbd_names *names);
 
 /* Begins a look-up, without waiting: what getent says comes on the socket that is returned, and then its end. To be
- * closed. Return: it, or a negative errno. */
+ * closed. Return: it, or a negative errno; -UB_NBD_NAMES_GONE. */
 int ub_nbd_names_ask(const struct ub_nbd_names *names);
 
 /* ublk-server look-up HOST PARENT */

@@ -15,7 +15,6 @@
 #include "base/clock.h"
 #include "layer/layer.h"
 #include "server/server.h"
-#include "tls/tls.h"
 
 /* What is waited for besides those who speak with it. */
 #define OTHER_FDS 5
@@ -84,16 +83,17 @@ static void take_write_error(struct server *s)
 		(void)server_write_record(s, NULL);
 }
 
-/* The connection that is there goes on; once it is lost there is no other. */
-static void take_tls_gone(struct server *s)
+/* The connection that was there went on; now that it is lost the way to another one lacks something. */
+static void take_lack(struct server *s)
 {
-	if (s->tls_gone || !atomic_load(&s->target.away.since_ms) ||
-	    atomic_load(&s->target.away.error) != -UB_TLS_GONE)
+	int error = atomic_load(&s->target.away.error);
+
+	if (s->lack == error || !atomic_load(&s->target.away.since_ms) ||
+	    !ub_away_lacks_program(error))
 		return;
-	s->tls_gone = true;
-	ub_log(&s->log, LOG_ERR,
-	       "%s: no connection can be made; ublk upgrade %u starts another one",
-	       ub_tls_words(-UB_TLS_GONE), s->record.id);
+	s->lack = error;
+	ub_log(&s->log, LOG_ERR, "%s; ublk upgrade %u starts another one", ub_away_words(error),
+	       s->record.id);
 }
 
 /* What the target serves over a connection is lost, or there again. */
@@ -109,12 +109,12 @@ static void take_away(struct server *s)
 		       s->record.id);
 	else if (since && !s->away_ms)
 		ub_log(&s->log, LOG_WARNING, "what it serves is away: %s",
-		       ub_tls_words(atomic_load(&away->error)));
+		       ub_away_words(atomic_load(&away->error)));
 	else if (!since && s->away_ms)
 		ub_log(&s->log, LOG_NOTICE, "what it serves is there again, after %lld ms",
 		       (long long)(ub_now_ms() - s->away_ms));
 	s->away_ms = since;
-	take_tls_gone(s);
+	take_lack(s);
 	if (s->record.may_lose == atomic_load(&away->may_lose))
 		return;
 	s->record.may_lose = !s->record.may_lose;

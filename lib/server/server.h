@@ -84,7 +84,7 @@ struct server {
 	uint64_t cgroup_max; /* memory.max of its group, as the caller's mounts show it */
 	int64_t deadline;    /* for the whole start, on ub_now_ms()'s clock */
 	int64_t served_ms;   /* when it began to serve; 0: it has not */
-	bool tls_gone;       /* what shakes hands for its connections is, as was told */
+	int lack;            /* of a program beside it, as was told: ub_tgt_away.error */
 	int64_t away_ms;   /* since when what it serves is away; 0: it is not, as far as was told */
 	int32_t other_pid; /* of a takeover: the server before, */
 	uint64_t other_start;

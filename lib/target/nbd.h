@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests and replies
- * into ends, nbd_link.c keeps the connection up, nbd_where.c knows where it leads, nbd_replay.c has what a server that
- * dies may lose, nbd_round.c has all threads wait for that.
+ * into ends, nbd_link.c keeps the connection up, nbd_dial.c makes it anew, nbd_where.c knows where it leads,
+ * nbd_replay.c has what a server that dies may lose, nbd_round.c has all threads wait for that.
  */
 #pragma once
 
@@ -72,6 +72,7 @@ enum ub_nbd_state {
 	LINK_CONNECTING,
 	LINK_SHAKING,
 	LINK_SECURING, /* TLS is begun by its helper */
+	LINK_SHAKEN,   /* hands: the export is at the other end, and the connection is to be used */
 	LINK_GATHERING, /* it waits until all threads have come so far, and for what one of them replays */
 	LINK_REPLAYING /* what the server may have lost goes first */
 };
@@ -98,6 +99,7 @@ struct ub_nbd_link {
 	uint64_t calls;        /* what is read of it */
 
 	/* Of the round of tries that is under way. */
+	bool nameless; /* nobody looks the name up any more */
 	struct ub_nbd_place places[UB_NBD_PLACES];
 	unsigned nr_places, place;
 
@@ -262,6 +264,20 @@ void ub_nbd_round_end(struct ub_queue *q);
 void ub_nbd_round_leave(struct ub_queue *q);
 /* How the link is, is told. @error: negative errno, or 0: as before. */
 void ub_nbd_tell_away(struct ub_queue *q, int error);
+
+/* nbd_dial.c */
+/* After a pause the connection is to be made anew: OWN_TRY. */
+void ub_nbd_dial_later(struct ub_queue *q);
+/* What may end as LINK_SHAKEN: the pause is over; a connection has been made, or not; something was moved. */
+void ub_nbd_dial(struct ub_queue *q);
+void ub_nbd_dial_connected(struct ub_queue *q, int res);
+void ub_nbd_dial_moved(struct ub_queue *q, bool out, int res);
+/* A try has come to nothing, a negative errno says why: the next place, or all of them once more. */
+void ub_nbd_dial_failed(struct ub_queue *q, int error);
+/* A step that has taken too long by @now is cut short. */
+void ub_nbd_dial_limit(struct ub_queue *q, int64_t now);
+/* Was what ended with @res a record of TLS that is no data, and is taken away? Else @res says what it means. */
+bool ub_nbd_dial_is_record(struct ub_queue *q, int *res);
 
 /* nbd_link.c */
 void ub_nbd_event(struct ub_queue *q, unsigned id, int res);

@@ -110,7 +110,7 @@ void ub_nbd_tell_away(struct ub_queue *q, int error)
 	const struct ub_nbd_link *l = ub_nbd_link_of(q);
 	struct ub_tgt_away *away = &ub_queue_target(q)->away;
 	bool news = !atomic_load(&away->since_ms) != !l->lost_ms ||
-		    (error == -UB_TLS_GONE && error != atomic_load(&away->error));
+		    (ub_away_lacks_program(error) && error != atomic_load(&away->error));
 
 	/* Others are, still. */
 	if (!l->lost_ms && atomic_load(&ub_nbd_of(q)->away))

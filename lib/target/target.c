@@ -7,7 +7,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "nbd/names.h"
 #include "target/path.h"
+#include "tls/tls.h"
 
 int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes, struct ub_error *err)
 {
@@ -24,6 +26,29 @@ int ub_tgt_set_size(struct ub_tgt *tgt, uint64_t size, struct ub_notes *notes, s
 	tgt->size = size - rest;
 	tgt->limit = tgt->size;
 	return 0;
+}
+
+const char *ub_away_words(int error)
+{
+	switch (error) {
+	case -ESTALE:
+		return "what is there is not what the device was made of";
+	case -EDESTADDRREQ:
+		return "its name has no address";
+	case -ENOTUNIQ:
+		return "it is found at several places";
+	case -ENOKEY:
+		return "there is no TLS";
+	case -UB_NBD_NAMES_GONE:
+		return "the program that looks up its name, ublk-names, has ended";
+	default:
+		return ub_tls_words(error);
+	}
+}
+
+bool ub_away_lacks_program(int error)
+{
+	return error == -UB_TLS_GONE || error == -UB_NBD_NAMES_GONE;
 }
 
 void ub_remote_done(struct ub_remote *remote)

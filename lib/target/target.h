@@ -33,6 +33,11 @@ struct ub_tgt_away {
 	_Atomic bool may_lose;
 };
 
+/* What ub_tgt_away.error means, a negative errno: not always what it is elsewhere. */
+const char *ub_away_words(int error);
+/* Has a program ended that the server had beside it for that? Another server of the device has one again. */
+bool ub_away_lacks_program(int error);
+
 /* What others serve, by what they call it, whatever its name is by then. */
 struct ub_remote {
 	char *id; /* owned; NULL: they call it nothing */

@@ -181,7 +181,7 @@ all_gone()
 @test "the process that looks names up lives where process 1 lives, and ends with its server however that ends" {
 	names 127.0.0.2
 	serve_at 127.0.0.2
-	dev=$(ublk add -n 0 -t nbd --uri "nbd://nbd-moves.test:$port/")
+	dev=$(ublk add -n 0 -t nbd --uri "nbd://nbd-moves.test:$port/" --log-file "$PWD/log")
 	server=$(server_of "$dev")
 	helper=$(pgrep -P "$server" -x ublk-names)
 	[ "$(readlink "/proc/$helper/ns/mnt")" = "$(readlink /proc/1/ns/mnt)" ]
@@ -189,12 +189,19 @@ all_gone()
 	[ "$(readlink "/proc/$helper/cwd")" = / ]
 	[ -z "$(find "/proc/$helper/fd" -lname "*ublk*")" ]
 	grep -E '^(Rss|Pss|Private)' "/proc/$helper/smaps_rollup"
-	# Without it the place is kept.
+	# Without it the place is kept, and said why.
 	kill -KILL "$helper"
 	wait_for 10 is_gone "$helper"
 	end_server
+	names 127.0.0.3
+	wait_for 20 lacks_names
+	run -0 ublk show 0
+	[[ $output == *': the program that looks up its name, ublk-names, has ended ('*'ublk upgrade 0'* ]]
+	wait_for 10 grep -q 'ublk-names, has ended; ublk upgrade 0 starts another one' log
 	serve_at 127.0.0.2
 	read_block "$dev"
+	names 127.0.0.2
+	[ "$(grep -c "ublk-names, has ended; " log)" = 1 ]
 	kill_server "$dev"
 	ublk recover 0
 	server=$(server_of "$dev")
@@ -209,6 +216,11 @@ all_gone()
 	dev=$(ublk add -n 0 -t nbd --uri "nbd://127.0.0.2:$port/")
 	run ! pgrep -P "$(server_of "$dev")" -x ublk-names
 	ublk del 0
+}
+
+lacks_names()
+{
+	[[ $(detail 0 .away.error) == 'the program that looks up its name, ublk-names, has ended' ]]
 }
 
 is_gone()
@@ -375,7 +387,7 @@ is_there()
 
 is_refused()
 {
-	[[ $(detail 0 .away.error) == *Stale* ]]
+	[[ $(detail 0 .away.error) == 'what is there is not what the device was made of' ]]
 }
 
 @test "a device that is restarted by itself is so while its NBD server is away" {

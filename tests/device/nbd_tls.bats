@@ -471,10 +471,10 @@ one_helper()
 	wait_for 20 is_away_for 'the program that begins TLS, ublk-tls, has ended'
 	run -0 ublk show 0
 	[[ $output == *'has been away for '*': the program that begins TLS, ublk-tls, has ended ('*'ublk upgrade 0'* ]]
-	wait_for 10 grep -q 'no connection can be made; ublk upgrade 0' log
+	wait_for 10 grep -q 'ublk-tls, has ended; ublk upgrade 0 starts another one' log
 	# Once.
 	wait_for 20 has_tried 4
-	[ "$(grep -c 'no connection can be made' log)" = 1 ]
+	[ "$(grep -c 'ublk-tls, has ended; ' log)" = 1 ]
 	kill_server "$dev"
 	ublk recover 0
 	ends_with 0 "$reader"
