@@ -36,8 +36,11 @@ void ub_timer_over(struct ub_queue *q)
 
 	q->has_timer = false;
 	ub_stall_look(q);
-	if (quiet && !q->keeps)
+	if (quiet && !q->keeps) {
 		q->path->give_back(q);
+		if (q->target->type->rest)
+			q->target->type->rest(q);
+	}
 	/* What is still at the target keeps its buffer until a later time. */
 	if (!quiet || ub_queue_is_busy(q))
 		ub_timer_set(q);

@@ -2,7 +2,6 @@
 /* The way to a cluster and an image, in a thread that may wait, and the way back. What librados is told by files
  * was opened before (open.c): here there are none any more. */
 #include <errno.h>
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,8 +12,7 @@
 #include "base/clock.h"
 #include "rbd/rbd.h"
 
-#define STACK (1U << 20) /* of each of the library's threads */
-#define CLOSE_S 10       /* that the end of a server waits for the cluster */
+#define CLOSE_S 10 /* that the end of a server waits for the cluster */
 #define RELEASE_S 5
 
 static const char *user_of(const struct ub_rbd_args *a)
@@ -126,19 +124,6 @@ static int connect_cluster(struct ub_rbd *r, const struct ub_rbd_args *a, int64_
 	return ret < 0 ? fail_connect(r, a, ret, err) : 0;
 }
 
-/* Its many threads would have the stacks of a shell's limit, and as many heaps as the machine has processors. */
-static void bound_memory(void)
-{
-	pthread_attr_t attr;
-
-	if (pthread_attr_init(&attr) == 0) {
-		(void)pthread_attr_setstacksize(&attr, STACK);
-		(void)pthread_setattr_default_np(&attr);
-		(void)pthread_attr_destroy(&attr);
-	}
-	(void)mallopt(M_ARENA_MAX, 2);
-}
-
 int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		   struct ub_notes *notes, struct ub_error *err)
 {
@@ -146,7 +131,7 @@ int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request 
 	struct ub_rbd *r = tgt->state;
 	int ret;
 
-	bound_memory();
+	ub_rbd_bound_memory();
 	ret = connect_cluster(r, a, req->deadline_ms, err);
 	if (!ret)
 		ret = ub_rbd_open_image(tgt, a, req, err);
@@ -158,6 +143,7 @@ int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request 
 	/* The caller's files, which may be on any disk. */
 	ub_close(&r->conf_fd);
 	ub_close(&r->keyring_fd);
+	ub_rbd_give_back();
 	/* librbd does not watch what it only reads. */
 	if (ret || tgt->read_only || req->probe)
 		return ret;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * What the parts of this folder share. Together they are the target rbd (target/rbd.h) as ublk-server-rbd serves it:
- * open.c reads the configuration in the caller's place, connect.c reaches the cluster, image.c the image, lock.c
+ * open.c reads the configuration in the caller's place, heap.c bounds what the libraries allocate, connect.c reaches the cluster, image.c the image, lock.c
  * keeps other clients from writing, size.c notices another size, io.c turns I/Os into calls of librbd and their
  * ends back.
  */
@@ -44,6 +44,11 @@ struct ub_rbd {
 	pthread_t thread;
 	_Atomic uint64_t size; /* of the image, bytes */
 };
+
+/* Before the libraries have a thread. */
+void ub_rbd_bound_memory(void);
+/* What they have freed, and keep to have it again, goes back to the kernel, without a wait for anything. */
+void ub_rbd_give_back(void);
 
 /* Opens what is asked for, or in a recovery what the record names, and fills ub_tgt.remote.id. Return: 0, or a negative
  * errno with a message. */

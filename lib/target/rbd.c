@@ -114,6 +114,7 @@ const struct ub_target ub_target_rbd = {
 	.connect = ub_rbd_connect,
 	.submit = ub_rbd_submit,
 	.complete = ub_rbd_complete,
+	.rest = ub_rbd_rest,
 	.room = ub_rbd_room,
 	.make_room = ub_rbd_make_room,
 	.let_go = ub_rbd_let_go,

@@ -30,6 +30,7 @@ int ub_rbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *re
 int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		   struct ub_notes *notes, struct ub_error *err);
 void ub_rbd_submit(struct ub_queue *q, struct ub_io *io);
+void ub_rbd_rest(struct ub_queue *q);
 void ub_rbd_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res);
 int64_t ub_rbd_room(struct ub_tgt *tgt);
 int ub_rbd_make_room(struct ub_tgt *tgt, uint64_t size);

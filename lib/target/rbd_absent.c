@@ -45,6 +45,11 @@ void ub_rbd_complete(struct ub_queue *q, struct ub_io *io, unsigned id, int res)
 	ub_io_end(q, io, res);
 }
 
+void ub_rbd_rest(struct ub_queue *q)
+{
+	(void)q;
+}
+
 int64_t ub_rbd_room(struct ub_tgt *tgt)
 {
 	(void)tgt;

@@ -189,6 +189,9 @@ struct ub_target {
 	/* An operation of the target's own has ended, or, with UB_EVENT_BEGIN, the thread serves from now on.
 	 * NULL: there are none. */
 	void (*event)(struct ub_queue *q, unsigned id, int res);
+	/* The thread has seen no I/O for some seconds: memory that is kept for the next ones can go. NULL: there is
+	 * none. */
+	void (*rest)(struct ub_queue *q);
 	/* The thread is to end, with no I/O in hand: has the target done what it has to before? It is asked again
 	 * whenever an operation has ended. NULL: there is nothing. */
 	bool (*leaves)(struct ub_queue *q);

@@ -7,6 +7,7 @@
 
 #define STRUCTURED_MAGIC 0x668e33efU
 #define SHUTDOWN 108U
+#define NOT_SUPPORTED 95U
 
 static bool may_fail(const struct slot *slot, uint16_t command)
 {
@@ -39,12 +40,15 @@ static bool say_error(struct connection *c, const struct request *r, uint32_t er
 	return ret;
 }
 
-static uint32_t any_error(struct connection *c)
+static uint32_t any_error(struct connection *c, uint16_t command)
 {
-	static const uint32_t errors[] = {1, 5, 12, 22, 28, 75, 95, 11, 4, 0x80000001U};
+	static const uint32_t errors[] = {1, 5, 12, 22, 28, 75, NOT_SUPPORTED, 11, 4, 0x80000001U};
+	uint32_t error = one_in(&c->rnd, 8)
+				 ? 1 + (uint32_t)rnd_next(&c->rnd) / 2
+				 : errors[below(&c->rnd, sizeof(errors) / sizeof(*errors))];
 
-	return one_in(&c->rnd, 8) ? 1 + (uint32_t)rnd_next(&c->rnd) / 2
-				  : errors[below(&c->rnd, sizeof(errors) / sizeof(*errors))];
+	/* Of a discard the block layer tells nobody that (blk_ioctl_discard()): it seems to be done. */
+	return error == NOT_SUPPORTED && command == NBD_CMD_TRIM ? 5 : error;
 }
 
 /* A cookie that nobody has, nor will have soon. */
@@ -177,7 +181,7 @@ static bool answer_as(struct connection *c, const struct request *r, enum lie wh
 	switch (which) {
 	case LIE_ERROR:
 	case LIE_ERROR_AND_DATA:
-		return say_error(c, r, any_error(c),
+		return say_error(c, r, any_error(c, r->command),
 				 which != LIE_ERROR && r->command == NBD_CMD_READ);
 	case LIE_SHUTDOWN:
 		return say_error(c, r, SHUTDOWN, false);

@@ -4,7 +4,7 @@
 # shellcheck shell=bash
 
 declare -gA PACKAGES=(
-	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libncurses-dev libcmocka-dev librados-dev librbd-dev libgnutls28-dev scdoc'
+	[build]='gcc cmake make pkg-config libc6-dev liburing-dev libjson-c-dev libncurses-dev libcmocka-dev librados-dev librbd-dev libgoogle-perftools-dev libgnutls28-dev scdoc'
 	[test]='bats fio jq gojq man-db mandoc tmux ncurses-base zsh fish bash-completion e2fsprogs xfsprogs fdisk dmsetup strace util-linux procps kmod perl-base python3 python3-jsonschema udev systemd dosfstools lvm2 sshfs openssh-sftp-server nbdkit nbd-client nbd-server qemu-utils gnutls-bin iproute2'
 	[vm]='qemu-system-x86 busybox-static cpio kmod xz-utils zstd util-linux'
 	[package]='lintian dpkg-dev file'
