@@ -66,6 +66,7 @@ rests()
 	[ "$(status_of "$server" RssAnon)" -lt 20480 ]
 }
 
+# bats test_tags=long
 @test "what the library has allocated for much I/O goes back to the system when there is none" {
 	ldd "${UBLK%/*}/ublk-server-rbd" | grep -q tcmalloc || skip "build: a sanitizer keeps what is freed"
 	up
