@@ -2,7 +2,7 @@
 /*
  * What the libraries allocate, which is a lot: each request is many small pieces in C++, allocated by one thread and
  * freed by another, and one or two as large as its data. With tcmalloc, which Ceph's own daemons have as well, a
- * request takes 20,000 to 27,000 instructions less than with the C library's allocator, and the process has 4.4 MiB
+ * request takes 20,000 to 27,000 instructions less than with the C library's allocator, and the process has 4.3 MiB
  * more at rest (doc/performance.md). A sanitizer brings an allocator of its own.
  */
 #ifdef UB_TCMALLOC

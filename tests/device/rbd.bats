@@ -55,31 +55,6 @@ pattern()
 	rbd export --no-progress img - | cmp - pattern
 }
 
-# status_of PID FIELD: KiB.
-status_of()
-{
-	awk -v field="$2:" '$1 == field { print $2 }' "/proc/$1/status"
-}
-
-rests()
-{
-	[ "$(status_of "$server" RssAnon)" -lt 20480 ]
-}
-
-# bats test_tags=long
-@test "what the library has allocated for much I/O goes back to the system when there is none" {
-	ldd "${UBLK%/*}/ublk-server-rbd" | grep -q tcmalloc || skip "build: a sanitizer keeps what is freed"
-	up
-	dev=$(ublk add -t rbd --image img)
-	server=$(server_of "$dev")
-	rests
-	fio --name=much --filename="$dev" --rw=write --bs=512k --iodepth=128 --ioengine=libaio --direct=1 --size=64M \
-		--loops=3 --output=much.out
-	[ "$(status_of "$server" VmHWM)" -gt 65536 ]
-	wait_for 20 rests
-	ublk del 0
-}
-
 # bats test_tags=long
 @test "a snapshot, and an image that is not to be written, are read-only" {
 	up

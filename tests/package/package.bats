@@ -108,7 +108,7 @@ files_below()
 	empty 'without a least version' "$(grep -v '^ublk ' depends | grep -vE '^[^ ]+ \(>= [0-9][^ ]*\)$')"
 	# The loader's path may lead over a link of folders that dpkg does not know.
 	readelf -d "$program" | sed -n 's/.*(NEEDED).*\[\(.*\)\]$/\1/p' >needed
-	for library in librbd.so.1 librados.so.2; do
+	for library in librbd.so.1 librados.so.2 libtcmalloc_minimal.so.4; do
 		grep -qxF "$library" needed || { echo "does not need $library"; return 1; }
 	done
 	multiarch=$(dpkg-architecture -q DEB_HOST_MULTIARCH)

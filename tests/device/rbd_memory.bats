@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT
+# What the server of an image has in memory, when librbd has allocated and freed much. A sanitizer keeps what is freed.
+# kernels: newest
+# long kernels: 6.12
+# cpus: 2
+# no sanitizers
+
+load helpers
+load servers
+load ceph
+
+setup()
+{
+	device_setup
+	requires fio
+}
+
+# status_of FIELD: of $server, KiB.
+status_of()
+{
+	awk -v field="$1:" '$1 == field { print $2 }' "/proc/$server/status"
+}
+
+rests()
+{
+	[ "$(status_of RssAnon)" -lt 20480 ]
+}
+
+# bats test_tags=long
+@test "what the library has allocated for much I/O goes back to the system when there is none" {
+	ceph_up
+	export CEPH_CONF=$ceph/ceph.conf
+	rbd create --size 64M img
+	dev=$(ublk add -n 0 -t rbd --image img)
+	server=$(server_of "$dev")
+	rests
+	fio --name=much --filename="$dev" --rw=write --bs=512k --iodepth=128 --ioengine=libaio --direct=1 --size=64M \
+		--loops=3 --output=much.out
+	[ "$(status_of VmHWM)" -gt 65536 ]
+	wait_for 20 rests
+	ublk del 0
+}
