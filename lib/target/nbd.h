@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests and replies
- * into ends, nbd_link.c keeps the connection up, nbd_dial.c makes it anew, nbd_where.c knows where it leads,
+ * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests, nbd_reply.c
+ * replies into ends, nbd_link.c keeps the connection up, nbd_dial.c makes it anew, nbd_where.c knows where it leads,
  * nbd_replay.c has what a server that dies may lose, nbd_round.c has all threads wait for that.
  */
 #pragma once
@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "kernel/uapi.h"
 #include "nbd/address.h"
 #include "nbd/handshake.h"
 #include "nbd/resend.h"
@@ -168,6 +169,17 @@ static inline struct ub_nbd_link *ub_nbd_link_of(struct ub_queue *q)
 	return ub_queue_state(q);
 }
 
+static inline struct ub_nbd_io *ub_nbd_io_of(struct ub_queue *q, const struct ub_io *io)
+{
+	return ub_io_state(q, io);
+}
+
+/* Is it a read of so much that its data is received where it belongs? */
+static inline bool ub_nbd_is_large(const struct ub_io *io)
+{
+	return io->op == UBLK_IO_OP_READ && io->len >= UB_NBD_DIRECT_MIN;
+}
+
 /* Cookies that are no I/O's: of changes that are sent again, with the end of their number; of a flush. */
 #define UB_NBD_COOKIE_REPLAY (1U << 31)
 #define UB_NBD_COOKIE_FLUSH (UB_NBD_COOKIE_REPLAY - 1)
@@ -210,10 +222,13 @@ void ub_nbd_look(struct ub_queue *q);
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io);
 /* What waits goes to the server, as much as goes at once. */
 void ub_nbd_send(struct ub_queue *q);
-/* These two return 0, or a negative errno: the connection is of no use any more. */
+/* Return: 0, or a negative errno: the connection is of no use any more. */
 int ub_nbd_sent(struct ub_queue *q, int res);
-void ub_nbd_receive(struct ub_queue *q);
-int ub_nbd_received(struct ub_queue *q, int res);
+/* It waits to be sent, behind all that do. */
+void ub_nbd_enqueue(struct ub_queue *q, struct ub_io *io);
+void ub_nbd_end(struct ub_queue *q, struct ub_io *io, int error);
+/* Return: a negative errno if something that was acknowledged may be lost: every flush tells it from then on. */
+int ub_nbd_lost(struct ub_queue *q);
 /* The connection is gone: what was with the server waits again. */
 void ub_nbd_take_back(struct ub_queue *q);
 /* Has the server been away for so long that nothing waits for it any more? */
@@ -224,6 +239,11 @@ void ub_nbd_give_up(struct ub_queue *q);
 void ub_nbd_up(struct ub_queue *q);
 /* Of a thread that is to end: has it nothing that has to be flushed before? What has is, and it is asked again. */
 bool ub_nbd_leaves(struct ub_queue *q);
+
+/* nbd_reply.c */
+void ub_nbd_receive(struct ub_queue *q);
+/* Return: as ub_nbd_sent(). */
+int ub_nbd_received(struct ub_queue *q, int res);
 
 /* nbd_replay.c */
 /* Return: whether a change is over with its answer; false: not before a flush has been answered. */

@@ -1,9 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * I/Os as requests, and replies as their ends. Requests go together, as many as wait while the ones before are
- * being sent; replies are received many at a time into a stage, and the data of a large read where it belongs.
- * Whatever is not answered when the connection is lost is sent again on the next one: a request of NBD can be done
- * twice with the same result.
+ * I/Os as requests, which go together, as many as wait while the ones before are being sent. Whatever is not answered
+ * when the connection is lost is sent again on the next one: a request of NBD can be done twice with the same result.
  */
 #include <errno.h>
 #include <string.h>
@@ -12,18 +10,7 @@
 #include "kernel/uapi.h"
 #include "target/nbd.h"
 
-/* Is it a read of so much that its data is received where it belongs? */
-static bool is_large(const struct ub_io *io)
-{
-	return io->op == UBLK_IO_OP_READ && io->len >= UB_NBD_DIRECT_MIN;
-}
-
-static struct ub_nbd_io *nbd_io(struct ub_queue *q, const struct ub_io *io)
-{
-	return ub_io_state(q, io);
-}
-
-static void enqueue(struct ub_queue *q, struct ub_io *io)
+void ub_nbd_enqueue(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
@@ -34,9 +21,9 @@ static void enqueue(struct ub_queue *q, struct ub_io *io)
 	l->last_waiting = &io->next;
 }
 
-static void end(struct ub_queue *q, struct ub_io *io, int error)
+void ub_nbd_end(struct ub_queue *q, struct ub_io *io, int error)
 {
-	*nbd_io(q, io) = (struct ub_nbd_io){0};
+	*ub_nbd_io_of(q, io) = (struct ub_nbd_io){0};
 	ub_io_end(q, io, error);
 }
 
@@ -45,8 +32,7 @@ bool ub_nbd_is_over(const struct ub_nbd *n, const struct ub_nbd_link *l)
 	return l->lost_ms && n->hold_ms >= 0 && ub_now_ms() - l->lost_ms >= n->hold_ms;
 }
 
-/* Return: a negative errno if something that was acknowledged may be lost: every flush tells it from then on. */
-static int lost(struct ub_queue *q)
+int ub_nbd_lost(struct ub_queue *q)
 {
 	return atomic_load_explicit(&ub_queue_target(q)->write_error, memory_order_relaxed);
 }
@@ -55,16 +41,16 @@ void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
-	*nbd_io(q, io) = (struct ub_nbd_io){0};
+	*ub_nbd_io_of(q, io) = (struct ub_nbd_io){0};
 	if (ub_nbd_is_over(ub_nbd_of(q), l)) {
-		end(q, io, -ENOLINK);
+		ub_nbd_end(q, io, -ENOLINK);
 		return;
 	}
-	if (lost(q) && (io->op == UBLK_IO_OP_FLUSH || ub_nbd_is_durable(ub_nbd_of(q), io))) {
-		end(q, io, lost(q));
+	if (ub_nbd_lost(q) && (io->op == UBLK_IO_OP_FLUSH || ub_nbd_is_durable(ub_nbd_of(q), io))) {
+		ub_nbd_end(q, io, ub_nbd_lost(q));
 		return;
 	}
-	enqueue(q, io);
+	ub_nbd_enqueue(q, io);
 	if (l->state == LINK_UP && !l->sending)
 		ub_nbd_send(q);
 }
@@ -78,7 +64,7 @@ static bool has_fua(const struct ub_nbd *n)
 static void make_head(struct ub_queue *q, struct ub_io *io)
 {
 	const struct ub_nbd *n = ub_nbd_of(q);
-	struct ub_nbd_io *i = nbd_io(q, io);
+	struct ub_nbd_io *i = ub_nbd_io_of(q, io);
 	uint16_t command = i->flushes ? NBD_CMD_FLUSH : ub_nbd_command_of(io), flags = 0;
 	bool is_flush = command == NBD_CMD_FLUSH;
 
@@ -116,7 +102,7 @@ static int add_data(struct ub_queue *q, struct ub_nbd_link *l, struct ub_io *io,
 	char *data = ub_io_buffer(io);
 	int ret = 0;
 
-	if (!data && (io->len >= UB_NBD_DIRECT_MIN || !l->out)) {
+	if (!data && io->len >= UB_NBD_DIRECT_MIN) {
 		l->body = io;
 		return 0;
 	}
@@ -139,19 +125,19 @@ void ub_nbd_send(struct ub_queue *q)
 	while (l->waiting && !l->body && count + 2 <= 2 * UB_NBD_BATCH &&
 	       out + UB_NBD_DIRECT_MIN <= UB_NBD_STAGE) {
 		struct ub_io *io = l->waiting;
-		struct ub_nbd_io *i = nbd_io(q, io);
+		struct ub_nbd_io *i = ub_nbd_io_of(q, io);
 		bool has_data = io->op == UBLK_IO_OP_WRITE && !i->flushes;
 		int ret = has_data ? add_data(q, l, io, count + 1, &out) : 0;
 
 		l->waiting = io->next;
 		if (ret < 0) {
-			end(q, io, ret);
+			ub_nbd_end(q, io, ret);
 			continue;
 		}
 		make_head(q, io);
 		i->sent = true;
 		i->sent_ms = now;
-		l->last_large = is_large(io);
+		l->last_large = ub_nbd_is_large(io);
 		l->large += l->last_large;
 		l->iov[count] = (struct iovec){i->head, sizeof(i->head)};
 		count += 1 + (unsigned)ret;
@@ -222,187 +208,6 @@ int ub_nbd_sent(struct ub_queue *q, int res)
 	return 0;
 }
 
-/* Those that stand for something on every system, as the protocol numbers them. */
-static int read_error(uint32_t error)
-{
-	switch (error) {
-	case 0:
-		return 0;
-	case 28:
-		return -ENOSPC;
-	case 95:
-		return -EOPNOTSUPP;
-	default:
-		return -EIO;
-	}
-}
-
-static void answered(struct ub_queue *q, struct ub_io *io, int error)
-{
-	struct ub_nbd *n = ub_nbd_of(q);
-	struct ub_nbd_io *i = nbd_io(q, io);
-	bool is_flush = io->op == UBLK_IO_OP_FLUSH || i->flushes;
-
-	if (!error && is_flush)
-		ub_nbd_flushed(q, i->changed);
-	/* One that was sent again: what it is to make durable may be lost by now. */
-	if (!error && (io->op == UBLK_IO_OP_FLUSH || ub_nbd_is_durable(n, io)))
-		error = lost(q);
-	if (i->flushes)
-		ub_nbd_link_of(q)->flushing = false;
-	if (error || is_flush || !ub_nbd_is_change(io) || ub_nbd_is_over_with(q, io)) {
-		end(q, io, error);
-		return;
-	}
-	i->sent = false;
-	i->flushes = true;
-	enqueue(q, io);
-}
-
-/* Return: the I/O whose request, as it was sent last, a reply is of, or NULL: there is none. */
-static struct ub_io *find_io(struct ub_queue *q, uint64_t cookie)
-{
-	struct ub_io *io = ub_queue_io(q, (uint32_t)cookie);
-	const struct ub_nbd_io *i = io ? nbd_io(q, io) : NULL;
-
-	return i && i->sent && nbd_cookie(i->head) == cookie ? io : NULL;
-}
-
-/* Takes one reply's head off the stage. Return: 0, or a negative errno: the connection is of no use any more. */
-static int take_reply(struct ub_queue *q, struct ub_nbd_link *l)
-{
-	const char *head = l->stage + l->from;
-	uint32_t error = nbd_get32(head + 4);
-	uint64_t cookie = nbd_get64(head + 8);
-	struct ub_io *io = find_io(q, cookie);
-
-	/* It goes, and says so: another one will come. */
-	if (error == 108)
-		return -ESHUTDOWN;
-	if (nbd_get32(head) != NBD_REPLY_MAGIC)
-		return -EPROTO;
-	l->from += NBD_REPLY_SIZE;
-	if (l->own_flush && cookie == nbd_cookie(l->flush_head)) {
-		l->own_flush = false;
-		ub_nbd_own_flushed(q, read_error(error));
-		return 0;
-	}
-	if (cookie & UB_NBD_COOKIE_REPLAY)
-		return ub_nbd_replay_answered(q, cookie, read_error(error));
-	/* Not even of one whose data it does not have yet. */
-	if (!io || io == l->body)
-		return -EPROTO;
-	l->large -= is_large(io);
-	if (io->op == UBLK_IO_OP_READ && !error) {
-		l->reading = io;
-		l->read = 0;
-		l->read_error = 0;
-	} else {
-		answered(q, io, read_error(error));
-	}
-	return 0;
-}
-
-/* So much more of the data is there. */
-static void took_data(struct ub_queue *q, struct ub_nbd_link *l, uint32_t n)
-{
-	struct ub_io *io = l->reading;
-
-	l->read += n;
-	if (l->read < io->len)
-		return;
-	l->reading = NULL;
-	answered(q, io, l->read_error);
-}
-
-/* Takes what is there of the data. */
-static void take_data(struct ub_queue *q, struct ub_nbd_link *l)
-{
-	struct ub_io *io = l->reading;
-	uint32_t n = io->len - l->read;
-	char *buffer = ub_io_buffer(io);
-
-	if (n > l->to - l->from)
-		n = l->to - l->from;
-	if (buffer)
-		memcpy(buffer + l->read, l->stage + l->from, n);
-	else if (!l->read_error)
-		l->read_error = ub_io_copy_to(q, io, l->read, l->stage + l->from, n);
-	l->from += n;
-	took_data(q, l, n);
-}
-
-/* Return: as take_reply(). */
-static int take_stage(struct ub_queue *q, struct ub_nbd_link *l)
-{
-	int ret = 0;
-
-	while (!ret && (l->reading ? l->from < l->to : l->to - l->from >= NBD_REPLY_SIZE)) {
-		if (l->reading)
-			take_data(q, l);
-		else
-			ret = take_reply(q, l);
-	}
-	return ret;
-}
-
-static bool is_direct(const struct ub_nbd_link *l)
-{
-	return l->reading && l->reading->len - l->read >= UB_NBD_DIRECT_MIN && l->from == l->to;
-}
-
-static void receive_direct(struct ub_queue *q, struct ub_nbd_link *l)
-{
-	uint32_t missing = l->reading->len - l->read;
-	char *buffer = ub_io_buffer(l->reading);
-
-	if (buffer)
-		ub_own_receive(q, OWN_RECEIVE, l->fd, buffer + l->read, missing,
-			       ub_nbd_receive_how(q, true));
-	else
-		ub_own_receive_data(q, OWN_RECEIVE, l->fd, l->reading, l->read, missing);
-}
-
-void ub_nbd_receive(struct ub_queue *q)
-{
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-	uint32_t left = l->to - l->from, room = UB_NBD_STAGE - left;
-
-	l->receiving = true;
-	if (is_direct(l)) {
-		receive_direct(q, l);
-		return;
-	}
-	memmove(l->stage, l->stage + l->from, left);
-	l->from = 0;
-	l->to = left;
-	/* No more than up to where such data may begin: it would be copied once more. What comes next is likely to be as
-	 * what came last. */
-	if (l->large || l->last_large)
-		room = (l->reading ? l->reading->len - l->read : 0) + NBD_REPLY_SIZE - left;
-	ub_own_receive(q, OWN_RECEIVE, l->fd, l->stage + left, room, ub_nbd_receive_how(q, false));
-}
-
-int ub_nbd_received(struct ub_queue *q, int res)
-{
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
-	if (res <= 0)
-		return res ? res : -ECONNRESET;
-	if (is_direct(l)) {
-		took_data(q, l, (uint32_t)res);
-	} else {
-		l->to += (uint32_t)res;
-		res = take_stage(q, l);
-		if (res < 0)
-			return res;
-	}
-	ub_nbd_receive(q);
-	if (l->state == LINK_UP && !l->sending && l->waiting)
-		ub_nbd_send(q);
-	return 0;
-}
-
 void ub_nbd_take_back(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
@@ -412,14 +217,14 @@ void ub_nbd_take_back(struct ub_queue *q)
 	l->from = l->to = l->body_sent = l->large = 0;
 	l->own_flush = l->flushing = false;
 	for (uint32_t i = 0; (io = ub_queue_io(q, i)); i++) {
-		if (!nbd_io(q, io)->sent)
+		if (!ub_nbd_io_of(q, io)->sent)
 			continue;
 		/* Also what is only to be flushed: it may be lost. */
-		nbd_io(q, io)->sent = false;
-		enqueue(q, io);
+		ub_nbd_io_of(q, io)->sent = false;
+		ub_nbd_enqueue(q, io);
 	}
 	for (io = l->waiting; io; io = io->next)
-		nbd_io(q, io)->flushes = false;
+		ub_nbd_io_of(q, io)->flushes = false;
 }
 
 void ub_nbd_give_up(struct ub_queue *q)
@@ -430,6 +235,6 @@ void ub_nbd_give_up(struct ub_queue *q)
 		struct ub_io *io = l->waiting;
 
 		l->waiting = io->next;
-		end(q, io, -ENOLINK);
+		ub_nbd_end(q, io, -ENOLINK);
 	}
 }

@@ -9,6 +9,8 @@
 
 #include <cmocka.h>
 
+#include "random.h"
+
 /* What the server is to say, one after the other. */
 static char said[1 << 16];
 static size_t said_len, said_at;
@@ -260,14 +262,6 @@ static void lists(void **state)
 	reply(NBD_OPT_LIST, NBD_REP_SERVER, "\0\0\0\4one", 7);
 	assert_int_equal(ub_nbd_begin(&h, UB_NBD_LIST, "", UB_NBD_ANEW), 0);
 	assert_int_equal(run(&h, &err), -EPROTO);
-}
-
-static uint32_t random_state = 1;
-
-static uint32_t any(uint32_t below)
-{
-	random_state = random_state * 1664525U + 1013904223U;
-	return (random_state >> 8) % below;
 }
 
 /* What a server may say to this. */

@@ -9,16 +9,10 @@
 
 #include <cmocka.h>
 
+#include "random.h"
+
 #define SIZE 4096U
 #define MOST 1000U
-
-static uint32_t random_state = 1;
-
-static uint32_t any(uint32_t below)
-{
-	random_state = random_state * 1664525U + 1013904223U;
-	return (random_state >> 8) % below;
-}
 
 /* The data of a change is its number, all over. */
 static void check_all(const struct ub_nbd_kept *kept, const uint32_t *lens, uint64_t from,

@@ -10,17 +10,11 @@
 
 #include <cmocka.h>
 
+#include "random.h"
+
 #define RINGS 4U
 #define SIZE 8192U
 #define BLOCKS 24U
-
-static uint32_t random_state = 1;
-
-static uint32_t any(uint32_t below)
-{
-	random_state = random_state * 1664525U + 1013904223U;
-	return (random_state >> 8) % below;
-}
 
 static char memory[RINGS][SIZE] __attribute__((aligned(64)));
 static struct ub_nbd_kept rings[RINGS];

@@ -8,7 +8,6 @@
 #pragma once
 
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,18 +17,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "must.h"
 #include "nbd/wire.h"
+#include "random.h"
 
 #define SERVER_SIZE (1U << 20)
-
-/* In whatever thread. */
-#define must(what)                                                                               \
-	do {                                                                                     \
-		if (!(what)) {                                                                   \
-			(void)fprintf(stderr, "%s:%d: not so: %s\n", __FILE__, __LINE__, #what); \
-			abort();                                                                 \
-		}                                                                                \
-	} while (0)
 
 struct connection {
 	struct server *server;
@@ -51,17 +43,6 @@ struct server {
 	struct connection *connections;
 	char disk[SERVER_SIZE], stable[SERVER_SIZE];
 };
-
-static inline uint32_t any(uint32_t below)
-{
-	static _Thread_local uint32_t state;
-	static atomic_uint threads;
-
-	if (!state)
-		state = 1 + atomic_fetch_add(&threads, 1) * 7919;
-	state = state * 1664525U + 1013904223U;
-	return (state >> 8) % below;
-}
 
 static inline void pause_us(uint32_t us)
 {

@@ -2,70 +2,32 @@
 /*
  * The target nbd by several threads, each with a connection of its own, before a server that breaks connections, dies
  * and loses what was not flushed. Clients change their own blocks again and again, through any of the queues, one
- * change after the end of another, so each read has one right answer; and nothing may fail. The queues stand in for
- * lib/queue behind target/io.h, by ordinary system calls.
+ * change after the end of another, so each read has one right answer; and nothing may fail.
  *
  * unit_target_nbd ROUNDS: as many rounds.
  */
-#include <errno.h>
-#include <poll.h>
-#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <sys/eventfd.h>
-#include <time.h>
-#include <unistd.h>
 
 #include <cmocka.h>
 
-#include "base/clock.h"
 #include "kernel/uapi.h"
 #include "nbd_server.h"
-#include "target/target.h"
+#include "thread_queue.h"
 
 #define QUEUES_MAX 4U
-#define CLIENTS 6U
+#define CLIENTS IOS /* each has one under way */
 #define BLOCK 512U
 #define GROUP 32U /* blocks that a client has together */
-#define OPS 16U
 
 extern const struct ub_target ub_target_nbd;
-
-/* One of the target's own operations, that is under way. */
-struct operation {
-	enum { NONE, SEND, SEND_DATA, RECEIVE, READ, WAIT, DONE } kind;
-	int fd;
-	const struct msghdr *msg;
-	void *to;
-	uint32_t len;
-	int64_t at_ms;
-	int res;
-};
 
 struct client {
 	unsigned number;
 	char data[GROUP * BLOCK];
 	uint64_t version[SERVER_SIZE / BLOCK], versions;
 	unsigned changes;
-	sem_t ended;
-	int result;
-	pthread_t thread;
-};
-
-struct ub_queue {
-	struct ub_tgt *tgt;
-	struct ub_tgt_queue own;
-	struct ub_io ios[CLIENTS]; /* one for each client, */
-	char *states;              /* and what the target has of it */
-	struct operation ops[OPS];
-	int wake;
-	pthread_mutex_t lock;
-	struct ub_io *posted; /* guarded by it */
-	bool ends;            /* the same */
 	pthread_t thread;
 };
 
@@ -77,240 +39,10 @@ static atomic_bool stop;
 static struct server server;
 static unsigned rounds = 10;
 
-static void put(struct ub_queue *q, unsigned id, struct operation op)
-{
-	must(id < OPS);
-	must(q->ops[id].kind == NONE);
-	q->ops[id] = op;
-}
-
-void ub_own_send(struct ub_queue *q, unsigned id, int fd, const struct msghdr *msg,
-		 enum ub_send how)
-{
-	(void)how;
-	put(q, id, (struct operation){.kind = SEND, .fd = fd, .msg = msg});
-}
-
-static char *data_of(struct ub_queue *q, const struct ub_io *io)
-{
-	return clients[ub_io_number(q, io)].data;
-}
-
-void ub_own_send_data(struct ub_queue *q, unsigned id, int fd, const struct ub_io *io,
-		      uint32_t data, uint32_t len)
-{
-	must(zero_copy && len > 0 && data + len <= io->len);
-	put(q, id,
-	    (struct operation){
-		    .kind = SEND_DATA, .fd = fd, .to = data_of(q, io) + data, .len = len});
-}
-
-void ub_own_receive_data(struct ub_queue *q, unsigned id, int fd, const struct ub_io *io,
-			 uint32_t data, uint32_t len)
-{
-	must(zero_copy && len > 0 && data + len <= io->len);
-	put(q, id,
-	    (struct operation){.kind = RECEIVE, .fd = fd, .to = data_of(q, io) + data, .len = len});
-}
-
-int ub_io_copy_to(struct ub_queue *q, struct ub_io *io, uint32_t data, const void *from,
-		  uint32_t len)
-{
-	must(zero_copy && data + len <= io->len);
-	memcpy(data_of(q, io) + data, from, len);
-	return 0;
-}
-
-int ub_io_copy_from(struct ub_queue *q, struct ub_io *io, uint32_t data, void *to, uint32_t len)
-{
-	must(zero_copy && data + len <= io->len);
-	memcpy(to, data_of(q, io) + data, len);
-	return 0;
-}
-
-void ub_own_receive(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len,
-		    enum ub_receive how)
-{
-	(void)how;
-	put(q, id, (struct operation){.kind = RECEIVE, .fd = fd, .to = to, .len = len});
-}
-
-void ub_own_read(struct ub_queue *q, unsigned id, int fd, void *to, uint32_t len)
-{
-	put(q, id, (struct operation){.kind = READ, .fd = fd, .to = to, .len = len});
-}
-
-void ub_own_connect(struct ub_queue *q, unsigned id, int fd, const struct sockaddr *addr,
-		    uint32_t len)
-{
-	put(q, id,
-	    (struct operation){.kind = DONE, .res = connect(fd, addr, len) == 0 ? 0 : -errno});
-}
-
-void ub_own_wait(struct ub_queue *q, unsigned id, const struct ub_own_time *time)
-{
-	put(q, id,
-	    (struct operation){.kind = WAIT,
-			       .at_ms = ub_now_ms() + time->sec * 1000 + time->nsec / 1000000});
-}
-
-void *ub_io_buffer(const struct ub_io *io)
-{
-	return io->data;
-}
-
-struct ub_io *ub_queue_io(struct ub_queue *q, uint32_t number)
-{
-	return number < CLIENTS ? &q->ios[number] : NULL;
-}
-
-uint32_t ub_io_number(const struct ub_queue *q, const struct ub_io *io)
-{
-	return (uint32_t)(io - q->ios);
-}
-
-void *ub_io_state(struct ub_queue *q, const struct ub_io *io)
-{
-	return q->states + ub_io_number(q, io) * ub_target_nbd.io_size;
-}
-
-struct ub_tgt *ub_queue_target(struct ub_queue *q)
-{
-	return q->tgt;
-}
-
-void *ub_queue_state(struct ub_queue *q)
-{
-	return q->own.state;
-}
-
-void ub_queue_tell(struct ub_queue *q)
-{
-	(void)q;
-}
-
-void ub_io_end(struct ub_queue *q, struct ub_io *io, int error)
-{
-	struct client *c = &clients[ub_io_number(q, io)];
-
-	c->result = error;
-	(void)sem_post(&c->ended);
-}
-
-/* Return: whether the operation has ended. */
-static bool try(struct operation *op, short events)
-{
-	ssize_t ret = 0;
-
-	switch (op->kind) {
-	case SEND:
-		ret = events ? sendmsg(op->fd, op->msg, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
-		break;
-	case SEND_DATA:
-		ret = events ? send(op->fd, op->to, op->len, MSG_DONTWAIT | MSG_NOSIGNAL) : -1;
-		break;
-	case RECEIVE:
-		ret = events ? recv(op->fd, op->to, op->len, MSG_DONTWAIT) : -1;
-		break;
-	case READ:
-		ret = events ? read(op->fd, op->to, op->len) : -1;
-		break;
-	case WAIT:
-		op->res = -ETIME;
-		return ub_now_ms() >= op->at_ms;
-	default:
-		return op->kind == DONE;
-	}
-	op->res = ret < 0 ? -errno : (int)ret;
-	return events && op->res != -EAGAIN;
-}
-
-static void wait_for_operations(struct ub_queue *q, struct pollfd *fds)
-{
-	int64_t now = ub_now_ms(), left = 1000;
-
-	fds[OPS] = (struct pollfd){.fd = q->wake, .events = POLLIN};
-	for (unsigned i = 0; i < OPS; i++) {
-		const struct operation *op = &q->ops[i];
-
-		fds[i].fd = op->kind >= SEND && op->kind <= READ ? op->fd : -1;
-		fds[i].events = op->kind == SEND || op->kind == SEND_DATA ? POLLOUT : POLLIN;
-		fds[i].revents = 0;
-		if (op->kind == DONE)
-			left = 0;
-		if (op->kind == WAIT && op->at_ms - now < left)
-			left = op->at_ms > now ? op->at_ms - now : 0;
-	}
-	(void)poll(fds, OPS + 1, (int)left);
-}
-
-/* Return: whether the queue is to end. */
-static bool take_posted(struct ub_queue *q, bool woken)
-{
-	struct ub_io *io;
-	eventfd_t count;
-	bool ends;
-
-	if (woken)
-		(void)eventfd_read(q->wake, &count);
-	(void)pthread_mutex_lock(&q->lock);
-	io = q->posted;
-	q->posted = NULL;
-	ends = q->ends;
-	(void)pthread_mutex_unlock(&q->lock);
-	while (io) {
-		struct ub_io *next = io->next;
-
-		ub_target_nbd.submit(q, io);
-		io = next;
-	}
-	return ends;
-}
-
-static void *run_queue(void *arg)
-{
-	struct ub_queue *q = arg;
-	struct pollfd fds[OPS + 1];
-
-	ub_target_nbd.event(q, UB_EVENT_BEGIN, 0);
-	for (;;) {
-		wait_for_operations(q, fds);
-		for (unsigned i = 0; i < OPS; i++) {
-			struct operation *op = &q->ops[i];
-
-			if (op->kind == NONE || !try(op, fds[i].revents))
-				continue;
-			op->kind = NONE;
-			ub_target_nbd.event(q, i, op->res);
-			/* What is on its descriptor by now has not been polled. */
-			for (unsigned k = i + 1; k < OPS; k++)
-				if (q->ops[k].fd != fds[k].fd)
-					fds[k].revents = 0;
-		}
-		if (take_posted(q, fds[OPS].revents) && ub_target_nbd.leaves(q))
-			return NULL;
-	}
-}
-
-/* Return: its result. */
 static int ask_by(struct ub_queue *q, struct client *c, uint8_t op, uint32_t flags, uint64_t offset,
 		  uint32_t len)
 {
-	struct ub_io *io = &q->ios[c->number];
-
-	*io = (struct ub_io){.op = op,
-			     .flags = flags,
-			     .offset = offset,
-			     .len = len,
-			     .data = zero_copy ? NULL : c->data};
-	(void)pthread_mutex_lock(&q->lock);
-	io->next = q->posted;
-	q->posted = io;
-	(void)pthread_mutex_unlock(&q->lock);
-	(void)eventfd_write(q->wake, 1);
-	while (sem_wait(&c->ended) != 0)
-		;
-	return c->result;
+	return queue_ask(q, c->number, c->data, op, flags, offset, len);
 }
 
 static int ask(struct client *c, uint8_t op, uint32_t flags, uint64_t offset, uint32_t len)
@@ -411,36 +143,20 @@ static void open_target(struct ub_tgt *tgt, void *args, unsigned count, uint32_t
 	assert_int_equal(tgt->most_threads, 0);
 	assert_true(keep == 0 || tgt->queue_more >= keep / count);
 	nr_queues = count;
-	for (unsigned i = 0; i < count; i++) {
-		struct ub_queue *q = &queues[i];
-
-		*q = (struct ub_queue){.tgt = tgt, .wake = eventfd(0, EFD_CLOEXEC)};
-		q->own.state = calloc(1, ub_target_nbd.queue_size + tgt->queue_more);
-		q->states = calloc(CLIENTS, ub_target_nbd.io_size);
-		(void)pthread_mutex_init(&q->lock, NULL);
-		if (ub_target_nbd.queue_open(tgt, &q->own, &err) != 0)
-			fail_msg("%s", err.msg);
-	}
 	for (unsigned i = 0; i < count; i++)
-		assert_int_equal(pthread_create(&queues[i].thread, NULL, run_queue, &queues[i]), 0);
+		queue_open(&queues[i], tgt, zero_copy);
+	for (unsigned i = 0; i < count; i++)
+		queue_begin(&queues[i]);
 }
 
 static void close_target(struct ub_tgt *tgt)
 {
-	for (unsigned i = 0; i < nr_queues; i++) {
-		(void)pthread_mutex_lock(&queues[i].lock);
-		queues[i].ends = true;
-		(void)pthread_mutex_unlock(&queues[i].lock);
-		(void)eventfd_write(queues[i].wake, 1);
-	}
+	for (unsigned i = 0; i < nr_queues; i++)
+		queue_end(&queues[i]);
 	for (unsigned i = 0; i < nr_queues; i++)
 		(void)pthread_join(queues[i].thread, NULL);
-	for (unsigned i = 0; i < nr_queues; i++) {
-		ub_target_nbd.queue_close(tgt, &queues[i].own);
-		free(queues[i].own.state);
-		free(queues[i].states);
-		(void)close(queues[i].wake);
-	}
+	for (unsigned i = 0; i < nr_queues; i++)
+		queue_close(&queues[i]);
 	assert_int_equal(atomic_load(&tgt->write_error), 0);
 	assert_int_equal(atomic_load(&tgt->away.since_ms), 0);
 	assert_false(atomic_load(&tgt->away.may_lose));
@@ -505,10 +221,8 @@ static void *begin(struct ub_tgt *tgt, unsigned count, uint32_t keep)
 	server.away = server.slow = false;
 	server_begin(&server);
 	open_target(tgt, args, count, keep);
-	for (unsigned i = 0; i < CLIENTS; i++) {
+	for (unsigned i = 0; i < CLIENTS; i++)
 		clients[i] = (struct client){.number = i};
-		(void)sem_init(&clients[i].ended, 0, 0);
-	}
 	return args;
 }
 
