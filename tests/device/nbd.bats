@@ -132,6 +132,9 @@ serve_nbd_server()
 	wait_for 20 test -s nbd.pid
 	export_pid=$(<nbd.pid)
 	wait_for 20 test -S "$socket"
+	# It listens, and then looks for a prime for TLS, used or not, which takes an emulated machine from none to
+	# 30 s; it sleeps when it accepts.
+	wait_for 120 grep -q '^State:.S' "/proc/$export_pid/status"
 }
 
 @test "nbd-server serves, is killed and comes again, and nothing is lost" {
