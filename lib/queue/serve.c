@@ -2,7 +2,8 @@
 /*
  * The thread's loop: a completion brings an I/O, the target works, the commit is also the next fetch.
  * Everything that is queued goes to the kernel with the call that waits, and all completions that are
- * there are taken at once. No allocation, no lock, no log line, no system call besides the ring's own.
+ * there are taken at once. No allocation, no lock, no log line, no system call besides the ring's own and those of a
+ * target that has `drained`.
  */
 #include <errno.h>
 #include <string.h>
@@ -118,6 +119,8 @@ static void drain(struct ub_queue *q)
 /* Queues what has gathered. Return: completions to wait for. */
 static unsigned flush(struct ub_queue *q)
 {
+	if (q->target->type->drained)
+		q->target->type->drained(q);
 	/* Nothing need ever come but for those that wait for a buffer, which is there at once. */
 	if (__builtin_expect(q->waiting && (q->pool.spent || ub_pooled_is_stuck(q)), 0))
 		return 0;
@@ -211,6 +214,8 @@ int ub_queue_serve(struct ub_queue *q)
 		(void)q->commands->flush(q);
 		if (!q->commits && target_leaves(q))
 			break;
+		if (q->target->type->drained)
+			q->target->type->drained(q);
 		ret = ub_queue_enter(q, 1);
 		if (ret < 0 && !ub_queue_asks_again(ret))
 			return cannot_enter(q, ret);

@@ -477,6 +477,7 @@ const struct ub_target ub_target_nbd = {
 	.queue_open = nbd_queue_open,
 	.submit = ub_nbd_submit,
 	.event = ub_nbd_event,
+	.drained = ub_nbd_send,
 	.leaves = ub_nbd_leaves,
 	.queue_close = nbd_queue_close,
 	.close = nbd_close,

@@ -212,15 +212,20 @@ uint16_t ub_nbd_flags_of(const struct ub_io *io);
 /* @cookie: its lower half; the upper one is another number each time. */
 void ub_nbd_make_head(struct ub_nbd_link *l, char *head, uint16_t command, uint16_t flags,
 		      uint32_t cookie, uint64_t offset, uint32_t len);
-/* So many pieces of ub_nbd_link.iov go, and the body behind them; and what is left of them. */
+/* So many pieces of ub_nbd_link.iov go, and the body behind them: what the socket takes goes at once, without an
+ * operation on the ring whose end would have to be looked at; */
+void ub_nbd_send_now(struct ub_queue *q, unsigned count);
+/* all by operations, as there are more where these end; and what is left of them. */
 void ub_nbd_send_iov(struct ub_queue *q, unsigned count);
+/* @n bytes more are gone. Return: whether anything is left. */
+bool ub_nbd_is_left(struct ub_nbd_link *l, size_t n);
 void ub_nbd_send_rest(struct ub_queue *q);
 /* What is awaited from now on is looked after, once a second: OWN_LOOK. */
 void ub_nbd_look(struct ub_queue *q);
 
 /* nbd_io.c */
 void ub_nbd_submit(struct ub_queue *q, struct ub_io *io);
-/* What waits goes to the server, as much as goes at once. */
+/* What waits goes to the server, all that has gathered: ub_target.drained. */
 void ub_nbd_send(struct ub_queue *q);
 /* Return: 0, or a negative errno: the connection is of no use any more. */
 int ub_nbd_sent(struct ub_queue *q, int res);

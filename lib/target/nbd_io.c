@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * I/Os as requests, which go together, as many as wait while the ones before are being sent. Whatever is not answered
+ * I/Os as requests, which go together, all that have come until the thread has nothing else to do. Whatever is not answered
  * when the connection is lost is sent again on the next one: a request of NBD can be done twice with the same result.
  */
 #include <errno.h>
@@ -51,8 +51,6 @@ void ub_nbd_submit(struct ub_queue *q, struct ub_io *io)
 		return;
 	}
 	ub_nbd_enqueue(q, io);
-	if (l->state == LINK_UP && !l->sending)
-		ub_nbd_send(q);
 }
 
 static bool has_fua(const struct ub_nbd *n)
@@ -115,9 +113,9 @@ static int add_data(struct ub_queue *q, struct ub_nbd_link *l, struct ub_io *io,
 	return ret ? ret : 1;
 }
 
-void ub_nbd_send(struct ub_queue *q)
+/* Takes as much of what waits as goes at once. Return: pieces of it in ub_nbd_link.iov. */
+static unsigned gather(struct ub_queue *q, struct ub_nbd_link *l)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
 	int64_t now = l->waiting ? ub_now_ms() : 0;
 	unsigned count = add_own_flush(q, l);
 	uint32_t out = 0;
@@ -142,7 +140,16 @@ void ub_nbd_send(struct ub_queue *q)
 		l->iov[count] = (struct iovec){i->head, sizeof(i->head)};
 		count += 1 + (unsigned)ret;
 	}
-	ub_nbd_send_iov(q, count);
+	return count;
+}
+
+void ub_nbd_send(struct ub_queue *q)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	unsigned count;
+
+	while (l->state == LINK_UP && !l->sending && (count = gather(q, l)) > 0)
+		ub_nbd_send_now(q, count);
 }
 
 void ub_nbd_up(struct ub_queue *q)
@@ -154,40 +161,16 @@ void ub_nbd_up(struct ub_queue *q)
 		atomic_fetch_sub(&ub_nbd_of(q)->away, 1);
 	l->lost_ms = 0;
 	ub_nbd_tell_away(q, 0);
-	ub_nbd_send(q);
 }
 
 bool ub_nbd_leaves(struct ub_queue *q)
 {
-	struct ub_nbd_link *l = ub_nbd_link_of(q);
-
 	if (ub_nbd_may_leave(q)) {
 		ub_nbd_round_leave(q);
 		return true;
 	}
 	/* So that it is asked again. */
 	ub_nbd_look(q);
-	if (l->state == LINK_UP && !l->sending)
-		ub_nbd_send(q);
-	return false;
-}
-
-/* @n bytes more are gone. Return: whether anything is left. */
-static bool is_left(struct ub_nbd_link *l, size_t n)
-{
-	if (l->iov_at == l->iov_count)
-		l->body_sent += (uint32_t)n;
-	while (l->iov_at < l->iov_count && n >= l->iov[l->iov_at].iov_len)
-		n -= l->iov[l->iov_at++].iov_len;
-	if (l->iov_at < l->iov_count) {
-		l->iov[l->iov_at].iov_base = (char *)l->iov[l->iov_at].iov_base + n;
-		l->iov[l->iov_at].iov_len -= n;
-		return true;
-	}
-	if (l->body && l->body_sent < l->body->len)
-		return true;
-	l->body = NULL;
-	l->body_sent = 0;
 	return false;
 }
 
@@ -197,14 +180,10 @@ int ub_nbd_sent(struct ub_queue *q, int res)
 
 	if (res <= 0)
 		return res ? res : -ECONNRESET;
-	if (is_left(l, (size_t)res)) {
+	if (ub_nbd_is_left(l, (size_t)res))
 		ub_nbd_send_rest(q);
-		return 0;
-	}
-	if (l->state == LINK_REPLAYING)
+	else if (l->state == LINK_REPLAYING)
 		ub_nbd_replay_send(q);
-	else if (l->state == LINK_UP)
-		ub_nbd_send(q);
 	return 0;
 }
 

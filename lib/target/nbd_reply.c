@@ -185,7 +185,5 @@ int ub_nbd_received(struct ub_queue *q, int res)
 			return res;
 	}
 	ub_nbd_receive(q);
-	if (l->state == LINK_UP && !l->sending && l->waiting)
-		ub_nbd_send(q);
 	return 0;
 }

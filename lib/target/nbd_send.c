@@ -61,6 +61,32 @@ void ub_nbd_look(struct ub_queue *q)
 	ub_own_wait(q, OWN_LOOK, &second);
 }
 
+bool ub_nbd_is_left(struct ub_nbd_link *l, size_t n)
+{
+	if (l->iov_at == l->iov_count)
+		l->body_sent += (uint32_t)n;
+	while (l->iov_at < l->iov_count && n >= l->iov[l->iov_at].iov_len)
+		n -= l->iov[l->iov_at++].iov_len;
+	if (l->iov_at < l->iov_count) {
+		l->iov[l->iov_at].iov_base = (char *)l->iov[l->iov_at].iov_base + n;
+		l->iov[l->iov_at].iov_len -= n;
+		return true;
+	}
+	if (l->body && l->body_sent < l->body->len)
+		return true;
+	l->body = NULL;
+	l->body_sent = 0;
+	return false;
+}
+
+static void begin(struct ub_queue *q, struct ub_nbd_link *l, unsigned count)
+{
+	l->iov_at = 0;
+	l->iov_count = count;
+	if (ub_nbd_of(q)->request_s)
+		ub_nbd_look(q);
+}
+
 void ub_nbd_send_rest(struct ub_queue *q)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
@@ -83,11 +109,21 @@ void ub_nbd_send_iov(struct ub_queue *q, unsigned count)
 {
 	struct ub_nbd_link *l = ub_nbd_link_of(q);
 
-	l->iov_at = 0;
-	l->iov_count = count;
 	if (!count)
 		return;
+	begin(q, l, count);
 	ub_nbd_send_rest(q);
-	if (ub_nbd_of(q)->request_s)
-		ub_nbd_look(q);
+}
+
+void ub_nbd_send_now(struct ub_queue *q, unsigned count)
+{
+	struct ub_nbd_link *l = ub_nbd_link_of(q);
+	const struct msghdr msg = {.msg_iov = l->iov, .msg_iovlen = count};
+	ssize_t sent;
+
+	begin(q, l, count);
+	sent = sendmsg(l->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | (l->body ? MSG_MORE : 0));
+	/* An error comes again, as the operation's. */
+	if (ub_nbd_is_left(l, sent > 0 ? (size_t)sent : 0))
+		ub_nbd_send_rest(q);
 }

@@ -189,6 +189,9 @@ struct ub_target {
 	/* An operation of the target's own has ended, or, with UB_EVENT_BEGIN, the thread serves from now on.
 	 * NULL: there are none. */
 	void (*event)(struct ub_queue *q, unsigned id, int res);
+	/* All I/Os and ends that were there have been taken up, and the thread is about to enter the kernel: what has
+	 * gathered can go. NULL: nothing gathers. */
+	void (*drained)(struct ub_queue *q);
 	/* The thread has seen no I/O for some seconds: memory that is kept for the next ones can go. NULL: there is
 	 * none. */
 	void (*rest)(struct ub_queue *q);

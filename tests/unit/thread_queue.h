@@ -251,6 +251,7 @@ static inline void *run_queue(void *arg)
 	struct pollfd fds[OPS + 1];
 
 	q->tgt->type->event(q, UB_EVENT_BEGIN, 0);
+	q->tgt->type->drained(q);
 	for (;;) {
 		wait_for_operations(q, fds);
 		for (unsigned i = 0; i < OPS; i++) {
@@ -267,6 +268,7 @@ static inline void *run_queue(void *arg)
 		}
 		if (take_posted(q, fds[OPS].revents) && q->tgt->type->leaves(q))
 			return NULL;
+		q->tgt->type->drained(q);
 	}
 }
 
