@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -13,51 +12,32 @@
 #include "process/inherit.h"
 #include "process/process.h"
 #include "process/program.h"
+#include "process/spawn.h"
 
 /* How long one that is told to end may take, and one that is killed. */
 #define END_MS 2000
 #define KILL_MS 1000
 #define NAME_SIZE 32
 
-static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, int channel)
-{
-	sigset_t none;
-	int ret;
-
-	(void)sigemptyset(&none);
-	ret = posix_spawnattr_setsigmask(attributes, &none);
-	if (!ret)
-		ret = posix_spawnattr_setpgroup(attributes, 0);
-	if (!ret)
-		ret = posix_spawnattr_setflags(attributes,
-					       POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(files, channel, UB_BESIDE_CHANNEL);
-	for (int fd = 0; fd < UB_BESIDE_CHANNEL && !ret; fd++)
-		ret = posix_spawn_file_actions_addopen(files, fd, "/dev/null", O_RDWR, 0);
-	return ret;
-}
-
 /* Return: 0 or a negative errno. */
-static int spawn(const char *path, int channel, char *argv[], pid_t *ret_pid)
+static int start(const char *path, int channel, char *argv[], pid_t *ret_pid)
 {
 	char *environment[UB_ENVIRONMENT_MAX + 1];
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int ret = posix_spawn_file_actions_init(&files);
+	struct ub_spawn what = {.path = path,
+				.argv = argv,
+				.environment = environment,
+				.fds = {{channel, UB_BESIDE_CHANNEL},
+					{-1, STDIN_FILENO},
+					{-1, STDOUT_FILENO},
+					{-1, STDERR_FILENO}},
+				.nr_fds = 4,
+				.group = true};
+	sigset_t none;
 
-	if (ret)
-		return -ret;
-	ret = posix_spawnattr_init(&attributes);
-	if (!ret) {
-		ub_inherit_environment(environment);
-		ret = set_up(&files, &attributes, channel);
-		if (!ret)
-			ret = posix_spawn(ret_pid, path, &files, &attributes, argv, environment);
-		(void)posix_spawnattr_destroy(&attributes);
-	}
-	(void)posix_spawn_file_actions_destroy(&files);
-	return -ret;
+	(void)sigemptyset(&none);
+	what.held = &none;
+	ub_inherit_environment(environment);
+	return ub_spawn(&what, ret_pid);
 }
 
 int ub_beside_start(struct ub_beside *b, const char *path, const char *name, char *argv[])
@@ -71,7 +51,7 @@ int ub_beside_start(struct ub_beside *b, const char *path, const char *name, cha
 	b->channel = pair[0];
 	(void)snprintf(full, sizeof(full), "%s%s", spared ? "@" : "", name);
 	argv[0] = full;
-	ret = spawn(path, pair[1], argv, &b->pid);
+	ret = start(path, pair[1], argv, &b->pid);
 	argv[0] = NULL;
 	ub_close(&pair[1]);
 	if (ret) {

@@ -2,55 +2,31 @@
 #include "process/run.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "process/process.h"
+#include "process/spawn.h"
 
 #define TEXT_MAX 4096
 #define KILL_MS 1000
 
-static int set_up(posix_spawn_file_actions_t *files, posix_spawnattr_t *attributes, int output)
-{
-	sigset_t none;
-	int ret;
-
-	(void)sigemptyset(&none);
-	ret = posix_spawnattr_setsigmask(attributes, &none);
-	if (!ret)
-		ret = posix_spawnattr_setflags(attributes, POSIX_SPAWN_SETSIGMASK);
-	if (!ret)
-		ret = posix_spawn_file_actions_addopen(files, STDIN_FILENO, "/dev/null", O_RDONLY,
-						       0);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(files, output, STDOUT_FILENO);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(files, output, STDERR_FILENO);
-	return ret;
-}
-
 int ub_run_start(char *const argv[], char *const environment[], int output, pid_t *ret_pid)
 {
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attributes;
-	int ret = posix_spawn_file_actions_init(&files);
+	struct ub_spawn what = {
+		.path = argv[0],
+		.argv = argv,
+		.environment = environment,
+		.fds = {{-1, STDIN_FILENO}, {output, STDOUT_FILENO}, {output, STDERR_FILENO}},
+		.nr_fds = 3};
+	sigset_t none;
 
-	if (ret)
-		return -ret;
-	ret = posix_spawnattr_init(&attributes);
-	if (!ret) {
-		ret = set_up(&files, &attributes, output);
-		if (!ret)
-			ret = posix_spawn(ret_pid, argv[0], &files, &attributes, argv, environment);
-		(void)posix_spawnattr_destroy(&attributes);
-	}
-	(void)posix_spawn_file_actions_destroy(&files);
-	return -ret;
+	(void)sigemptyset(&none);
+	what.held = &none;
+	return ub_spawn(&what, ret_pid);
 }
 
 /* Return: the text, or NULL without memory. */

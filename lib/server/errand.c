@@ -6,7 +6,6 @@
 #include <linux/fs.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/inotify.h>
@@ -31,6 +30,7 @@
 #include "kernel/sysfs.h"
 #include "process/process.h"
 #include "process/program.h"
+#include "process/spawn.h"
 #include "record/store.h"
 #include "server/server.h"
 
@@ -292,7 +292,6 @@ int server_errand_main(char **argv)
 static int spawn(const struct server *s, enum server_errand errand, int out, pid_t *ret_pid)
 {
 	const char *scheduler = s->record.spec.scheduler;
-	posix_spawn_file_actions_t files;
 	char id[12], token[24], pid[12];
 	char *argv[] = {(char *)"ublk-server",
 			(char *)"errand",
@@ -302,34 +301,25 @@ static int spawn(const struct server *s, enum server_errand errand, int out, pid
 			pid,
 			(char *)(scheduler ? scheduler : UB_SCHEDULER_NONE),
 			NULL};
-	posix_spawnattr_t attr;
+	struct ub_spawn what = {.path = ub_program_again(),
+				.argv = argv,
+				.environment = environ,
+				.fds = {{out, STDOUT_FILENO}, {s->dev_fd, DEV_FD}},
+				.nr_fds = s->dev_fd >= 0 ? 2 : 1,
+				/* What is typed at a server in the foreground is for the server,
+				 * which knows what it means. */
+				.group = true};
 	sigset_t ours;
-	int ret;
 
 	(void)snprintf(id, sizeof(id), "%u", s->record.id);
 	(void)snprintf(token, sizeof(token), "0x%llx", (unsigned long long)s->record.token);
 	(void)snprintf(pid, sizeof(pid), "%d", getpid());
-	ret = posix_spawnattr_init(&attr);
-	if (ret)
-		return -ret;
 	/* What a service manager sends to all of a unit is for the server, too: it ends its errands. */
 	(void)sigemptyset(&ours);
 	(void)sigaddset(&ours, SIGTERM);
 	(void)sigaddset(&ours, SIGINT);
-	(void)posix_spawnattr_setsigmask(&attr, &ours);
-	/* What is typed at a server in the foreground is for the server, which knows what it means. */
-	(void)posix_spawnattr_setpgroup(&attr, 0);
-	(void)posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-	ret = posix_spawn_file_actions_init(&files);
-	if (!ret)
-		ret = posix_spawn_file_actions_adddup2(&files, out, STDOUT_FILENO);
-	if (!ret && s->dev_fd >= 0)
-		ret = posix_spawn_file_actions_adddup2(&files, s->dev_fd, DEV_FD);
-	if (!ret)
-		ret = posix_spawn(ret_pid, ub_program_again(), &files, &attr, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&files);
-	(void)posix_spawnattr_destroy(&attr);
-	return -ret;
+	what.held = &ours;
+	return ub_spawn(&what, ret_pid);
 }
 
 /* What an errand had to tell: a line each. */

@@ -7,7 +7,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
-#include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
 #include "base/fault.h"
 #include "process/process.h"
 #include "process/program.h"
+#include "process/spawn.h"
 #include "server/server.h"
 
 /* How long it may take to reach one, to kill who does, and what that process finds open. */
@@ -71,19 +71,15 @@ int server_log_away_main(const char *at)
 }
 
 /* Each of the two may be -1. */
-static int spawn(char *const argv[], int namespace, int root, pid_t *ret_pid)
+static int start(char *const argv[], int namespace, int root, pid_t *ret_pid)
 {
-	posix_spawn_file_actions_t files;
-	int ret = posix_spawn_file_actions_init(&files);
+	struct ub_spawn what = {.path = ub_program_again(), .argv = argv, .environment = environ};
 
-	if (!ret && namespace >= 0)
-		ret = posix_spawn_file_actions_adddup2(&files, namespace, CALLER_NS);
-	if (!ret && root >= 0)
-		ret = posix_spawn_file_actions_adddup2(&files, root, CALLER_ROOT);
-	if (!ret)
-		ret = posix_spawn(ret_pid, ub_program_again(), &files, NULL, argv, environ);
-	(void)posix_spawn_file_actions_destroy(&files);
-	return -ret;
+	if (namespace >= 0)
+		what.fds[what.nr_fds++] = (struct ub_spawn_fd){namespace, CALLER_NS};
+	if (root >= 0)
+		what.fds[what.nr_fds++] = (struct ub_spawn_fd){root, CALLER_ROOT};
+	return ub_spawn(&what, ret_pid);
 }
 
 /* Return: 0 or a negative errno. */
@@ -99,7 +95,7 @@ static int run(char *const argv[], int namespace, int root, int patience_ms)
 
 	if ((ns < 0) != (namespace < 0) || (top < 0) != (root < 0))
 		return -errno;
-	ret = spawn(argv, ns, top, &pid);
+	ret = start(argv, ns, top, &pid);
 	if (ret)
 		return ret;
 	pidfd = ub_process_open(pid, 0);

@@ -431,6 +431,7 @@ flush_fails_after_recovery()
 	end_server
 }
 
+# bats test_tags=long
 @test "whatever a server answers to what is written again, data is right, and hold-sec ends" {
 	for how in magic cookie twice close shutdown mute; do
 		truncate -s 1M stable
