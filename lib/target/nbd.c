@@ -6,15 +6,12 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include "base/clean.h"
 #include "base/clock.h"
 #include "nbd/client.h"
-#include "nbd/secure.h"
-#include "target/path.h"
 
 #define BLOCK 512U
 #define OPEN_MS 15000
@@ -23,132 +20,6 @@
 #define RECOVER_MS 10000
 /* The process that looks names up has started. */
 #define NAMES_MS 3000
-#define KEEP_MAX (1U << 30)
-
-struct nbd_args {
-	char *uri, *host, *socket, *export;
-	uint32_t port;
-	int hold_s; /* -1: for ever */
-	uint32_t request_s;
-	uint32_t replay;
-	bool write_through;
-	struct ub_nbd_secure_args secure;
-};
-
-#define AT(field) .offset = offsetof(struct nbd_args, field)
-
-/* clang-format off */
-static const struct ub_opt options[] = {
-	{ .name = "uri", .type = UB_OPT_STRING, AT(uri), .metavar = "URI",
-	  .conflicts = "host port socket export",
-	  .help = "nbd[s]://HOST[:PORT]/EXPORT, or nbd+unix:///EXPORT?socket=PATH" },
-	{ .name = "host", .type = UB_OPT_STRING, AT(host), .metavar = "HOST", .conflicts = "uri socket",
-	  .help = "the server, over TCP: a name or an address" },
-	{ .name = "port", .type = UB_OPT_U32, AT(port), .metavar = "PORT", .min = 1, .max = UINT16_MAX,
-	  .conflicts = "uri socket",
-	  .help = "its port (default: 10809)" },
-	{ .name = "socket", .type = UB_OPT_STRING, AT(socket), .metavar = "PATH",
-	  .conflicts = "uri host port", .completer = "file", .help = "the server, by its unix socket" },
-	{ .name = "export", .type = UB_OPT_STRING, AT(export), .metavar = "NAME", .conflicts = "uri",
-	  .help = "the export's name (default: the server's own)" },
-	{ .name = "hold-sec", .type = UB_OPT_INT, AT(hold_s), .metavar = "SEC", .max = 1000000000,
-	  .help = "let I/O wait so long for a server (default: for ever)" },
-	{ .name = "request-sec", .type = UB_OPT_U32, AT(request_s), .metavar = "SEC", .max = 86400,
-	  .help = "give a connection up that does not answer; 0: never (default: 60)" },
-	{ .name = "replay-memory", .type = UB_OPT_SIZE32, AT(replay), .metavar = "SIZE",
-	  .max = KEEP_MAX,
-	  .help = "keep so much of what a server that dies may lose (default: 8M)" },
-	{ .name = "write-through", .type = UB_OPT_FLAG, AT(write_through),
-	  .help = "have the server make every write durable at once" },
-	UB_NBD_SECURE_OPTIONS(struct nbd_args, secure),
-	UB_OPT_END,
-};
-/* clang-format on */
-
-static void nbd_defaults(void *args)
-{
-	((struct nbd_args *)args)->hold_s = -1;
-	((struct nbd_args *)args)->request_s = 60;
-	((struct nbd_args *)args)->replay = 8U << 20;
-}
-
-static const char *nbd_place(const void *args)
-{
-	const struct nbd_args *a = args;
-
-	return a->uri ? a->uri : a->socket ? a->socket : a->host;
-}
-
-static bool copy(char **ret, const char *text)
-{
-	*ret = text ? strdup(text) : NULL;
-	return *ret || !text;
-}
-
-/* Return: 0 with @ret_address, to be freed, or -EINVAL, -ENOMEM with a message. */
-static int find_address(const struct nbd_args *a, struct ub_nbd_address *ret_address,
-			struct ub_error *err)
-{
-	struct ub_nbd_address address = {0};
-	char port[8];
-
-	if (a->uri)
-		return ub_nbd_parse_uri(a->uri, ret_address, err);
-	if (!a->host && !a->socket)
-		return ub_fail_usage(err, "one of --uri, --host and --socket is needed");
-	if (a->export && strlen(a->export) > NBD_NAME_MAX)
-		return ub_fail_usage(err, "the export's name is too long");
-	(void)snprintf(port, sizeof(port), "%u", a->port);
-	if (!copy(&address.host, a->host) || !copy(&address.socket, a->socket) ||
-	    !copy(&address.export, a->export ? a->export : "") ||
-	    !copy(&address.port, a->port ? port : NULL)) {
-		ub_nbd_address_done(&address);
-		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use the server");
-	}
-	*ret_address = address;
-	return 0;
-}
-
-static bool is_relative(const char *path)
-{
-	return path && *path != '/';
-}
-
-static int nbd_check(const void *args, struct ub_error *err)
-{
-	const struct nbd_args *a = args;
-	struct ub_tls_options tls;
-	struct ub_nbd_address address;
-	int ret = find_address(a, &address, err);
-
-	if (ret)
-		return ret;
-	/* A server, and the next one, are elsewhere. */
-	if (a->uri && (is_relative(address.socket) || is_relative(address.certificates) ||
-		       is_relative(address.psk)))
-		ret = ub_fail_usage(err, "what it names is no absolute path: %s", a->uri);
-	else
-		ret = ub_nbd_secure(&address, &a->secure, &tls, err);
-	ub_nbd_address_done(&address);
-	return ret < 0 ? ret : 0;
-}
-
-static int nbd_call(void *args, struct ub_caller *ret_caller, struct ub_error *err)
-{
-	struct nbd_args *a = args;
-	char **const files[] = {&a->secure.ca, &a->secure.cert, &a->secure.key, &a->secure.psk};
-
-	for (size_t i = 0; i < UB_ARRAY_SIZE(files); i++) {
-		char *path = *files[i] ? ub_path_absolute(*files[i]) : NULL;
-
-		if (*files[i] && !path)
-			return ub_fail(err, UB_STAGE_CONNECT, -errno, "cannot find %s", *files[i]);
-		if (path)
-			free(*files[i]);
-		*files[i] = path;
-	}
-	return a->socket ? ub_caller_file(&a->socket, ret_caller, err) : 0;
-}
 
 /* For the ring, which waits by itself. */
 static int make_blocking(int fd)
@@ -160,7 +31,7 @@ static int make_blocking(int fd)
 
 /* While the files that it needs can be reached. Return: 0, also where none is wanted, or a negative errno with a
  * message. */
-static int begin_tls(struct ub_nbd *n, const struct nbd_args *a,
+static int begin_tls(struct ub_nbd *n, const struct ub_nbd_args *a,
 		     const struct ub_nbd_address *address, int64_t deadline, struct ub_error *err)
 {
 	struct ub_tls_options wanted;
@@ -245,14 +116,14 @@ static int find_again(struct ub_nbd *n, const struct ub_nbd_address *address,
 	return 0;
 }
 
-static int dial(struct ub_nbd *n, const struct nbd_args *a, const struct ub_open_request *req,
+static int dial(struct ub_nbd *n, const struct ub_nbd_args *a, const struct ub_open_request *req,
 		struct ub_notes *notes, struct ub_error *err)
 {
 	bool known = req->recovers && req->export, absent = false;
 	int64_t now = ub_now_ms();
 	struct ub_nbd_address address;
 	struct ub_error why = {0};
-	int ret = find_address(a, &address, err);
+	int ret = ub_nbd_args_address(a, &address, err);
 
 	if (ret)
 		return ret;
@@ -338,12 +209,13 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request *req,
 		    struct ub_notes *notes, struct ub_error *err)
 {
-	const struct nbd_args *a = args;
+	const struct ub_nbd_args *a = args;
 	struct ub_nbd *n = calloc(1, sizeof(*n));
 	int ret;
 
 	if (!n)
-		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s", nbd_place(a));
+		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot use %s",
+			       ub_nbd_args_place(a));
 	tgt->state = n;
 	(void)pthread_mutex_init(&n->lock_where, NULL);
 	n->dir = n->spare = -1;
@@ -365,13 +237,13 @@ static int nbd_open(struct ub_tgt *tgt, void *args, const struct ub_open_request
 	}
 	if (tgt->size > n->export.size) {
 		ret = ub_fail_text(err, UB_STAGE_BACKING, -ESTALE, "%s has become smaller",
-				   nbd_place(a));
+				   ub_nbd_args_place(a));
 		ub_tgt_close(tgt);
 		return ret;
 	}
 	if (req->probe)
 		ub_close(&n->spare);
-	n->place = nbd_place(a);
+	n->place = ub_nbd_args_place(a);
 	return 0;
 }
 
@@ -461,18 +333,18 @@ static void nbd_close(struct ub_tgt *tgt)
 const struct ub_target ub_target_nbd = {
 	.name = "nbd",
 	.summary = "an export of an NBD server",
-	.options = options,
-	.args_size = sizeof(struct nbd_args),
+	.options = ub_nbd_args_options,
+	.args_size = sizeof(struct ub_nbd_args),
 	.queue_size = sizeof(struct ub_nbd_link),
 	.io_size = sizeof(struct ub_nbd_io),
 	.recoverable = true,
 	.zero_copy = true,
 	.copies = true,
 	.remote = true,
-	.defaults = nbd_defaults,
-	.check = nbd_check,
-	.call = nbd_call,
-	.place = nbd_place,
+	.defaults = ub_nbd_args_defaults,
+	.check = ub_nbd_args_check,
+	.call = ub_nbd_args_call,
+	.place = ub_nbd_args_place,
 	.open = nbd_open,
 	.queue_open = nbd_queue_open,
 	.submit = ub_nbd_submit,

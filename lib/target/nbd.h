@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What the parts of the NBD target share: nbd.c opens, nbd_send.c and nbd_io.c turn I/Os into requests, nbd_reply.c
- * replies into ends, nbd_link.c keeps the connection up, nbd_dial.c makes it anew, nbd_where.c knows where it leads,
- * nbd_replay.c has what a server that dies may lose, nbd_round.c has all threads wait for that.
+ * What the parts of the NBD target share: nbd_args.c has the options, nbd.c opens, nbd_send.c and nbd_io.c turn I/Os
+ * into requests, nbd_reply.c replies into ends, nbd_link.c keeps the connection up, nbd_dial.c makes it anew,
+ * nbd_where.c knows where it leads, nbd_replay.c has what a server that dies may lose, nbd_round.c has all threads wait
+ * for that.
  */
 #pragma once
 
@@ -16,6 +17,7 @@
 #include "nbd/handshake.h"
 #include "nbd/resend.h"
 #include "nbd/names.h"
+#include "nbd/secure.h"
 #include "target/target.h"
 #include "tls/tls.h"
 
@@ -28,6 +30,16 @@
 struct ub_nbd_place {
 	struct sockaddr_storage addr;
 	socklen_t len; /* 0: not known */
+};
+
+struct ub_nbd_args {
+	char *uri, *host, *socket, *export;
+	uint32_t port;
+	int hold_s; /* -1: for ever */
+	uint32_t request_s;
+	uint32_t replay;
+	bool write_through;
+	struct ub_nbd_secure_args secure;
 };
 
 /* An open export. The queues read it, but for what is atomic. */
@@ -183,6 +195,17 @@ static inline bool ub_nbd_is_large(const struct ub_io *io)
 /* Cookies that are no I/O's: of changes that are sent again, with the end of their number; of a flush. */
 #define UB_NBD_COOKIE_REPLAY (1U << 31)
 #define UB_NBD_COOKIE_FLUSH (UB_NBD_COOKIE_REPLAY - 1)
+
+/* nbd_args.c */
+extern const struct ub_opt ub_nbd_args_options[];
+/* Of struct ub_target. */
+void ub_nbd_args_defaults(void *args);
+const char *ub_nbd_args_place(const void *args);
+int ub_nbd_args_check(const void *args, struct ub_error *err);
+int ub_nbd_args_call(void *args, struct ub_caller *ret_caller, struct ub_error *err);
+/* Return: 0 with @ret_address, to be freed, or -EINVAL, -ENOMEM with a message. */
+int ub_nbd_args_address(const struct ub_nbd_args *a, struct ub_nbd_address *ret_address,
+			struct ub_error *err);
 
 /* nbd_where.c */
 /* @fd: connected to it, or -1: it is away. Return: 0, or a negative errno. */
