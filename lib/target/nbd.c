@@ -14,6 +14,9 @@
 #include "nbd/client.h"
 
 #define BLOCK 512U
+/* What is larger is no block: the driver refuses parameters from a gigabyte on, and the protocol moves no more at once
+ * where nothing is said. */
+#define PREFERRED_MAX (32U << 20)
 #define OPEN_MS 15000
 /* A recovery whose NBD server does not answer goes on by itself after that, and the connection comes later. Not too
  * soon (TCP sends a lost SYN again after one, three and seven seconds): who is away may have lost what was not flushed. */
@@ -179,6 +182,8 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	const struct ub_nbd *n = tgt->state;
 	const struct ub_nbd_export *e = &n->export;
 	uint32_t least = larger(e->block_min, BLOCK);
+	uint32_t preferred =
+		e->block_preferred < PREFERRED_MAX ? e->block_preferred : PREFERRED_MAX;
 
 	/* It was not tried what kTLS does with pages of others. */
 	if (n->zero_copy && n->tls)
@@ -189,8 +194,7 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 				    "cannot serve an export whose blocks have %u bytes",
 				    e->block_min);
 	tgt->logical_block_size = larger(req->logical_block_size, least);
-	tgt->physical_block_size =
-		larger(tgt->logical_block_size, power_of_two(e->block_preferred));
+	tgt->physical_block_size = larger(tgt->logical_block_size, power_of_two(preferred));
 	tgt->io_min = tgt->physical_block_size;
 	tgt->ops_per_io = 1;
 	tgt->own_ops = UB_NBD_OWN_OPS;

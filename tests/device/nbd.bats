@@ -576,6 +576,14 @@ answers_wrongly()
 	done
 }
 
+@test "a server may prefer blocks of gigabytes" {
+	serve_liar huge-block
+	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
+	[ "$(<"/sys/block/${dev#/dev/}/queue/physical_block_size")" = $((32 << 20)) ]
+	ublk del 0
+	end_server
+}
+
 is_connected_again()
 {
 	grep -q 'connection 2' liar.log
