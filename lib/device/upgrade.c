@@ -304,11 +304,10 @@ int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrup
 			  struct ub_notes *notes, struct ub_error *err)
 {
 	const char *why;
-	int parks = ub_dev_check_parks(dev, &why);
-	const struct change c = {.verb = "recover", .kills = parks == -EOPNOTSUPP};
-	int ret = c.kills ? 0 : parks;
+	const struct change c = {.verb = "recover", .kills = true};
+	int ret = ub_dev_check_parks(dev, &why);
 
-	if (!ret)
+	if (!ret || ret == -EOPNOTSUPP)
 		ret = ub_dev_check_ours(dev, &why);
 	if (!ret)
 		ret = check_server(dev, &c, err);

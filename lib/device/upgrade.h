@@ -34,10 +34,10 @@ int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, i
 		   struct ub_notes *notes, struct ub_error *err);
 
 /*
- * The same for a device whose server is fenced (ub_dev_is_fenced()), in the words of `ublk recover`. Where the driver
- * can't park it the old server is killed, whatever becomes of its requests: they fail anyway. What has it shut out may
- * serve others by now: then that is told, and the old server goes on. Return: as above; -EBUSY: another client has
- * locked what it serves.
+ * The same for a device whose server is fenced (ub_dev_is_fenced()), in the words of `ublk recover`. The old server is
+ * killed, whatever becomes of its requests: it would fail them, or never end them. What has it shut out may serve others
+ * by now: then that is told, and the old server goes on. Return: as above; -EBUSY: another client has locked what it
+ * serves.
  */
 int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrupt_fd,
 			  struct ub_notes *notes, struct ub_error *err);
