@@ -2,8 +2,8 @@
 /*
  * The thread's loop: a completion brings an I/O, the target works, the commit is also the next fetch.
  * Everything that is queued goes to the kernel with the call that waits, and all completions that are
- * there are taken at once. No allocation, no lock, no log line, no system call besides the ring's own and those of a
- * target that has `drained`.
+ * there are taken at once. No allocation, no lock, no log line, no system call besides the ring's own and what a
+ * target does in its `drained`.
  */
 #include <errno.h>
 #include <string.h>

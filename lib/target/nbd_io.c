@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * I/Os as requests, which go together, all that have come until the thread has nothing else to do. Whatever is not answered
- * when the connection is lost is sent again on the next one: a request of NBD can be done twice with the same result.
+ * I/Os as requests, which go together, all that have come until the thread has nothing else to do. Whatever is not
+ * answered when the connection is lost is sent again on the next one: a request of NBD can be done twice with the same
+ * result.
  */
 #include <errno.h>
 #include <string.h>

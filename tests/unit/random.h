@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Numbers that look random and are the same in each run. */
+/* Numbers that look random; in a program of one thread the same in each run. */
 #pragma once
 
 #include <stdatomic.h>
