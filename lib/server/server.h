@@ -310,11 +310,25 @@ int server_open_target(struct server *s, const struct ub_open_request *req, stru
 /* Takes one that is not open. Its queues are gone. */
 void server_close_target(struct server *s);
 
-/* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
-/* Where a namespace is in the way (device/namespace.h). Return: -EOPNOTSUPP with a message that says so. */
+/* claims.c */
 /* Does another device of ours have one of the backings? (A recovered one has its own.) Return: 0 or a negative errno
  * with a message. */
 int server_check_claims(struct server *s, struct ub_error *err);
+/* Keeps the name in @s until the record is written: from then on that has it. Return: 0 or a negative errno with a
+ * message. */
+int server_claim_name(struct server *s, struct ub_error *err);
+
+/* compare.c: is what is there what the device was? */
+/* Return: how many bytes a recovery asks the target for; 0: as many as the record has. */
+uint64_t server_size_to_serve(const struct server *s);
+/* What the driver keeps of the device has to be what is about to be served. Return: 0 or a negative errno with
+ * a message: -ESTALE. */
+int server_compare(struct server *s, struct ub_error *err);
+/* Of one that is live again: serves the size that the driver has by now. */
+void server_take_size(struct server *s);
+
+/* start.c, recover.c: from nothing, or from a dead server's device, to a live one. */
+/* Where a namespace is in the way (device/namespace.h). Return: -EOPNOTSUPP with a message that says so. */
 int server_fail_namespace(struct server *s, enum ub_stage stage, struct ub_error *err);
 int server_add(struct server *s, struct ub_error *err);
 /* Opens the target as `ublk add --dry-run` does, where only this program can. Return: 0 or a negative errno with a
