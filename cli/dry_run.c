@@ -2,6 +2,7 @@
 #include "dry_run.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "base/clean.h"
@@ -13,6 +14,7 @@
 #include "spec/data_path.h"
 #include "kernel/ctrl.h"
 #include "kernel/node.h"
+#include "layer_text.h"
 #include "plan_fields.h"
 #include "table.h"
 
@@ -25,6 +27,7 @@ struct view {
 	struct ub_plan plan;
 	struct ub_limit limits[UB_LIMIT_COUNT];
 	bool fits;
+	char *layers[UB_LAYERS_MAX]; /* as they are typed */
 };
 
 static const struct ub_limit *limit_of(const void *object)
@@ -84,6 +87,16 @@ GETTER(batch)
 	ub_value_number(value, view_of(object)->spec->batch == UB_BATCH_ON);
 }
 
+GETTER(layers)
+{
+	ub_value_number(value, view_of(object)->spec->layers.count);
+}
+
+static const void *layer_at(const void *object, size_t index)
+{
+	return view_of(object)->layers[index];
+}
+
 /* What only the driver can tell, and what the plan takes for it. */
 static const char *const assumed[] = {
 	"queues: not more than the machine's CPUs",
@@ -121,6 +134,7 @@ static const struct ub_field plan_fields[] = {
 	{ .key = "max_io", .type = UB_FIELD_SIZE, .get = get_max_io },
 	{ .key = "data_path", .type = UB_FIELD_STRING, .get = get_data_path },
 	{ .key = "batch", .type = UB_FIELD_BOOL, .get = get_batch },
+	{ .key = "layers", .type = UB_FIELD_LIST, .get = get_layers, .at = layer_at },
 	{ .key = "regions", .type = UB_FIELD_LIST, .fields = ub_plan_region_fields,
 	  UB_LIST_AT(struct view, plan.regions, plan.count), .json_only = true },
 	{ .key = "total", .type = UB_FIELD_OBJECT, .fields = ub_plan_amount_fields,
@@ -133,12 +147,26 @@ static const struct ub_field plan_fields[] = {
 };
 /* clang-format on */
 
-static int print(struct ub_call *call, const struct view *view)
+static int name_layers(struct view *view)
+{
+	const struct ub_layer_list *layers = &view->spec->layers;
+
+	for (unsigned i = 0; i < layers->count; i++) {
+		view->layers[i] = ub_layer_text(&layers->layer[i]);
+		if (!view->layers[i])
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static int print(struct ub_call *call, struct view *view)
 {
 	struct ub_out *out = &call->out;
 	struct ub_columns columns;
-	int ret;
+	int ret = name_layers(view);
 
+	if (ret)
+		return ret;
 	if (out->json) {
 		ret = ub_out_begin(out, SCHEMA, NULL);
 		if (ret == 0)
@@ -254,6 +282,8 @@ enum ub_exit ub_dry_run(struct ub_call *call, struct ub_record *record)
 		if (ret < 0)
 			(void)ub_fail(&err, UB_STAGE_OUTPUT, ret, "cannot print the plan");
 	}
+	for (unsigned i = 0; i < UB_LAYERS_MAX; i++)
+		free(view.layers[i]);
 	ub_plan_done(&view.plan);
 	ub_tgt_close(&view.tgt);
 	return ret < 0 ? ub_call_fail(call, &err) : UB_EXIT_DONE;

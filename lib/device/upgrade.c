@@ -58,7 +58,8 @@ static int check_server(const struct ub_dev *dev, const struct change *c, struct
 	uint64_t flags;
 	int ret = ub_dev_ask_status(dev, ANSWER_MS, &flags);
 
-	if (flags & UB_CONTROL_PARKS)
+	/* Which may never come to its end, if its requests don't. */
+	if (flags & UB_CONTROL_PARKS && !c->kills)
 		return refuse(dev, c, err, -EBUSY, "its server has been told to park already");
 	if (why_kept(flags))
 		return refuse(dev, c, err, -EINVAL, why_kept(flags));
@@ -280,15 +281,6 @@ static int change_server(struct ub_ctrl *ctrl, struct ub_dev *dev, const struct 
 	return ret;
 }
 
-int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
-		   struct ub_notes *notes, struct ub_error *err)
-{
-	const struct change c = {.verb = "upgrade", .kills = by_recovery};
-	int ret = check(dev, &c, err);
-
-	return ret ? ret : change_server(ctrl, dev, &c, interrupt_fd, notes, err);
-}
-
 bool ub_dev_is_fenced(const struct ub_dev *dev)
 {
 	const struct ub_control_request request = {.op = UB_CONTROL_AWAY};
@@ -300,11 +292,12 @@ bool ub_dev_is_fenced(const struct ub_dev *dev)
 	       answer.value[3];
 }
 
-int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrupt_fd,
-			  struct ub_notes *notes, struct ub_error *err)
+/* The server may wait for ever for what it has in hand. */
+static int replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, const char *verb,
+			  int interrupt_fd, struct ub_notes *notes, struct ub_error *err)
 {
 	const char *why;
-	const struct change c = {.verb = "recover", .kills = true};
+	const struct change c = {.verb = verb, .kills = true};
 	int ret = ub_dev_check_parks(dev, &why);
 
 	if (!ret || ret == -EOPNOTSUPP)
@@ -314,4 +307,22 @@ int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrup
 	else
 		(void)refuse(dev, &c, err, ret, why);
 	return ret ? ret : change_server(ctrl, dev, &c, interrupt_fd, notes, err);
+}
+
+int ub_dev_upgrade(struct ub_ctrl *ctrl, struct ub_dev *dev, bool by_recovery, int interrupt_fd,
+		   struct ub_notes *notes, struct ub_error *err)
+{
+	const struct change c = {.verb = "upgrade", .kills = by_recovery};
+	int ret;
+
+	if (!by_recovery && ub_dev_is_fenced(dev))
+		return replace_fenced(ctrl, dev, c.verb, interrupt_fd, notes, err);
+	ret = check(dev, &c, err);
+	return ret ? ret : change_server(ctrl, dev, &c, interrupt_fd, notes, err);
+}
+
+int ub_dev_replace_fenced(struct ub_ctrl *ctrl, struct ub_dev *dev, int interrupt_fd,
+			  struct ub_notes *notes, struct ub_error *err)
+{
+	return replace_fenced(ctrl, dev, "recover", interrupt_fd, notes, err);
 }

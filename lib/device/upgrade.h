@@ -24,7 +24,8 @@ bool ub_dev_is_fenced(const struct ub_dev *dev);
 
 /*
  * @dev: as it was just looked at; of its spec, timeout_s and stay count.
- * @by_recovery: the old server is killed, and the driver sends again what it had in hand
+ * @by_recovery: the old server is killed, and the driver sends again what it had in hand; else it parks, or is killed
+ * as below if it is fenced
  * @interrupt_fd: a signalfd, or -1; what comes after the old server was told to end is not interrupted
  * Return: 0; or a negative errno with a message, which tells who serves: -EOPNOTSUPP (the driver can't park
  * it), -EINVAL (it would be lost, or somebody waits for its server's end), -ESTALE, -ENOTCONN (it has no

@@ -17,7 +17,8 @@
 #include "record/record.h"
 
 #define UB_INDEX_KEY_SIZE 128
-#define UB_INDEX_KEYS_MAX (4 * UB_BACKINGS_MAX + 1)
+/* Whatever a record may say: five of a backing, and the name. */
+#define UB_INDEX_KEYS_MAX (5 * UB_BACKINGS_MAX + 1)
 
 struct ub_index_keys {
 	unsigned count;

@@ -99,6 +99,7 @@ struct ub_nbd_link {
 	enum ub_nbd_state state;
 	uint32_t serial; /* of the last request: no two have the same cookie */
 	bool sending, receiving, looking;
+	int send_error;   /* of sendmsg(), which is not told a second time; 0: none */
 	unsigned tries;   /* since it was lost */
 	int64_t lost_ms;  /* 0: it is not */
 	int64_t began_ms; /* the step that is under way */

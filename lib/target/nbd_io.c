@@ -99,22 +99,24 @@ static int add_data(struct ub_queue *q, struct ub_nbd_link *l, struct ub_io *io,
 		    uint32_t *out)
 {
 	char *data = ub_io_buffer(io);
-	int ret = 0;
 
 	if (!data && io->len >= UB_NBD_DIRECT_MIN) {
 		l->body = io;
 		return 0;
 	}
 	if (!data) {
+		int ret = ub_io_copy_from(q, io, 0, l->out + *out, io->len);
+
+		if (ret)
+			return ret;
 		data = l->out + *out;
 		*out += io->len;
-		ret = ub_io_copy_from(q, io, 0, data, io->len);
 	}
 	l->iov[count] = (struct iovec){data, io->len};
-	return ret ? ret : 1;
+	return 1;
 }
 
-/* Takes as much of what waits as goes at once. Return: pieces of it in ub_nbd_link.iov. */
+/* Takes as much of what waits as goes at once. Return: pieces of it in ub_nbd_link.iov; 0: nothing waits. */
 static unsigned gather(struct ub_queue *q, struct ub_nbd_link *l)
 {
 	int64_t now = l->waiting ? ub_now_ms() : 0;
@@ -196,6 +198,7 @@ void ub_nbd_take_back(struct ub_queue *q)
 	l->reading = l->body = NULL;
 	l->from = l->to = l->body_sent = l->large = 0;
 	l->own_flush = l->flushing = false;
+	l->send_error = 0;
 	for (uint32_t i = 0; (io = ub_queue_io(q, i)); i++) {
 		if (!ub_nbd_io_of(q, io)->sent)
 			continue;

@@ -161,7 +161,7 @@ static void moved(struct ub_queue *q, struct ub_nbd_link *l, bool out, int res)
 	} else {
 		res = out ? ub_nbd_sent(q, res) : ub_nbd_received(q, res);
 		if (res < 0)
-			lose(q, l, res);
+			lose(q, l, l->send_error ? l->send_error : res);
 	}
 }
 

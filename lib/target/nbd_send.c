@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What both the I/Os' requests and those that are sent again are made of, and how they go. */
+#include <errno.h>
+
 #include "base/clock.h"
 #include "kernel/uapi.h"
 #include "target/nbd.h"
@@ -123,7 +125,9 @@ void ub_nbd_send_now(struct ub_queue *q, unsigned count)
 
 	begin(q, l, count);
 	sent = sendmsg(l->fd, &msg, MSG_DONTWAIT | MSG_NOSIGNAL | (l->body ? MSG_MORE : 0));
-	/* An error comes again, as the operation's. */
+	/* The operation fails, too, but not with the connection's own error. */
+	if (sent < 0 && errno != EAGAIN)
+		l->send_error = -errno;
 	if (ub_nbd_is_left(l, sent > 0 ? (size_t)sent : 0))
 		ub_nbd_send_rest(q);
 }

@@ -33,6 +33,16 @@ planned()
 	prints 'fits:'
 }
 
+@test "the plan has the layers, outermost first, as they are typed" {
+	ub add -t null --dry-run --layer delay,ms=5,ops=read --layer "log,file=$BATS_TEST_TMPDIR/a,,b" --json
+	exits 0
+	[ "$(planned .layers)" = "[\"delay,ms=5,ops=read\",\"log,file=$BATS_TEST_TMPDIR/a,,b\"]" ]
+	ub add -t null --dry-run --layer delay,ms=5
+	prints 'layers:                 delay,ms=5'
+	ub add -t null --dry-run --json
+	[ "$(planned .layers)" = '[]' ]
+}
+
 @test "a plan opens the file only to look at it" {
 	truncate -s 1M "$BATS_TEST_TMPDIR/a.img"
 	touch -d '2020-01-01' "$BATS_TEST_TMPDIR/a.img"

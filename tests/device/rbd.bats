@@ -332,6 +332,38 @@ has_no_space()
 	ublk del 0
 }
 
+# bats test_tags=long
+@test "what a server that is shut out has in hand is done by the next one, or fails, as --recovery says" {
+	local held
+	up
+	for mode in reissue requeue; do
+		# Held by the server itself, long after it is shut out: as a request that never ends.
+		dev=$(ublk add -n 0 -t rbd --image img --recovery "$mode" --layer delay,ms=30000,ops=read)
+		head -c 4k /dev/urandom >"$mode.written"
+		dd if="$mode.written" of="$dev" bs=4k oflag=direct conv=notrunc status=none
+		dd if="$dev" of="$mode.read" bs=4k count=1 iflag=direct 2>"$mode.err" 3>&- &
+		held=$!
+		wait_for 10 in_flight "$dev" 1
+		is_shut_out_now
+		if [ "$mode" = reissue ] || ! kernel_at_least 6.16; then
+			run -0 --separate-stderr ublk recover 0
+			[[ $stderr == *'ublkb0 has a new server'* ]]
+		else
+			# One that parks, and can't: it waits for what it has.
+			run -7 ublk quiesce 0 --timeout 1
+			ublk upgrade 0
+		fi
+		if [ "$mode" = reissue ]; then
+			wait "$held"
+			cmp reissue.read reissue.written
+		else
+			run ! wait "$held"
+			grep -q 'Input/output error' requeue.err
+		fi
+		ublk del 0
+	done
+}
+
 # is_shut_out_now: $dev, of number 0, and it has noticed.
 is_shut_out_now()
 {

@@ -9,6 +9,8 @@ load helpers
 load servers
 load backings
 load udevd
+load nbd
+load ceph
 
 USER_ID=4242
 OTHER_ID=4343
@@ -22,7 +24,7 @@ setup_file()
 	export root bin=$root/usr/local/sbin
 	chmod 755 "$root"
 	DESTDIR=$root cmake --install "$(dirname "$UBLK")" --prefix /usr/local >"$root/install.log"
-	ln -s ../libexec/ublk/ublk-server "$bin/ublk-server"
+	ln -s ../libexec/ublk/ublk-server{,-rbd} "$bin"
 	if ! udevadm control --ping --timeout=2 2>/dev/null; then
 		start_udevd
 	fi
@@ -110,6 +112,56 @@ user_image()
 	[ ! -e "/run/user/$USER_ID/ublk/0.json" ]
 	[ ! -e "/run/user/$USER_ID/ublk/0.stats" ]
 	blkid -p "$root/$USER_ID/a.img" | grep -q ext4
+}
+
+# user_serves ARGS...: a device of these, written, verified, its server killed, and deleted.
+user_serves()
+{
+	dev=$(user_ublk add "$@" 2>add.err) || { cat add.err; return 1; }
+	as "$USER_ID" fio --name=verify --filename="$dev" --size=16M --rw=randwrite --bsrange=4k-256k \
+		--direct=1 --ioengine=libaio --iodepth=8 --verify=crc32c >fio.log
+	[ "$(user_ublk show --json "$dev" | jq -r '.devices[0].recovery')" = none ]
+	user_ublk del "$dev"
+	dev=$(user_ublk add "$@" 2>/dev/null)
+	kill_server "$dev"
+	wait_for 20 is_state 0 dead
+	user_ublk del "$dev"
+	nothing_left
+}
+
+@test "an ordinary user's device may be what a server of his exports" {
+	at_end kill_export
+	# Where he may come.
+	cd "$root/$USER_ID"
+	serve memory 64M
+	chown "$USER_ID" "$socket"
+	user_serves -t nbd --uri "$(uri)"
+	# One that is not for him.
+	chown 0 "$socket"
+	chmod 600 "$socket"
+	run --separate-stderr user_ublk add -t nbd --uri "$(uri)"
+	[ "$status" -eq 3 ]
+	[[ $stderr == *'Permission denied'* ]]
+	nothing_left
+}
+
+kill_export()
+{
+	kill -KILL "$export_pid" || true
+}
+
+# bats test_tags=long
+@test "an ordinary user's device may be an image of Ceph, with a key that he may read" {
+	ceph_up
+	rbd create --size 64M img
+	sed "s|^keyring = .*|keyring = $root/$USER_ID/keyring|" "$ceph/ceph.conf" >"$root/$USER_ID/ceph.conf"
+	install -m 400 -o "$USER_ID" "$ceph/keyring" "$root/$USER_ID/keyring"
+	user_serves -t rbd --image img --conf "$root/$USER_ID/ceph.conf"
+	chown 0 "$root/$USER_ID/keyring"
+	run --separate-stderr user_ublk add -t rbd --image img --conf "$root/$USER_ID/ceph.conf"
+	echo "$status $stderr"
+	[ "$status" -ne 0 ]
+	nothing_left
 }
 
 @test "an ordinary user changes the size of his device, and nobody else but by being him" {

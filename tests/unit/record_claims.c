@@ -248,6 +248,36 @@ static void each_of_several_backings_is_found_and_its_entries_go(void **state)
 	ub_record_done(&r);
 }
 
+/* A record is input: it may say of a backing what no backing is all at once. */
+static void whatever_a_record_says_has_room(void **state)
+{
+	struct ub_record r = make_record(4, "/0");
+
+	(void)state;
+	there = TOKEN;
+	r.spec.name = strdup("all");
+	ub_backing_done(&r.backings.at[0]);
+	for (r.backings.count = 0; r.backings.count < UB_BACKINGS_MAX; r.backings.count++) {
+		char text[] = {'/', (char)('0' + r.backings.count), 0};
+
+		r.backings.at[r.backings.count] = (struct ub_backing){
+			.path = strdup(text),
+			.real = strdup(text),
+			.handle = strdup(text),
+			.disk_id = strdup(text),
+			.dev = 1,
+			.ino = r.backings.count + 1,
+			.born_ns = r.backings.count + 1,
+			.unsteady = true,
+		};
+	}
+	assert_int_equal(ub_record_write(&r, NULL), 0);
+	assert_int_equal(count_entries(), 5 * UB_BACKINGS_MAX + 1);
+	assert_int_equal(ub_record_remove(4, TOKEN), 0);
+	assert_int_equal(count_entries(), 0);
+	ub_record_done(&r);
+}
+
 static void an_entry_that_is_left_over_claims_nothing(void **state)
 {
 	char path[] = "/a";
@@ -284,6 +314,7 @@ int main(void)
 		TEST(one_that_cannot_be_used_claims_what_it_stands_for),
 		TEST(readers_share_a_backing_and_nodes_of_one_device_are_one),
 		TEST(each_of_several_backings_is_found_and_its_entries_go),
+		TEST(whatever_a_record_says_has_room),
 		TEST(an_entry_that_is_left_over_claims_nothing),
 	};
 
