@@ -45,13 +45,18 @@ pattern()
 	dev=$(ublk add -t rbd --image rbd/img)
 	pattern pattern
 	dd if=pattern of="$dev" bs=1M oflag=direct status=none
+	[ "$(<"/sys/block/${dev#/dev/}/queue/discard_granularity")" = 65536 ]
 	blkdiscard -o 4M -l 4M "$dev"
+	blkdiscard -o 12M -l 64k "$dev"
+	# Less than a unit: it stays as it is.
+	blkdiscard -o $(((13 << 20) + 4096)) -l 60k "$dev"
 	blkdiscard -z -o 9M -l 64k "$dev"
 	fallocate -z -o 10M -l 4k "$dev"
 	ublk del "$dev"
 	dd if=/dev/zero of=pattern bs=1M seek=4 count=4 conv=notrunc status=none
 	dd if=/dev/zero of=pattern bs=1k seek=9k count=64 conv=notrunc status=none
 	dd if=/dev/zero of=pattern bs=1k seek=10k count=4 conv=notrunc status=none
+	dd if=/dev/zero of=pattern bs=1k seek=12k count=64 conv=notrunc status=none
 	rbd export --no-progress img - | cmp - pattern
 }
 
@@ -217,6 +222,32 @@ is_shut_out()
 		run ! is_shut_out "$before"
 	fi
 	ublk del 0
+}
+
+# bats test_tags=long
+@test "the profile rbd is enough, for a striped image of a namespace and a device that is restarted, too" {
+	up
+	ceph_user storage
+	rbd namespace create rbd/space
+	rbd create --size 64M --object-size 1M --stripe-unit 64K --stripe-count 4 rbd/space/striped
+	dev=$(ublk add -n 0 -t rbd --image rbd/space/striped --user storage --cluster ceph --restart)
+	# A round of stripes.
+	[ "$(blockdev --getioopt "$dev")" = $((256 << 10)) ]
+	before=$(holder)
+	start_verified "$dev" 4096 --bsrange=4k-512k
+	writes_on "$dev"
+	kill -KILL "$(detail 0 .server.pid)"
+	wait_for 60 has_other_holder "$before"
+	is_shut_out "$before"
+	writes_on "$dev"
+	end_verified "$dev" 4096
+	ublk del 0
+}
+
+# has_other_holder ADDRESS: than that one, and it is live.
+has_other_holder()
+{
+	[[ $(detail 0 '[.state, .remote.holder]') == '["live","127.0.0.1:0/'* && $(holder) != "$1" ]]
 }
 
 # bats test_tags=long
