@@ -306,7 +306,7 @@ int server_move_thread(struct server *s, const struct ub_spec *spec, bool at_any
 		       unsigned thread);
 
 /* target.c: opens what is served, as the record says it. Return: 0, or a negative errno with a message. */
-int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err);
+int server_open_target(struct server *s, const struct ub_open_request *asked, struct ub_error *err);
 /* Takes one that is not open. Its queues are gone. */
 void server_close_target(struct server *s);
 

@@ -97,7 +97,6 @@ static int connect_where_it_stays(struct server *s, const struct ub_open_request
 	if (!ret) {
 		c->server = s;
 		c->req = *req;
-		c->req.deadline_ms = s->deadline;
 		s->target.event_fd = s->event_fd;
 		ret = pthread_create(&thread, NULL, connect_target, c);
 		if (ret)
@@ -119,27 +118,29 @@ static int connect_where_it_stays(struct server *s, const struct ub_open_request
 	return ret;
 }
 
-int server_open_target(struct server *s, const struct ub_open_request *req, struct ub_error *err)
+int server_open_target(struct server *s, const struct ub_open_request *asked, struct ub_error *err)
 {
 	struct ub_spec *spec = &s->record.spec;
+	struct ub_open_request req = *asked;
 	int ret = ub_fault("target");
 
+	req.deadline_ms = s->deadline;
 	s->target.type = spec->target;
 	if (ret)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot open the target");
-	ret = spec->target->open(&s->target, spec->target_args, req, &s->record.notes, err);
+	ret = spec->target->open(&s->target, spec->target_args, &req, &s->record.notes, err);
 	if (ret) {
 		s->target.type = NULL;
 		return ret;
 	}
 	ub_close(&spec->caller_fd);
-	if (req->expect && s->target.backings.count < req->expect->count)
+	if (req.expect && s->target.backings.count < req.expect->count)
 		return ub_fail_text(err, UB_STAGE_BACKING, -ESTALE,
 				    "cannot serve without %s: the device was made with it",
-				    req->expect->at[s->target.backings.count].path);
+				    req.expect->at[s->target.backings.count].path);
 	ret = ub_layers_open(&s->target, &spec->layers, s->recovers, err);
 	if (!ret && spec->target->connect)
-		ret = connect_where_it_stays(s, req, err);
+		ret = connect_where_it_stays(s, &req, err);
 	if (ret)
 		return ret;
 	/* As it is served: a recovery has to come to the same. */

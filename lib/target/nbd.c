@@ -23,6 +23,8 @@
 #define RECOVER_MS 10000
 /* The process that looks names up has started. */
 #define NAMES_MS 3000
+/* So long, at the most, before who waits for the device has waited enough: he is to hear why it is not there. */
+#define TELL_MS 1000
 
 /* For the ring, which waits by itself. */
 static int make_blocking(int fd)
@@ -119,6 +121,15 @@ static int find_again(struct ub_nbd *n, const struct ub_nbd_address *address,
 	return 0;
 }
 
+/* Return: when what would take until @until has to end at the latest. */
+static int64_t latest(const struct ub_open_request *req, int64_t until)
+{
+	int left = ub_left_ms(req->deadline_ms);
+	int64_t last = req->deadline_ms - (left / 4 < TELL_MS ? left / 4 : TELL_MS);
+
+	return req->deadline_ms && last < until ? last : until;
+}
+
 static int dial(struct ub_nbd *n, const struct ub_nbd_args *a, const struct ub_open_request *req,
 		struct ub_notes *notes, struct ub_error *err)
 {
@@ -130,10 +141,10 @@ static int dial(struct ub_nbd *n, const struct ub_nbd_args *a, const struct ub_o
 
 	if (ret)
 		return ret;
-	ret = begin_tls(n, a, &address, now + OPEN_MS, &why);
+	ret = begin_tls(n, a, &address, latest(req, now + OPEN_MS), &why);
 	if (!ret)
-		ret = reach(n, &address, now + (known ? RECOVER_MS : OPEN_MS), &n->spare, &absent,
-			    &why);
+		ret = reach(n, &address, latest(req, now + (known ? RECOVER_MS : OPEN_MS)),
+			    &n->spare, &absent, &why);
 	if (!ret || (known && absent))
 		ret = find_again(n, &address, req, ret, notes, &why);
 	if (!ret)

@@ -61,17 +61,17 @@ teardown()
 	ublk del 0
 }
 
-@test "a server that ends of its own accord, and is started anew, costs no request and no data" {
-	serve --filter=exitwhen file disk.img exit-when-file-created="$PWD/end" exit-when-poll=1
+@test "a server that is told to end, and is started anew, costs no request and no data" {
+	serve file disk.img
 	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2 --write-through)
 	start_verified "$dev" 8192 --bsrange=4k-64k --iodepth=32
 	for ((i = 0; i < 3; i++)); do
 		writes_on "$dev"
-		: >end
-		# It ends when its clients have gone: it tells them that it is shutting down.
-		wait_for 60 is_gone "$export_pid"
-		rm end
-		serve --filter=exitwhen file disk.img exit-when-file-created="$PWD/end" exit-when-poll=1
+		# It tells its clients so (NBD_ESHUTDOWN), and waits until they have gone; of nbdkit 1.32 a thread may
+		# wait for ever that had an answer for one of them (raw_send_socket).
+		kill -TERM "$export_pid"
+		wait_for 10 is_gone "$export_pid" || end_server
+		serve file disk.img
 	done
 	writes_on "$dev"
 	end_verified "$dev" 8192
@@ -95,7 +95,7 @@ teardown()
 	read_block "$dev"
 	end_server
 	run ! timeout 60 dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct
-	[[ $status == 1 && $output == *'Input/output error'* ]]
+	[[ $status == 1 && $output == *'Link has been severed'* ]] || { echo "$output"; false; }
 	serve file disk.img
 	wait_for 30 read_block "$dev"
 	ublk del 0
@@ -130,23 +130,21 @@ comes_back()
 stays_away()
 {
 	wait_for 20 says_why
-	run ! timeout 2 dd if="$dev" of=/dev/null bs=4k count=1 iflag=direct status=none
-	[ "$status" = 124 ]
 }
 
 says_why()
 {
-	[[ $(detail 0 .away.error) == *'not the same export'* ]]
+	[[ $(detail 0 .away.error) == *'what is there is not what the device was made of'* ]]
 }
 
 @test "an export that is larger, or can do more, is the same; one that is smaller, or can do less, is not" {
-	serve --filter=fua file disk.img fuamode=none
+	serve --filter=nozero file disk.img zeromode=none
 	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
 	dd if=/dev/urandom of=block bs=4k count=1 status=none
 	dd if=block of="$dev" bs=4k seek=7 oflag=direct conv=fsync,notrunc status=none
 	truncate -s 128M disk.img
 	comes_back file disk.img
-	wait_for 20 is_served block 7
+	is_served block 7
 	[ "$(blockdev --getsize64 "$dev")" = $((64 << 20)) ]
 	ublk del 0
 	dev=$(ublk add -n 0 -t nbd --uri "$(uri)")
@@ -159,14 +157,20 @@ says_why()
 	stays_away
 	truncate -s 128M disk.img
 	comes_back file disk.img
-	wait_for 20 is_served block 7
+	is_served block 7
 	ublk del 0
 }
 
 # is_served FILE BLOCK: what the file has is read there.
 is_served()
 {
-	timeout 5 dd if="$dev" bs=4k skip="$2" count=1 iflag=direct status=none | cmp -s - "$1"
+	wait_for 20 is_there
+	dd if="$dev" bs=4k skip="$2" count=1 iflag=direct status=none | cmp - "$1"
+}
+
+is_there()
+{
+	! is_away
 }
 
 @test "a server that takes the connection and says nothing is waited for until the deadline, or an interruption" {
