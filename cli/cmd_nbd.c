@@ -153,16 +153,16 @@ static int add(void *arg, const char *name, const char *description,
 }
 
 static int find_over(const struct ub_nbd_address *address, const struct ub_nbd_secure_args *secure,
-		     int64_t deadline_ms, struct rows *rows, struct ub_error *err)
+		     const struct ub_patience *patience, struct rows *rows, struct ub_error *err)
 {
 	struct ub_tls_options wanted;
 	struct ub_tls *tls = NULL;
 	int ret = ub_nbd_secure(address, secure, &wanted, err);
 
 	if (ret > 0)
-		ret = ub_tls_start(&wanted, deadline_ms, &tls, err);
+		ret = ub_tls_start(&wanted, patience, &tls, err);
 	if (!ret)
-		ret = ub_nbd_list(address, tls, deadline_ms, add, rows, err);
+		ret = ub_nbd_list(address, tls, patience, add, rows, err);
 	ub_tls_end(tls);
 	return ret;
 }
@@ -170,13 +170,13 @@ static int find_over(const struct ub_nbd_address *address, const struct ub_nbd_s
 static int find(const char *uri, const struct nbd_args *args, struct rows *rows,
 		struct ub_error *err)
 {
-	int64_t deadline = ub_now_ms() + args->timeout_s * 1000LL;
+	const struct ub_patience patience = {.deadline_ms = ub_now_ms() + args->timeout_s * 1000LL};
 	struct ub_nbd_address address;
 	int ret = ub_nbd_parse_uri(uri, &address, err);
 
 	if (ret)
 		return ret;
-	ret = find_over(&address, &args->secure, deadline, rows, err);
+	ret = find_over(&address, &args->secure, &patience, rows, err);
 	ub_nbd_address_done(&address);
 	if (ret == -ENOMEM && !err->code)
 		(void)ub_fail(err, UB_STAGE_MEMORY, ret, "cannot list its exports");

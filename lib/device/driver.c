@@ -10,6 +10,7 @@
 
 #include "base/caps.h"
 #include "base/clean.h"
+#include "base/clock.h"
 #include "kernel/sysfs.h"
 #include "process/process.h"
 #include "process/run.h"
@@ -48,18 +49,19 @@ bool ub_driver_may_load(void)
 static int run_modprobe(char *argv[], int timeout_ms, char **ret_text)
 {
 	static const char *const usual[] = {"/usr/sbin/modprobe", "/sbin/modprobe"};
+	const struct ub_patience patience = {.deadline_ms = ub_now_ms() + timeout_ms};
 	char path[PATH_MAX];
 	int ret = -ENOENT;
 
 	*ret_text = NULL;
 	if (ub_sysfs_line(path, sizeof(path), "/proc/sys/kernel/modprobe") > 0 && path[0] == '/') {
 		argv[0] = path;
-		ret = ub_run_program(argv, timeout_ms, ret_text);
+		ret = ub_run_program(argv, &patience, ret_text);
 	}
 	/* Not by the caller's PATH: this may be root, and cron's has no sbin. */
 	for (size_t i = 0; ret == -ENOENT && !*ret_text && i < UB_ARRAY_SIZE(usual); i++) {
 		argv[0] = (char *)usual[i];
-		ret = ub_run_program(argv, timeout_ms, ret_text);
+		ret = ub_run_program(argv, &patience, ret_text);
 	}
 	return ret;
 }

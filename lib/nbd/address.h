@@ -10,6 +10,7 @@
 #include <sys/socket.h>
 
 #include "base/error.h"
+#include "base/patience.h"
 
 struct ub_nbd_address {
 	char *host, *port; /* of TCP; port: a number, NULL: the protocol's own */
@@ -32,17 +33,18 @@ void ub_nbd_address_done(struct ub_nbd_address *address);
 /* Of TCP: the port that it names, or the protocol's own. Return: 0, or -EINVAL with a message. */
 int ub_nbd_port(const struct ub_nbd_address *address, uint16_t *ret_port, struct ub_error *err);
 
-/* Connects to an address, and gives up at the deadline (as ub_now_ms()). Return: a socket, as of ub_nbd_connect(), or a
+/* Connects to an address, and gives up when @patience is over. Return: a socket, as of ub_nbd_connect(), or a
  * negative errno. */
-int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadline_ms);
+int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len,
+		      const struct ub_patience *patience);
 
 /* Sets what a TCP connection of ours has: TCP_NODELAY and keepalive. */
 void ub_nbd_tune(int fd);
 
 /*
- * Connects, and gives up at the deadline. Names are looked up before, which blocks.
- * @deadline_ms: as ub_now_ms()
+ * Connects, and gives up when @patience is over. Names are looked up before.
  * Return: a socket, non-blocking and closed on exec, with TCP_NODELAY and keepalive; or a negative errno with a
  * message.
  */
-int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, struct ub_error *err);
+int ub_nbd_connect(const struct ub_nbd_address *address, const struct ub_patience *patience,
+		   struct ub_error *err);

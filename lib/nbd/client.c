@@ -16,24 +16,13 @@
 struct way {
 	int fd;
 	struct ub_tls *tls;
-	int64_t deadline_ms;
+	const struct ub_patience *patience;
 };
 
 /* More than that no server lists in earnest. */
 #define EXPORTS_MAX 10000U
 /* And so many are named when the one that is wanted is not there. */
 #define NAMED_MAX 8U
-
-static int wait_for(int fd, short events, int64_t deadline_ms)
-{
-	struct pollfd p = {.fd = fd, .events = events};
-	int ret;
-
-	do
-		ret = poll(&p, 1, ub_left_ms(deadline_ms));
-	while (ret < 0 && errno == EINTR);
-	return ret < 0 ? -errno : ret ? 0 : -ETIMEDOUT;
-}
 
 /* Return: whether there was a record that is no data, and the connection goes on behind it. */
 static bool pass_record(const struct way *w, int *ret_error, struct ub_error *err)
@@ -63,7 +52,7 @@ static int move_all(const struct way *w, char *data, size_t len, bool out, struc
 			continue;
 		if (ret != -EAGAIN && ret != -EINTR)
 			return ret == -EPIPE ? -ECONNRESET : ret;
-		ret = wait_for(w->fd, out ? POLLOUT : POLLIN, w->deadline_ms);
+		ret = ub_patience_poll(w->patience, w->fd, out ? POLLOUT : POLLIN);
 		if (ret)
 			return ret;
 	}
@@ -75,10 +64,10 @@ static int run_step(const struct way *w, struct ub_nbd_handshake *h, int step, s
 	int ret;
 
 	/* Also of one that does not stop talking. */
-	if (ub_left_ms(w->deadline_ms) == 0)
+	if (ub_left_ms(w->patience->deadline_ms) == 0)
 		return ub_fail(err, UB_STAGE_CONNECT, -ETIMEDOUT, "it does not answer");
 	if (step == UB_NBD_SECURE)
-		return ub_tls_shake(w->tls, w->fd, w->deadline_ms, err);
+		return ub_tls_shake(w->tls, w->fd, w->patience, err);
 	ret = move_all(w, h->data, h->len, step == UB_NBD_SEND, err);
 	if (!ret || (err && err->code))
 		return ret;
@@ -115,10 +104,11 @@ static const char *place(const struct ub_nbd_address *a)
 }
 
 int ub_nbd_ask(int fd, struct ub_tls *tls, enum ub_nbd_wish wish, const char *name,
-	       int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err)
+	       const struct ub_patience *patience, struct ub_nbd_export *ret_export,
+	       struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
-	const struct way w = {fd, tls, deadline_ms};
+	const struct way w = {fd, tls, patience};
 	int ret = h ? ub_nbd_begin(h, wish, name, start_of(&w)) : -ENOMEM;
 
 	if (ret)
@@ -207,8 +197,9 @@ static int list_over(const struct way *w, struct ub_nbd_handshake *h, ub_nbd_eac
 	return ret;
 }
 
-int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls, int64_t deadline_ms,
-		ub_nbd_each_fn *each, void *arg, struct ub_error *err)
+int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls,
+		const struct ub_patience *patience, ub_nbd_each_fn *each, void *arg,
+		struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
 	_cleanup_close_ int fd = -1;
@@ -216,10 +207,10 @@ int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls, int64_
 
 	if (!h)
 		return ub_fail(err, UB_STAGE_MEMORY, -ENOMEM, "cannot ask %s", place(address));
-	fd = ub_nbd_connect(address, deadline_ms, err);
+	fd = ub_nbd_connect(address, patience, err);
 	if (fd < 0)
 		return fd;
-	ret = list_over(&(const struct way){fd, tls, deadline_ms}, h, each, arg, err);
+	ret = list_over(&(const struct way){fd, tls, patience}, h, each, arg, err);
 	if (tls)
 		ub_tls_bye(fd);
 	if (ret < 0)
@@ -228,15 +219,15 @@ int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls, int64_
 }
 
 /* To the message that there is no such export: which ones there are. */
-static void add_names(const struct ub_nbd_address *address, struct ub_tls *tls, int64_t deadline_ms,
-		      struct ub_error *err)
+static void add_names(const struct ub_nbd_address *address, struct ub_tls *tls,
+		      const struct ub_patience *patience, struct ub_error *err)
 {
 	_cleanup_free_ struct ub_nbd_handshake *h = malloc(sizeof(*h));
 	_cleanup_(found_done)
 	struct found_list f = {0};
 	struct ub_error ignored = {0};
-	_cleanup_close_ int fd = ub_nbd_connect(address, deadline_ms, &ignored);
-	const struct way w = {fd, tls, deadline_ms};
+	_cleanup_close_ int fd = ub_nbd_connect(address, patience, &ignored);
+	const struct way w = {fd, tls, patience};
 	char text[40];
 
 	if (!h || fd < 0 || find_all(&w, h, NAMED_MAX + 1, &f, &ignored) != 0)
@@ -250,12 +241,13 @@ static void add_names(const struct ub_nbd_address *address, struct ub_tls *tls, 
 }
 
 int ub_nbd_enter(int fd, const struct ub_nbd_address *address, struct ub_tls *tls,
-		 int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err)
+		 const struct ub_patience *patience, struct ub_nbd_export *ret_export,
+		 struct ub_error *err)
 {
-	int ret = ub_nbd_ask(fd, tls, UB_NBD_GO, address->export, deadline_ms, ret_export, err);
+	int ret = ub_nbd_ask(fd, tls, UB_NBD_GO, address->export, patience, ret_export, err);
 
 	if (ret == -ENOENT)
-		add_names(address, tls, deadline_ms, err);
+		add_names(address, tls, patience, err);
 	if (ret < 0)
 		ub_error_prefix(err, "cannot use %s", place(address));
 	return ret;

@@ -12,12 +12,14 @@
  * or a negative errno with a message: as of ub_nbd_next(); -ECONNRESET, -ETIMEDOUT: the server hangs up, or says
  * nothing. */
 int ub_nbd_ask(int fd, struct ub_tls *tls, enum ub_nbd_wish wish, const char *name,
-	       int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err);
+	       const struct ub_patience *patience, struct ub_nbd_export *ret_export,
+	       struct ub_error *err);
 
 /* The same of an export's address, to GO into it. Where there is none of its name, the message has those that there are,
  * for which the server is connected to once more. */
 int ub_nbd_enter(int fd, const struct ub_nbd_address *address, struct ub_tls *tls,
-		 int64_t deadline_ms, struct ub_nbd_export *ret_export, struct ub_error *err);
+		 const struct ub_patience *patience, struct ub_nbd_export *ret_export,
+		 struct ub_error *err);
 
 /* Called for each export that a server lists; the texts are the server's, with any byte but NUL. */
 typedef int ub_nbd_each_fn(void *arg, const char *name, const char *description,
@@ -25,5 +27,6 @@ typedef int ub_nbd_each_fn(void *arg, const char *name, const char *description,
 
 /* Lists all exports, each with what it is (all 0 of one that can't be asked). Return: 0, what @each returned if
  * that is not 0, or a negative errno with a message. */
-int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls, int64_t deadline_ms,
-		ub_nbd_each_fn *each, void *arg, struct ub_error *err);
+int ub_nbd_list(const struct ub_nbd_address *address, struct ub_tls *tls,
+		const struct ub_patience *patience, ub_nbd_each_fn *each, void *arg,
+		struct ub_error *err);

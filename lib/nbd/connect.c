@@ -11,7 +11,6 @@
 #include <unistd.h>
 
 #include "base/clean.h"
-#include "base/clock.h"
 #include "base/parse.h"
 #include "nbd/address.h"
 #include "nbd/names.h"
@@ -24,17 +23,13 @@
 #define KEEPALIVE_COUNT 3
 
 /* Return: 0 or a negative errno. */
-static int finish_connect(int fd, int64_t deadline_ms)
+static int finish_connect(int fd, const struct ub_patience *patience)
 {
-	struct pollfd p = {.fd = fd, .events = POLLOUT};
 	socklen_t len = sizeof(int);
-	int error = 0, ret;
+	int error = 0, ret = ub_patience_poll(patience, fd, POLLOUT);
 
-	do
-		ret = poll(&p, 1, ub_left_ms(deadline_ms));
-	while (ret < 0 && errno == EINTR);
-	if (ret <= 0)
-		return ret ? -errno : -ETIMEDOUT;
+	if (ret)
+		return ret;
 	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &len) != 0)
 		return -errno;
 	return -error;
@@ -54,7 +49,8 @@ void ub_nbd_tune(int fd)
 	set(fd, IPPROTO_TCP, TCP_KEEPCNT, KEEPALIVE_COUNT);
 }
 
-int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadline_ms)
+int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len,
+		      const struct ub_patience *patience)
 {
 	_cleanup_close_ int fd =
 		socket(addr->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -63,18 +59,18 @@ int ub_nbd_connect_to(const struct sockaddr *addr, socklen_t len, int64_t deadli
 	if (fd < 0)
 		return -errno;
 	if (connect(fd, addr, len) != 0)
-		ret = errno == EINPROGRESS ? finish_connect(fd, deadline_ms) : -errno;
+		ret = errno == EINPROGRESS ? finish_connect(fd, patience) : -errno;
 	if (!ret && addr->sa_family != AF_UNIX)
 		ub_nbd_tune(fd);
 	return ret ? ret : UB_TAKE_FD(fd);
 }
 
 /* Return: getent's lines, to be freed; NULL with a message. */
-static char *look_up(const char *host, int64_t deadline_ms, struct ub_error *err)
+static char *look_up(const char *host, const struct ub_patience *patience, struct ub_error *err)
 {
 	char *argv[] = {(char *)UB_NBD_GETENT, (char *)"ahosts", (char *)"--", (char *)host, NULL};
 	char *text = NULL;
-	int ret = ub_run_program(argv, ub_left_ms(deadline_ms), &text);
+	int ret = ub_run_program(argv, patience, &text);
 
 	if (ret == 0 && text)
 		return text;
@@ -87,9 +83,10 @@ static char *look_up(const char *host, int64_t deadline_ms, struct ub_error *err
 	return NULL;
 }
 
-static int connect_name(const char *host, uint16_t port, int64_t deadline_ms, struct ub_error *err)
+static int connect_name(const char *host, uint16_t port, const struct ub_patience *patience,
+			struct ub_error *err)
 {
-	_cleanup_free_ char *text = look_up(host, deadline_ms, err);
+	_cleanup_free_ char *text = look_up(host, patience, err);
 	struct sockaddr_storage addr;
 	char *rest = text;
 	socklen_t len;
@@ -98,7 +95,7 @@ static int connect_name(const char *host, uint16_t port, int64_t deadline_ms, st
 	if (!text)
 		return err ? err->code : -ENOENT;
 	while (fd < 0 && (len = ub_nbd_take_address(&rest, port, &addr)) > 0)
-		fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
+		fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, patience);
 	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %u", host,
 				port)
 		      : fd;
@@ -114,7 +111,8 @@ int ub_nbd_port(const struct ub_nbd_address *a, uint16_t *ret_port, struct ub_er
 	return 0;
 }
 
-static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, struct ub_error *err)
+static int connect_tcp(const struct ub_nbd_address *a, const struct ub_patience *patience,
+		       struct ub_error *err)
 {
 	struct sockaddr_storage addr;
 	uint16_t port = 0;
@@ -125,25 +123,26 @@ static int connect_tcp(const struct ub_nbd_address *a, int64_t deadline_ms, stru
 		return fd;
 	len = ub_nbd_read_address(a->host, port, &addr);
 	if (!len)
-		return connect_name(a->host, port, deadline_ms, err);
-	fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, deadline_ms);
+		return connect_name(a->host, port, patience, err);
+	fd = ub_nbd_connect_to((const struct sockaddr *)&addr, len, patience);
 	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s port %u", a->host,
 				port)
 		      : fd;
 }
 
-int ub_nbd_connect(const struct ub_nbd_address *address, int64_t deadline_ms, struct ub_error *err)
+int ub_nbd_connect(const struct ub_nbd_address *address, const struct ub_patience *patience,
+		   struct ub_error *err)
 {
 	struct sockaddr_un un = {.sun_family = AF_UNIX};
 	int fd;
 
 	if (!address->socket)
-		return connect_tcp(address, deadline_ms, err);
+		return connect_tcp(address, patience, err);
 	if (strlen(address->socket) >= sizeof(un.sun_path))
 		return ub_fail(err, UB_STAGE_CONNECT, -ENAMETOOLONG, "cannot connect to %s",
 			       address->socket);
 	(void)snprintf(un.sun_path, sizeof(un.sun_path), "%s", address->socket);
-	fd = ub_nbd_connect_to((const struct sockaddr *)&un, sizeof(un), deadline_ms);
+	fd = ub_nbd_connect_to((const struct sockaddr *)&un, sizeof(un), patience);
 	return fd < 0 ? ub_fail(err, UB_STAGE_CONNECT, fd, "cannot connect to %s", address->socket)
 		      : fd;
 }

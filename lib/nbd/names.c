@@ -19,7 +19,6 @@
 
 #include "base/caps.h"
 #include "base/clean.h"
-#include "base/clock.h"
 #include "base/parse.h"
 #include "process/beside.h"
 #include "process/forget.h"
@@ -136,21 +135,18 @@ int ub_nbd_names_main(const char *host, const char *parent)
 }
 
 /* Return: what the process says, -ETIMEDOUT, or another negative errno. */
-static int read_answer(int fd, int64_t deadline_ms)
+static int read_answer(int fd, const struct ub_patience *patience)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 	int32_t answer;
-	int ret;
+	int ret = ub_patience_poll(patience, fd, POLLIN);
 
-	do
-		ret = poll(&p, 1, ub_left_ms(deadline_ms));
-	while (ret < 0 && errno == EINTR);
-	if (ret <= 0)
-		return ret ? -errno : -ETIMEDOUT;
+	if (ret)
+		return ret;
 	return recv(fd, &answer, sizeof(answer), MSG_DONTWAIT) == sizeof(answer) ? answer : -EPIPE;
 }
 
-int ub_nbd_names_start(const char *host, int64_t deadline_ms, struct ub_nbd_names **ret_names)
+int ub_nbd_names_start(const char *host, const struct ub_patience *patience,
+		       struct ub_nbd_names **ret_names)
 {
 	struct ub_nbd_names *names = calloc(1, sizeof(*names));
 	char parent[12];
@@ -163,7 +159,7 @@ int ub_nbd_names_start(const char *host, int64_t deadline_ms, struct ub_nbd_name
 	(void)snprintf(parent, sizeof(parent), "%d", getpid());
 	ret = ub_beside_start(&names->process, ub_program_again(), NAME, argv);
 	if (!ret)
-		ret = read_answer(names->process.channel, deadline_ms);
+		ret = read_answer(names->process.channel, patience);
 	if (ret)
 		ub_nbd_names_end(names);
 	else

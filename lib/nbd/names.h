@@ -14,6 +14,8 @@
 #include <stdint.h>
 #include <sys/socket.h>
 
+#include "base/patience.h"
+
 #define UB_NBD_GETENT "/usr/bin/getent"
 /* After that a look-up has come to nothing. */
 #define UB_NBD_LOOK_UP_S 5
@@ -27,7 +29,8 @@ struct ub_nbd_names;
 
 /* Starts such a process. Return: 0 with @ret_names, to be ended by ub_nbd_names_end(); -EXDEV: process 1 would see other
  * names; or another negative errno. */
-int ub_nbd_names_start(const char *host, int64_t deadline_ms, struct ub_nbd_names **ret_names);
+int ub_nbd_names_start(const char *host, const struct ub_patience *patience,
+		       struct ub_nbd_names **ret_names);
 /* Takes NULL. */
 void ub_nbd_names_end(struct ub_nbd_names *names);
 

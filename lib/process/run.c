@@ -2,12 +2,14 @@
 #include "process/run.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "base/clean.h"
+#include "base/clock.h"
 #include "process/process.h"
 #include "process/spawn.h"
 
@@ -39,7 +41,7 @@ static char *read_text(int fd)
 	return text;
 }
 
-int ub_run_program(char *const argv[], int timeout_ms, char **ret_text)
+int ub_run_program(char *const argv[], const struct ub_patience *patience, char **ret_text)
 {
 	/* What a program is told by its caller's environment is not ours to know. */
 	char *environment[] = {(char *)"PATH=/usr/sbin:/usr/bin:/sbin:/bin", (char *)"LC_ALL=C",
@@ -56,12 +58,12 @@ int ub_run_program(char *const argv[], int timeout_ms, char **ret_text)
 		return ret;
 	pidfd = ub_process_open(pid, 0);
 	/* One that was killed because its time was over has ended by a signal too. */
-	if (pidfd >= 0 && ub_process_wait(pidfd, timeout_ms) != 0)
-		ret = -ETIMEDOUT;
+	if (pidfd >= 0)
+		ret = ub_patience_poll(patience, pidfd, POLLIN);
 	if (ret)
 		(void)ub_process_end(pid, pidfd, 0, KILL_MS);
 	else
-		ret = ub_process_end(pid, pidfd, timeout_ms, KILL_MS);
+		ret = ub_process_end(pid, pidfd, ub_left_ms(patience->deadline_ms), KILL_MS);
 	*ret_text = read_text(output);
 	return *ret_text ? ret : -ENOMEM;
 }

@@ -6,15 +6,17 @@
 
 #include <sys/types.h>
 
+#include "base/patience.h"
+
 /*
  * Runs argv[0], a path, without input and with nothing of the caller's environment, and kills it when
- * @timeout_ms are over.
+ * @patience is over.
  * @ret_text: what it wrote, on standard output and error, up to 4 KiB; to be freed. NULL if it was
  * not run.
- * Return: its exit status; -ENOENT: there is no such program; -EINTR: a signal ended it; -ETIMEDOUT;
- * or another negative errno.
+ * Return: its exit status; -ENOENT: there is no such program; -EINTR: a signal ended it; or another negative
+ * errno, as of ub_patience_poll().
  */
-int ub_run_program(char *const argv[], int timeout_ms, char **ret_text);
+int ub_run_program(char *const argv[], const struct ub_patience *patience, char **ret_text);
 
 /*
  * Begins to run argv[0], a path: without input, without signals that are held back, with what it writes in

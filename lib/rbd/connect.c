@@ -132,7 +132,7 @@ int ub_rbd_connect(struct ub_tgt *tgt, void *args, const struct ub_open_request 
 	int ret;
 
 	ub_rbd_bound_memory();
-	ret = connect_cluster(r, a, req->deadline_ms, err);
+	ret = connect_cluster(r, a, req->patience.deadline_ms, err);
 	if (!ret)
 		ret = ub_rbd_open_image(tgt, a, req, err);
 	if (!ret)

@@ -82,8 +82,8 @@ static bool is_alive(rbd_image_t image, const char *owner)
  * longer than that is another one: of a recovery that has no deadline, since it has had a server end, requests wait. */
 static bool stays_alive(rbd_image_t image, const char *owner, const struct ub_open_request *req)
 {
-	int64_t until =
-		req->deadline_ms < INT64_MAX ? req->deadline_ms - LEFT_MS : ub_now_ms() + DEATH_MS;
+	int64_t until = req->patience.deadline_ms < INT64_MAX ? req->patience.deadline_ms - LEFT_MS
+							      : ub_now_ms() + DEATH_MS;
 	bool alive = is_alive(image, owner);
 
 	while (alive && req->recovers && !req->probe && ub_left_ms(until) > 0) {

@@ -118,13 +118,22 @@ static int connect_where_it_stays(struct server *s, const struct ub_open_request
 	return ret;
 }
 
+/* While what is served is waited for, everything else goes on. */
+static int ask(void *arg)
+{
+	struct server *s = arg;
+
+	server_wait(s, 0);
+	return server_reason_to_stop(s);
+}
+
 int server_open_target(struct server *s, const struct ub_open_request *asked, struct ub_error *err)
 {
 	struct ub_spec *spec = &s->record.spec;
 	struct ub_open_request req = *asked;
 	int ret = ub_fault("target");
 
-	req.deadline_ms = s->deadline;
+	req.patience = (struct ub_patience){s->deadline, ask, s};
 	s->target.type = spec->target;
 	if (ret)
 		return ub_fail(err, UB_STAGE_BACKING, ret, "cannot open the target");

@@ -37,7 +37,8 @@ static int make_blocking(int fd)
 /* While the files that it needs can be reached. Return: 0, also where none is wanted, or a negative errno with a
  * message. */
 static int begin_tls(struct ub_nbd *n, const struct ub_nbd_args *a,
-		     const struct ub_nbd_address *address, int64_t deadline, struct ub_error *err)
+		     const struct ub_nbd_address *address, const struct ub_patience *patience,
+		     struct ub_error *err)
 {
 	struct ub_tls_options wanted;
 	int ret = ub_nbd_secure(address, &a->secure, &wanted, err);
@@ -45,7 +46,7 @@ static int begin_tls(struct ub_nbd *n, const struct ub_nbd_args *a,
 	if (ret <= 0)
 		return ret;
 	wanted.lock = n->lock;
-	return ub_tls_start(&wanted, deadline, &n->tls, err);
+	return ub_tls_start(&wanted, patience, &n->tls, err);
 }
 
 /* There is nobody, or nobody who answers; whoever does, and is not the right one, is something else. */
@@ -72,11 +73,12 @@ static bool is_absence(int error, bool connected)
 }
 
 /* Return: 0 with @ret_fd, or a negative errno with a message; @ret_absent: nobody is there. */
-static int reach(struct ub_nbd *n, const struct ub_nbd_address *address, int64_t deadline,
-		 int *ret_fd, bool *ret_absent, struct ub_error *err)
+static int reach(struct ub_nbd *n, const struct ub_nbd_address *address,
+		 const struct ub_patience *patience, int *ret_fd, bool *ret_absent,
+		 struct ub_error *err)
 {
-	_cleanup_close_ int fd = ub_nbd_connect(address, deadline, err);
-	int ret = fd < 0 ? fd : ub_nbd_enter(fd, address, n->tls, deadline, &n->export, err);
+	_cleanup_close_ int fd = ub_nbd_connect(address, patience, err);
+	int ret = fd < 0 ? fd : ub_nbd_enter(fd, address, n->tls, patience, &n->export, err);
 
 	*ret_absent = ret && is_absence(ret, fd >= 0);
 	if (ret)
@@ -103,17 +105,31 @@ static void go_on_without(struct ub_nbd *n, const struct ub_export *known, int e
 	ub_note(notes, "requests wait: %.180s", why->msg);
 }
 
+/* For what takes @ms at the most. */
+static struct ub_patience patience_for(const struct ub_open_request *req, int ms)
+{
+	int left = ub_left_ms(req->patience.deadline_ms);
+	int64_t last = req->patience.deadline_ms - (left / 4 < TELL_MS ? left / 4 : TELL_MS);
+	struct ub_patience ret = req->patience;
+
+	ret.deadline_ms = ub_now_ms() + ms;
+	if (req->patience.deadline_ms && last < ret.deadline_ms)
+		ret.deadline_ms = last;
+	return ret;
+}
+
 /* It was reached, or is to be later. @error: why it was not, or 0. Return: 0, or a negative errno, with a message. */
 static int find_again(struct ub_nbd *n, const struct ub_nbd_address *address,
 		      const struct ub_open_request *req, int error, struct ub_notes *notes,
 		      struct ub_error *why)
 {
+	struct ub_patience names = patience_for(req, NAMES_MS);
 	int ret = ub_nbd_where_open(n, address, n->spare);
 
 	if (ret)
 		return ub_fail(why, UB_STAGE_CONNECT, ret, "cannot find it again");
 	if (!req->probe || req->recovers)
-		ub_nbd_where_follow(n, address, ub_now_ms() + NAMES_MS, notes);
+		ub_nbd_where_follow(n, address, &names, notes);
 	if (error && !n->where.len && !n->names)
 		return error;
 	if (error)
@@ -121,35 +137,29 @@ static int find_again(struct ub_nbd *n, const struct ub_nbd_address *address,
 	return 0;
 }
 
-/* Return: when what would take until @until has to end at the latest. */
-static int64_t latest(const struct ub_open_request *req, int64_t until)
-{
-	int left = ub_left_ms(req->deadline_ms);
-	int64_t last = req->deadline_ms - (left / 4 < TELL_MS ? left / 4 : TELL_MS);
-
-	return req->deadline_ms && last < until ? last : until;
-}
-
 static int dial(struct ub_nbd *n, const struct ub_nbd_args *a, const struct ub_open_request *req,
 		struct ub_notes *notes, struct ub_error *err)
 {
 	bool known = req->recovers && req->export, absent = false;
-	int64_t now = ub_now_ms();
+	struct ub_patience tls = patience_for(req, OPEN_MS);
+	struct ub_patience all = patience_for(req, known ? RECOVER_MS : OPEN_MS);
 	struct ub_nbd_address address;
 	struct ub_error why = {0};
 	int ret = ub_nbd_args_address(a, &address, err);
 
 	if (ret)
 		return ret;
-	ret = begin_tls(n, a, &address, latest(req, now + OPEN_MS), &why);
+	n->asking = req->patience;
+	ret = begin_tls(n, a, &address, &tls, &why);
 	if (!ret)
-		ret = reach(n, &address, latest(req, now + (known ? RECOVER_MS : OPEN_MS)),
-			    &n->spare, &absent, &why);
+		ret = reach(n, &address, &all, &n->spare, &absent, &why);
 	if (!ret || (known && absent))
 		ret = find_again(n, &address, req, ret, notes, &why);
 	if (!ret)
 		(void)snprintf(n->name, sizeof(n->name), "%s", address.export);
 	ub_nbd_address_done(&address);
+	if (ret == -EINTR)
+		return ub_fail_text(err, UB_STAGE_CONNECT, ret, "interrupted");
 	if (ret && err)
 		*err = why;
 	return ret;
@@ -266,7 +276,7 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 {
 	struct ub_nbd *n = tgt->state;
 	struct ub_nbd_link *l = tq->state;
-	int64_t deadline = ub_now_ms() + OPEN_MS;
+	struct ub_patience patience = n->asking;
 	struct ub_nbd_export export;
 	int ret = 0;
 
@@ -294,13 +304,14 @@ static int nbd_queue_open(struct ub_tgt *tgt, struct ub_tgt_queue *tq, struct ub
 		return 0;
 	}
 	/* By its address: the caller's namespace may be out of reach by now. */
+	patience.deadline_ms = ub_now_ms() + OPEN_MS;
 	if (l->fd < 0) {
 		l->fd = ub_nbd_connect_to((const struct sockaddr *)&n->where.addr, n->where.len,
-					  deadline);
+					  &patience);
 		if (l->fd < 0)
 			return ub_fail(err, UB_STAGE_CONNECT, l->fd, "cannot connect to %s",
 				       n->place);
-		ret = ub_nbd_ask(l->fd, n->tls, UB_NBD_GO, n->name, deadline, &export, err);
+		ret = ub_nbd_ask(l->fd, n->tls, UB_NBD_GO, n->name, &patience, &export, err);
 		if (ret)
 			ub_error_prefix(err, "cannot use %s", n->place);
 		else

@@ -56,7 +56,8 @@ struct ub_nbd {
 	struct ub_nbd_export export;
 	struct ub_tls *
 		tls; /* what encrypts each connection before anything is asked for; NULL: plain text */
-	bool lock;          /* memory is not to be swapped out */
+	bool lock;                 /* memory is not to be swapped out */
+	struct ub_patience asking; /* of who waits for the device; its deadline is not used */
 	int64_t hold_ms;    /* that I/O waits for a server that is away; -1: as long as it takes */
 	uint32_t request_s; /* after which an answer does not come any more */
 	bool write_through; /* writes are durable when they end */
@@ -213,7 +214,7 @@ int ub_nbd_args_address(const struct ub_nbd_args *a, struct ub_nbd_address *ret_
 int ub_nbd_where_open(struct ub_nbd *n, const struct ub_nbd_address *address, int fd);
 /* The server's name can be looked up anew from here on; where it can't be, a note says so. */
 void ub_nbd_where_follow(struct ub_nbd *n, const struct ub_nbd_address *address,
-			 int64_t deadline_ms, struct ub_notes *notes);
+			 const struct ub_patience *patience, struct ub_notes *notes);
 void ub_nbd_where_close(struct ub_nbd *n);
 /* A round of tries begins. Return: a socket on which getent's answer comes, to be closed; or a negative errno: none is
  * needed, or to be had, and ub_nbd_link.places are what is known. */

@@ -57,14 +57,14 @@ int ub_nbd_where_open(struct ub_nbd *n, const struct ub_nbd_address *address, in
 }
 
 void ub_nbd_where_follow(struct ub_nbd *n, const struct ub_nbd_address *address,
-			 int64_t deadline_ms, struct ub_notes *notes)
+			 const struct ub_patience *patience, struct ub_notes *notes)
 {
 	struct sockaddr_storage addr;
 	int ret;
 
 	if (address->socket || ub_nbd_read_address(address->host, n->port, &addr))
 		return;
-	ret = ub_nbd_names_start(address->host, deadline_ms, &n->names);
+	ret = ub_nbd_names_start(address->host, patience, &n->names);
 	if (ret)
 		ub_note(notes, "%.80s is not looked up again when it moves: %s", address->host,
 			ret == -EXDEV ? "process 1 would see other names" : strerror(-ret));

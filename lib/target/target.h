@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/notes.h"
+#include "base/patience.h"
 #include "base/opt.h"
 #include "target/caller.h"
 #include "target/identity.h"
@@ -129,7 +130,7 @@ struct ub_open_request {
 	const struct ub_backings *expect; /* recovery: the backings have to be these; else NULL */
 	const struct ub_remote *remote;   /* recovery: the same, of what others serve */
 	const struct ub_export *export;   /* recovery: what that was, if it may be away now */
-	int64_t deadline_ms;              /* as ub_now_ms(); 0: none */
+	struct ub_patience patience;      /* of who waits for it; deadline 0: none */
 	int write_error; /* recovery: what a flush has to go on failing with, or 0 */
 };
 

@@ -60,17 +60,13 @@ static int make_task(const struct ub_tls_options *o, struct ub_tls_task *task, s
 }
 
 /* Return: 0, or a negative errno: -ETIMEDOUT; -ENOKEY: who was to answer has ended. */
-static int read_answer(int fd, int64_t deadline_ms, struct ub_tls_answer *ret_answer)
+static int read_answer(int fd, const struct ub_patience *patience, struct ub_tls_answer *ret_answer)
 {
-	struct pollfd p = {.fd = fd, .events = POLLIN};
 	ssize_t n;
-	int ret;
+	int ret = ub_patience_poll(patience, fd, POLLIN);
 
-	do
-		ret = poll(&p, 1, ub_left_ms(deadline_ms));
-	while (ret < 0 && errno == EINTR);
-	if (ret <= 0)
-		return ret ? -errno : -ETIMEDOUT;
+	if (ret)
+		return ret;
 	n = recv(fd, ret_answer, sizeof(*ret_answer), MSG_DONTWAIT);
 	if (n != sizeof(*ret_answer))
 		return -ENOKEY;
@@ -78,8 +74,8 @@ static int read_answer(int fd, int64_t deadline_ms, struct ub_tls_answer *ret_an
 	return 0;
 }
 
-static int give_task(struct ub_tls *tls, const struct ub_tls_task *task, int64_t deadline_ms,
-		     struct ub_error *err)
+static int give_task(struct ub_tls *tls, const struct ub_tls_task *task,
+		     const struct ub_patience *patience, struct ub_error *err)
 {
 	struct ub_tls_answer answer;
 	int ret = ub_beside_ask(&tls->helper, task, sizeof(*task), NULL, 0);
@@ -87,7 +83,7 @@ static int give_task(struct ub_tls *tls, const struct ub_tls_task *task, int64_t
 	if (ret == -EPIPE)
 		ret = -ENOKEY;
 	if (!ret)
-		ret = read_answer(tls->helper.channel, deadline_ms, &answer);
+		ret = read_answer(tls->helper.channel, patience, &answer);
 	/* The loader finds no library, say. */
 	if (ret == -ENOKEY)
 		return ub_fail_text(err, UB_STAGE_CONNECT, ret,
@@ -100,8 +96,8 @@ static int give_task(struct ub_tls *tls, const struct ub_tls_task *task, int64_t
 			    : 0;
 }
 
-static int begin(struct ub_tls *tls, const struct ub_tls_task *task, int64_t deadline_ms,
-		 struct ub_error *err)
+static int begin(struct ub_tls *tls, const struct ub_tls_task *task,
+		 const struct ub_patience *patience, struct ub_error *err)
 {
 	char *argv[] = {NULL, NULL};
 	char path[PATH_MAX];
@@ -111,11 +107,11 @@ static int begin(struct ub_tls *tls, const struct ub_tls_task *task, int64_t dea
 		return ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: no %s", path);
 	ret = ub_beside_start(&tls->helper, path, UB_TLS_NAME, argv);
 	return ret ? ub_fail(err, UB_STAGE_CONNECT, ret, "cannot begin TLS: cannot start %s", path)
-		   : give_task(tls, task, deadline_ms, err);
+		   : give_task(tls, task, patience, err);
 }
 
-int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, struct ub_tls **ret_tls,
-		 struct ub_error *err)
+int ub_tls_start(const struct ub_tls_options *options, const struct ub_patience *patience,
+		 struct ub_tls **ret_tls, struct ub_error *err)
 {
 	_cleanup_free_ struct ub_tls_task *task = calloc(1, sizeof(*task));
 	struct ub_tls *tls = calloc(1, sizeof(*tls));
@@ -128,7 +124,7 @@ int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, stru
 	tls->helper = (struct ub_beside)UB_BESIDE_INIT;
 	ret = make_task(options, task, err);
 	if (!ret)
-		ret = begin(tls, task, deadline_ms, err);
+		ret = begin(tls, task, patience, err);
 	if (ret)
 		ub_tls_end(tls);
 	else
@@ -180,11 +176,14 @@ int ub_tls_ask(const struct ub_tls *tls, int fd, uint32_t timeout_ms)
 	return ret ? ret : UB_TAKE_FD(here);
 }
 
-int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_error *err)
+int ub_tls_shake(struct ub_tls *tls, int fd, const struct ub_patience *patience,
+		 struct ub_error *err)
 {
-	_cleanup_close_ int from = ub_tls_ask(tls, fd, (uint32_t)ub_left_ms(deadline_ms));
+	const struct ub_patience longer = {patience->deadline_ms + ANSWER_MS, patience->ask,
+					   patience->arg};
+	_cleanup_close_ int from = ub_tls_ask(tls, fd, (uint32_t)ub_left_ms(patience->deadline_ms));
 	struct ub_tls_answer answer;
-	int ret = from < 0 ? from : read_answer(from, deadline_ms + ANSWER_MS, &answer);
+	int ret = from < 0 ? from : read_answer(from, &longer, &answer);
 
 	if (ret == -UB_TLS_GONE)
 		return ub_fail_text(err, UB_STAGE_CONNECT, ret, "there is no TLS: %s",

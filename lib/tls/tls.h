@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "base/error.h"
+#include "base/patience.h"
 
 /* What to prove, and what to believe; borrowed, NULL where it is not wanted. */
 struct ub_tls_options {
@@ -37,8 +38,8 @@ const char *ub_tls_words(int error);
 
 /* Starts a helper, which has read all its files then. Return: 0 with @ret_tls, to be ended by ub_tls_end(), or a
  * negative errno with a message. */
-int ub_tls_start(const struct ub_tls_options *options, int64_t deadline_ms, struct ub_tls **ret_tls,
-		 struct ub_error *err);
+int ub_tls_start(const struct ub_tls_options *options, const struct ub_patience *patience,
+		 struct ub_tls **ret_tls, struct ub_error *err);
 /* Takes NULL. */
 void ub_tls_end(struct ub_tls *tls);
 
@@ -48,7 +49,8 @@ void ub_tls_follow(struct ub_tls *tls);
 
 /* Encrypts a connection on which nothing is on its way that is not TLS's. Return: 0, or a negative errno with a
  * message: then it is of no use any more. */
-int ub_tls_shake(struct ub_tls *tls, int fd, int64_t deadline_ms, struct ub_error *err);
+int ub_tls_shake(struct ub_tls *tls, int fd, const struct ub_patience *patience,
+		 struct ub_error *err);
 
 /*
  * The same, without waiting: an int32_t comes on the socket that is returned, 0 or a negative errno, or its end

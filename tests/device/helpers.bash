@@ -26,10 +26,11 @@ ublk()
 	return "$status"
 }
 
-# ublk_in_background ARGS...: without what the test itself has open as 7; leaves its process in $del.
+# ublk_in_background ARGS...: without what the test itself has open as 7, and with SIGINT, which a shell has its jobs
+# ignore; leaves its process in $del.
 ublk_in_background()
 {
-	"$UBLK" "$@" 7<&- &
+	env --default-signal=INT "$UBLK" "$@" 7<&- &
 	# shellcheck disable=SC2034 # whoever calls it looks at it
 	del=$!
 }
