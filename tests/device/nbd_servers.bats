@@ -3,7 +3,6 @@
 # build: faults
 # kernels: newest
 # long kernels: 6.12 6.18
-# cpus: 2
 
 load helpers
 load backings
@@ -61,6 +60,7 @@ teardown()
 	ublk del 0
 }
 
+# bats test_tags=long
 @test "a server that is told to end, and is started anew, costs no request and no data" {
 	serve file disk.img
 	dev=$(ublk add -n 0 -t nbd --uri "$(uri)" -q 2 --write-through)

@@ -410,6 +410,7 @@ start_reads()
 	reads=$!
 }
 
+# bats test_tags=long
 @test "an image that another client has locked meanwhile stays with that one, and the server that is shut out goes on" {
 	up
 	dev=$(ublk add -n 0 -t rbd --image img)
