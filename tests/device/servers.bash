@@ -226,6 +226,9 @@ change_map()
 	dmsetup suspend --noflush "$1" && dmsetup load "$1" --table "$2" && dmsetup resume "$1"
 }
 
+# Disks of the kernel's dm can be suspended and changed under whoever has them open, submit what would block, and are no
+# servers, which tests count and kill. Where none of that matters, a device of ours with layers serves as well.
+
 # make_slow_disk MEGABYTES: sets `slow` to a disk that answers at once until it is slowed down.
 make_slow_disk()
 {

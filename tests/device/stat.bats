@@ -93,12 +93,11 @@ counts()
 }
 
 @test "a request that fails is counted as that, with no bytes, also one that came alone" {
-	disk=$(make_ram_disk 32)
-	dmsetup create half --table "$(printf '0 32768 linear %s 0\n32768 32768 error' "$disk")"
-	at_end dmsetup remove half
+	make_image half.img 32M
+	half=$(ublk add -t loop -f half.img --layer error,offset=16M --no-partition-scan)
 	for path in copy zero-copy; do
 		kernel_at_least 6.16 || [[ $path != zero-copy ]] || continue
-		dev=$(ublk add -t loop -f /dev/mapper/half --data-path "$path" --no-partition-scan)
+		dev=$(ublk add -t loop -f "$half" --data-path "$path" --no-partition-scan)
 		direct if="$dev" of=/dev/null count=80 iflag=direct
 		read_stat "$dev"
 		for ((n = 0; n < 3; n++)); do
@@ -110,6 +109,7 @@ counts()
 		[ "$(ublk stat --no-header -o ERRORS "$dev" | tr -d ' ')" = 6 ]
 		ublk del "$dev"
 	done
+	ublk del "$half"
 }
 
 @test "a time is as long as its request" {
