@@ -31,7 +31,7 @@ static void reap(struct server *s)
 	int status;
 	pid_t pid;
 
-	while (s->errand_fd < 0 && (pid = waitpid(-1, &status, WNOHANG)) > 0)
+	while (s->errand_fd < 0 && !s->opens && (pid = waitpid(-1, &status, WNOHANG)) > 0)
 		if (pid == s->front)
 			server_take_front(s, status);
 }

@@ -73,6 +73,7 @@ struct server {
 	int event_fd; /* written by the queues */
 	int channel;  /* to the command line; -1 when it has gone, or never was, or needs no more */
 	int errand_fd; /* of the errand that is under way, or -1 */
+	bool opens;    /* the target is being opened, which waits for children of its own */
 	int name_lock; /* while a device is added that has a name, or negative */
 	int dev_fd;    /* the caller's /dev, until the device is ready */
 	int caller_ns,

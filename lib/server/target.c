@@ -123,7 +123,9 @@ static int ask(void *arg)
 {
 	struct server *s = arg;
 
+	s->opens = true;
 	server_wait(s, 0);
+	s->opens = false;
 	return server_reason_to_stop(s);
 }
 
