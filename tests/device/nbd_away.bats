@@ -169,6 +169,15 @@ slow_getent()
 	run ! pgrep -P "$server,$helper" -r Z
 	timeout 20 "$UBLK" del 0
 	wait_for 20 all_gone
+	# Before there is a device: whoever waits for it may go.
+	: >waiting
+	ublk_in_background add -t nbd --uri "nbd://nbd-moves.test:$port/" >out 2>&1 3>&-
+	wait_for 20 test -s waiting
+	kill -INT "$del"
+	timeout 5 tail -s 0.1 --pid="$del" -f /dev/null
+	run ! grep 'ublk: error' out
+	nothing_left
+	wait_for 20 all_gone
 }
 
 all_gone()
