@@ -175,6 +175,25 @@ shows_column()
 	[[ $out != *$'\nID\t'* && $out != *$'\nSTATE\t'* ]] || told
 }
 
+layers()
+{
+	offers 'ublk add -t null --layer ' delay error rate readonly-after log -- null &&
+		shows_layer del delay && shows_layer delay,m 'delay,ms=' &&
+		shows_layer error,errno=ENOS 'error,errno=ENOSPC'
+}
+
+# shows_layer BEGUN WHOLE: a comma may follow.
+shows_layer()
+{
+	type_in "ublk add -t null --layer $1"
+	press Tab
+	shown "^@ ublk add -t null --layer $(quoted "$2"),?\$" && clear_line
+}
+
+@test "layers, their keys, and what those may be" {
+	in_each layers
+}
+
 descriptions()
 {
 	type_in 'ublk add -t '
