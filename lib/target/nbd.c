@@ -45,6 +45,10 @@ static int begin_tls(struct ub_nbd *n, const struct ub_nbd_args *a,
 
 	if (ret <= 0)
 		return ret;
+	/* It was not tried what kTLS does with pages of others. */
+	if (n->zero_copy)
+		return ub_fail_usage(err,
+				     "--data-path zero-copy is not for an encrypted connection");
 	wanted.lock = n->lock;
 	return ub_tls_start(&wanted, patience, &n->tls, err);
 }
@@ -206,10 +210,6 @@ static int describe(struct ub_tgt *tgt, const struct ub_open_request *req, struc
 	uint32_t preferred =
 		e->block_preferred < PREFERRED_MAX ? e->block_preferred : PREFERRED_MAX;
 
-	/* It was not tried what kTLS does with pages of others. */
-	if (n->zero_copy && n->tls)
-		return ub_fail_usage(err,
-				     "--data-path zero-copy is not for an encrypted connection");
 	if (least > (uint32_t)sysconf(_SC_PAGESIZE))
 		return ub_fail_text(err, UB_STAGE_BACKING, -EOPNOTSUPP,
 				    "cannot serve an export whose blocks have %u bytes",

@@ -278,6 +278,8 @@ refused()
 	refused 2 'exclude each other' "${tls[@]}" --tls-ca "$good/ca-cert.pem" --tls-psk "$files/alice"
 	refused 2 'a key that both have stands in place of certificates' --uri "nbds://h/?tls-certificates=$good&tls-psk-file=/x"
 	refused 2 'certificates are named by the URI and by options' --uri "nbds://h/?tls-certificates=$good" --tls-ca "$good/ca-cert.pem"
+	! kernel_at_least 6.16 || refused 2 '--data-path zero-copy is not for an encrypted connection' --data-path zero-copy \
+		"${tls[@]}" --tls-ca "$good/ca-cert.pem"
 	refused 2 'a user is of a file of keys: --tls-psk' "${tls[@]}" --tls-user alice
 	refused 2 'a key is of a certificate: --tls-cert' "${tls[@]}" --tls-key "$good/client-key.pem"
 	refused 2 'who the server is is checked, always' --uri 'nbds://localhost/?tls-verify-peer=0'
