@@ -125,14 +125,14 @@ fails()
 	fails 1 "cannot reach the cluster: mon_host of $PWD/nobody.conf is too long" --image img --conf nobody.conf
 	sed 's/mon host = .*/mon host = localhost:1/' "$ceph/ceph.conf" >closed.conf
 	fails 7 'cannot reach the cluster: none of its monitors answers (*127.0.0.1:1)' \
-		--image img --conf closed.conf --timeout 4
+		--image img --conf closed.conf --timeout 8
 }
 
 # bats test_tags=long
 @test "a cluster that does not answer is waited for until the deadline, an interruption, or the end of who asks" {
 	up
 	mon_kill
-	fails 7 'cannot reach the cluster: none of its monitors answers*' --image img --timeout 4
+	fails 7 'cannot reach the cluster: none of its monitors answers*' --image img --timeout 12
 	for signal in INT KILL; do
 		ublk_in_background add -t rbd --image img >out 2>&1 3>&-
 		wait_for 20 connects
@@ -143,7 +143,7 @@ fails()
 	[[ $(<out) != *'ublk: error'* ]]
 	mon_start
 	osd_pause
-	fails 7 'cannot reach img in time: is it there?' --image img --timeout 5
+	fails 7 'cannot reach img in time: is it there?' --image img --timeout 12
 	osd_resume
 	dev=$(ublk add -t rbd --image img)
 	ublk del "$dev"
