@@ -1,6 +1,24 @@
 # SPDX-License-Identifier: MIT
-# NBD servers. Sourced after helpers.bash; the test sets export_pid to nothing, and kills it at its end.
+# NBD servers. Sourced after helpers.bash and backings.bash; the test sets export_pid to nothing, and kills it at its
+# end, or has that done by the two functions here.
 # shellcheck shell=bash
+
+# nbd_setup PROGRAM...: a test's setup, which needs these; there is disk.img.
+nbd_setup()
+{
+	device_setup
+	requires "$@"
+	make_image disk.img 64M
+	export_pid=
+}
+
+nbd_teardown()
+{
+	# What a server has said that a failed test had.
+	[[ -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 -- *.log || true
+	device_teardown
+	[[ -z $export_pid ]] || kill -KILL "$export_pid" 2>/dev/null || true
+}
 
 # serve ARGS...: nbdkit on $socket, $export_pid.
 serve()

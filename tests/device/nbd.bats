@@ -13,18 +13,12 @@ load nbd
 
 setup()
 {
-	device_setup
-	requires nbdkit qemu-nbd qemu-img
-	make_image disk.img 64M
-	export_pid=
+	nbd_setup nbdkit qemu-nbd qemu-img
 }
 
 teardown()
 {
-	# What a server has said that a failed test had.
-	[[ -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 -- *.log || true
-	device_teardown
-	[[ -z $export_pid ]] || kill -KILL "$export_pid" 2>/dev/null || true
+	nbd_teardown
 }
 
 @test "an export is a device of its size, blocks and abilities, and keeps its data, by a socket and by TCP" {

@@ -11,17 +11,12 @@ load nbd
 
 setup()
 {
-	device_setup
-	requires nbdkit
-	make_image disk.img 64M
-	export_pid=
+	nbd_setup nbdkit
 }
 
 teardown()
 {
-	[[ -n ${BATS_TEST_COMPLETED-} ]] || tail -n 10 -- *.log || true
-	device_teardown
-	[[ -z $export_pid ]] || kill -KILL "$export_pid" 2>/dev/null || true
+	nbd_teardown
 }
 
 @test "a server that is slow is waited for, by many requests at once" {
