@@ -393,7 +393,7 @@ has_no_space()
 			wait "$held"
 			cmp reissue.read reissue.written
 		else
-			run ! wait "$held"
+			ends_with 1 "$held"
 			grep -q 'Input/output error' requeue.err
 		fi
 		ublk del 0

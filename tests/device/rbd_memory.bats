@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT
-# What the server of an image has in memory: within its limit, and when librbd has allocated and freed much. A sanitizer keeps what is freed.
+# What the server of an image has in memory: within its limit, and when librbd has allocated and freed much. A sanitizer
+# keeps what is freed.
 # kernels: newest
 # long kernels: 6.12
 # cpus: 2
