@@ -196,6 +196,25 @@ int ub_rbd_open_image(struct ub_tgt *tgt, const struct ub_rbd_args *a,
 	return ret;
 }
 
+/* Of an image that is mirrored, only one of the clusters may write to it; what it keeps in the others librbd lets nobody
+ * lock, and waits for that. Return: 0, or -EROFS with a message. */
+static int check_primary(struct ub_rbd *r, const struct ub_rbd_args *a, struct ub_error *err)
+{
+	rbd_mirror_image_info_t info;
+	bool other;
+
+	/* Who may not ask is told by the lock. */
+	if (rbd_mirror_image_get_info(r->image, &info, sizeof(info)) < 0)
+		return 0;
+	other = info.state == RBD_MIRROR_IMAGE_ENABLED && !info.primary;
+	rbd_mirror_image_get_info_cleanup(&info);
+	return other ? ub_fail_text(err, UB_STAGE_CONNECT, -EROFS,
+				    "cannot write to %s: it is mirrored, and not the primary one "
+				    "(rbd mirror image promote)",
+				    a->image)
+		     : 0;
+}
+
 static bool is_power_of_two(uint64_t value)
 {
 	return value && !(value & (value - 1));
@@ -299,6 +318,8 @@ int ub_rbd_describe(struct ub_tgt *tgt, const struct ub_rbd_args *a,
 	tgt->own_ops = 1;
 	tgt->write_zeroes = !tgt->read_only;
 	ret = take_settings(tgt, a, req, notes, err);
+	if (!ret && !tgt->read_only)
+		ret = check_primary(r, a, err);
 	if (!ret)
 		ret = ub_tgt_set_size(tgt, req->size ? req->size : size, notes, err);
 	if (!ret && tgt->size > size)

@@ -30,17 +30,20 @@ pattern()
 	head -c 64M /dev/urandom >"$1"
 }
 
+# carries PATH: on it the image is what it is, and keeps data.
+carries()
+{
+	dev=$(ublk add -t rbd --image img -q 2 --data-path "$1")
+	[ "$(blockdev --getsize64 "$dev")" = $((64 << 20)) ]
+	[ "$(blockdev --getss "$dev") $(blockdev --getpbsz "$dev") $(blockdev --getioopt "$dev")" = '512 4096 4194304' ]
+	fio_verify "$dev" --bsrange=4k-512k --size=16M --iodepth=32
+	fio_verify "$dev" --iodepth=1 --size=256k
+	ublk del "$dev"
+}
+
 @test "an image is a device of its size, blocks and abilities, and keeps its data" {
-	local path
 	up
-	for path in copy user-copy get-data; do
-		dev=$(ublk add -t rbd --image img -q 2 --data-path "$path")
-		[ "$(blockdev --getsize64 "$dev")" = $((64 << 20)) ]
-		[ "$(blockdev --getss "$dev") $(blockdev --getpbsz "$dev") $(blockdev --getioopt "$dev")" = '512 4096 4194304' ]
-		fio_verify "$dev" --bsrange=4k-512k --size=16M --iodepth=32
-		fio_verify "$dev" --iodepth=1 --size=256k
-		ublk del "$dev"
-	done
+	carries copy
 	# As the cluster has it.
 	dev=$(ublk add -t rbd --image rbd/img)
 	pattern pattern
@@ -58,6 +61,13 @@ pattern()
 	dd if=/dev/zero of=pattern bs=1k seek=10k count=4 conv=notrunc status=none
 	dd if=/dev/zero of=pattern bs=1k seek=12k count=64 conv=notrunc status=none
 	rbd export --no-progress img - | cmp - pattern
+}
+
+# bats test_tags=long
+@test "an image keeps its data by user-copy and get-data, too" {
+	up
+	carries user-copy
+	carries get-data
 }
 
 # bats test_tags=long
@@ -126,6 +136,17 @@ fails()
 	sed 's/mon host = .*/mon host = localhost:1/' "$ceph/ceph.conf" >closed.conf
 	fails 7 'cannot reach the cluster: none of its monitors answers (*127.0.0.1:1)' \
 		--image img --conf closed.conf --timeout 8
+	# The other cluster of a mirrored image would have the one that may be written to.
+	rbd mirror pool enable rbd image
+	rbd mirror image enable img snapshot
+	rbd mirror image demote img
+	fails 1 'cannot write to img: it is mirrored, and not the primary one (rbd mirror image promote)' --image img
+	dev=$(ublk add -t rbd --image img --read-only)
+	ublk del "$dev"
+	rbd mirror image promote img
+	dev=$(ublk add -t rbd --image img)
+	fio_verify "$dev" --size=256k
+	ublk del "$dev"
 }
 
 # bats test_tags=long
@@ -339,6 +360,7 @@ has_no_space()
 	[[ $output == *'No space left on device'* ]]
 }
 
+# bats test_tags=long
 @test "a client that is shut out fails clearly, and has another one when it is told to" {
 	up
 	dev=$(ublk add -n 0 -t rbd --image img --log-file log)
