@@ -61,6 +61,7 @@ keeps_a_tree()
 	keeps_a_tree "mkfs.ext4 -q" e2fsck -fn
 }
 
+# bats test_tags=long
 @test "xfs keeps a tree of files over remounts and a new device, and xfs_repair finds nothing" {
 	modprobe xfs
 	keeps_a_tree "mkfs.xfs -q" xfs_repair -nf

@@ -300,6 +300,7 @@ has_noted()
 	(($(ublk log full/log --no-header | wc -l) > 100))
 }
 
+# bats test_tags=long
 @test "on every path, also in batches, data goes through layers as it is" {
 	while read -r path; do
 		rm -f log

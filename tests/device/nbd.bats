@@ -132,6 +132,7 @@ serve_nbd_server()
 	wait_for 120 grep -q '^State:.S' "/proc/$export_pid/status"
 }
 
+# bats test_tags=long
 @test "nbd-server serves, is killed and comes again, and nothing is lost" {
 	requires nbd-server
 	serve_nbd_server "$PWD/disk.img"
@@ -248,10 +249,8 @@ forgets()
 }
 
 @test "what a server loses when it dies is written again: no flush fails, and no byte is missing" {
-	# Where there is hardly room.
-	forgets forgets --replay-memory 64K
-	# By several threads.
-	forgets forgets -q 2
+	# By several threads, where there is hardly room.
+	forgets forgets -q 2 --replay-memory 64K
 }
 
 # bats test_tags=long
@@ -261,7 +260,8 @@ forgets()
 	forgets forgets-no-fua --write-through
 	# Which does what it is sent in another order.
 	forgets backwards
-	forgets forgets -q 2 --replay-memory 64K
+	forgets forgets --replay-memory 64K
+	forgets forgets -q 2
 	forgets forgets-no-fua -q 2
 	forgets backwards -q 2
 	! kernel_at_least 6.16 || forgets forgets -q 2 --threads 4
@@ -552,7 +552,7 @@ answers_wrongly()
 
 @test "whatever a server answers, data is right, nothing hangs, and the next connection is used" {
 	local how
-	for how in cookie twice half-head shutdown error mute silent option-length smaller; do
+	for how in cookie half-head error mute; do
 		echo "HOW $how"
 		answers_wrongly "$how"
 	done
@@ -561,7 +561,8 @@ answers_wrongly()
 # bats test_tags=long
 @test "whatever else a server answers, data is right, nothing hangs, and the next connection is used" {
 	local how
-	for how in magic generation short close greeting short-greeting option-magic no-export blocks; do
+	for how in magic generation twice short close shutdown greeting short-greeting silent option-magic \
+		option-length no-export smaller blocks; do
 		echo "HOW $how"
 		answers_wrongly "$how"
 	done

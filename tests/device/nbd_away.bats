@@ -91,6 +91,7 @@ is_connected_to()
 	ublk del 0
 }
 
+# bats test_tags=long
 @test "of a name's addresses each is tried, also behind one that drops what it gets, and the name may be gone" {
 	names 127.0.0.9 127.0.0.10 127.0.0.11
 	mapfile -t places < <(getent ahosts nbd-moves.test | awk '/STREAM/ { print $1 }')

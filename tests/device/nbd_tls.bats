@@ -151,27 +151,38 @@ sockets()
 	ss -Htnie state established "dport = :$port"
 }
 
-@test "both versions of TLS and each cipher carry verified data, with certificates" {
+# carries VERSION CIPHER: with certificates, and neither another version nor another cipher on the server's side.
+carries()
+{
 	local -A ss_names=([aes-128-gcm]='cipher: aes-gcm-128 ' [aes-256-gcm]='cipher: aes-gcm-256 ' [chacha20-poly1305]='')
-	for version in 1.2 1.3; do
-		for cipher in "${!ss_names[@]}"; do
-			{
-				echo '[overrides]'
-				[ $version = 1.3 ] || echo 'disabled-version = tls1.3'
-				for other in "${!ss_names[@]}"; do
-					[ "$other" = "$cipher" ] || printf 'tls-disabled-cipher = %s\n' "$other"
-				done
-			} >gnutls.conf
-			GNUTLS_SYSTEM_PRIORITY_FILE=$PWD/gnutls.conf serve_tls "$good" memory 32M
-			dev=$(ublk add -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem")
-			[[ $(sockets) == *"tcp-ulp-tls version: $version ${ss_names[$cipher]}rxconf: sw txconf: sw"* ]] ||
-				{ echo "$version $cipher"; sockets; false; }
-			fio_verify "$dev" --bsrange=4k-512k --size=4M --iodepth=32
-			fio_verify "$dev" --iodepth=1 --size=128k
-			ublk del "$dev"
-			end_server
+	local other
+	{
+		echo '[overrides]'
+		[ "$1" = 1.3 ] || echo 'disabled-version = tls1.3'
+		for other in "${!ss_names[@]}"; do
+			[ "$other" = "$2" ] || printf 'tls-disabled-cipher = %s\n' "$other"
 		done
-	done
+	} >gnutls.conf
+	GNUTLS_SYSTEM_PRIORITY_FILE=$PWD/gnutls.conf serve_tls "$good" memory 32M
+	dev=$(ublk add -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem")
+	[[ $(sockets) == *"tcp-ulp-tls version: $1 ${ss_names[$2]}rxconf: sw txconf: sw"* ]] || { echo "$@"; sockets; false; }
+	fio_verify "$dev" --bsrange=4k-512k --size=4M --iodepth=32
+	fio_verify "$dev" --iodepth=1 --size=128k
+	ublk del "$dev"
+	end_server
+}
+
+@test "both versions of TLS carry verified data, with certificates" {
+	carries 1.2 aes-256-gcm
+	carries 1.3 chacha20-poly1305
+}
+
+# bats test_tags=long
+@test "with both versions of TLS the other ciphers carry verified data, too" {
+	carries 1.2 aes-128-gcm
+	carries 1.2 chacha20-poly1305
+	carries 1.3 aes-128-gcm
+	carries 1.3 aes-256-gcm
 }
 
 @test "nbdkit and qemu-nbd serve with certificates of both sides, and with keys that both have" {
@@ -206,12 +217,12 @@ sockets()
 	end_server
 	serve_qemu "tls-creds-x509,id=tls,endpoint=server,dir=$good,verify-peer=on"
 	dev=$(ublk add -t nbd --uri "nbds://localhost:$port/?tls-certificates=$good")
-	fio_verify "$dev" --bsrange=4k-512k --size=8M --iodepth=32
+	fio_verify "$dev" --bsrange=4k-512k --size=4M --iodepth=32
 	ublk del "$dev"
 	end_server
 	serve_qemu "tls-creds-psk,id=tls,endpoint=server,dir=$files/keys"
 	dev=$(ublk add -t nbd --uri "nbds://alice@localhost:$port/?tls-psk-file=$files/keys/keys.psk")
-	fio_verify "$dev" --bsrange=4k-512k --size=8M --iodepth=32
+	fio_verify "$dev" --bsrange=4k-512k --size=4M --iodepth=32
 	ublk del "$dev"
 }
 
@@ -342,26 +353,31 @@ refused()
 	done
 }
 
+# stands_between HOW: as soon as something may be lost.
+stands_between()
+{
+	serve_by nbd_tls_relay "$port" "$1" wire
+	dev=$(ublk add -n 0 -t nbd --host localhost --port 10811 --tls --tls-ca "$good/ca-cert.pem")
+	dd if=/dev/urandom of=block bs=64k count=1 status=none
+	# It is to be sent again before anything else.
+	dd if=block of="$dev" bs=4k oflag=direct status=none
+	kill -USR1 "$peer_pid"
+	dd if="$dev" bs=64k count=1 iflag=direct status=none | cmp - block || { echo "HOW $1"; return 1; }
+	connections 4 || { echo "HOW $1"; cat peer.log; return 1; }
+	# Nothing of NBD was said there: neither an option nor a request.
+	run ! grep -aqP 'IHAVEOPT|\x25\x60\x95\x13' wire.lied
+	case $1 in
+	refuse) [ ! -s wire.lied ] ;;
+	*) [ -s wire.lied ] ;;
+	esac
+	ublk del 0
+	kill -KILL "$peer_pid"
+}
+
 @test "whoever stands between gets no plain text, and the next connection is used" {
 	serve_tls "$good" memory 1M
-	for how in refuse plain inject mute; do
-		serve_by nbd_tls_relay "$port" "$how" wire
-		dev=$(ublk add -n 0 -t nbd --host localhost --port 10811 --tls --tls-ca "$good/ca-cert.pem")
-		dd if=/dev/urandom of=block bs=64k count=1 status=none
-		# With what may be lost, that is to be sent again before anything else.
-		dd if=block of="$dev" bs=4k oflag=direct status=none
-		kill -USR1 "$peer_pid"
-		dd if="$dev" bs=64k count=1 iflag=direct status=none | cmp - block || { echo "HOW $how"; return 1; }
-		connections 4 || { echo "HOW $how"; cat peer.log; return 1; }
-		# Nothing of NBD was said there: neither an option nor a request.
-		run ! grep -aqP 'IHAVEOPT|\x25\x60\x95\x13' wire.lied
-		case $how in
-		refuse) [ ! -s wire.lied ] ;;
-		*) [ -s wire.lied ] ;;
-		esac
-		ublk del 0
-		kill -KILL "$peer_pid"
-	done
+	stands_between plain
+	stands_between inject
 	# And at the start.
 	serve_by nbd_tls_relay "$port" plain wire
 	ublk nbd list "nbds://localhost:10811/?tls-certificates=$good"
@@ -372,6 +388,13 @@ refused()
 	run -7 ublk nbd list "nbds://localhost:10811/?tls-certificates=$good" --timeout 2
 	[[ $output == *'there is no TLS: it does not answer'* ]]
 	kill -KILL "$peer_pid"
+}
+
+# bats test_tags=long
+@test "whoever refuses TLS, or says nothing, gets no plain text either" {
+	serve_tls "$good" memory 1M
+	stands_between refuse
+	stands_between mute
 }
 
 @test "tickets among the data cost nothing; new keys, and an end, cost a connection and no data" {
@@ -389,6 +412,7 @@ refused()
 	done
 }
 
+# bats test_tags=long
 @test "under a load a server that is killed and comes again costs no request and no data" {
 	serve_tls "$good" file disk.img
 	dev=$(ublk add -n 0 -t nbd --uri "nbds://localhost:$port/" --tls-ca "$good/ca-cert.pem" -q 2 --write-through)

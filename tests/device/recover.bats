@@ -331,7 +331,7 @@ inode_again()
 	ublk del "$dev"
 }
 
-# bats test_tags=newest
+# bats test_tags=long
 @test "recover takes the right file where numbers are invented: FAT by its birth, FUSE by its place" {
 	modprobe vfat
 	disk=$(make_ram_disk 64)

@@ -568,6 +568,7 @@ change_until_gone()
 		{ printf '%s: %s\n' "$status" "$said"; return 1; }
 }
 
+# bats test_tags=long
 @test "a change against a deletion leaves neither a record nor a server" {
 	make_image a.img 32M
 	set_against ublk del 0

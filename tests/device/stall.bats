@@ -106,6 +106,7 @@ metric()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "one whose end the kernel is to carry out is told, too" {
 	only_on_kernel 6.16 'zero-copy'
 	add --data-path zero-copy --stall-sec 5
@@ -184,6 +185,7 @@ metric()
 	ublk del "$dev"
 }
 
+# bats test_tags=long
 @test "what a dead server had in hand is not stalled, and neither is it with the next one" {
 	add --data-path copy --stall-sec 5 --recovery reissue
 	hang_with read
@@ -205,6 +207,7 @@ main_thread_slept()
 	awk '/^voluntary/ { print $2 }' "/proc/$1/task/$1/status"
 }
 
+# bats test_tags=long
 @test "a server whose device has nothing to do looks no more" {
 	add --data-path copy --stall-sec 1
 	pid=$(servers)

@@ -202,6 +202,7 @@ begin_three()
 	ublk del --all
 }
 
+# bats test_tags=long
 @test "at 200 by 50 there are more columns, and every other size that the window gets is used" {
 	begin_three
 	loads /dev/ublkb0 100

@@ -22,6 +22,7 @@ shows()
 	shows README.md
 }
 
+# bats test_tags=long
 @test "the tour shows what happens" {
 	only_on_kernel 7.0 'what it shows'
 	requires jq mkfs.ext4

@@ -449,6 +449,7 @@ del_waits()
 	wait_for 10 pgrep -P "$del" -x ublk >/dev/null && sleep 0.5 && is_state 0 quiesced
 }
 
+# bats test_tags=long
 @test "recover: a device is not stopped in the middle, and its number is free afterwards" {
 	orphaned_device 2
 	stop_at fetch-half recover 0

@@ -53,6 +53,7 @@ setup()
 	ublk del 0
 }
 
+# bats test_tags=long
 @test "what is locked can be more than the machine has twice" {
 	size=$(awk '/^MemTotal/ { print int($2 * 0.55 / 1024) }' /proc/meminfo)
 	add "${size}M" --mlock

@@ -100,18 +100,28 @@ setup()
 	ublk del 0
 }
 
-@test "under a load no request fails, on every path" {
-	for options in '--data-path copy' '--data-path user-copy -q 2' '--data-path get-data' '--mlock -q 2'; do
-		# shellcheck disable=SC2086
-		add 16M $options
-		start_verified "$dev" 8192
-		for _ in 1 2 3; do
-			writes_on "$dev"
-			upgrade
-		done
-		end_verified "$dev" 8192
-		ublk del 0
+# survives_upgrades OPTION...: a device's data, and each request, under a load.
+survives_upgrades()
+{
+	add 16M "$@"
+	start_verified "$dev" 8192
+	for _ in 1 2 3; do
+		writes_on "$dev"
+		upgrade
 	done
+	end_verified "$dev" 8192
+	ublk del 0
+}
+
+@test "under a load no request fails" {
+	survives_upgrades --mlock -q 2
+}
+
+# bats test_tags=long
+@test "under a load no request fails, on every path" {
+	survives_upgrades --data-path copy
+	survives_upgrades --data-path user-copy -q 2
+	survives_upgrades --data-path get-data
 }
 
 @test "a server that fails after the other one has ended leaves it to the program before, with all of it" {
@@ -150,6 +160,7 @@ is_served_alone()
 	[[ $(servers | wc -l) == 1 ]] && is_state 0 live
 }
 
+# bats test_tags=long
 @test "whoever kills the command or the new server, nothing is lost" {
 	truncate -s 16M data
 	dd if=/dev/urandom of=data bs=1M count=16 conv=notrunc status=none

@@ -161,6 +161,7 @@ one_by_one()
 	done
 }
 
+# bats test_tags=long
 @test "an operation that the kernel takes without its commit ends the server, and nothing is lost" {
 	has_zero_copy
 	fs_on "$(make_ram_disk 128)" ext4 e
