@@ -257,6 +257,8 @@ static const struct hint hints[] = {
 	{UB_STAGE_CONNECT, ETIMEDOUT, NULL,
 	 "see whether it can be reached from here: nc -vz HOST PORT"},
 	{UB_STAGE_CONNECT, ENETUNREACH, NULL, "see which way leads there: ip route get ADDRESS"},
+	{UB_STAGE_CONNECT, EBUSY, is_add, "see what that client is, or only read: --read-only"},
+	{UB_STAGE_CONNECT, EROFS, is_add, "only read: --read-only"},
 	{UB_STAGE_LOCK, ANY_ERRNO, NULL, "see which device has it: ublk list"},
 	{UB_STAGE_RING, ENOMEM, NULL, "allow more locked memory: ulimit -l unlimited"},
 	{UB_STAGE_PLAN, ENOMEM, NULL,

@@ -141,6 +141,7 @@ fails()
 	rbd mirror image enable img snapshot
 	rbd mirror image demote img
 	fails 1 'cannot write to img: it is mirrored, and not the primary one (rbd mirror image promote)' --image img
+	[[ ${stderr_lines[1]} == *hint:*--read-only ]]
 	dev=$(ublk add -t rbd --image img --read-only)
 	ublk del "$dev"
 	rbd mirror image promote img
@@ -193,6 +194,7 @@ holder()
 	[[ $holder == 127.0.0.1:0/* ]]
 	run -5 --separate-stderr ublk add -t rbd --image img
 	[ "${stderr_lines[0]}" = "ublk: error: cannot lock img: the client at $holder has locked it" ]
+	[[ ${stderr_lines[1]} == *hint:*--read-only ]]
 	run rbd lock ls img
 	[[ $output == *"$holder"* ]]
 	run ! rbd bench --io-type write --io-total 4K img
