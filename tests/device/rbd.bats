@@ -146,6 +146,8 @@ fails()
 	ublk del "$dev"
 	rbd mirror image promote img
 	dev=$(ublk add -t rbd --image img)
+	# Nor does it become such a one under its device.
+	run ! rbd mirror image demote img
 	fio_verify "$dev" --size=256k
 	ublk del "$dev"
 }
