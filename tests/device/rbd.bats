@@ -142,6 +142,8 @@ fails()
 	rbd mirror image demote img
 	fails 1 'cannot write to img: it is mirrored, and not the primary one (rbd mirror image promote)' --image img
 	[[ ${stderr_lines[1]} == *hint:*--read-only ]]
+	fails 1 'cannot write to img: it is mirrored*' --image img --dry-run
+	fails 1 'cannot write to img: it is mirrored*' --image img --no-lock
 	dev=$(ublk add -t rbd --image img --read-only)
 	ublk del "$dev"
 	rbd mirror image promote img
